@@ -1,0 +1,64 @@
+"""What a codec makes of a request: everything that decides the most it can cost.
+
+Layer: providers.  Below: core.  Above: the guard and `estimate`.
+Not here: tokens and money.  The client measures; the daemon (or `estimate`) counts and prices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from noburn_cli.core.usage import INPUT, OUTPUT
+
+
+@dataclass(frozen=True)
+class OutputCap:
+    """How many tokens may come back, and how the request says so.
+
+    wanted: the request's own cap per choice, or None when it names none.
+    floor: the least cap per choice that is worth granting (a provider's minimum, a thinking budget).
+    choices: how many answers are billed (`n`, `best_of`).
+    """
+
+    wanted: int | None = None
+    floor: int = 1
+    choices: int = 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a provider, as far as its cost is concerned.
+
+    api: the codec's name, such as `openai_chat`.
+    model: the name in the request, unresolved.
+    texts: pieces of text that the provider tokenises, each by itself.
+    schema_text: JSON that the provider renders in its own way (tools, response formats): bounded by
+        its bytes, never counted exactly.
+    overhead_tokens: an upper bound for what the provider adds around them (frames, roles, hidden
+        tool prompts), with its source in the codec.
+    counted_tokens: input that arrives as token ids (embeddings).
+    window: why the input can only be bounded by the context window (images, files, stored turns),
+        or "" when it is all here.
+    unbounded: why nothing bounds this call's cost, or "": such a call is refused.
+    input_kinds: the kinds of usage as which input tokens may be billed.
+    variants: the price variants that may apply (`standard`, `batch`, `flex`, `priority`).
+    output: the cap, or None for a call without output (embeddings).
+    stream: whether the answer is a stream of events.
+    """
+
+    api: str
+    model: str
+    texts: tuple[str, ...] = ()
+    schema_text: str = ""
+    overhead_tokens: int = 0
+    counted_tokens: int = 0
+    window: str = ""
+    unbounded: str = ""
+    input_kinds: tuple[str, ...] = (INPUT,)
+    variants: tuple[str, ...] = ("standard",)
+    output: OutputCap | None = field(default_factory=OutputCap)
+    stream: bool = False
+
+    def kinds(self) -> tuple[str, ...]:
+        """Every priced kind this call can use."""
+        return self.input_kinds if self.output is None else (*self.input_kinds, OUTPUT)
