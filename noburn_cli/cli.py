@@ -1,0 +1,200 @@
+"""The table of commands, and a group that imports a command when it is asked for.
+
+Layer: commands.  Below: every module under noburn_cli.commands, by name.  Above: noburn_cli.main.
+Owns: COMMANDS, the order and wording of `noburn --help`.
+Start-up is a feature: `noburn --help` imports none of the modules in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from noburn_cli.version import __version__
+
+if TYPE_CHECKING:  # typer 0.28 carries click inside; these names have no public address.
+    from typer._click.core import Command, Context
+    from typer._click.formatting import HelpFormatter
+    from typer._click.shell_completion import CompletionItem
+
+#: The four jobs of DESIGN §1, and where to begin.
+BEGIN = "Begin here"
+ESTIMATE = "Estimate what a call will cost"
+ENFORCE = "Enforce what may be spent"
+ACCOUNT = "Account for what was spent"
+IMPROVE = "Improve what is earned"
+JOBS = (BEGIN, ESTIMATE, ENFORCE, ACCOUNT, IMPROVE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: where it lives and how the overview describes it.
+
+    attribute: a function (one command) or a typer.Typer (a group of them) in `module`.
+    help: the first line of its docstring; a test holds the two together.
+    context: settings for click's parser, for a function only.
+    """
+
+    name: str
+    job: str
+    module: str
+    attribute: str
+    help: str
+    context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+#: What follows the command's name belongs to the child, options included.
+_CHILD_ARGUMENTS = MappingProxyType({"allow_interspersed_args": False})
+
+COMMANDS = (
+    Entry("demo", BEGIN, "demo", "demo_command", "Watch a budget stop an agent, without a key."),
+    Entry(
+        "estimate",
+        ESTIMATE,
+        "estimate",
+        "estimate_command",
+        "Say what a prompt, file or request will cost, and the most it can cost.",
+    ),
+    Entry(
+        "run",
+        ENFORCE,
+        "run",
+        "run_command",
+        "Run a command with every LLM call inside a budget.",
+        _CHILD_ARGUMENTS,
+    ),
+    Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
+    Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and look at the ledger's daemon."),
+    Entry("report", ACCOUNT, "report", "report_command", "Show who spent what, on which model."),
+    Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
+    Entry("ledger", ACCOUNT, "ledger", "app", "Verify the ledger and list its orphans."),
+    Entry(
+        "margin",
+        IMPROVE,
+        "margin",
+        "margin_command",
+        "Show what a plan earns after its tokens are paid.",
+    ),
+)
+
+
+def load_command(entry: Entry) -> Command:
+    """Import one command's module and build its parser.
+
+    Raises ImportError or AttributeError when the table names what is not there: a bug of ours.
+    """
+    found = getattr(import_module(f"noburn_cli.commands.{entry.module}"), entry.attribute)
+    if isinstance(found, typer.Typer):
+        found.rich_markup_mode = None  # A group's own help would load rich: 60 ms for borders.
+        group = typer.main.get_group(found)
+        group.name, group.no_args_is_help = entry.name, True
+        return group
+    holder = typer.Typer(add_completion=False, rich_markup_mode=None)
+    holder.command(entry.name, context_settings=dict(entry.context))(found)
+    return typer.main.get_command(holder)
+
+
+class LazyCommands(MutableMapping[str, "Command"]):
+    """The table as typer wants it: names are free, and looking one up imports its module."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = {entry.name: entry for entry in entries}
+        self._loaded: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        if name not in self._loaded:
+            self._loaded[name] = load_command(self.entries[name])
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Command) -> None:
+        raise TypeError(f"{name}: commands are added to COMMANDS")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"{name}: commands are removed from COMMANDS")
+
+    def __contains__(self, name: object) -> bool:  # The mixin's own would load it.
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+class LazyGroup(TyperGroup):
+    """`noburn` itself: its overview, suggestions and completions come from the table alone."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.table = LazyCommands(COMMANDS)
+        self.commands = self.table
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
+        # Asked first, so that a KeyError inside a command's module is not taken for an unknown name.
+        if cmd_name not in self.table:
+            return None
+        return self.table[cmd_name]
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 -- typer's signature
+        return list(self.table)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
+        """The overview by job, with one column of names throughout."""
+        width = max(len(name) for name in self.table)
+        for job in JOBS:
+            rows = [(e.name.ljust(width), e.help) for e in COMMANDS if e.job == job]
+            with formatter.section(job):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
+        from typer._click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(entry.name, help=entry.help)
+            for entry in COMMANDS
+            if entry.name.startswith(incomplete)
+        ]
+        # Past TyperGroup's own, which would load every command for its help.
+        return [*names, *super(TyperGroup, self).shell_complete(ctx, incomplete)]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"noburn {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`noburn COMMAND --help` explains one command.",
+)
+
+
+@app.callback()
+def noburn(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Know what an LLM call costs before it leaves, and stop it when the money is gone."""
+
+
+def build_group() -> LazyGroup:
+    """The whole command line, with no command loaded yet."""
+    group = typer.main.get_group(app)
+    assert isinstance(group, LazyGroup)
+    return group

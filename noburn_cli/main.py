@@ -1,0 +1,124 @@
+"""Where `noburn` starts, and the only place that turns an error into an exit code.
+
+Layer: commands, the very top.  Below: noburn_cli.cli.
+Owns: what a person sees when something goes wrong, and the codes 0-4 and 128 + n of DESIGN §7.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from noburn_cli.errors import NoburnError
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+COMPLETE_VARIABLE = "_NOBURN_COMPLETE"
+DEBUG_VARIABLE = "NOBURN_DEBUG"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; never raises."""
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
+    except NoburnError as error:
+        code = _report(error)
+    except OSError as error:
+        code = _report(_system_refused(error))
+    except Exception as error:  # noqa: BLE001 -- the last net: a bug of ours, said in a sentence
+        code = _report_bug(error)
+    _silence_closed_streams()
+    return int(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Hand the line to typer, which shows usage errors and help itself."""
+    from noburn_cli.cli import build_group
+
+    if os.environ.get(COMPLETE_VARIABLE):
+        from typer.completion import completion_init
+
+        completion_init()
+    try:
+        build_group().main(list(arguments), prog_name="noburn", complete_var=COMPLETE_VARIABLE)
+    except SystemExit as ended:
+        return _exit_code(ended)
+    return 0
+
+
+def _exit_code(ended: SystemExit) -> int:
+    """The code of a SystemExit, with a pipe that broke under typer told apart from a failure."""
+    if isinstance(ended.__context__, BrokenPipeError):
+        return EXIT_BROKEN_PIPE
+    if ended.code is None:
+        return 0
+    if isinstance(ended.code, int):
+        return ended.code
+    print(ended.code, file=sys.stderr)  # noqa: T201 -- as the interpreter would
+    return EXIT_FAILED
+
+
+def _system_refused(error: OSError) -> NoburnError:
+    """A full disk under standard output, or a file that a command did not look after itself."""
+    where = "" if error.filename is None else f" {error.filename!r}"
+    return NoburnError(
+        f"the system refused to read or write{where}: {error.strerror or error}",
+        next_step="look at the disk and the permissions of what noburn reads and writes",
+    )
+
+
+def _report(error: NoburnError) -> int:
+    """Show an error of ours on standard error; its exit code."""
+    _show(error.lines(), error)
+    return error.exit_code
+
+
+def _report_bug(error: Exception) -> int:
+    """Show an exception that nobody planned, without burying the person in a traceback."""
+    lines = [
+        "error: noburn failed: this is a bug",
+        f"  why: {type(error).__name__}: {error}",
+        f" next: run it again with {DEBUG_VARIABLE}=1 and report what it prints to the project",
+    ]
+    _show(lines, error)
+    return EXIT_FAILED
+
+
+def _show(lines: Sequence[str], error: Exception) -> None:
+    try:
+        if os.environ.get(DEBUG_VARIABLE) == "1":
+            import traceback
+
+            sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write("\n".join(lines) + "\n")
+    except OSError:
+        return  # Nobody is listening; the exit code still tells.
+
+
+def _silence_closed_streams() -> None:
+    """Let the interpreter's own flush at exit find nothing to complain about."""
+    for stream in (sys.stdout, sys.stderr):
+        _silence_if_closed(stream)
+
+
+def _silence_if_closed(stream: TextIO) -> None:
+    """Point a stream that cannot be flushed at nothing."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
