@@ -123,14 +123,18 @@ def summary_lines(summary: RunSummary) -> list[str]:
     if summary.limit is not None and summary.limit_unit is not None:
         of_limit = f" of a {show_amount(summary.limit_unit, summary.limit)} budget"
     lines = [
-        f"noburn: run {summary.run}: {_counted(summary.calls, 'call')}, "
-        f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out, "
-        f"cost {show_dollars(summary.cost_nano)}{of_limit}",
-        f"        {summary.blocked} blocked, {summary.clamped} clamped, {summary.waited} waited, "
-        f"{show_dollars(summary.held_nano)} held",
+        (
+            f"noburn: run {summary.run}: {_counted(summary.calls, 'call')}, "
+            f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out, "
+            f"cost {show_dollars(summary.cost_nano)}{of_limit}"
+        ),
+        (
+            f"        {summary.blocked} blocked, {summary.clamped} clamped, {summary.waited} waited, "
+            f"{show_dollars(summary.held_nano)} held"
+        ),
     ]
     if summary.refused:
-        lines.append(f"        {_counted(summary.refused, 'call')} refused for want of a bound or a price")
+        lines.append(f"        {_counted(summary.refused, 'call')} refused: no bound or no price")
     if summary.uncertain:
         lines.append(
             f"        {_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "

@@ -111,7 +111,9 @@ def parse_count(text: str, *, what: str = "a count") -> int:
         )
     exact = Decimal(re.sub("[_,]", "", match[1])) * _MULTIPLIERS[match[2].lower()]
     if exact != exact.to_integral_value():
-        raise UsageError(f"{what} is not whole: {text!r}", next_step="write a whole number, like 1500")
+        raise UsageError(
+            f"{what} is not whole: {text!r}", next_step="write a whole number, like 1500"
+        )
     return int(exact)
 
 
@@ -178,7 +180,12 @@ def parse_limit(text: str) -> Limit:
     Raises UsageError; `2M` is refused because it could be tokens or dollars.
     """
     plain = text.strip()
-    for suffix, unit in (("tokens", TOKENS), ("tok", TOKENS), ("requests", REQUESTS), ("req", REQUESTS)):
+    for suffix, unit in (
+        ("tokens", TOKENS),
+        ("tok", TOKENS),
+        ("requests", REQUESTS),
+        ("req", REQUESTS),
+    ):
         if plain.lower().endswith(suffix):
             return Limit(unit, parse_count(plain[: -len(suffix)], what="a limit"))
     return Limit(DOLLARS, parse_dollars(plain, what="a limit"))

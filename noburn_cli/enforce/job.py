@@ -5,10 +5,10 @@ Owns: process group, terminal hand-over, stop and continue, forwarding of signal
 Not here: budgets, the daemon, what the child is told (launch).
 
 The child leads its own group, so that a `kill` can end everything it started.  While we are the
-terminal's foreground job, that group gets the terminal and with it the keyboard's signals; signals sent
-to us are handed on to it; when it stops, we stop, and a shell sees one job.  A job whose input or output
-is a pipe shares the terminal with its neighbours (`… | less`), so it is given the terminal only if it
-asks for it, which the kernel tells by stopping it with SIGTTIN or SIGTTOU.
+terminal's foreground job, that group gets the terminal and with it the keyboard's signals; signals
+sent to us are handed on to it; when it stops, we stop, and a shell sees one job.  A job whose input
+or output is a pipe shares the terminal with its neighbours (`… | less`), so it is given the
+terminal only if it asks for it, which the kernel tells by stopping it with SIGTTIN or SIGTTOU.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Job:
         return 128 - code if code < 0 else code
 
     def end(self, *, grace_s: float) -> None:
-        """End the whole group: SIGTERM, then SIGKILL after `grace_s` seconds.  Any thread may call it."""
+        """End the whole group: SIGTERM, then SIGKILL after `grace_s` seconds; from any thread."""
         self._signal_group(signal.SIGTERM)
         self._signal_group(signal.SIGCONT)
         self._ended.wait(grace_s)
@@ -124,7 +124,11 @@ class Job:
                 signal.signal(number, handler)
 
     def _stopped(self, number: int) -> None:
-        if number in _ASKS_FOR_TERMINAL and self._terminal is not None and _in_front(self._terminal):
+        if (
+            number in _ASKS_FOR_TERMINAL
+            and self._terminal is not None
+            and _in_front(self._terminal)
+        ):
             _give_terminal(self._terminal, self.group)
             self._signal_group(signal.SIGCONT)
             return

@@ -25,7 +25,7 @@ class LaunchSettings:
     wait_s: how many seconds a call may wait for money in flight.
     clamp: whether an uncapped output is lowered to what is affordable.
     lower_caps: whether an explicit output cap may be lowered as well.
-    output_floor: the least cap, in tokens, that an uncapped call is clamped to; None for the default.
+    output_floor: the least cap, in tokens, that an uncapped call is clamped to, or None.
     """
 
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def child_environment(
     home: Path,
     daemon_command: Sequence[str],
 ) -> dict[str, str]:
-    """The environment of the child: `base`, the hook's folder first on PYTHONPATH, and our variables."""
+    """The child's environment: `base`, the hook's folder first on PYTHONPATH, our variables."""
     environment = dict(base)
     others = [
         entry
