@@ -3,9 +3,9 @@
 Layer: protocol.  Below: errors.  Above: client and noburn_daemon.  No sockets, no clock.
 Standard library only, Python 3.10: it travels into guests.  docs/protocol.md describes each frame.
 
-A frame is one JSON object on one line, UTF-8, ended by LF.  Every request carries `n`, a number that
-its sender chooses and that comes back in the reply; requests may be pipelined and replies may come in
-any order.
+A frame is one JSON object on one line, UTF-8, ended by LF.  Every request carries `n`, a number
+that its sender chooses and that comes back in the reply; requests may be pipelined and replies may
+come in any order.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class OutputCap:
     """How many tokens may come back, and how the request says so.
 
     wanted: the request's own cap per choice, or None when it names none.
-    floor: the least cap per choice that is worth granting (a provider's minimum, a thinking budget).
+    floor: the least cap per choice worth granting (a provider's minimum, a thinking budget).
     choices: how many answers are billed (`n`, `best_of`).
     """
 
@@ -32,8 +32,8 @@ class Call:
     api: the codec's name, such as `openai_chat`.
     model: the name in the request, unresolved.
     texts: pieces of text that the provider tokenises, each by itself.
-    schema_text: JSON that the provider renders in its own way (tools, response formats): bounded by
-        its bytes, never counted exactly.
+    schema_text: JSON that the provider renders in its own way (tools, response formats): bounded
+        by its bytes, never counted exactly.
     overhead_tokens: an upper bound for what the provider adds around them (frames, roles, hidden
         tool prompts), with its source in the codec.
     counted_tokens: input that arrives as token ids (embeddings).
