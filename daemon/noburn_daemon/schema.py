@@ -1,0 +1,196 @@
+"""The ledger's file: tables, views and migrations.
+
+Layer: daemon, storage.  Below: core.chain (the journal's columns).  Above: noburn_daemon.sqlite.
+Owns: every CREATE statement and the file's version.  Not here: a single INSERT of business data.
+
+`journal` is append-only, one row per event, and the truth.  `names` interns texts.  The tables under
+"snapshot" can all be recomputed from the journal; they carry the state as of `meta.as_of_seq`, so that
+start-up does not depend on the ledger's length.  Reports read the views `calls` and `runs`.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x6E6F6275  # "nobu"
+
+#: Kinds of journal rows.  Which columns each fills is told in docs/ledger.md.
+KINDS = (
+    "name", "reserve", "settle", "lose", "orphan", "void", "tombstone", "blocked", "refused",
+    "run_start", "run_end", "budget_set", "budget_rm", "topup", "book", "bound_defect", "clock",
+)  # fmt: skip
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE migrations (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT;
+
+CREATE TABLE names (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,          -- context, model, owner, note, book
+  text TEXT,                   -- NULL once forgotten
+  salt TEXT
+) STRICT;
+CREATE UNIQUE INDEX names_text ON names (kind, text);
+
+CREATE TABLE books (version TEXT PRIMARY KEY, texts TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal (
+  seq INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  call TEXT,
+  run TEXT,
+  context INTEGER REFERENCES names,
+  model INTEGER REFERENCES names,
+  owner INTEGER REFERENCES names,
+  note INTEGER REFERENCES names,
+  book INTEGER REFERENCES names,
+  digest INTEGER,              -- of the request's content, for idempotency
+  hold_nano INTEGER,
+  hold_tokens INTEGER,
+  input_bound INTEGER,
+  bound TEXT,
+  factor INTEGER,              -- per mille, NULL for 1000
+  wanted INTEGER,
+  granted INTEGER,             -- tokens per choice
+  clamped INTEGER,
+  write_cap INTEGER,
+  waited_ms INTEGER,
+  cost_nano INTEGER,
+  cost_tokens INTEGER,
+  input INTEGER,
+  cache_read INTEGER,
+  cache_write_5m INTEGER,
+  cache_write_1h INTEGER,
+  output INTEGER,
+  reasoning INTEGER,
+  variant TEXT,
+  latency_ms INTEGER,
+  status INTEGER,              -- HTTP status of a call; exit code of a run
+  failure TEXT,
+  provider_id TEXT,
+  served_model TEXT,
+  detail TEXT,                 -- JSON
+  chain BLOB NOT NULL
+) STRICT;
+-- Ids start with the time, so that inserts go to the right end.
+CREATE INDEX journal_call ON journal (call) WHERE call IS NOT NULL;
+CREATE INDEX journal_run ON journal (run) WHERE run IS NOT NULL;
+CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal
+  BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_is_unchanged BEFORE UPDATE ON journal
+  BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+
+-- Snapshot as of meta.as_of_seq.
+CREATE TABLE budgets (
+  id INTEGER PRIMARY KEY,
+  scope TEXT NOT NULL,
+  per TEXT NOT NULL,
+  unit TEXT NOT NULL,
+  amount INTEGER NOT NULL,     -- nano-dollars, tokens or requests
+  override INTEGER NOT NULL,
+  run TEXT,                    -- the path of the run whose own limit this is
+  ended_at_ms INTEGER,         -- when that run ended
+  removed_at_ms INTEGER
+) STRICT;
+CREATE TABLE accounts (
+  budget INTEGER NOT NULL REFERENCES budgets,
+  key TEXT NOT NULL,
+  window_start_ms INTEGER NOT NULL,
+  topup INTEGER NOT NULL,
+  settled INTEGER NOT NULL,    -- what is held is recomputed from open_holds
+  PRIMARY KEY (budget, key, window_start_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE open_holds (seq INTEGER PRIMARY KEY REFERENCES journal) STRICT;
+CREATE TABLE open_runs (run TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE factors (model TEXT PRIMARY KEY, factor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+_ATTRIBUTES = """
+  json_extract(x.text, '$.project') AS project,
+  json_extract(x.text, '$.customer') AS customer,
+  json_extract(x.text, '$.feature') AS feature,
+  json_extract(x.text, '$.user') AS user,
+  json_extract(x.text, '$.job') AS job,
+  json_extract(x.text, '$.run') AS run,
+  coalesce((SELECT json_group_object(substr(t.key, 5), t.value) FROM json_each(x.text) AS t
+            WHERE t.key LIKE 'tag.%'), '{}') AS tags,
+"""
+_MODEL = """
+  json_extract(m.text, '$[0]') AS api,
+  json_extract(m.text, '$[1]') AS model,
+  json_extract(m.text, '$[2]') AS resolved_model,
+"""
+
+# A late settle after `lose` or `orphan` is the last closing row, and wins.
+VIEWS = f"""
+CREATE VIEW calls AS
+SELECT
+  r.call AS call,
+  CASE e.kind WHEN 'settle' THEN 'settled' WHEN 'lose' THEN 'uncertain'
+    WHEN 'orphan' THEN 'orphaned' WHEN 'void' THEN 'voided' ELSE 'held' END AS state,
+  {_MODEL}{_ATTRIBUTES}
+  r.at_ms AS reserved_at_ms,
+  e.at_ms AS closed_at_ms,
+  coalesce(e.latency_ms, (SELECT max(l.latency_ms) FROM journal AS l
+                          WHERE l.call = r.call AND l.kind = 'lose')) AS latency_ms,
+  coalesce(e.status, (SELECT max(l.status) FROM journal AS l
+                      WHERE l.call = r.call AND l.kind = 'lose')) AS status,
+  e.failure AS failure,
+  e.input AS input, e.cache_read AS cache_read, e.cache_write_5m AS cache_write_5m,
+  e.cache_write_1h AS cache_write_1h, e.output AS output, e.reasoning AS reasoning,
+  r.hold_nano AS hold_nano,
+  CASE e.kind WHEN 'void' THEN 0 ELSE e.cost_nano END AS cost_nano,
+  r.bound AS bound, r.input_bound AS input_bound, r.wanted AS wanted, r.granted AS granted,
+  r.clamped AS clamped, r.waited_ms AS waited_ms,
+  b.text AS book, e.variant AS variant, e.provider_id AS provider_id,
+  coalesce(r.detail, n.text) AS detail
+FROM journal AS r
+LEFT JOIN journal AS e ON e.seq = (
+  SELECT max(c.seq) FROM journal AS c
+  WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
+LEFT JOIN names AS m ON m.id = r.model
+LEFT JOIN names AS x ON x.id = r.context
+LEFT JOIN names AS b ON b.id = r.book
+LEFT JOIN names AS n ON n.id = r.note
+WHERE r.kind = 'reserve'
+UNION ALL
+SELECT
+  r.call, r.kind,
+  {_MODEL}{_ATTRIBUTES}
+  r.at_ms, r.at_ms, NULL, NULL, r.failure,
+  NULL, NULL, NULL, NULL, NULL, NULL,
+  r.hold_nano, NULL, r.bound, r.input_bound, r.wanted, r.granted, r.clamped, r.waited_ms,
+  b.text, NULL, NULL, r.detail
+FROM journal AS r
+LEFT JOIN names AS m ON m.id = r.model
+LEFT JOIN names AS x ON x.id = r.context
+LEFT JOIN names AS b ON b.id = r.book
+WHERE r.kind IN ('blocked', 'refused') AND NOT EXISTS (
+  -- Asked again with the same id: the last answer counts.
+  SELECT 1 FROM journal AS c WHERE c.call = r.call AND c.seq > r.seq
+    AND c.kind IN ('reserve', 'blocked', 'refused'));
+
+CREATE VIEW runs AS
+SELECT
+  s.run AS run,                -- the whole path, as in calls.run
+  CASE WHEN instr(s.run, '/') THEN
+    rtrim(rtrim(s.run, replace(s.run, '/', '')), '/') END AS parent,
+  json_extract(x.text, '$.project') AS project,
+  json_extract(x.text, '$.customer') AS customer,
+  json_extract(x.text, '$.feature') AS feature,
+  json_extract(s.detail, '$.command') AS command,
+  s.at_ms AS started_at_ms,
+  e.at_ms AS ended_at_ms,
+  e.status AS exit_code,
+  json_extract(s.detail, '$.limit.unit') AS limit_unit,
+  json_extract(s.detail, '$.limit.amount') AS limit_amount
+FROM journal AS s
+LEFT JOIN names AS x ON x.id = s.context
+LEFT JOIN journal AS e ON e.seq = (
+  SELECT max(c.seq) FROM journal AS c WHERE c.run = s.run AND c.kind = 'run_end')
+WHERE s.kind = 'run_start';
+"""
+
+#: Statements that bring a file from the version before to the key's; each runs with its record in
+#: one transaction.
+MIGRATIONS: dict[int, str] = {1: TABLES + VIEWS}
+VERSION = max(MIGRATIONS)
