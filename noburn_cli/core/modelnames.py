@@ -1,0 +1,79 @@
+"""Which model a name means: exactly, or not at all.
+
+Layer: core (pure).  Below: errors, core.models.  Above: core.pricebook.
+A name is known when it is a model's name or alias, one of these followed by a date
+(`-2026-03-05`, `-20260305`), or either after a listed prefix (`openai/`).  Case counts.  Anything
+else is unknown, however near: a wrong match is a wrong price.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from noburn_cli.core.models import Model
+from noburn_cli.errors import ModelUnknown
+
+_DATED = re.compile(
+    r"(?P<name>.+)-(?P<y>\d{4})(?P<dash>-?)(?P<m>\d{2})(?P=dash)(?P<d>\d{2})", re.ASCII
+)
+
+
+class ModelNames:
+    """Finds models by name.
+
+    by_name: every name and alias.
+    prefixes: prefix -> the provider whose models it may stand before.
+    """
+
+    def __init__(self, by_name: Mapping[str, Model], prefixes: Mapping[str, str]) -> None:
+        self._by_name = by_name
+        self._prefixes = prefixes
+
+    def find(self, name: str) -> Model:
+        """Return the model that `name` means.  Raises ModelUnknown, naming the nearest."""
+        found = self._find_plain(name)
+        if found is not None:
+            return found
+        for prefix, provider in self._prefixes.items():
+            if name.startswith(prefix):
+                found = self._find_plain(name[len(prefix) :])
+                if found is not None and found.provider == provider:
+                    return found
+        raise _unknown(name, self._by_name)
+
+    def _find_plain(self, name: str) -> Model | None:
+        found = self._by_name.get(name)
+        if found is not None:
+            return found
+        undated = without_date(name)
+        return None if undated is None else self._by_name.get(undated)
+
+
+def without_date(name: str) -> str | None:
+    """`gpt-5.4` for `gpt-5.4-2026-03-05`; None when the name ends in no real date."""
+    match = _DATED.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        date(int(match["y"]), int(match["m"]), int(match["d"]))
+    except ValueError:
+        return None
+    return match["name"]
+
+
+def _unknown(name: str, known: Iterable[str]) -> ModelUnknown:
+    import difflib  # only on the way to an error: it costs some milliseconds to import
+
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    plain = shown.rpartition("/")[2].lower()
+    near = difflib.get_close_matches(plain, list(known), n=3, cutoff=0.6)
+    nearest = " or ".join(f"`{one}`" for one in near)
+    return ModelUnknown(
+        f"the price book has no model `{shown}`",
+        why="a name matches exactly, by alias, with a date at its end, or after a listed prefix; "
+        "it is never guessed, because a wrong match is a wrong price",
+        next_step=(f"did you mean {nearest}? " if near else "")
+        + "`noburn prices list` shows all; your own price file can add models and aliases",
+    )
