@@ -137,7 +137,7 @@ class LazyGroup(TyperGroup):
         self.commands = self.table
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
-        # Asked first, so that a KeyError inside a command's module is not taken for an unknown name.
+        # Asked first: a KeyError inside a command's module is not an unknown name.
         if cmd_name not in self.table:
             return None
         return self.table[cmd_name]
@@ -191,6 +191,13 @@ def noburn(
     ] = False,
 ) -> None:
     """Know what an LLM call costs before it leaves, and stop it when the money is gone."""
+
+
+def prepare_completion() -> None:
+    """Teach typer the shells; it does so by itself only when it adds options of its own."""
+    from typer._completion_classes import completion_init
+
+    completion_init()
 
 
 def build_group() -> LazyGroup:

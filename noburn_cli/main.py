@@ -42,12 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Hand the line to typer, which shows usage errors and help itself."""
-    from noburn_cli.cli import build_group
+    from noburn_cli.cli import build_group, prepare_completion
 
     if os.environ.get(COMPLETE_VARIABLE):
-        from typer.completion import completion_init
-
-        completion_init()
+        prepare_completion()
     try:
         build_group().main(list(arguments), prog_name="noburn", complete_var=COMPLETE_VARIABLE)
     except SystemExit as ended:

@@ -1,14 +1,17 @@
 """Money and counts: exact, whole, and read the way people write them.
 
 Layer: core (pure, standard library, Python 3.10).  Below: errors.
-Owns: Nano, the units, and the words people type (`$20`, `2M`, `2Mtok`, `100req`).
+Owns: Nano, the units, and the words people type (`$20`, `2M`, `2Mtok`, `100req`, `25%`).
+Whole numbers and fractions only: decimal arithmetic obeys a context that belongs to the program we
+are a guest in, and could round in silence.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 
 from noburn_cli.errors import UsageError
 
@@ -17,8 +20,13 @@ PICO_PER_NANO = 1_000
 #: $1 per million tokens is 1e-6 $ a token, which is 1,000,000 pico-dollars.
 PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION = 1_000_000
 
+#: The most that an amount can be in a ledger's row: $9.2 billion, or 9.2e18 tokens.
+AMOUNT_MAX = 2**63 - 1
+
 _MULTIPLIERS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
-_NUMBER = re.compile(r"^(\d+(?:[_,]\d{3})*(?:\.\d+)?|\.\d+)([kmbg]?)$", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(
+    r"(\d{1,30}(?:[_,]\d{3}){0,10}(?:\.\d{1,30})?|\.\d{1,30})([kmbg]?)", re.IGNORECASE | re.ASCII
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,28 +76,53 @@ def nano_from_pico_half_even(pico: int) -> int:
 
 
 def nano_from_decimal(dollars: Decimal, *, up: bool = False) -> int:
-    """Nano-dollars of an exact dollar amount; half to even, or up."""
-    rounding = ROUND_CEILING if up else ROUND_HALF_EVEN
-    return int((dollars * NANO_PER_DOLLAR).to_integral_value(rounding=rounding))
+    """Nano-dollars of an exact dollar amount; half to even, or up.
+
+    Raises ValueError or OverflowError for a decimal that is not finite.
+    """
+    exact = Fraction(dollars) * NANO_PER_DOLLAR
+    return -(-exact.numerator // exact.denominator) if up else round(exact)
 
 
 def show_dollars(nano: int) -> str:
-    """A dollar amount for the eye: cents from a cent upward, then four significant digits.
+    """A dollar amount for the eye, rounded half to even.
 
-    Never `$0.00` for something that is not zero.
+    Whole cents, and everything from $100, with two places; from a cent four places; below a cent
+    four significant digits, so that what is not zero never reads `$0.00`.
     """
     sign = "-" if nano < 0 else ""
     size = abs(nano)
-    if size == 0 or size >= NANO_PER_DOLLAR // 100 and size % (NANO_PER_DOLLAR // 100) == 0:
-        return f"{sign}${Decimal(size) / NANO_PER_DOLLAR:,.2f}"
-    if size >= 100 * NANO_PER_DOLLAR:
-        return f"{sign}${Decimal(size) / NANO_PER_DOLLAR:,.2f}"
-    if size >= NANO_PER_DOLLAR // 100:
-        return f"{sign}${Decimal(size) / NANO_PER_DOLLAR:,.4f}"
-    digits = Decimal(size) / NANO_PER_DOLLAR
-    places = min(9, 3 - digits.adjusted())
-    text = f"{digits:.{places}f}".rstrip("0")
-    return f"{sign}${text}"
+    cent = NANO_PER_DOLLAR // 100
+    if size % cent == 0 or size >= 100 * NANO_PER_DOLLAR:
+        return f"{sign}${_fixed(size, places=2)}"
+    if size >= cent:
+        return f"{sign}${_fixed(size, places=4)}"
+    places = min(9, 13 - len(str(size)))  # Nine places hold any amount; four digits are kept.
+    return f"{sign}${_fixed(size, places=places).rstrip('0')}"
+
+
+def _fixed(nano: int, *, places: int) -> str:
+    """Dollars >= 0 with `places` (1 to 9) decimals and thousands separated."""
+    units = round(Fraction(nano, 10 ** (9 - places)))
+    whole, part = divmod(units, 10**places)
+    return f"{whole:,}.{part:0{places}d}"
+
+
+def show_percent(share: Fraction, *, places: int = 1) -> str:
+    """A share in per cent for the eye: `75 %`, `33.3 %`.
+
+    Only a whole number reads as one: 69.96 % shows its digits instead of passing for 70 %.
+    """
+    percent = share * 100
+    if percent.denominator == 1:
+        return f"{percent.numerator:,} %"
+    scaled = round(percent * 10**places)
+    while scaled % 10**places == 0 and places < 9:
+        places += 1
+        scaled = round(percent * 10**places)
+    whole, part = divmod(abs(scaled), 10**places)
+    digits = f"{whole:,}.{part:0{places}d}".rstrip("0").rstrip(".")
+    return f"{'-' if scaled < 0 else ''}{digits} %"
 
 
 def show_count(count: int) -> str:
@@ -102,31 +135,31 @@ def parse_count(text: str, *, what: str = "a count") -> int:
 
     Raises UsageError when it is not a number, not whole, or carries another unit.
     """
-    match = _NUMBER.match(text.strip())
+    match = _NUMBER.fullmatch(text.strip())
     if match is None:
         raise UsageError(
             f"{what} cannot be read from {text!r}",
             why="expected a whole number with an optional suffix k, M or B",
             next_step="write it like 500k, 2M or 1.5B",
         )
-    exact = Decimal(re.sub("[_,]", "", match[1])) * _MULTIPLIERS[match[2].lower()]
-    if exact != exact.to_integral_value():
+    exact = _exact(match)
+    if exact.denominator != 1:
         raise UsageError(
             f"{what} is not whole: {text!r}", next_step="write a whole number, like 1500"
         )
-    return int(exact)
+    return _within_range(exact.numerator, what=what, text=text)
 
 
 def parse_dollars(text: str, *, what: str = "an amount") -> int:
     """Read `20`, `$20`, `20usd`, `0.50`, `$1.5k` as nano-dollars >= 0.
 
     A suffix needs a `$` or `usd`: `2M` alone could be tokens.
-    Raises UsageError otherwise, and below a nano-dollar's precision.
+    Raises UsageError otherwise, below a nano-dollar's precision and above AMOUNT_MAX.
     """
     plain = text.strip()
     bare = plain.removeprefix("$").strip()
     bare = re.sub(r"\s*usd$", "", bare, flags=re.IGNORECASE)
-    match = _NUMBER.match(bare)
+    match = _NUMBER.fullmatch(bare)
     if match is None:
         raise UsageError(
             f"{what} cannot be read from {text!r}",
@@ -139,15 +172,56 @@ def parse_dollars(text: str, *, what: str = "an amount") -> int:
             why="a suffix without a unit could mean tokens or dollars",
             next_step=f"write '${bare}' or {bare}usd for dollars, {bare}tok for tokens",
         )
-    try:
-        exact = Decimal(re.sub("[_,]", "", match[1])) * _MULTIPLIERS[match[2].lower()]
-        nano = exact * NANO_PER_DOLLAR
-        whole = nano == nano.to_integral_value()
-    except InvalidOperation as error:
-        raise UsageError(f"{what} is out of range: {text!r}") from error
-    if not whole:
-        raise UsageError(f"{what} is finer than a nano-dollar: {text!r}")
-    return int(nano)
+    nano = _exact(match) * NANO_PER_DOLLAR
+    if nano.denominator != 1:
+        raise UsageError(
+            f"{what} is finer than a nano-dollar: {text!r}",
+            next_step="write at most nine decimals",
+        )
+    return _within_range(nano.numerator, what=what, text=text)
+
+
+def _exact(match: re.Match[str]) -> Fraction:
+    """The number that _NUMBER matched, its suffix multiplied in."""
+    return Fraction(re.sub("[_,]", "", match[1])) * _MULTIPLIERS[match[2].lower()]
+
+
+def _within_range(amount: int, *, what: str, text: str) -> int:
+    if amount > AMOUNT_MAX:
+        raise UsageError(
+            f"{what} is out of range: {text!r}", why="no ledger can hold an amount this large"
+        )
+    return amount
+
+
+def parse_share(text: str, *, what: str = "a share") -> Fraction:
+    """Read `25%`, `2.9 %`, `0.25` or `0` as an exact share from 0 to 1.
+
+    Raises UsageError otherwise; a number above 1 without `%` is ambiguous, like `1` itself.
+    """
+    plain = text.strip()
+    number = plain.removesuffix("%").strip()
+    match = _NUMBER.fullmatch(number)
+    if match is None or match[2]:
+        raise UsageError(
+            f"{what} cannot be read from {text!r}",
+            why="expected a percentage or a share from 0 to 1",
+            next_step="write it like 25% or 0.25",
+        )
+    exact = _exact(match)
+    if number != plain:
+        share = exact / 100
+    elif exact < 1:
+        share = exact
+    else:
+        raise UsageError(
+            f"{what} is ambiguous: {text!r}",
+            why="without % only a share below 1 is clear",
+            next_step=f"write {number}% if you mean per cent",
+        )
+    if share > 1:
+        raise UsageError(f"{what} is above 100 %: {text!r}")
+    return share
 
 
 #: The units a limit can have.
