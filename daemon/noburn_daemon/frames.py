@@ -1,0 +1,247 @@
+"""Requests as the daemon reads them: one struct per operation, checked while decoding.
+
+Layer: daemon.  Below: protocol (the words and limits), msgspec.  Above: server.
+Owns: which fields a frame may have and their ranges; docs/protocol.md tells what they mean.
+Not here: lines (server cuts them), attribute names (core.budgets, on first sight of a context).
+
+Unknown fields are refused: a misspelt `refined` must not be ignored where money is decided.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from noburn_cli import protocol
+
+#: Tokens, bytes and times above this are nobody's; sums of products of them still fit 64 bits
+#: after pricing only below it, and SQLite's integers are 64 bits.
+COUNT_MAX = 10**10
+AMOUNT_MAX = 10**18
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+CallId: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]+\Z", max_length=protocol.CALL_ID_CHARS_MAX)
+]
+Word: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
+Words: TypeAlias = Annotated[tuple[Word, ...], Meta(min_length=1, max_length=16)]
+Attributes: TypeAlias = Annotated[dict[str, str], Meta(max_length=64)]
+
+
+class Frame(Struct, tag_field="op", forbid_unknown_fields=True, gc=False):
+    n: Number
+
+
+class Hello(Frame, tag=protocol.HELLO):
+    v: int
+    client: Text = ""
+
+
+class Input(Struct, forbid_unknown_fields=True, gc=False):
+    bytes: Count
+    expanded: Count
+    overhead: Count = 0
+    tokens: Count = 0
+    window: bool = False
+    counted: Count | None = None
+
+
+class Output(Struct, forbid_unknown_fields=True, gc=False):
+    wanted: Count | None = None
+    floor: Count = 1
+    choices: Annotated[int, Meta(ge=1, le=4096)] = 1
+    clamp: bool = False
+
+
+class Texts(Struct, forbid_unknown_fields=True, gc=False):
+    texts: list[str] = []
+    schema: str = ""
+
+
+class Reserve(Frame, tag=protocol.RESERVE):
+    call: CallId
+    api: Word
+    model: Word
+    #: Kept as bytes: the same attributes come with nearly every call, and are looked up by them.
+    attrs: msgspec.Raw
+    input: Input
+    output: Output | None
+    input_kinds: Words = ("input",)
+    variants: Words = ("standard",)
+    wait_ms: Annotated[int, Meta(ge=0, le=protocol.WAIT_MS_MAX)] = 0
+    texts: Texts | None = None
+    refined: bool = False
+
+
+class Usage(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    input: Count = 0
+    cache_read: Count = 0
+    cache_write_5m: Count = 0
+    cache_write_1h: Count = 0
+    output: Count = 0
+    reasoning: Count = 0
+
+
+class Settle(Frame, tag=protocol.SETTLE):
+    call: CallId
+    usage: Usage
+    variant: Word = "standard"
+    latency_ms: Count | None = None
+    status: Count | None = None
+    provider_id: Text | None = None
+    served_model: Text | None = None
+    failure: Text | None = None
+
+
+class Lose(Frame, tag=protocol.LOSE):
+    call: CallId
+    reason: Text = ""
+    latency_ms: Count | None = None
+    status: Count | None = None
+
+
+class Void(Frame, tag=protocol.VOID):
+    call: CallId
+    reason: Text = ""
+    latency_ms: Count | None = None
+    status: Count | None = None
+
+
+class Refused(Frame, tag=protocol.REFUSED):
+    call: CallId
+    api: Word
+    model: Annotated[str, Meta(max_length=256)]
+    attrs: msgspec.Raw
+    reason: Text = ""
+    error: Word = protocol.UNBOUNDED
+
+
+class LimitSpec(Struct, forbid_unknown_fields=True, gc=False):
+    unit: Word
+    amount: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+
+
+class RunStart(Frame, tag=protocol.RUN_START):
+    run: Text
+    attrs: Attributes = {}
+    command: Annotated[list[Annotated[str, Meta(max_length=65536)]], Meta(max_length=4096)] = []
+    limit: LimitSpec | None = None
+
+
+class RunEnd(Frame, tag=protocol.RUN_END):
+    run: Text
+    exit_code: Annotated[int, Meta(ge=-65536, le=65536)] | None = None
+
+
+class RunWatch(Frame, tag=protocol.RUN_WATCH):
+    run: Text
+
+
+class BudgetSet(Frame, tag=protocol.BUDGET_SET):
+    scope: Text
+    per: Word
+    limit: LimitSpec
+    override: bool = False
+
+
+class BudgetList(Frame, tag=protocol.BUDGET_LIST):
+    pass
+
+
+class BudgetRm(Frame, tag=protocol.BUDGET_RM):
+    scope: Text
+    per: Word
+    unit: Word = "dollars"
+
+
+class BudgetTopup(Frame, tag=protocol.BUDGET_TOPUP):
+    scope: Text
+    per: Word
+    amount: Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
+    unit: Word = "dollars"
+
+
+class Remaining(Frame, tag=protocol.REMAINING):
+    attrs: Attributes = {}
+
+
+class Status(Frame, tag=protocol.STATUS):
+    pass
+
+
+class Shutdown(Frame, tag=protocol.SHUTDOWN):
+    pass
+
+
+Request: TypeAlias = (
+    Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
+    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
+)  # fmt: skip
+
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_attributes = msgspec.json.Decoder(Attributes).decode
+_decode_anything = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class BadFrame(Exception):
+    """A frame that breaks the rules.  n: its number, when it has one; fatal: not even JSON."""
+
+    def __init__(self, why: str, *, n: int | None, fatal: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.n = n
+        self.fatal = fatal
+
+
+def decode(line: bytes) -> Request:
+    """Read one frame.  Raises BadFrame and nothing else, whatever the bytes."""
+    try:
+        return _decode_request(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _bad_frame(line, error) from error
+
+
+def decode_attributes(raw: bytes) -> dict[str, str]:
+    """Read a call's attributes.  Raises BadFrame."""
+    try:
+        return _decode_attributes(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(f"attrs: {error}", n=None, fatal=False) from error
+
+
+def _bad_frame(line: bytes, error: Exception) -> BadFrame:
+    try:
+        n = _decode_anything(line).get("n")
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return BadFrame(str(error), n=None, fatal=True)
+    known = n if type(n) is int and 0 <= n <= 2**53 else None
+    return BadFrame(str(error), n=known, fatal=False)
+
+
+# Replies to the two frequent requests, in the protocol's field order.
+class Granted(Struct, gc=False):
+    n: int
+    ok: bool
+    call: str
+    granted: int | None
+    write_cap: bool
+    clamped: bool
+    wanted: int | None
+    hold_nano: int
+    bound: str
+    book: str
+
+
+class Closed(Struct, gc=False, omit_defaults=True):
+    n: int
+    ok: bool
+    state: str
+    cost_nano: int | None = None
+    overshoot_nano: int | None = None
+
+
+encode = msgspec.json.encode

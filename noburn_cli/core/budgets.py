@@ -1,0 +1,244 @@
+"""Budgets: which calls a limit is about, and for how long it counts.
+
+Layer: core (pure, standard library, Python 3.10).  Below: errors, protocol's words are repeated here.
+Above: the daemon's book, `budget`, `report`.
+Owns: scopes as people write them, windows in UTC, which account of a budget a call is charged to.
+Not here: balances (noburn_daemon.book).
+
+A budget is a scope, a window and a limit.  A scope with `*` is a family: each value has its own
+account with the same limit.  A call without the attribute counts as `(none)`, which is a value like
+any other: leaving a name out is no way around.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from noburn_cli.errors import UsageError
+
+ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run")
+TAG_PREFIX = "tag."
+GLOBAL = "global"
+EACH = "*"
+NONE = "(none)"
+VALUE_CHARS_MAX = 256
+RUN_DEPTH_MAX = 16
+
+TOTAL, RUN, HOUR, DAY, WEEK, MONTH = "total", "run", "hour", "day", "week", "month"
+WINDOWS = (TOTAL, RUN, HOUR, DAY, WEEK, MONTH)
+
+_TAG_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: A stretch between commas, in which a backslash takes the next character along.
+_PART = re.compile(r"((?:\\.|[^,\\]|\\$)*)(?:,|$)")
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+#: 1970-01-01 was a Thursday: the Monday before lies three days earlier.
+_MONDAY_OFFSET_MS = 3 * _DAY_MS
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which calls a budget is about: pairs of key and value, in the order of `key_order`.
+
+    A value is EACH (`*`) for a family.  No pair at all is the global scope.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return show_scope(self.pairs)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for key, _ in self.pairs)
+
+    @property
+    def is_family(self) -> bool:
+        return any(value == EACH for _, value in self.pairs)
+
+
+def show_scope(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Pairs as people write them: `customer=acme,feature=chat`; `global` when there are none."""
+    return ",".join(f"{key}={_escape(value)}" for key, value in pairs) or GLOBAL
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def key_order(key: str) -> tuple[int, str]:
+    """Sorts keys: the known ones as listed, then tags by name."""
+    return (ATTRIBUTES.index(key), "") if key in ATTRIBUTES else (len(ATTRIBUTES), key)
+
+
+def check_key(key: str) -> str:
+    """Return `key` when it is an attribute or `tag.NAME`.
+
+    Raises UsageError naming the nearest keys: a misspelt key is never a silent tag.
+    """
+    if key in ATTRIBUTES:
+        return key
+    if key.startswith(TAG_PREFIX) and _TAG_NAME.fullmatch(key[len(TAG_PREFIX) :]):
+        return key
+    near = difflib.get_close_matches(key, ATTRIBUTES, n=2, cutoff=0.5)
+    raise UsageError(
+        f"unknown attribute {key!r}",
+        why=f"known are {', '.join(ATTRIBUTES)} and tag.NAME",
+        next_step=f"did you mean {' or '.join(near)}?" if near else f"a free tag is tag.{key or 'NAME'}",
+    )
+
+
+def check_value(key: str, value: str) -> str:
+    """Return an attribute's value when it can be shown on one line and stored.
+
+    Raises UsageError.
+    """
+    if len(value) > VALUE_CHARS_MAX:
+        raise UsageError(f"the value of {key} is longer than {VALUE_CHARS_MAX} characters")
+    if _CONTROL.search(value):
+        raise UsageError(f"the value of {key} has control characters: {value!r}")
+    return value
+
+
+def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """A call's attributes in canonical order, empty ones left out (they count as `(none)`).
+
+    Raises UsageError for an unknown key, a value that cannot be stored, or a run path that is broken
+    or too deep.
+    """
+    kept = {}
+    for key in sorted(attributes, key=lambda key: key_order(check_key(key))):
+        value = check_value(key, attributes[key])
+        if value:
+            kept[key] = value
+    if "run" in kept:
+        check_run_path(kept["run"])
+    return kept
+
+
+def check_run_path(path: str) -> list[str]:
+    """The runs in a path `r1/r2`, outermost first.
+
+    Raises UsageError for an empty or repeated run, and above RUN_DEPTH_MAX.
+    """
+    runs = path.split("/")
+    if not all(runs) or len(set(runs)) != len(runs) or EACH in runs:
+        raise UsageError(f"not a path of runs: {path!r}", next_step="write it like r1 or r1/r2")
+    if len(runs) > RUN_DEPTH_MAX:
+        raise UsageError(f"runs are nested deeper than {RUN_DEPTH_MAX}: {path!r}")
+    return runs
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that no backslash escapes; "a," has an empty last one."""
+    parts, at = [], 0
+    while True:
+        match = _PART.match(text, at)
+        assert match is not None  # it matches the empty string
+        parts.append(match[1])
+        if match.end() == len(text) and not match[0].endswith(",", len(match[1])):
+            return parts
+        at = match.end()
+
+
+def parse_scope(text: str) -> Scope:
+    """Read `global`, `project=x`, `customer=*` (or `=each`), `tag.team=x`, joined by commas.
+
+    A comma or backslash inside a value is written with a backslash before it.
+    Raises UsageError for anything else.
+    """
+    plain = text.strip()
+    if plain == GLOBAL:
+        return Scope()
+    pairs: dict[str, str] = {}
+    for part in _split(plain):
+        key, equals, raw = part.strip().partition("=")
+        if not equals:
+            raise UsageError(
+                f"a scope cannot be read from {text!r}",
+                why=f"{part!r} is not KEY=VALUE",
+                next_step="write global, project=x, customer=acme, customer=each or tag.team=x",
+            )
+        check_key(key)
+        value = check_value(key, re.sub(r"\\(.)", r"\1", raw.strip()))
+        if not value:
+            raise UsageError(f"{key} has no value", next_step=f"write {key}=NAME or {key}=each")
+        if key in pairs:
+            raise UsageError(f"{key} appears twice in {text!r}")
+        if key == "run" and "/" in value:
+            raise UsageError("a run is named alone, without its parents", next_step="write run=ID")
+        pairs[key] = EACH if value in (EACH, "each") else value
+    return Scope(tuple(sorted(pairs.items(), key=lambda pair: key_order(pair[0]))))
+
+
+def check_window(per: str) -> str:
+    """Return `per` when it is a window.  Raises UsageError."""
+    if per not in WINDOWS:
+        raise UsageError(f"unknown window {per!r}", why=f"known are {', '.join(WINDOWS)}")
+    return per
+
+
+def window_bounds(per: str, at_ms: int) -> tuple[int, int | None]:
+    """Start and end (exclusive; None for never) of the window around `at_ms`, epoch ms, UTC."""
+    if per == HOUR:
+        start = at_ms - at_ms % _HOUR_MS
+        return start, start + _HOUR_MS
+    if per == DAY:
+        start = at_ms - at_ms % _DAY_MS
+        return start, start + _DAY_MS
+    if per == WEEK:
+        start = at_ms - (at_ms + _MONDAY_OFFSET_MS) % (7 * _DAY_MS)
+        return start, start + 7 * _DAY_MS
+    if per == MONTH:
+        first = datetime.fromtimestamp(at_ms // 1000, timezone.utc).replace(
+            day=1, hour=0, minute=0, second=0
+        )
+        following = (first + timedelta(days=31)).replace(day=1)
+        return int(first.timestamp()) * 1000, int(following.timestamp()) * 1000
+    return 0, None
+
+
+Key = tuple[tuple[str, str], ...]
+
+
+def account_keys(scope: Scope, per: str, attributes: Mapping[str, str]) -> list[Key]:
+    """The accounts of a budget that a call with these attributes is charged to; none if no match.
+
+    A call in runs `r1/r2` matches `run=r1` and `run=r2`; a family over runs, and a window of a run,
+    has one account for each run in the path.
+    """
+    runs = attributes["run"].split("/") if attributes.get("run") else [NONE]
+    choices: list[list[tuple[str, str]]] = []
+    for key, wanted in scope.pairs:
+        present = runs if key == "run" else [attributes.get(key) or NONE]
+        values = present if wanted == EACH else [value for value in present if value == wanted]
+        if not values:
+            return []
+        choices.append([(key, value) for value in values])
+    if per == RUN and "run" not in scope.keys:
+        choices.append([("run", value) for value in runs])
+    return [tuple(pairs) for pairs in itertools.product(*choices)]
+
+
+def replaces(override: Scope, other: Scope) -> bool:
+    """Whether a budget that says `override` stands in for `other`, where both match.
+
+    It does when both have the same keys and each of its values is the other's or fills a `*`.
+    """
+    if override.keys != other.keys or override == other:
+        return False
+    return all(
+        theirs in (EACH, ours)
+        for (_, ours), (_, theirs) in zip(override.pairs, other.pairs, strict=True)
+    )
+
+
+def budget_name(scope: Scope, per: str, unit: str) -> str:
+    """What a budget is called in messages: unique over scope, window and unit."""
+    return f"{scope} per {per}" + ("" if unit == "dollars" else f" in {unit}")
