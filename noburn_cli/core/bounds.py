@@ -1,0 +1,132 @@
+"""The most tokens that a request's input can be, and how that was reached.
+
+Layer: core (pure, standard library, Python 3.10: it travels into guests).
+Below: core.claude_bound.  Above: the guard, which measures; the daemon and `estimate`, which bound.
+Not here: exact counting (core.tokens), money (core.cost).  docs/bounds.md has the proofs.
+
+The guest measures once, without knowing the model's tokeniser; whoever holds the price book turns
+the measure into a bound:
+
+- `bytes`: byte-level BPE (o200k, cl100k) and SentencePiece with byte fallback (Gemini) start from
+  one token per UTF-8 byte and only ever merge.
+- `expanded`: Claude's normaliser rewrites characters and adds markers, so bytes do not bound it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from noburn_cli.core.claude_bound import tokens_max
+
+EXACT = "exact"
+COUNTED = "counted"
+BYTES = "bytes"
+WINDOW = "window"
+ASSUMED = "assumed"
+#: Every word that a bound can have for how it was reached, the most certain first.
+HOW = (EXACT, COUNTED, BYTES, WINDOW, ASSUMED)
+
+#: Tokenisers whose tokens are never more than the text's UTF-8 bytes.
+BYTE_TOKENIZERS = frozenset({"o200k_base", "cl100k_base", "gemini"})
+CLAUDE = "claude"
+
+FACTOR_ONE_PER_MILLE = 1000
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a guest can say of a request's input without a tokeniser; counts, each >= 0.
+
+    bytes: UTF-8 bytes of all texts and the schema.
+    expanded: the most tokens that Claude's tokeniser can make of them.
+    overhead: tokens that the provider adds around them, an upper bound.
+    tokens: input that arrives as token ids.
+    window: whether only the context window bounds the input.
+    counted: the provider's own count of the whole input, or None.
+    """
+
+    bytes: int
+    expanded: int
+    overhead: int
+    tokens: int
+    window: bool
+    counted: int | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A number of input tokens that cannot be exceeded, and which kind of proof it has."""
+
+    tokens: int
+    how: str
+
+
+def utf8_bytes(text: str) -> int:
+    """Length in UTF-8; a lone surrogate, which JSON can carry, becomes U+FFFD: three bytes."""
+    if text.isascii():
+        return len(text)
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def measure(
+    texts: Sequence[str],
+    schema_text: str,
+    *,
+    overhead_tokens: int,
+    counted_tokens: int,
+    window: bool,
+) -> Measure:
+    """Measure a call's input: `Call.texts`, `schema_text`, `overhead_tokens`, `counted_tokens`.
+
+    Linear in the text, one pass in C for ASCII.
+    """
+    pieces = [*texts, schema_text] if schema_text else list(texts)
+    return Measure(
+        bytes=sum(map(utf8_bytes, pieces)),
+        expanded=sum(map(tokens_max, pieces)),
+        overhead=overhead_tokens,
+        tokens=counted_tokens,
+        window=window,
+    )
+
+
+def input_bound(
+    measured: Measure,
+    *,
+    tokenizer: str,
+    context_window: int,
+    factor_per_mille: int = FACTOR_ONE_PER_MILLE,
+) -> Bound:
+    """The most input tokens a call can be billed for.
+
+    tokenizer: the price book's name; one without a rule here is bounded by the window alone.
+    factor_per_mille: raised by the daemon when a settlement was above its bound.
+    The context window caps every bound: a longer input is refused by the provider, unbilled.
+    """
+    if measured.counted is not None:
+        tokens, how = measured.counted, COUNTED
+    elif measured.window:
+        return Bound(context_window, WINDOW)
+    elif tokenizer in BYTE_TOKENIZERS:
+        tokens, how = measured.bytes + measured.overhead + measured.tokens, BYTES
+    elif tokenizer == CLAUDE:
+        tokens, how = measured.expanded + measured.overhead + measured.tokens, BYTES
+    else:
+        return Bound(context_window, WINDOW)
+    return _capped(tokens, how, context_window=context_window, factor_per_mille=factor_per_mille)
+
+
+def exact_bound(text_tokens: int, schema_bytes: int, overhead: int, counted_tokens: int) -> Bound:
+    """The bound of texts that were counted with the model's own encoding.
+
+    text_tokens: the sum of each text's exact count, each text tokenised by itself.
+    schema_bytes: what the provider renders in its own way stays at a token per byte.
+    """
+    return Bound(text_tokens + schema_bytes + overhead + counted_tokens, EXACT)
+
+
+def _capped(tokens: int, how: str, *, context_window: int, factor_per_mille: int) -> Bound:
+    """Apply the factor, rounded up, and the window."""
+    raised = -(-tokens * factor_per_mille // FACTOR_ONE_PER_MILLE)
+    return Bound(context_window, WINDOW) if raised > context_window else Bound(raised, how)
