@@ -150,8 +150,9 @@ class LazyGroup(TyperGroup):
         width = max(len(name) for name in self.table)
         for job in JOBS:
             rows = [(e.name.ljust(width), e.help) for e in COMMANDS if e.job == job]
-            with formatter.section(job):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(job):
+                    formatter.write_dl(rows)
 
     def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
         from typer._click.shell_completion import CompletionItem

@@ -17,7 +17,6 @@ import typer
 from noburn_cli.core import economics
 from noburn_cli.core.money import PICO_PER_NANO, parse_count, parse_dollars, parse_share
 from noburn_cli.errors import PriceUnknown, UsageError
-from noburn_cli.render.jsonout import print_json
 from noburn_cli.render.margin import outlook_data, render_comparison, render_outlook
 
 if TYPE_CHECKING:
@@ -50,44 +49,75 @@ class Volume:
 
 
 def margin_command(
-    price: Annotated[str, typer.Option(help="What a seat pays a month, in dollars: 20 or '$20'.")],
+    price: Annotated[
+        str,
+        typer.Option(metavar="DOLLARS", help="What a seat pays a month, in dollars: 20 or '$20'."),
+    ],
     tokens: Annotated[
-        str | None, typer.Option(help="Tokens a seat uses a month: 2M, 500k, 1.5B.")
+        str | None,
+        typer.Option(metavar="TOKENS", help="Tokens a seat uses a month: 2M, 500k, 1.5B."),
     ] = None,
     input_tokens: Annotated[
-        str | None, typer.Option(help="Instead of --tokens: input tokens a seat and month.")
+        str | None,
+        typer.Option(metavar="TOKENS", help="Instead of --tokens: input tokens a seat and month."),
     ] = None,
     output_tokens: Annotated[
-        str | None, typer.Option(help="Instead of --tokens: output tokens a seat and month.")
+        str | None,
+        typer.Option(metavar="TOKENS", help="Instead of --tokens: output tokens a seat and month."),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="Price with this model's rates. Repeat to compare.")
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="Price with this model's rates. Repeat to compare."),
     ] = None,
     rate: Annotated[
-        str | None, typer.Option(help="Dollars per million tokens, instead of a model's rates.")
+        str | None,
+        typer.Option(
+            metavar="DOLLARS", help="Dollars per million tokens, instead of a model's rates."
+        ),
     ] = None,
     output_share: Annotated[
-        str | None, typer.Option(help="How much of the tokens is output: 20% or 0.2.")
+        str | None,
+        typer.Option(metavar="SHARE", help="How much of the tokens is output: 20% or 0.2."),
     ] = None,
     cached_share: Annotated[
-        str, typer.Option(help="How much of the input is read from the provider's cache.")
+        str,
+        typer.Option(
+            metavar="SHARE", help="How much of the input is read from the provider's cache."
+        ),
     ] = "0",
     calls: Annotated[
-        str | None, typer.Option(help="Calls a seat makes a month; decides long-context rates.")
+        str | None,
+        typer.Option(
+            metavar="CALLS", help="Calls a seat makes a month; decides long-context rates."
+        ),
     ] = None,
     variant: Annotated[
-        str, typer.Option(help="How calls are processed: standard, batch, flex or priority.")
+        str,
+        typer.Option(
+            metavar="VARIANT", help="How calls are processed: standard, batch, flex or priority."
+        ),
     ] = "standard",
     fee_percent: Annotated[
-        str, typer.Option(help="The card processor's percentage of a payment, such as 2.9.")
+        str,
+        typer.Option(
+            metavar="PERCENT", help="The card processor's percentage of a payment, such as 2.9."
+        ),
     ] = "0",
     fee_fixed: Annotated[
-        str, typer.Option(help="The card processor's fixed fee for a payment, such as 0.30.")
+        str,
+        typer.Option(
+            metavar="DOLLARS", help="The card processor's fixed fee for a payment, such as 0.30."
+        ),
     ] = "0",
     overhead: Annotated[
-        str, typer.Option(help="Other monthly cost of serving this customer, in dollars.")
+        str,
+        typer.Option(
+            metavar="DOLLARS", help="Other monthly cost of serving this customer, in dollars."
+        ),
     ] = "0",
-    seats: Annotated[int, typer.Option(min=1, help="Seats of the customer, paid at once.")] = 1,
+    seats: Annotated[
+        int, typer.Option(metavar="SEATS", min=1, help="Seats of the customer, paid at once.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a plan earns after its tokens are paid.
@@ -111,6 +141,8 @@ def margin_command(
         _refuse_split_without_model(volume, variant)
     _hint_eaten_dollar(plan)
     if as_json:
+        from noburn_cli.render.jsonout import print_json  # 2 ms that a table does not need
+
         answers = [outlook_data(name, shown) for name, shown in named]
         print_json("margin", JSON_VERSION, {"answers": answers, "notes": notes})
     elif len(named) == 1:
