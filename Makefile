@@ -1,0 +1,39 @@
+# Two commands do all the set-up: `make demo` and `make test`.  Needs Python 3.11 and make.
+VENV ?= .venv
+BIN = $(VENV)/bin
+SOURCES = noburn_cli daemon tests tools benchmarks examples
+# Two workers, a file each: most tests wait for processes and sockets, and none measures time.
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+.PHONY: help demo test lint docs bench-startup clean
+
+help:
+	@echo "make demo    install, and watch a budget stop an agent (no key, no network)"
+	@echo "make test    install, and run everything that CI runs"
+	@echo "make lint    style and types alone"
+	@echo "make docs    write completions/, man/ and docs/cli-reference.md again"
+
+demo:
+	@VENV=$(VENV) scripts/setup demo
+	$(BIN)/noburn demo
+
+test: lint
+	@scripts/setup-man
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint:
+	@VENV=$(VENV) scripts/setup dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+docs:
+	@VENV=$(VENV) scripts/setup dev
+	$(BIN)/python tools/generate_cli_docs.py
+
+bench-startup:
+	@VENV=$(VENV) scripts/setup dev
+	$(BIN)/python benchmarks/startup.py --write
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
