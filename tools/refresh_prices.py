@@ -1,0 +1,248 @@
+"""Make pricing.toml anew from its sources, and say what differs.
+
+    python tools/refresh_prices.py                      write, with litellm's JSON where it is found
+    python tools/refresh_prices.py --second FILE        … with that copy of litellm's JSON
+    python tools/refresh_prices.py --check              write nothing; exit 1 where anything differs
+
+Rates come from genai-prices; limits, retirement dates and what the first source lacks come from
+litellm's JSON; which models, which tokenizer and the like from tools/prices_manual.toml.
+
+A row that was released is never changed: a new price appends a row that starts on the day of the
+run.  Rows that are not yet in force follow the source.  To correct a row that was wrong when it
+was written, edit pricing.toml by hand and say why in the commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib.util
+import sys
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import price_sources as sources  # noqa: E402
+from price_render import render_book  # noqa: E402
+from price_rows import Findings, Inputs, completed_rows, released_rows  # noqa: E402
+
+from noburn_cli.core.models import (  # noqa: E402
+    EMBEDDING,
+    VARIANTS,
+    WRITES_AS_INPUT,
+    WRITES_PRICED,
+    Model,
+)
+from noburn_cli.core.pricebook import PriceBook  # noqa: E402
+from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M  # noqa: E402
+
+BOOK = ROOT / "pricing.toml"
+MANUAL = ROOT / "tools" / "prices_manual.toml"
+
+
+def new_models(inputs: Inputs, findings: Findings) -> list[Model]:
+    """All models of the book, in the order of the hand-kept part."""
+    made = [
+        _model(name, group, inputs, findings)
+        for group in inputs.manual["group"]
+        for name in group["names"]
+    ]
+    names = {model.name for model in made}
+    gone = [name for name in inputs.committed if name not in names]
+    findings.changes += [f"{name}: in pricing.toml, but not in prices_manual.toml" for name in gone]
+    return made + [inputs.committed[name] for name in gone]
+
+
+def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings) -> Model:
+    extra = inputs.manual["model"].get(name, {})
+    provider, family = group["provider"], group["family"]
+    first = inputs.first.get((provider, extra.get("first", name)))
+    before = inputs.committed.get(name)
+    if first is None:
+        raise SystemExit(f"{name}: genai-prices does not know it; mend tools/prices_manual.toml")
+    url = inputs.manual["urls"][provider]
+    rows = sources.first_rows(first, family, url=url, checked_on=inputs.today)
+    if inputs.second is None:
+        facts = _committed_facts(name, before)
+        rows = [row for row in rows if row.variant not in extra.get("second_rates", ())]
+    else:
+        second = inputs.second.get(extra.get("second", _second_key(name, provider)))
+        facts = _facts(name, extra, group, inputs, findings)
+        rows = completed_rows(name, rows, second, family, inputs, findings)
+    rows = released_rows(name, before, rows, inputs, findings)
+    writes = any(
+        kind in row.tiers[0].rates for row in rows for kind in (CACHE_WRITE_5M, CACHE_WRITE_1H)
+    )
+    return replace(
+        facts,
+        provider=provider,
+        family=family,
+        tokenizer=group["tokenizer"],
+        cache_writes=WRITES_PRICED if writes else WRITES_AS_INPUT,
+        rows=tuple(sorted(rows, key=lambda row: (VARIANTS.index(row.variant), row.starts_on))),
+    )
+
+
+def _committed_facts(name: str, before: Model | None) -> Model:
+    if before is None:
+        raise SystemExit(f"{name}: a new model needs the second source; give --second FILE")
+    return before
+
+
+def _second_key(name: str, provider: str) -> str:
+    return f"gemini/{name}" if provider == "google" else name
+
+
+def _facts(
+    name: str, extra: dict[str, Any], group: dict[str, Any], inputs: Inputs, findings: Findings
+) -> Model:
+    """Limits, names and dates: the second source's, the first's, and those given by hand."""
+    assert inputs.second is not None
+    first = inputs.first[group["provider"], extra.get("first", name)]
+    second = inputs.second.get(extra.get("second", _second_key(name, group["provider"])))
+    windows = [first.context_window, second and second.input_max, extra.get("context_window")]
+    window = extra.get("context_window") or max((w for w in windows if w), default=None)
+    output_max = extra.get("output_max") or (second.output_max if second else None)
+    if window is None or (output_max is None and group["family"] != EMBEDDING):
+        raise SystemExit(f"{name}: no source gives its window and output; put them in the manual")
+    if second is None:
+        findings.left_out.append(f"{name}: not in the second source, nothing to compare with")
+    input_max = (second.input_max if second else None) or window
+    return Model(
+        name=name, provider="", family="", tokenizer="", cache_writes="", rows=(),
+        context_window=window,
+        input_max=min(input_max, window),
+        output_max=None if group["family"] == EMBEDDING else output_max,
+        output_min=extra.get("output_min", 1),
+        aliases=_aliases(name, extra, group["provider"], first, inputs, findings),
+        sources=("genai-prices", *(["litellm"] if second else []), *extra.get("cite", ())),
+        retires_on=second.retires_on if second else None,
+        note=extra.get("note", ""),
+    )  # fmt: skip
+
+
+def _aliases(
+    name: str, extra: dict[str, Any], provider: str, first: Any, inputs: Inputs, findings: Findings
+) -> tuple[str, ...]:
+    """Names that the first source gives, or that the second lists and the first matches."""
+    second = inputs.second or {}
+    prefix = _second_key("", provider)
+    mine = second.get(extra.get("second", prefix + name))
+    found = set() if "first" in extra else sources.first_aliases(first)
+    siblings = [model for (owner, _), model in inputs.first.items() if owner == provider]
+    for key, entry in second.items() if "first" not in extra else ():
+        plain = key.removeprefix(prefix)
+        matched = next((m for m in siblings if m.is_match(plain)), None)
+        same = mine is not None and entry.rates.items() <= mine.rates.items() and entry.rates
+        if key.startswith(prefix) and "/" not in plain and matched is first and same:
+            found.add(plain)
+    drop = inputs.manual["drop_aliases"]
+    kept = {
+        a for a in found if not any(_dropped(a, word) for word in drop) and not _dashed(a, found)
+    }
+    # A name given by hand, or a model's own, beats one found in a source.
+    kept -= _names_by_hand(inputs.manual) - set(extra.get("aliases", ()))
+    for alias in sorted(kept):
+        other = second.get(prefix + alias)
+        if other and mine and other.output_max != mine.output_max:
+            limits = f"output_max {other.output_max}, not {mine.output_max}"
+            findings.between_sources.append(f"{name}: its other name {alias} has {limits}")
+    return tuple(sorted((kept | set(extra.get("aliases", ()))) - {name}))
+
+
+def _names_by_hand(manual: dict[str, Any]) -> set[str]:
+    names = {name for group in manual["group"] for name in group["names"]}
+    return names.union(*(extra.get("aliases", ()) for extra in manual["model"].values()))
+
+
+def _dropped(alias: str, word: str) -> bool:
+    return alias.endswith(word[:-1]) if word.endswith("$") else word in alias
+
+
+def _dashed(alias: str, others: set[str]) -> bool:
+    """`gpt-5-4` beside `gpt-5.4`: a spelling of other gateways, not the provider's."""
+    return any("." in other and other.replace(".", "-") == alias for other in others)
+
+
+def _find_second(given: Path | None) -> Path | None:
+    if given is not None:
+        return given
+    spec = importlib.util.find_spec("litellm")  # found, not imported: importing takes seconds
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "model_prices_and_context_window_backup.json"
+    return path if path.exists() else None
+
+
+def gather(second: Path | None, *, check: bool, on: date | None) -> tuple[Inputs, dict[str, Any]]:
+    """Read the sources, the hand-kept part and the committed book."""
+    text = BOOK.read_text(encoding="utf-8") if BOOK.exists() else "format = 1\n"
+    generated = tomllib.loads(text).get("generated", {})
+    book = PriceBook.from_texts([("pricing.toml", text)])
+    manual = tomllib.loads(MANUAL.read_text(encoding="utf-8"))
+    version, first = sources.first_models(manual["urls"])
+    recorded = generated.get("checked_on")
+    today = on or (recorded if check and recorded else datetime.now(tz=timezone.utc).date())
+    head = {
+        "checked_on": today,
+        "genai_prices": version,
+        "litellm": manual["litellm"] if second else generated.get("litellm", ""),
+    }
+    inputs = Inputs(
+        manual=manual,
+        first=first,
+        second=sources.second_models(second) if second else None,
+        committed={model.name: model for model in book.models()},
+        today=today,
+        recheck=generated.get("genai_prices") != version,
+    )
+    return inputs, head
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Make pricing.toml anew and say what differs.")
+    parser.add_argument("--second", type=Path, help="a copy of litellm's JSON of prices")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, exit 1 on a difference"
+    )
+    parser.add_argument("--on", type=date.fromisoformat, help="the day of the comparison")
+    options = parser.parse_args(arguments)
+    second = _find_second(options.second)
+    inputs, head = gather(second, check=options.check, on=options.on)
+    findings = Findings()
+    text = render_book(new_models(inputs, findings), inputs.manual["prefixes"], head)
+    PriceBook.from_texts([("the new book", text)])
+    decided = inputs.manual["decided"]
+    open_questions = [one for one in findings.between_sources if one not in decided]
+    _print("the sources differ, undecided", open_questions)
+    _print(
+        "the sources differ, decided in prices_manual.toml",
+        [o for o in findings.between_sources if o in decided],
+    )
+    _print("left out", findings.left_out)
+    _print("changes of price and content", findings.changes)
+    committed = BOOK.read_text(encoding="utf-8") if BOOK.exists() else ""
+    if options.check:
+        lines = difflib.unified_diff(
+            committed.splitlines(), text.splitlines(), "pricing.toml", "sources", lineterm="", n=2
+        )
+        _print("pricing.toml against its sources", list(lines))
+        return 1 if open_questions or committed != text else 0
+    BOOK.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _print(title: str, lines: list[str]) -> None:
+    if lines:
+        print(f"== {title}: {len(lines)}")
+        print(*lines, sep="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
