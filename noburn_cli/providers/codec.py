@@ -1,0 +1,107 @@
+"""What every provider codec offers: bytes in; Call, Settlement or edited bytes out.
+
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: providers.call.
+Owns: the Codec and StreamReader protocols and the small values they hand around.
+Not here: which codec a request needs (providers.registry), money (the daemon).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from noburn_cli.providers.call import Call
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a provider says that a finished call used.
+
+    usage: billed tokens by disjoint kinds (core.usage), zeros left out.
+    variant: the price variant that was served: `standard`, `flex`, `priority`, `fast`, `batch`, or
+        the provider's own word where we know none (it then has no price, and is never free).
+    """
+
+    usage: Mapping[str, int]
+    variant: str = "standard"
+    served_model: str = ""
+    provider_id: str = ""
+
+
+@dataclass(frozen=True)
+class CountRequest:
+    """A request for the provider's own, free count of a call's input.
+
+    path_suffix: what to append to the path of the call itself.
+    """
+
+    path_suffix: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Block:
+    """An answer in the provider's own error shape that its SDK raises at once and never retries."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class StreamReader(Protocol):
+    """Follows one streamed answer; the same result wherever its bytes are cut.
+
+    settlement: None until the provider has said the final usage.
+    ended: the provider has said that the generation is over.
+    failed: the provider has reported an error inside the stream.
+    """
+
+    settlement: Settlement | None
+    ended: bool
+    failed: bool
+
+    def receive(self, chunk: bytes) -> bytes:
+        """The bytes to hand on: the same, but for an event that the program did not ask for."""
+
+    def close(self) -> bytes:
+        """The bytes still withheld when the answer has ended or is given up."""
+
+
+class Codec(Protocol):
+    """One API of one provider.  Every method raises InputRefused on garbage, and nothing else."""
+
+    @property
+    def api(self) -> str:
+        """The codec's name: `openai_chat`, `openai_responses`, `openai_embeddings`, …"""
+
+    def parse(self, body: bytes) -> Call:
+        """Everything in a request that decides the most it can cost."""
+
+    def edit(self, body: bytes, *, cap: int | None) -> bytes:
+        """The request with the granted cap per choice written in, and usage asked for.
+
+        cap: tokens per choice, or None to leave the caps as they are.
+        Everything else keeps its very bytes: order, spacing, numbers.
+        """
+
+    def asks_usage(self, body: bytes) -> bool:
+        """Whether the program will see the usage of a stream anyway (then nothing is stripped)."""
+
+    def usage(self, body: bytes) -> Settlement | None:
+        """What a complete answer says it used; None when it says nothing that can be trusted."""
+
+    def stream(self, *, strip_usage: bool) -> StreamReader:
+        """A reader for one streamed answer."""
+
+    def block(self, *, message: str, code: str, status: int = 402) -> Block:
+        """A refusal as the provider itself would word it."""
+
+    def stream_error(self, *, message: str, code: str) -> bytes:
+        """An in-band event that ends a stream loudly: the SDK raises it as an error."""
+
+    def count_request(self, body: bytes) -> CountRequest | None:
+        """How to ask the provider for the exact input of this request, or None."""
+
+    def parse_count(self, body: bytes) -> int:
+        """The input tokens in the answer to a count request."""

@@ -1,0 +1,139 @@
+"""Gathers what a request's input will be billed for, and what keeps it from being bounded.
+
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: providers.jsonbody.
+Rule: nothing that a provider could show to the model is left out.  Text goes to `texts`; whatever a
+codec does not know goes to `schema` as its JSON, which is never shorter than what it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping
+from typing import Any
+
+from noburn_cli.providers.jsonbody import compact, refused
+
+_MODEL_CHARS_MAX = 512
+#: Half of a surrogate pair, which JSON can spell and UTF-8 cannot.  U+FFFD is as long (3 bytes).
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Collector:
+    """What was found in a request so far."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._schemas: list[str] = []
+        self.overhead_tokens = 0
+        self._window: dict[str, None] = {}
+        self._unbounded: dict[str, None] = {}
+
+    def text(self, value: object) -> None:
+        """A piece of text, or a value that stands where text should: then its JSON."""
+        if value is None:
+            return
+        if isinstance(value, str):
+            if value:
+                self._texts.append(_LONE_SURROGATE.sub("\ufffd", value))
+        else:
+            self.schema(value)
+
+    def schema(self, value: object) -> None:
+        """Something that the provider renders in its own way; null is nothing."""
+        if value is not None:
+            self._schemas.append(_LONE_SURROGATE.sub("\ufffd", compact(value)))
+
+    def rest(self, item: Mapping[str, Any], known: Container[str]) -> None:
+        """The members of an object that its codec does not know, keys included."""
+        unknown = {key: value for key, value in item.items() if key not in known}
+        if unknown:
+            self.schema(unknown)
+
+    def add_overhead(self, tokens: int) -> None:
+        self.overhead_tokens += tokens
+
+    def window(self, reason: str) -> None:
+        """Only the context window bounds the input, because of `reason`."""
+        self._window[reason] = None
+
+    def unbounded(self, reason: str) -> None:
+        """Nothing bounds the cost, because of `reason`."""
+        self._unbounded[reason] = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(self._texts)
+
+    @property
+    def schema_text(self) -> str:
+        return "\n".join(self._schemas)
+
+    @property
+    def why_window(self) -> str:
+        return "; ".join(self._window)
+
+    @property
+    def why_unbounded(self) -> str:
+        return "; ".join(self._unbounded)
+
+
+def names(words: str) -> frozenset[str]:
+    """A set of names from words with spaces between them."""
+    return frozenset(words.split())
+
+
+def object_list(value: object, *, what: str) -> list[dict[str, Any]]:
+    """`value` as a list of JSON objects; null is an empty one.  Raises InputRefused."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise refused(f"`{what}` is not a list")
+    for item in value:
+        if not isinstance(item, dict):
+            raise refused(f"`{what}` holds something that is not an object")
+    return value
+
+
+def object_or_none(value: object, *, what: str) -> dict[str, Any] | None:
+    """`value` as a JSON object.  Raises InputRefused."""
+    if value is None or isinstance(value, dict):
+        return value
+    raise refused(f"`{what}` is not an object")
+
+
+def model_name(value: object) -> str:
+    """The model that the request names.  Raises InputRefused without one."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise refused("the request names no model")
+    if len(value) > _MODEL_CHARS_MAX:
+        raise refused(f"the model's name is longer than {_MODEL_CHARS_MAX} characters")
+    return value
+
+
+def count_or_none(value: object, *, what: str, least: int) -> int | None:
+    """A whole number >= least, or None for null.
+
+    Raises InputRefused for 100.0, "100", true and what is below `least`: a provider may read them
+    in another way than we do, and then the bound would be wrong.
+    """
+    if value is None:
+        return None
+    if type(value) is not int or value < least:  # bool is an int too, hence `type`.
+        raise refused(f"`{what}` is not a whole number of at least {least}: {value!r:.60}")
+    return value
+
+
+def flag(value: object, *, what: str) -> bool:
+    """A JSON boolean; null is false.  Raises InputRefused for anything else."""
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise refused(f"`{what}` is neither true nor false: {value!r:.60}")
+    return value
+
+
+def refuse_unknown(found: Collector, values: Mapping[str, Any], known: Container[str]) -> None:
+    """Mark the call as unbounded by a parameter that could switch on something with a price."""
+    for key, value in values.items():
+        if key not in known and value is not None:
+            found.unbounded(f"the parameter `{key[:60]}` is not known, so neither is what it costs")

@@ -1,0 +1,262 @@
+"""The codec of OpenAI's chat completions, and of the many servers that speak the same.
+
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: the modules it imports.
+Source: https://platform.openai.com/docs/api-reference/chat and the parameter types of the openai
+Python SDK 3.54 (checked 2026-11-23).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from noburn_cli.providers import openai_common as common
+from noburn_cli.providers.call import Call, OutputCap
+from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.collect import (
+    Collector,
+    count_or_none,
+    flag,
+    model_name,
+    names,
+    object_list,
+    object_or_none,
+    refuse_unknown,
+)
+from noburn_cli.providers.following import Following, answer_object, event_object
+from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
+from noburn_cli.providers.sse import Event
+
+#: Parameters that cost nothing by themselves.  The second group is what compatible servers take.
+_HARMLESS = names(
+    "frequency_penalty logit_bias logprobs metadata parallel_tool_calls presence_penalty "
+    "prompt_cache_key prompt_cache_retention reasoning_effort safety_identifier seed stop store "
+    "temperature top_logprobs top_p user verbosity "
+    "top_k top_a min_p repetition_penalty min_tokens stop_token_ids ignore_eos skip_special_tokens "
+    "mirostat typical_p"
+)
+#: Parameters that this codec reads.
+_READ = names(
+    "messages model max_completion_tokens max_tokens n stream stream_options tools tool_choice "
+    "functions function_call response_format service_tier prediction modalities audio "
+    "web_search_options moderation prompt_cache_options"
+)
+_CAPS = ("max_completion_tokens", "max_tokens")
+#: OpenAI's own models; other names belong to compatible servers, which all know `max_tokens`.
+_OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-)")
+_CHOICES_MAX = 128
+
+
+class OpenAIChat:
+    """`POST …/chat/completions`."""
+
+    api = "openai_chat"
+
+    @deep_refused
+    def parse(self, body: bytes) -> Call:
+        values = Body(body).values
+        found = Collector()
+        model = model_name(values.get("model"))
+        common.check_model(found, model)
+        common.check_shared(found, values)
+        refuse_unknown(found, values, _HARMLESS | _READ)
+        _read_messages(found, values)
+        _read_tools(found, values)
+        _read_extras(found, values)
+        variants = common.request_variants(found, values.get("service_tier"))
+        caps = _caps(values)
+        wanted = max(caps.values()) if caps else None
+        floor = common.FLOOR_UNCAPPED if wanted is None else min(wanted, common.FLOOR_UNCAPPED)
+        choices = count_or_none(values.get("n"), what="n", least=1) or 1
+        if choices > _CHOICES_MAX:
+            raise refused(f"`n` is above {_CHOICES_MAX}")
+        return Call(
+            api=self.api,
+            model=model,
+            texts=found.texts,
+            schema_text=found.schema_text,
+            overhead_tokens=found.overhead_tokens,
+            window=found.why_window,
+            unbounded=found.why_unbounded,
+            input_kinds=common.INPUT_KINDS,
+            variants=variants,
+            output=OutputCap(wanted=wanted, floor=floor, choices=choices),
+            stream=flag(values.get("stream"), what="stream"),
+        )
+
+    @deep_refused
+    def edit(self, body: bytes, *, cap: int | None) -> bytes:
+        request = Body(body)
+        changes: dict[str, object] = {}
+        if cap is not None:
+            caps = _caps(request.values)
+            changes.update({name: min(cap, own) for name, own in caps.items() if own > cap})
+            if not caps:
+                changes[_cap_name(request.values)] = cap
+        if flag(request.get("stream"), what="stream") and not self.asks_usage(body):
+            options = object_or_none(request.get("stream_options"), what="stream_options")
+            changes["stream_options"] = {**(options or {}), "include_usage": True}
+        return request.with_values(changes) if changes else body
+
+    def asks_usage(self, body: bytes) -> bool:
+        options = object_or_none(Body(body).get("stream_options"), what="stream_options")
+        return flag((options or {}).get("include_usage"), what="include_usage")
+
+    def usage(self, body: bytes) -> Settlement | None:
+        answer = answer_object(body)
+        return _settlement(answer) if answer is not None else None
+
+    def stream(self, *, strip_usage: bool) -> StreamReader:
+        return _ChatStream(strip_usage=strip_usage)
+
+    def block(self, *, message: str, code: str, status: int = 402) -> Block:
+        return common.block(message=message, code=code, status=status)
+
+    def stream_error(self, *, message: str, code: str) -> bytes:
+        error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
+        return b"data: " + compact({"error": error}).encode("utf-8", "replace") + b"\n\n"
+
+    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
+        return None  # The free endpoint counts Responses requests; chat's rendering is another.
+
+    def parse_count(self, body: bytes) -> int:
+        return common.parse_input_tokens(body)
+
+
+class _ChatStream(Following):
+    """Usage comes in a last chunk without choices; some servers repeat it in every chunk."""
+
+    _latest: Settlement | None = None
+
+    def look(self, event: Event) -> bool:
+        if event.data.startswith(b"[DONE]"):
+            self.ended = True
+            self.settlement = self.settlement or self._latest
+            return False
+        if b'"usage"' not in event.data and b'"error"' not in event.data:
+            return False
+        chunk = event_object(event)
+        if chunk is None:
+            return False
+        if chunk.get("error"):
+            self.failed = True
+        settled = _settlement(chunk)
+        if settled is None:
+            return False
+        self._latest = settled
+        if chunk.get("choices"):
+            return False
+        self.settlement = settled
+        return True
+
+
+def _settlement(answer: dict[str, Any]) -> Settlement | None:
+    return common.settlement_of(answer, inputs="prompt", outputs="completion")
+
+
+def _caps(values: dict[str, Any]) -> dict[str, int]:
+    """The output caps that the request names, by parameter."""
+    named = {name: count_or_none(values.get(name), what=name, least=1) for name in _CAPS}
+    return {name: cap for name, cap in named.items() if cap is not None}
+
+
+def _cap_name(values: dict[str, Any]) -> str:
+    """The parameter to write a cap into, for a request that has none.
+
+    `max_tokens` is deprecated, and refused by reasoning models; compatible servers may know nothing
+    else, and predicted outputs are documented not to work with `max_completion_tokens`.
+    """
+    if values.get("prediction") is not None or not _OPENAI_MODEL.match(values["model"]):
+        return "max_tokens"
+    return "max_completion_tokens"
+
+
+def _read_messages(found: Collector, values: dict[str, Any]) -> None:
+    messages = object_list(values.get("messages"), what="messages")
+    if not messages:
+        raise refused("the request has no messages")
+    found.add_overhead(common.OVERHEAD_REQUEST)
+    for message in messages:
+        found.add_overhead(common.OVERHEAD_MESSAGE)
+        if message.get("name") is not None:
+            found.add_overhead(common.OVERHEAD_NAME)
+            found.text(message["name"])
+        _read_content(found, message.get("content"))
+        for call in object_list(message.get("tool_calls"), what="tool_calls"):
+            found.add_overhead(common.OVERHEAD_TOOL_CALL)
+            found.schema(call)
+        if message.get("function_call") is not None:
+            found.add_overhead(common.OVERHEAD_TOOL_CALL)
+            found.schema(message["function_call"])
+        if message.get("audio") is not None:
+            found.unbounded("an earlier audio answer is read again as audio tokens")
+        role = message.get("role")
+        found.text(role if role not in _ROLES else None)
+        found.rest(message, _MESSAGE)
+
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function", None)
+_MESSAGE = ("role", "name", "content", "tool_calls", "function_call", "audio")
+
+
+def _read_content(found: Collector, content: object) -> None:
+    if not isinstance(content, list):
+        found.text(content)
+        return
+    for part in content:
+        found.add_overhead(common.OVERHEAD_PART)
+        if isinstance(part, dict):
+            _read_part(found, part)
+        else:
+            found.text(part)
+
+
+def _read_part(found: Collector, part: dict[str, Any]) -> None:
+    kind = part.get("type")
+    common.check_breakpoint(found, part)
+    if kind == "text":
+        found.text(part.get("text"))
+    elif kind == "refusal":
+        found.text(part.get("refusal"))
+    elif kind == "image_url":
+        found.window("an image, whose tokens only the provider counts")
+        return
+    elif kind == "file":
+        found.window("a file, whose text only the provider extracts")
+        return
+    elif kind == "input_audio":
+        found.unbounded("audio input, which is billed as audio tokens")
+        return
+    else:
+        found.unbounded(f"a content part of the unknown type {kind!r:.40}")
+        return
+    found.rest(part, ("type", "text", "refusal", "prompt_cache_breakpoint"))
+
+
+def _read_tools(found: Collector, values: dict[str, Any]) -> None:
+    tools = object_list(values.get("tools"), what="tools")
+    functions = object_list(values.get("functions"), what="functions")
+    for tool in tools:
+        if tool.get("type") not in ("function", "custom"):
+            found.unbounded(f"the hosted tool {tool.get('type')!r:.40} bills what it does")
+    for definition in (*tools, *functions):
+        found.add_overhead(common.OVERHEAD_TOOL)
+        found.schema(definition)
+    if tools or functions:
+        found.add_overhead(common.OVERHEAD_TOOLS)
+    found.schema(values.get("tool_choice"))
+    found.schema(values.get("function_call"))
+
+
+def _read_extras(found: Collector, values: dict[str, Any]) -> None:
+    if values.get("response_format") is not None:
+        found.add_overhead(common.OVERHEAD_FORMAT)
+        found.schema(values["response_format"])
+    # Rejected predictions are billed as output inside the cap; the text itself may be read, too.
+    prediction = object_or_none(values.get("prediction"), what="prediction")
+    _read_content(found, (prediction or {}).get("content"))
+    if values.get("web_search_options") is not None:
+        found.unbounded("web search bills a fee for each search")
+    modalities = values.get("modalities")
+    if values.get("audio") is not None or modalities not in (None, ["text"]):
+        found.unbounded("audio output, which is billed as audio tokens")

@@ -1,0 +1,110 @@
+"""The codec of OpenAI's embeddings.
+
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: the modules it imports.
+Source: https://platform.openai.com/docs/api-reference/embeddings and the parameter types of the
+openai Python SDK 3.54 (checked 2026-11-23).
+"""
+
+from __future__ import annotations
+
+from noburn_cli.core.usage import INPUT
+from noburn_cli.providers import openai_common as common
+from noburn_cli.providers.call import Call
+from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.collect import Collector, model_name, names, refuse_unknown
+from noburn_cli.providers.following import Following, answer_object, count_of, text_of
+from noburn_cli.providers.jsonbody import Body, deep_refused, refused
+from noburn_cli.providers.sse import Event
+
+_KNOWN = names("input model dimensions encoding_format user")
+#: OpenAI adds nothing; compatible servers may add a token at each end.
+_OVERHEAD_TEXT = 2
+
+
+class OpenAIEmbeddings:
+    """`POST …/embeddings`: no output, no stream, nothing to clamp."""
+
+    api = "openai_embeddings"
+
+    @deep_refused
+    def parse(self, body: bytes) -> Call:
+        values = Body(body).values
+        found = Collector()
+        refuse_unknown(found, values, _KNOWN)
+        counted_tokens = _read_input(found, values.get("input"))
+        return Call(
+            api=self.api,
+            model=model_name(values.get("model")),
+            texts=found.texts,
+            overhead_tokens=found.overhead_tokens,
+            counted_tokens=counted_tokens,
+            unbounded=found.why_unbounded,
+            input_kinds=(INPUT,),
+            output=None,
+        )
+
+    def edit(self, body: bytes, *, cap: int | None) -> bytes:
+        if cap is not None:
+            raise refused("embeddings have no output that could be capped")
+        return body
+
+    def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
+        return True
+
+    def usage(self, body: bytes) -> Settlement | None:
+        answer = answer_object(body)
+        usage = answer.get("usage") if answer is not None else None
+        if answer is None or not isinstance(usage, dict) or "prompt_tokens" not in usage:
+            return None
+        count = count_of(usage, "prompt_tokens")
+        if count is None:
+            return None
+        return Settlement(
+            usage={INPUT: count} if count else {}, served_model=text_of(answer.get("model"))
+        )
+
+    def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
+        return _NoStream(strip_usage=False)
+
+    def block(self, *, message: str, code: str, status: int = 402) -> Block:
+        return common.block(message=message, code=code, status=status)
+
+    def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
+        return b""  # There is no stream to end.
+
+    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
+        return None
+
+    def parse_count(self, body: bytes) -> int:
+        return common.parse_input_tokens(body)
+
+
+class _NoStream(Following):
+    def look(self, event: Event) -> bool:  # noqa: ARG002
+        return False
+
+
+def _read_input(found: Collector, value: object) -> int:
+    """Note the texts; return how many tokens arrive as ids."""
+    if isinstance(value, str):
+        found.add_overhead(_OVERHEAD_TEXT)
+        found.text(value)
+        return 0
+    if not isinstance(value, list) or not value:
+        raise refused("`input` is neither text nor a list")
+    if all(isinstance(item, str) for item in value):
+        found.add_overhead(_OVERHEAD_TEXT * len(value))
+        for item in value:
+            found.text(item)
+        return 0
+    if _are_ids(value):
+        found.add_overhead(_OVERHEAD_TEXT)
+        return len(value)
+    if all(isinstance(item, list) and _are_ids(item) for item in value):
+        found.add_overhead(_OVERHEAD_TEXT * len(value))
+        return sum(len(item) for item in value)
+    raise refused("`input` mixes texts, token ids or something else")
+
+
+def _are_ids(value: list[object]) -> bool:
+    return all(type(item) is int and item >= 0 for item in value)
