@@ -1,0 +1,127 @@
+"""How a report looks: a table with a total, CSV, or data.
+
+Layer: render.  Below: reports.totals, core.money, render.table.  Above: commands.report.
+Amounts are rounded for the eye only; CSV and data carry exact decimal dollars.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
+from noburn_cli.render.table import format_table
+from noburn_cli.reports.totals import Line, Report, Sums
+
+NUMBERS = (
+    "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+    "cost_usd", "held_usd", "uncertain_usd", "uncertain_calls", "blocked", "refused", "clamped",
+    "share",
+)  # fmt: skip
+_SHARE_PLACES = 6
+
+
+def render_report(report: Report) -> list[str]:
+    """The report as aligned lines, the total last."""
+    headers = (
+        *(name.upper() for name in report.by),
+        *("CALLS", "TOKENS IN", "TOKENS OUT", "COST", "SHARE", "HELD", "UNCERTAIN"),
+        *("BLOCKED", "CLAMPED"),
+    )
+    rows = [(*line.keys, *_cells(line.sums, report.share(line))) for line in report.lines]
+    whole = Fraction(1) if report.total.cost_nano else None
+    blank = [""] * (len(report.by) - 1)
+    rows.append(("TOTAL", *blank, *_cells(report.total, whole)))
+    return [*format_table(headers, rows, align="l" * len(report.by) + "r" * 9), *_notes(report)]
+
+
+def _cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:
+    return (
+        show_count(sums.calls),
+        show_count(sums.input_tokens),
+        show_count(sums.output_tokens),
+        show_dollars(sums.cost_nano),
+        _share_for_the_eye(share),
+        _amount(sums.held_nano),
+        _amount(sums.uncertain_nano),
+        show_count(sums.blocked + sums.refused),
+        show_count(sums.clamped),
+    )
+
+
+def _share_for_the_eye(share: Fraction | None) -> str:
+    """To a tenth of a per cent; what is not nothing never reads as nothing."""
+    if share is None:
+        return "-"
+    tenths = round(share * 1000)
+    return "< 0.1 %" if share and not tenths else show_percent(Fraction(tenths, 1000))
+
+
+def _amount(nano: int) -> str:
+    return show_dollars(nano) if nano else "-"
+
+
+def _notes(report: Report) -> list[str]:
+    """What the numbers alone do not say."""
+    total = report.total
+    notes = []
+    if total.uncertain:
+        notes.append(
+            f"{total.uncertain:,} uncertain: charged at the hold because no bill came; "
+            "`noburn ledger orphans` lists them."
+        )
+    if total.held_nano:
+        notes.append("Held is money of calls still in flight; no cost includes it.")
+    if total.refused:
+        notes.append(f"{total.refused:,} of the blocked were refused: no bound or no price.")
+    return ["", *notes] if notes else []
+
+
+def report_csv(report: Report) -> str:
+    """The lines as CSV with a heading; no total, so that a spreadsheet's sum is right."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*report.by, *NUMBERS))
+    for line in report.lines:
+        numbers = _numbers(line.sums, report.share(line))
+        writer.writerow((*line.keys, *("" if n is None else n for n in numbers.values())))
+    return text.getvalue()
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """The report as data: exact decimals as strings, shares to six places."""
+    return {
+        "by": list(report.by),
+        "rows": list(_row_data(report)),
+        "total": _numbers(report.total, Fraction(1) if report.total.cost_nano else None),
+    }
+
+
+def _row_data(report: Report) -> Iterator[dict[str, Any]]:
+    for line in report.lines:
+        yield {"key": _keys(report, line), **_numbers(line.sums, report.share(line))}
+
+
+def _keys(report: Report, line: Line) -> dict[str, str]:
+    return dict(zip(report.by, line.keys, strict=True))
+
+
+def _numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
+    values = (
+        sums.calls, sums.input_tokens, sums.cached_tokens, sums.output_tokens,
+        sums.reasoning_tokens, Nano(sums.cost_nano).exact(), Nano(sums.held_nano).exact(),
+        Nano(sums.uncertain_nano).exact(), sums.uncertain, sums.blocked, sums.refused,
+        sums.clamped, _share_text(share),
+    )  # fmt: skip
+    return dict(zip(NUMBERS, values, strict=True))
+
+
+def _share_text(share: Fraction | None) -> str | None:
+    if share is None:
+        return None
+    scaled = round(share * 10**_SHARE_PLACES)
+    whole, part = divmod(scaled, 10**_SHARE_PLACES)
+    return f"{whole}.{part:0{_SHARE_PLACES}d}"

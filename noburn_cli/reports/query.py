@@ -1,0 +1,173 @@
+"""Grouping the ledger's calls: a question in words, one SELECT, lines of sums.
+
+Layer: reports, I/O.  Below: ledger_file, core.budgets (the attributes' names), reports.totals.
+Above: commands.report.
+SQLite adds up whole numbers exactly, and raises where a sum would pass 64 bits.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from noburn_cli.core.budgets import NONE, TAG_PREFIX, check_key
+from noburn_cli.errors import UsageError
+from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.totals import Line, Report, Sums, make_report
+
+#: What a report can be grouped by besides `tag.NAME`, and the SQL for it.
+COLUMNS: Mapping[str, str] = {
+    "run": "run",
+    "model": "coalesce(resolved_model, model)",
+    "customer": "customer",
+    "feature": "feature",
+    "project": "project",
+    "user": '"user"',
+    "job": "job",
+    "api": "api",
+    "state": "state",
+    "day": "date(reserved_at_ms / 1000, 'unixepoch')",
+}
+
+_OPEN = "state = 'held'"
+_NEVER_LEFT = "state IN ('blocked', 'refused')"
+_UNBILLED = "state IN ('uncertain', 'orphaned')"
+
+#: In the order of Sums' fields.
+_SUMS = f"""
+    count(*) FILTER (WHERE NOT {_NEVER_LEFT}),
+    coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
+        + coalesce(cache_write_1h, 0)), 0),
+    coalesce(sum(cache_read), 0),
+    coalesce(sum(output), 0),
+    coalesce(sum(reasoning), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT}), 0),
+    coalesce(sum(hold_nano) FILTER (WHERE {_OPEN}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED}), 0),
+    count(*) FILTER (WHERE {_UNBILLED}),
+    count(*) FILTER (WHERE state = 'blocked'),
+    count(*) FILTER (WHERE state = 'refused'),
+    count(*) FILTER (WHERE clamped = 1 AND NOT {_NEVER_LEFT})
+"""
+
+_AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
+_AGO_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which calls, grouped by what.
+
+    since_ms, until_ms: reserved at or after, and before; None for no border.
+    where: values by attribute, `model` or `tag.NAME`; `(none)` asks for calls without one.
+    run: a run's id; everything below it counts as its own.
+    """
+
+    by: tuple[str, ...]
+    since_ms: int | None = None
+    until_ms: int | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    run: str | None = None
+
+
+def read_report(ledger_path: Path, question: Question) -> Report:
+    """Group and add up.
+
+    Raises UsageError for a column that does not exist, LedgerUnavailable without a ledger.
+    """
+    sql, values = _statement(question)
+    connection = open_ledger(ledger_path)
+    try:
+        rows = list(connection.execute(sql, values))
+    finally:
+        connection.close()
+    width = len(question.by)
+    lines = (Line(tuple(str(k) for k in row[:width]), Sums(*row[width:])) for row in rows)
+    return make_report(question.by, lines)
+
+
+def check_column(name: str) -> str:
+    """Return `name` when calls can be grouped by it.  Raises UsageError naming the nearest."""
+    if name in COLUMNS:
+        return name
+    if name.startswith(TAG_PREFIX):
+        return check_key(name)
+    near = difflib.get_close_matches(name, COLUMNS, n=2, cutoff=0.5)
+    raise UsageError(
+        f"a report cannot be grouped by {name!r}",
+        why=f"known are {', '.join(COLUMNS)} and tag.NAME",
+        next_step=f"did you mean {' or '.join(near)}?" if near else "choose one of them",
+    )
+
+
+def parse_moment(text: str, *, now: datetime, what: str) -> int:
+    """Read `2026-11-01`, `2026-11-01T14:00`, `24h`, `7d`, `2w` as epoch milliseconds.
+
+    A moment without a zone is UTC, like the ledger's windows.  Raises UsageError.
+    """
+    plain = text.strip()
+    ago = _AGO.fullmatch(plain)
+    try:
+        if ago is not None:
+            moment = now - timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
+        else:
+            moment = datetime.fromisoformat(plain)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{what} cannot be read from {text!r}",
+            why="expected a day, a time, or how long ago",
+            next_step="write it like 2026-11-01, 2026-11-01T14:00, 24h or 7d",
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1000)
+
+
+def _statement(question: Question) -> tuple[str, dict[str, str | int]]:
+    """The SELECT and its values.  Only names out of our own tables become part of the text."""
+    values: dict[str, str | int] = {}
+    keys = [_column(name, values) for name in question.by]
+    shown = [f"coalesce({key}, '{NONE}')" for key in keys]
+    conditions = list(_conditions(question, values))
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    group = ", ".join(str(number + 1) for number in range(len(keys)))
+    sql = f"SELECT {', '.join((*shown, _SUMS))} FROM calls {where} GROUP BY {group}"  # noqa: S608
+    return sql, values
+
+
+def _conditions(question: Question, values: dict[str, str | int]) -> Sequence[str]:
+    found = []
+    if question.since_ms is not None:
+        values["since"] = question.since_ms
+        found.append("reserved_at_ms >= :since")
+    if question.until_ms is not None:
+        values["until"] = question.until_ms
+        found.append("reserved_at_ms < :until")
+    if question.run is not None:
+        values["run"] = f"/{question.run}/"
+        found.append("instr('/' || run || '/', :run)")
+    for number, (name, wanted) in enumerate(question.where.items()):
+        column = _column(name, values)
+        if wanted == NONE:
+            found.append(f"{column} IS NULL")
+            continue
+        values[f"where{number}"] = wanted
+        if name == "model":  # As it was called, or as the book calls it.
+            found.append(f":where{number} IN (model, resolved_model)")
+        else:
+            found.append(f"{column} = :where{number}")
+    return found
+
+
+def _column(name: str, values: dict[str, str | int]) -> str:
+    """The SQL for a column; a tag's name travels as a value."""
+    check_column(name)
+    if name in COLUMNS:
+        return COLUMNS[name]
+    place = f"tag{len(values)}"
+    values[place] = f'$."{name.removeprefix(TAG_PREFIX)}"'
+    return f"json_extract(tags, :{place})"
