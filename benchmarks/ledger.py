@@ -27,6 +27,7 @@ from pathlib import Path
 import apsw
 
 from benchmarks import rivals
+from benchmarks.http_service import serve_http
 from benchmarks.load import Load, drive
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,7 +55,8 @@ RESERVE = json.dumps(
 SETTLE = json.dumps(
     {
         "op": "settle", "usage": {"input": 290, "output": 120}, "variant": "standard",
-        "latency_ms": 840, "status": 200, "provider_id": None, "served_model": None, "failure": None,
+        "latency_ms": 840, "status": 200, "provider_id": None, "served_model": None,
+        "failure": None,
     },
     separators=(",", ":"),
 ).encode()[:-1]  # fmt: skip
@@ -130,7 +132,7 @@ def measure(
     servers = [
         fork.Process(target=rivals.serve_echo, args=(echo_path,), daemon=True),
         fork.Process(
-            target=rivals.serve_http, args=(str(folder / "http.sqlite3"), http_path), daemon=True
+            target=serve_http, args=(str(folder / "http.sqlite3"), http_path), daemon=True
         ),
     ]
     for server in servers:

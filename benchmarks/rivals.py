@@ -135,30 +135,6 @@ def serve_echo(path: str) -> None:
     uvloop.run(run())
 
 
-def serve_http(path: str, socket_path: str) -> None:
-    """FastAPI over one SQLite connection in WAL, served by uvicorn with uvloop and httptools."""
-    import uvicorn
-    from fastapi import FastAPI, Request
-
-    make_naive(path, wal=True)
-    connection = open_naive(path, wal=True)
-    app = FastAPI()
-
-    @app.post("/reserve")
-    async def reserve_call(request: Request) -> dict[str, bool]:
-        reserve(connection, (await request.json())["call"])
-        return {"ok": True}
-
-    @app.post("/settle")
-    async def settle_call(request: Request) -> dict[str, bool]:
-        settle(connection, (await request.json())["call"])
-        return {"ok": True}
-
-    uvicorn.run(
-        app, uds=socket_path, log_level="error", access_log=False, loop="uvloop", http="httptools"
-    )
-
-
 class _HttpCaller(asyncio.Protocol):
     def __init__(self, name: str, load: Load) -> None:
         self._name, self._load, self._number = name, load, 0
