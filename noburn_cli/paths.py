@@ -1,0 +1,43 @@
+"""Where noburn keeps its state: the socket, the ledger, the log.
+
+Layer: the lowest beside errors; standard library only, Python 3.10 (it travels into guests).
+Owns: the names in the home folder.  `NOBURN_HOME` moves all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder of configuration, state and socket: `NOBURN_HOME`, or the system's place for it."""
+    chosen = os.environ.get("NOBURN_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "noburn"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "noburn"
+
+
+def socket_path() -> Path:
+    return home() / "daemon.sock"
+
+
+def ledger_path() -> Path:
+    return home() / "ledger.sqlite3"
+
+
+def log_path() -> Path:
+    return home() / "daemon.log"
+
+
+def lock_path() -> Path:
+    return home() / "daemon.lock"
+
+
+def journal_folder() -> Path:
+    """Where a client leaves settlements that it could not deliver."""
+    return home() / "journal"
