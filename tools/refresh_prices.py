@@ -221,10 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
     decided = inputs.manual["decided"]
     open_questions = [one for one in findings.between_sources if one not in decided]
     _print("the sources differ, undecided", open_questions)
-    _print(
-        "the sources differ, decided in prices_manual.toml",
-        [o for o in findings.between_sources if o in decided],
-    )
+    closed = [f"{one}: {decided[one]}" for one in findings.between_sources if one in decided]
+    _print("the sources differ, decided in prices_manual.toml", closed)
     _print("left out", findings.left_out)
     _print("changes of price and content", findings.changes)
     committed = BOOK.read_text(encoding="utf-8") if BOOK.exists() else ""

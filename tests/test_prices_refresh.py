@@ -1,0 +1,134 @@
+"""The generator of pricing.toml never changes a released row, and hides no disagreement."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from noburn_cli.core.models import Model, RateRow, Tier
+from noburn_cli.core.pricebook import PriceBook
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+TODAY = date(2026, 11, 23)
+LATER = TODAY + timedelta(days=30)
+
+
+@pytest.fixture(scope="module")
+def tool() -> Iterator[ModuleType]:
+    pytest.importorskip("genai_prices")
+    sys.path.insert(0, str(TOOLS))
+    try:
+        import refresh_prices
+
+        yield refresh_prices
+    finally:
+        sys.path.remove(str(TOOLS))
+
+
+def row(day: date, dollars: int, *, variant: str = "standard", above: int = 0) -> RateRow:
+    import price_sources
+
+    tiers = [Tier(0, {"input": dollars * 10**6, "output": 5 * dollars * 10**6})]
+    if above:
+        tiers.append(Tier(above, {"input": 2 * dollars * 10**6, "output": 9 * dollars * 10**6}))
+    url = "https://example.org/prices"
+    return price_sources.row_of(variant, day, tuple(tiers), url=url, checked_on=TODAY)
+
+
+FIRST = date(1970, 1, 1)
+
+
+def merged(
+    tool: ModuleType, old: list[RateRow], new: list[RateRow]
+) -> tuple[list[RateRow], list[str]]:
+    import price_rows
+
+    before = Model(
+        name="m", provider="p", family="text", tokenizer="gemini", context_window=1, input_max=1,
+        output_max=1, output_min=1, cache_writes="priced", aliases=(), rows=tuple(old), sources=(),
+    )  # fmt: skip
+    inputs = price_rows.Inputs({}, {}, None, {"m": before}, TODAY, recheck=False)
+    findings = price_rows.Findings()
+    rows = price_rows.released_rows("m", before, new, inputs, findings)
+    return sorted(rows, key=lambda one: one.starts_on), findings.changes
+
+
+def test_the_same_prices_change_nothing(tool: ModuleType) -> None:
+    rows = [row(FIRST, 1), row(LATER, 2)]
+    assert merged(tool, rows, rows) == (rows, [])
+
+
+def test_a_new_price_appends_a_row_and_keeps_the_old_one(tool: ModuleType) -> None:
+    rows, changes = merged(tool, [row(FIRST, 1)], [row(FIRST, 3)])
+    assert rows == [row(FIRST, 1), row(TODAY, 3)]
+    assert changes == ["m: standard has another price from 2026-11-23"]
+
+
+def test_a_new_tier_is_a_new_price(tool: ModuleType) -> None:
+    rows, changes = merged(tool, [row(FIRST, 1)], [row(FIRST, 1, above=1000)])
+    assert rows == [row(FIRST, 1), row(TODAY, 1, above=1000)]
+    assert changes
+
+
+def test_an_announced_price_is_added_and_may_be_withdrawn(tool: ModuleType) -> None:
+    rows, _ = merged(tool, [row(FIRST, 1)], [row(FIRST, 1), row(LATER, 2)])
+    assert rows == [row(FIRST, 1), row(LATER, 2)]
+    rows, changes = merged(tool, rows, [row(FIRST, 1), row(LATER, 4)])
+    assert rows == [row(FIRST, 1), row(LATER, 4)]
+    assert changes == [f"m: standard has another price from {LATER}"]
+
+
+def test_a_variant_that_the_sources_dropped_stays(tool: ModuleType) -> None:
+    old = [row(FIRST, 1), row(FIRST, 1, variant="flex")]
+    rows, changes = merged(tool, old, [row(FIRST, 1)])
+    assert (rows, changes) == (old, [])
+
+
+def test_the_sources_are_compared_rate_by_rate(tool: ModuleType) -> None:
+    import price_rows
+    import price_sources
+
+    rates = {
+        ("standard", "input", 0): 1_000_000,
+        ("standard", "output", 0): 6_000_000,
+        ("standard", "input", 1000): 2_000_000,
+        ("standard", "output", 1000): 9_000_000,
+        ("flex", "input", 0): 500_000,
+        ("flex", "output", 0): 2_500_000,
+    }
+    second = price_sources.SecondModel(None, None, None, rates)
+    inputs = price_rows.Inputs({"model": {}}, {}, {}, {}, TODAY, recheck=False)
+    findings = price_rows.Findings()
+    rows = price_rows.completed_rows("m", [row(FIRST, 1)], second, "text", inputs, findings)
+    assert findings.between_sources == [
+        "m standard output above 0: 5000000 against 6000000 p$",
+        "m standard: only the second source has a tier above 1000",
+    ]
+    assert [(one.variant, one.starts_on) for one in rows] == [("standard", FIRST), ("flex", TODAY)]
+
+    announced = [row(FIRST, 1), row(LATER, 2)]
+    rows = price_rows.completed_rows("m", announced, second, "text", inputs, findings)
+    assert rows == announced  # the later price of flex is unknown, so flex is left out
+    assert findings.left_out
+
+
+def test_a_release_is_written_and_read_back_unchanged(tool: ModuleType) -> None:
+    from price_render import render_book
+
+    models = [
+        Model(
+            name="m", provider="openai", family="reasoning", tokenizer="o200k_base",
+            context_window=1000, input_max=900, output_max=100, output_min=16,
+            cache_writes="as_input", aliases=("a", "b"), sources=("here",), retires_on=LATER,
+            rows=(row(FIRST, 1, above=500), row(LATER, 2)), note='says "no"',
+        )
+    ]  # fmt: skip
+    text = render_book(models, {"openai/": "openai"}, {"genai_prices": "1"})
+    assert list(PriceBook.from_texts([("x", text)]).models()) == models
+    assert replace(models[0], note="") != models[0]
