@@ -1,0 +1,377 @@
+"""How the explanation of one call looks: a sentence first, then the arithmetic behind it.
+
+Layer: render.  Below: reports.calls, reports.receipt, core.money, render.table.
+Above: commands.why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from noburn_cli.core.money import (
+    PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION,
+    Nano,
+    show_amount,
+    show_dollars,
+)
+from noburn_cli.core.usage import INPUT_KINDS, OUTPUT
+from noburn_cli.render.table import format_table, safe_text
+from noburn_cli.reports.calls import CallFacts
+from noburn_cli.reports.receipt import Bill, Hold, Source
+
+#: How an input bound was reached (DESIGN §4), for somebody who has not read it.
+BOUND_WORDS = {
+    "exact": "counted here with the model's own tokeniser",
+    "counted": "counted by the provider",
+    "bytes": "at most one token a byte, as the tokeniser guarantees",
+    "window": "only the context window bounds it",
+    "assumed": "assumed: measured with a margin, not proven",
+}
+CLAUDE_BYTES = "the most that Claude's tokeniser makes of the text"
+KIND_WORDS = {
+    "input": "input",
+    "cache_read": "cached input",
+    "cache_write_5m": "cache write, 5 min",
+    "cache_write_1h": "cache write, 1 h",
+    "output": "output",
+}
+_FROM_THE_START = "1970-01-01"
+
+
+def render_why(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> list[str]:
+    """The whole explanation, a line each."""
+    lines = [sentence(facts), ""]
+    lines += format_table((), list(_who(facts)), align="ll")
+    for title, body in _sections(facts, bill, hold):
+        lines += ["", f"{title}:", *(f"  {line}" for line in body)]
+    lines += ["", f"next: {next_step(facts)}"]
+    return lines
+
+
+def sentence(facts: CallFacts) -> str:
+    """What happened, in one sentence."""
+    name = f"Call {facts.call} of {safe_text(facts.model)}"
+    cost = show_dollars(facts.cost_nano or 0)
+    if facts.state == "blocked":
+        return f"{name} was blocked before it left: {_blocked_because(facts)}."
+    if facts.state == "refused":
+        return f"{name} was refused before it left: {safe_text(_refused_because(facts))}."
+    if facts.state == "voided":
+        return f"{name} cost nothing: {safe_text(facts.failure or 'it was given up')}."
+    if facts.state == "held":
+        return f"{name} is in flight: {show_dollars(facts.hold_nano)} is held for it."
+    if facts.state == "settled":
+        late = _was_late(facts)
+        return f"{name} cost {cost}{_clamped_words(facts)}{late}."
+    reason = safe_text(facts.failure or "its usage was never learnt")
+    return f"{name} is charged at its hold, {cost}, because no bill came: {reason}."
+
+
+def _blocked_because(facts: CallFacts) -> str:
+    detail = facts.detail
+    unit = detail["unit"]
+    left = max(0, detail["limit"] - detail["settled"] - detail["held"])
+    return (
+        f"budget `{safe_text(detail['budget'])}` had {show_amount(unit, left)} left and the call "
+        f"needed {show_amount(unit, detail['needed'])}"
+    )
+
+
+def _refused_because(facts: CallFacts) -> str:
+    return str(facts.detail.get("reason") or facts.failure or "no bound or no price").rstrip(".")
+
+
+def _clamped_words(facts: CallFacts) -> str:
+    if not facts.clamped:
+        return ""
+    return f", its output clamped to {facts.granted:,} of {facts.wanted:,} tokens"
+
+
+def _was_late(facts: CallFacts) -> str:
+    before = [row.kind for row in facts.history if row.kind in ("lose", "orphan")]
+    return f" by a late bill (it was {_PAST[before[-1]]} before)" if before else ""
+
+
+_PAST = {"lose": "uncertain", "orphan": "orphaned"}
+
+
+def _who(facts: CallFacts) -> Iterator[tuple[str, str]]:
+    """Whose call it was, when, and how it went."""
+    yield "when", _moment(facts.reserved_at_ms)
+    yield "api", facts.api
+    if facts.resolved_model and facts.resolved_model != facts.model:
+        yield "model", f"{facts.model}, which is {facts.resolved_model}"
+    shown = ", ".join(f"{key}={value}" for key, value in facts.attributes.items())
+    yield "for", shown or "nobody named"
+    yield "state", facts.state
+    if facts.status is not None or facts.latency_ms is not None:
+        status = "no answer" if facts.status is None else f"HTTP {facts.status}"
+        after = "" if facts.latency_ms is None else f" after {facts.latency_ms:,} ms"
+        yield "answer", status + after
+    if facts.waited_ms:
+        yield "waited", f"{facts.waited_ms:,} ms for money in flight"
+    if facts.provider_id:
+        yield "provider's id", facts.provider_id
+
+
+def _sections(
+    facts: CallFacts, bill: Bill | None, hold: Hold | None
+) -> Iterator[tuple[str, list[str]]]:
+    if facts.state == "blocked":
+        yield "The budget in its way, at that moment", _budget_lines(facts)
+    if facts.detail.get("budgets"):
+        yield "Budgets it was checked against", [safe_text(b) for b in facts.detail["budgets"]]
+    elif facts.state not in ("blocked", "refused"):
+        yield "Budgets it was checked against", ["none: it is recorded only"]
+    if facts.input_bound is not None:
+        title = "What it needed at least" if facts.state == "blocked" else "What was held for it"
+        yield title, list(_hold_lines(facts, hold))
+    if bill is not None:
+        yield "What it cost", list(_bill_lines(facts, bill))
+    if len(facts.history) > 2:
+        yield "What happened to it", list(_history_lines(facts))
+
+
+def _budget_lines(facts: CallFacts) -> list[str]:
+    detail = facts.detail
+    unit = detail["unit"]
+    left = detail["limit"] - detail["settled"] - detail["held"]
+    rows = [
+        ("budget", safe_text(detail["budget"])),
+        ("limit", show_amount(unit, detail["limit"])),
+        ("- settled", show_amount(unit, detail["settled"])),
+        ("- held", show_amount(unit, detail["held"])),
+        ("= left", show_amount(unit, left)),
+        ("needed", show_amount(unit, detail["needed"])),
+        ("resets", _resets(detail["resets_at_ms"])),
+    ]
+    helps = "waiting longer could help: money was in flight" if detail["waiting_helps"] else ""
+    spent = "waiting cannot help: it is spent"
+    return [*format_table((), rows, align="ll"), helps or spent]
+
+
+def _hold_lines(facts: CallFacts, hold: Hold | None) -> Iterator[str]:
+    words = BOUND_WORDS.get(facts.bound, facts.bound)
+    if facts.bound == "bytes" and "claude" in (facts.resolved_model or facts.model):
+        words = CLAUDE_BYTES
+    yield f"input: at most {facts.input_bound:,} tokens ({facts.bound}: {words})"
+    if facts.factor_per_mille != 1000:
+        yield (
+            f"  raised {facts.factor_per_mille / 1000:g}-fold: an earlier call was above its bound"
+        )
+    if facts.granted is not None:
+        lowered = f", lowered from {facts.wanted:,}" if facts.clamped else ""
+        yield f"output: capped at {facts.granted:,} tokens a choice{lowered}"
+    if hold is None:
+        yield f"= {_exact(facts.hold_nano)}" if facts.hold_nano is not None else "no price known"
+        return
+    rows = [
+        (
+            KIND_WORDS[part.kind],
+            f"{part.tokens:,} tokens",
+            f"x {_rate(part.pico_per_token)}",
+            f"= {_exact_pico(part.tokens * part.pico_per_token)}",
+        )
+        for part in hold.parts
+    ]
+    yield from format_table(
+        (), [*rows, ("", "", "rounded up", f"= {_exact(hold.nano)}")], align="lrlr"
+    )
+    yield "at the dearest rates that may apply while it runs"
+    yield from _source_lines([part.source for part in hold.parts])
+
+
+def _bill_lines(facts: CallFacts, bill: Bill) -> Iterator[str]:
+    rows = [
+        (
+            KIND_WORDS[item.kind],
+            f"{item.tokens:,} tokens",
+            f"x {_rate(item.pico_per_token)}",
+            f"= {_exact_pico(item.pico)}",
+        )
+        for item in bill.items
+    ]
+    rows.append(("", "", "sum", f"= {_exact(bill.nano)}"))
+    yield from format_table((), rows, align="lrlr")
+    if bill.pico % 1000:
+        yield "rounded once, half to even, to a billionth of a dollar"
+    if facts.usage.get("reasoning"):
+        yield f"{facts.usage['reasoning']:,} of the output tokens were reasoning"
+    if not bill.agrees:
+        yield f"THE LEDGER SAYS {_exact(bill.charged_nano)}: run `noburn ledger verify`"
+    yield from _source_lines([bill.source])
+    if facts.hold_nano is not None and facts.hold_nano >= bill.charged_nano:
+        rest = _exact(facts.hold_nano - bill.charged_nano)
+        yield f"of {_exact(facts.hold_nano)} held, {rest} went back"
+    elif facts.hold_nano is not None:
+        held = _exact(facts.hold_nano)
+        yield f"above its hold of {held}: a defect of the bound, which was raised"
+
+
+def _source_lines(sources: list[Source]) -> Iterator[str]:
+    for source in dict.fromkeys(sources):
+        tier = (
+            f", above {source.above_input_tokens:,} input tokens"
+            if source.above_input_tokens
+            else ""
+        )
+        since = (
+            "" if source.starts_on == _FROM_THE_START else f", in force since {source.starts_on}"
+        )
+        yield f"rates: {source.variant}{tier}{since}, checked on {source.checked_on}"
+        yield f"       {source.url}"
+
+
+def _history_lines(facts: CallFacts) -> Iterator[str]:
+    for row in facts.history:
+        cost = "" if row.cost_nano is None else f"  {show_dollars(row.cost_nano)}"
+        reason = f"  {safe_text(row.failure)}" if row.failure else ""
+        yield f"{_moment(row.at_ms)}  {row.kind}{cost}{reason}"
+
+
+def next_step(facts: CallFacts) -> str:
+    """What a person can do about it."""
+    if facts.state == "blocked":
+        return str(facts.detail["next"])
+    if facts.state == "refused":
+        return _NEXT_REFUSED.get(facts.failure or "", _NEXT_REFUSED["unbounded"])
+    if facts.state in ("uncertain", "orphaned"):
+        return (
+            "the provider may have billed it or not; it stays charged, once, until a late bill "
+            "settles it; `noburn ledger orphans` lists all such calls"
+        )
+    if facts.state == "settled" and facts.clamped:
+        return "for longer answers raise the budget, or set the cap of the request yourself"
+    if facts.state == "held":
+        return "wait for its end; `noburn budget list` shows what is held"
+    return "`noburn report --by model` shows it among the others"
+
+
+_NEXT_REFUSED = {
+    "model_unknown": "check the model's name, or add it to your own price file",
+    "price_unknown": "add the missing rate to your own price file",
+    "unbounded": "name an output cap in the request, or leave out what cannot be bounded",
+}
+
+
+def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[str, Any]:
+    """The explanation as data: exact decimal dollars, times in epoch milliseconds."""
+    return {
+        "call": facts.call,
+        "state": facts.state,
+        "sentence": sentence(facts),
+        "next": next_step(facts),
+        "api": facts.api,
+        "model": facts.model,
+        "resolved_model": facts.resolved_model,
+        "attributes": dict(facts.attributes),
+        "reserved_at_ms": facts.reserved_at_ms,
+        "closed_at_ms": facts.closed_at_ms,
+        "latency_ms": facts.latency_ms,
+        "status": facts.status,
+        "waited_ms": facts.waited_ms,
+        "failure": facts.failure,
+        "provider_id": facts.provider_id,
+        "book": facts.row["book"],
+        "budgets": facts.detail.get("budgets", []),
+        "blocked_by": _blocked_data(facts),
+        "bound": {
+            "input_tokens": facts.input_bound,
+            "how": facts.bound,
+            "factor_per_mille": facts.factor_per_mille,
+        },
+        "cap": {"wanted": facts.wanted, "granted": facts.granted, "clamped": bool(facts.clamped)},
+        "hold_usd": _usd(facts.hold_nano),
+        "hold": None if hold is None else [_part_data(part) for part in hold.parts],
+        "cost_usd": _usd(facts.cost_nano),
+        "usage": dict(facts.usage),
+        "bill": None if bill is None else _bill_data(bill),
+        "history": [
+            {"at_ms": row.at_ms, "kind": row.kind, "cost_usd": _usd(row.cost_nano),
+             "failure": row.failure}
+            for row in facts.history
+        ],
+    }  # fmt: skip
+
+
+def _blocked_data(facts: CallFacts) -> dict[str, Any] | None:
+    if facts.state != "blocked":
+        return None
+    detail = facts.detail
+    unit = detail["unit"]
+    amounts = {
+        name: _usd(detail[name]) if unit == "dollars" else detail[name]
+        for name in ("limit", "settled", "held", "needed")
+    }
+    return {
+        "budget": detail["budget"],
+        "unit": unit,
+        **amounts,
+        "resets_at_ms": detail["resets_at_ms"],
+        "waiting_helps": detail["waiting_helps"],
+        "why_blocked": detail["why_blocked"],
+    }
+
+
+def _part_data(part: Any) -> dict[str, Any]:
+    return {
+        "kind": part.kind,
+        "tokens": part.tokens,
+        "usd_per_million": _per_million(part.pico_per_token),
+        "source": part.source,
+    }
+
+
+def _bill_data(bill: Bill) -> dict[str, Any]:
+    items = [
+        {
+            "kind": item.kind,
+            "tokens": item.tokens,
+            "usd_per_million": _per_million(item.pico_per_token),
+            "usd": _usd_of_pico(item.pico),
+        }
+        for item in bill.items
+    ]
+    return {"items": items, "source": bill.source, "usd": _usd(bill.nano), "agrees": bill.agrees}
+
+
+def _usd(nano: int | None) -> str | None:
+    return None if nano is None else Nano(nano).exact()
+
+
+def _usd_of_pico(pico: int) -> str:
+    """Exact dollars of pico-dollars >= 0."""
+    whole, part = divmod(pico, 10**12)
+    decimals = f"{part:012d}".rstrip("0")
+    return f"{whole}.{decimals}" if decimals else str(whole)
+
+
+def _per_million(pico_per_token: int) -> str:
+    """Dollars per million tokens, exact."""
+    nano = pico_per_token * 10**9 // PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+    return Nano(nano).exact()
+
+
+def _rate(pico_per_token: int) -> str:
+    return f"${_per_million(pico_per_token)} / M"
+
+
+def _exact(nano: int) -> str:
+    return f"${Nano(nano).exact()}"
+
+
+def _exact_pico(pico: int) -> str:
+    return f"${_usd_of_pico(pico)}"
+
+
+def _moment(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _resets(at_ms: int | None) -> str:
+    return "never" if at_ms is None else _moment(at_ms)
+
+
+assert set(KIND_WORDS) == {*INPUT_KINDS, OUTPUT}

@@ -1,0 +1,181 @@
+"""The arithmetic of one call: tokens times rates to its cost, and to what was held for it.
+
+Layer: reports, pure.  Below: core.pricebook, core.money, reports.calls (its facts).
+Above: render.why.
+Nothing here is taken on trust: the sum is made again from the book and compared with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from noburn_cli.core.money import nano_from_pico_half_even, nano_from_pico_up
+from noburn_cli.core.pricebook import STANDARD, Model, RateRow, Tier, rate_of, tier_for
+from noburn_cli.core.usage import INPUT_KINDS, OUTPUT, PRICED_KINDS, input_total
+from noburn_cli.errors import PriceUnknown
+from noburn_cli.reports.calls import CallFacts
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a rate stands, and from when it holds."""
+
+    variant: str
+    above_input_tokens: int
+    starts_on: str
+    url: str
+    checked_on: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One kind of usage: `tokens` times `pico_per_token`."""
+
+    kind: str
+    tokens: int
+    pico_per_token: int
+
+    @property
+    def pico(self) -> int:
+        return self.tokens * self.pico_per_token
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What was used, item by item, and what that comes to, rounded once.
+
+    charged_nano: what the ledger says; `agrees` when it is what the items come to.
+    """
+
+    items: tuple[Item, ...]
+    source: Source
+    charged_nano: int
+
+    @property
+    def pico(self) -> int:
+        return sum(item.pico for item in self.items)
+
+    @property
+    def nano(self) -> int:
+        return nano_from_pico_half_even(self.pico)
+
+    @property
+    def agrees(self) -> bool:
+        return self.nano == self.charged_nano
+
+
+@dataclass(frozen=True)
+class HoldPart:
+    """One side of a hold: the most tokens, at the dearest rate that may apply."""
+
+    kind: str
+    tokens: int
+    pico_per_token: int
+    source: Source
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What was set aside, or, of a blocked call, the least that would have had to be."""
+
+    parts: tuple[HoldPart, ...]
+    nano: int
+
+
+def bill_of(facts: CallFacts) -> Bill | None:
+    """The items of a settled call; None where there is no usage or no book to price it."""
+    if facts.state != "settled" or facts.book is None:
+        return None
+    model = facts.book.resolve(facts.resolved_model or facts.model)
+    row = model.row_at(facts.variant, facts.reserved_at_ms)
+    if row is None:
+        return None
+    tier = tier_for(row, input_total(facts.usage))
+    items = tuple(
+        Item(kind, facts.usage[kind], rate_of(model, row, tier, kind))
+        for kind in PRICED_KINDS
+        if facts.usage.get(kind)
+    )
+    return Bill(items, _source(row, tier), facts.cost_nano or 0)
+
+
+def hold_of(facts: CallFacts) -> Hold | None:
+    """How the hold came about; None where the ledger does not tell the rates."""
+    if facts.hold_nano is None or facts.input_bound is None:
+        return None
+    rates = facts.detail.get("rates")
+    parts = _parts_from_rates(facts, rates) if rates else _parts_from_book(facts)
+    return None if parts is None else Hold(parts, facts.hold_nano)
+
+
+def _parts_from_rates(facts: CallFacts, rates: Mapping[str, Any]) -> tuple[HoldPart, ...] | None:
+    """The parts as the reserve noted them; choices follow from the sum."""
+    first, second = rates["input"], rates.get("output")
+    parts = [HoldPart(first["kind"], facts.input_bound, first["pico_per_token"], _noted(first))]
+    if second is not None and facts.granted is not None:
+        tokens = _output_tokens(facts, first["pico_per_token"], second["pico_per_token"])
+        if tokens is None:
+            return None
+        parts.append(HoldPart(OUTPUT, tokens, second["pico_per_token"], _noted(second)))
+    return tuple(parts)
+
+
+def _parts_from_book(facts: CallFacts) -> tuple[HoldPart, ...] | None:
+    """Of a blocked call the rates are looked up again, and kept only if the sum comes out."""
+    if facts.book is None:
+        return None
+    model = facts.book.resolve(facts.resolved_model or facts.model)
+    row = model.row_at(STANDARD, facts.reserved_at_ms)
+    if row is None:
+        return None
+    tier = tier_for(row, facts.input_bound)
+    source = _source(row, tier)
+    for kind in INPUT_KINDS:
+        input_pico = _rate_or_none(model, row, tier, kind)
+        if input_pico is None:
+            continue
+        first = HoldPart(kind, facts.input_bound, input_pico, source)
+        output_pico = tier.rates.get(OUTPUT)
+        if facts.wanted is None or not output_pico:
+            if nano_from_pico_up(first.tokens * input_pico) == facts.hold_nano:
+                return (first,)
+            continue
+        tokens = _output_tokens(facts, input_pico, output_pico)
+        if tokens is not None and tokens > 0:
+            return (first, HoldPart(OUTPUT, tokens, output_pico, source))
+    return None
+
+
+def _rate_or_none(model: Model, row: RateRow, tier: Tier, kind: str) -> int | None:
+    try:
+        return rate_of(model, row, tier, kind)
+    except PriceUnknown:
+        return None
+
+
+def _output_tokens(facts: CallFacts, input_pico: int, output_pico: int) -> int | None:
+    """The whole number of output tokens that the hold pays for; None if there is no such number."""
+    if not output_pico:
+        return int(facts.granted or 0)
+    rest = facts.hold_nano * 1000 - facts.input_bound * input_pico
+    tokens = rest // output_pico
+    total = facts.input_bound * input_pico + tokens * output_pico
+    return int(tokens) if tokens >= 0 and nano_from_pico_up(total) == facts.hold_nano else None
+
+
+def _source(row: RateRow, tier: Tier) -> Source:
+    return Source(
+        variant=row.variant,
+        above_input_tokens=tier.above_input_tokens,
+        starts_on=row.starts_on.isoformat(),
+        url=row.url,
+        checked_on=row.checked_on.isoformat(),
+    )
+
+
+def _noted(origin: Mapping[str, Any]) -> Source:
+    return Source(
+        **{name: origin[name] for name in Source.__dataclass_fields__}  # the daemon's own words
+    )
