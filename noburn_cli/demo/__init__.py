@@ -1,0 +1,1 @@
+"""What `noburn demo` and the proofs run against: a provider on this machine that bills."""
