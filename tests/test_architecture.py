@@ -21,7 +21,7 @@ PACKAGES = {"noburn_cli": ROOT, "noburn_daemon": ROOT / "daemon"}
 
 LOWEST = ("noburn_cli.errors", "noburn_cli.version")
 WIRE = (*LOWEST, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.protocol")
-FILES = ("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.paths")
+FILES = ("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.ranks", "noburn_cli.paths")
 GUARD = (*WIRE, *FILES, "noburn_cli.client", "noburn_cli.enforce")
 
 #: Package or module -> what of ours it may import, itself always included.  The longest name that
@@ -34,6 +34,7 @@ ARROWS = {
     "noburn_cli.protocol": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.resources": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.paths": LOWEST,
+    "noburn_cli.ranks": (*LOWEST, "noburn_cli.core", "noburn_cli.resources"),
     "noburn_cli.prices": (*LOWEST, "noburn_cli.core", "noburn_cli.resources", "noburn_cli.paths"),
     "noburn_cli.client": (*WIRE, "noburn_cli.paths"),
     "noburn_cli.enforce": GUARD,
@@ -126,9 +127,13 @@ TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES_BY_MOD
 
 
 def target(found):
-    """The module of ours that an import reaches: `from package import module` means the module."""
+    """The module of ours that an import reaches: `from package import module` means the module.
+
+    What the package itself offers (`from noburn_cli import wrap`) counts as its own name, since the
+    package's front door may load anything.
+    """
     whole = f"{found.module}.{found.name}"
-    return whole if whole in TREES else found.module
+    return whole if whole in TREES or (found.module in PACKAGES and found.name) else found.module
 
 
 def within(module, prefixes):
