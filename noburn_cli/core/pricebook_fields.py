@@ -1,0 +1,124 @@
+"""The values that a price file may hold, each read or refused with its place.
+
+Layer: core (pure).  Below: core.models, core.money, errors.  Above: core.pricebook_file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from noburn_cli.core.models import FAMILIES, TOKENIZERS, WRITES_AS_INPUT, WRITES_PRICED
+from noburn_cli.core.money import PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+from noburn_cli.errors import PriceBookInvalid
+
+#: More digits than any real rate has, and few enough for an exact fraction.
+_DIGITS_MAX = 30
+_TOKENS_MAX = 1_000_000_000
+_NAME_CHARS_MAX = 200
+
+Refuse = Callable[[str], PriceBookInvalid]
+
+
+def refuser(origin: str, *where: str) -> Refuse:
+    """Makes the error for one place: the file, and the model and row in it."""
+
+    def refuse(reason: str) -> PriceBookInvalid:
+        place = ", ".join((origin, *where))
+        return PriceBookInvalid(
+            f"price file {place}: {reason}",
+            why="a price that cannot be trusted is not used, and no call is priced without one",
+            next_step="mend the file, then run `noburn prices check`",
+        )
+
+    return refuse
+
+
+def only(table: Mapping[str, Any], known: set[str], refuse: Refuse) -> None:
+    """Refuse a key that means nothing: a misspelt one would be a missing rate."""
+    for key in table:
+        if key not in known:
+            raise refuse(f"unknown key {key!r}")
+
+
+def pico_per_token(dollars: Any, kind: str, refuse: Refuse) -> int:
+    """Pico-dollars per token of exact dollars per million tokens; never rounded, but refused."""
+    if type(dollars) is int:
+        dollars = Decimal(dollars)
+    if not isinstance(dollars, Decimal) or not dollars.is_finite():
+        raise refuse(f"{kind} is not a number of dollars per million tokens: {dollars!r}")
+    if dollars.is_signed() and dollars:
+        raise refuse(f"{kind} is negative: {dollars}")
+    if not dollars:
+        return 0
+    # The size first: an exact fraction of 1e999999999 would fill the memory.
+    size = dollars.adjusted()
+    if not -12 <= size <= 6 or len(dollars.as_tuple().digits) > _DIGITS_MAX:
+        raise refuse(f"{kind} is out of range: {dollars} dollars per million tokens")
+    pico = Fraction(dollars) * PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+    if pico.denominator != 1:
+        raise refuse(f"{kind} is finer than a pico-dollar per token: {dollars}")
+    return int(pico)
+
+
+def is_name(text: Any) -> bool:
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= _NAME_CHARS_MAX
+        and text.isprintable()
+        and not any(c.isspace() for c in text)
+    )
+
+
+def text_of(value: Any, key: str, refuse: Refuse) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise refuse(f"`{key}` is missing or not a text")
+    return value
+
+
+def one_of(words: tuple[str, ...]) -> Callable[[Any, str, Refuse], str]:
+    def read(value: Any, key: str, refuse: Refuse) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise refuse(f"`{key}` is {value!r}, not one of {', '.join(words)}")
+        return value
+
+    return read
+
+
+def count_of(value: Any, key: str, refuse: Refuse) -> int:
+    if type(value) is not int or not 0 < value <= _TOKENS_MAX:
+        raise refuse(f"`{key}` is not a whole number of tokens above 0: {value!r}")
+    return value
+
+
+def date_of(value: Any, key: str, refuse: Refuse) -> date:
+    if type(value) is not date:  # A datetime is a date too, hence `type`.
+        raise refuse(f"`{key}` is not a date like 2026-11-23: {value!r}")
+    return value
+
+
+def names_of(value: Any, key: str, refuse: Refuse) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(is_name(one) for one in value):
+        raise refuse(f"`{key}` is not a list of names without spaces")
+    if len(set(value)) != len(value):
+        raise refuse(f"`{key}` names something twice")
+    return tuple(value)
+
+
+FIELDS: Mapping[str, Callable[[Any, str, Refuse], Any]] = {
+    "provider": text_of,
+    "family": one_of(FAMILIES),
+    "tokenizer": one_of(TOKENIZERS),
+    "context_window": count_of,
+    "input_max": count_of,
+    "output_max": count_of,
+    "output_min": count_of,
+    "cache_writes": one_of((WRITES_PRICED, WRITES_AS_INPUT)),
+    "aliases": names_of,
+    "sources": names_of,
+    "retires_on": date_of,
+    "note": text_of,
+}
