@@ -1,0 +1,258 @@
+"""What a request will cost and the most it can cost, on one model.
+
+Layer: core (pure).  Below: core.bounds, core.cost, core.models, errors.  Above: commands.estimate.
+Not here: reading inputs, counting tokens, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from noburn_cli.core.bounds import ASSUMED, COUNTED, EXACT, HOW, WINDOW, Bound, Measure, input_bound
+from noburn_cli.core.cost import call_cost, hold_cost, hold_rates
+from noburn_cli.core.models import EMBEDDING, Model
+from noburn_cli.core.usage import INPUT, OUTPUT
+from noburn_cli.errors import CallUnbounded, InputRefused
+
+#: Claude's tokens per thousand UTF-8 bytes of ordinary text, measured with ctok 1.3.0 on 2026-11-23
+#: over tests/corpus and this project's prose and code: 214 (a licence, Claude 4) to 697 (a line of
+#: symbols and emoji).  Not a bound: what is expected, and shown as `assumed`.
+CLAUDE_PER_MILLE_BYTES = (200, 700)
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the least to the most, both included."""
+
+    low: int
+    high: int
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.low + other.low, self.high + other.high)
+
+    def __mul__(self, times: int) -> Span:
+        return Span(self.low * times, self.high * times)
+
+
+NOTHING = Span(0, 0)
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """How large a request's input is.
+
+    expected: tokens that will be billed, or None where nothing sure can be said.
+    expected_how: `exact`, `counted` or `assumed`; "" without an expectation.
+    bound: the most tokens that can be billed.
+    """
+
+    expected: Span | None
+    expected_how: str
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One model's answer for one or more requests; amounts in nano-dollars for all calls.
+
+    requests: how many requests the inputs hold; calls: how often each is sent.
+    cost: expected, with the expected output where one was given, else of the input alone; None
+        where the input's size is not known.
+    with_output: whether `cost` includes output.
+    worst: what cannot be exceeded (`bound_how` says how that is known).
+    """
+
+    source: str
+    model: str
+    provider: str
+    requests: int
+    calls: int
+    input_tokens: Span | None
+    how: str
+    bound_tokens: int
+    bound_how: str
+    output_tokens: Span | None
+    output_max: int
+    window_share: Fraction
+    cost: Span | None
+    with_output: bool
+    worst: int
+
+
+def size_of(
+    model: Model, measured: Measure, *, text_tokens: int | None, schema_bytes: int
+) -> InputSize:
+    """The size of one request's input on a model.
+
+    text_tokens: the texts' exact count by the model's own encoding, or None.
+    """
+    if measured.counted is not None:
+        bound = input_bound(
+            measured, tokenizer=model.tokenizer, context_window=model.context_window
+        )
+        return InputSize(Span(measured.counted, measured.counted), COUNTED, bound)
+    if measured.window:
+        return InputSize(None, "", Bound(model.context_window, WINDOW))
+    if text_tokens is not None:
+        known = text_tokens + measured.tokens
+        most = known + schema_bytes + measured.overhead
+        expected = Span(known, known + schema_bytes)
+        return InputSize(expected, EXACT, _capped(Bound(most, EXACT), known, model))
+    bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
+    if model.tokenizer != "claude":
+        return InputSize(None, "", bound)
+    low, high = (-(-measured.bytes * share // 1000) for share in CLAUDE_PER_MILLE_BYTES)
+    return InputSize(Span(low, min(high, bound.tokens)), ASSUMED, bound)
+
+
+def _capped(bound: Bound, known: int, model: Model) -> Bound:
+    """A bound inside the window; a text that is itself larger stays visible as such."""
+    return (
+        bound
+        if known > model.context_window
+        else Bound(min(bound.tokens, model.context_window), bound.how)
+    )
+
+
+def check_fits(model: Model, size: InputSize, *, where: str) -> None:
+    """Raises InputRefused when the input is surely larger than the model takes."""
+    limit = min(model.context_window, model.input_max)
+    if size.expected is not None and size.expected_how != ASSUMED and size.expected.low > limit:
+        raise InputRefused(
+            f"{where} does not fit `{model.name}`: {size.expected.low:,} tokens",
+            why=f"it takes at most {limit:,} tokens of input",
+            next_step="split it, or see which models it fits with --compare",
+        )
+
+
+def estimate_request(
+    model: Model,
+    size: InputSize,
+    *,
+    source: str,
+    input_kinds: Iterable[str],
+    variants: Sequence[str],
+    output_cap: int | None,
+    choices: int,
+    has_output: bool,
+    output: Span | None,
+    calls: int,
+    at_ms: int,
+) -> Estimate:
+    """Price one request.
+
+    variants: the first one prices what is expected, the dearest of all the worst case.
+    output_cap: tokens per choice that the request allows, or None for the model's own maximum.
+    output: expected output tokens of one call, all choices together, or None.
+    Raises PriceUnknown, CallUnbounded.
+    """
+    most = _output_most(model, output_cap, choices) if has_output else 0
+    rates = hold_rates(
+        model,
+        variants=variants,
+        input_kinds=input_kinds,
+        input_tokens_max=size.bound.tokens,
+        from_ms=at_ms,
+        until_ms=at_ms,
+    )
+    worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)
+    expected_output = None
+    if output is not None and has_output and model.family != EMBEDDING:
+        expected_output = Span(min(output.low, most), min(output.high, most))
+    cost = _expected_cost(model, size.expected, expected_output, variants[0], at_ms)
+    return Estimate(
+        source=source,
+        model=model.name,
+        provider=model.provider,
+        requests=1,
+        calls=calls,
+        input_tokens=size.expected,
+        how=size.expected_how,
+        bound_tokens=size.bound.tokens,
+        bound_how=size.bound.how,
+        output_tokens=expected_output,
+        output_max=most,
+        window_share=Fraction(_shown_tokens(size), model.context_window),
+        cost=None if cost is None else cost * calls,
+        with_output=expected_output is not None or most == 0,
+        worst=worst * calls,
+    )
+
+
+def _shown_tokens(size: InputSize) -> int:
+    """The input that fills the window: what is expected at most, else the bound."""
+    return size.bound.tokens if size.expected is None else size.expected.high
+
+
+def _output_most(model: Model, cap: int | None, choices: int) -> int:
+    if model.family == EMBEDDING:
+        return 0
+    limits = [limit for limit in (cap, model.output_max) if limit is not None]
+    if not limits:
+        raise CallUnbounded(
+            f"nothing limits the output of `{model.name}`",
+            why="neither the request nor the price book names a maximum",
+            next_step="set the request's max_tokens",
+        )
+    return min(limits) * choices
+
+
+def _expected_cost(
+    model: Model, expected: Span | None, output: Span | None, variant: str, at_ms: int
+) -> Span | None:
+    """Input, and output where one is expected, as plain input: caching is not assumed."""
+    if expected is None:
+        return None
+    out = output or NOTHING
+    low, high = (
+        call_cost(model, {INPUT: tokens, OUTPUT: made}, variant=variant, at_ms=at_ms)
+        for tokens, made in ((expected.low, out.low), (expected.high, out.high))
+    )
+    return Span(low, high)
+
+
+def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
+    """Sum the estimates of several requests on one model; never of none.
+
+    How sure the sum is: as the least sure of its parts.  The window's share is the largest.
+    """
+    first = estimates[0]
+    inputs = [one.input_tokens for one in estimates]
+    costs = [one.cost for one in estimates]
+    outputs = [one.output_tokens for one in estimates]
+    return Estimate(
+        source=source,
+        model=first.model,
+        provider=first.provider,
+        requests=sum(one.requests for one in estimates),
+        calls=first.calls,
+        input_tokens=_sum(inputs),
+        how="" if None in inputs else _least_sure(one.how for one in estimates),
+        bound_tokens=sum(one.bound_tokens for one in estimates),
+        bound_how=_least_sure(one.bound_how for one in estimates),
+        output_tokens=_sum(outputs),
+        output_max=sum(one.output_max for one in estimates),
+        window_share=max(one.window_share for one in estimates),
+        cost=_sum(costs),
+        with_output=all(one.with_output for one in estimates),
+        worst=sum(one.worst for one in estimates),
+    )
+
+
+def _sum(spans: Sequence[Span | None]) -> Span | None:
+    """The sum, or None when a part is not known: unknown is never zero."""
+    known = [span for span in spans if span is not None]
+    return sum(known, NOTHING) if len(known) == len(spans) else None
+
+
+def _least_sure(words: Iterable[str]) -> str:
+    return max(words, key=HOW.index)
+
+
+def ranked(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Cheapest first: by expected cost where every one has its output, else by the worst case."""
+    if estimates and all(one.cost is not None and one.with_output for one in estimates):
+        return sorted(estimates, key=lambda one: (one.cost.high if one.cost else 0, one.worst))
+    return sorted(estimates, key=lambda one: one.worst)

@@ -1,0 +1,259 @@
+"""What `estimate` is given: files, globs, folders and standard input, as texts and requests.
+
+Layer: I/O.  Below: providers (which recognise requests), errors.  Above: commands.estimate.
+A bad input is a problem beside the good ones, never an end: everything else is still counted.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from noburn_cli.errors import InputRefused, NoburnError
+from noburn_cli.providers import registry
+from noburn_cli.providers.call import Call
+
+STDIN = "-"
+STDIN_NAME = "standard input"
+#: Far above any context window (1 M tokens are some 5 MB), and still no threat to memory.
+FILE_BYTES_MAX = 256 * 1024 * 1024
+#: Where a NUL is looked for: text has none.
+_HEAD_BYTES = 8192
+#: What a chat puts around one plain text, at most: 7 tokens on OpenAI (3 a message, 1 a name, 3
+#: for the reply), 6 to 11 on Claude (docs/bounds.md).
+PLAIN_FRAME_TOKENS = 16
+PLAIN = "text"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One request, or one text that would be one.
+
+    line: its line in a file of requests, or None.
+    body: the request's own bytes, or None for plain text.
+    batch: whether it is written for a batch, which has its own price.
+    """
+
+    source: str
+    call: Call
+    line: int | None = None
+    body: bytes | None = None
+    batch: bool = False
+
+    @property
+    def where(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+@dataclass
+class Inputs:
+    """Everything that was found: what can be counted, what cannot, and what was left out."""
+
+    items: list[Item] = field(default_factory=list)
+    problems: list[NoburnError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_inputs(names: Sequence[str], stdin: BinaryIO) -> Inputs:
+    """Read every input; never raises for a bad one."""
+    found = Inputs()
+    for name in dict.fromkeys(names):
+        if name == STDIN:
+            _add(found, STDIN_NAME, stdin.read(FILE_BYTES_MAX + 1))
+        else:
+            _read_name(found, name)
+    return found
+
+
+def _read_name(found: Inputs, name: str) -> None:
+    """A file or folder by its name; else a pattern."""
+    path = Path(name)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        # Not Path.glob: it takes no absolute pattern.
+        matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
+        if not matches:
+            found.problems.append(_missing(name))
+        for match in matches:
+            _read_name(found, match)
+        return
+    except (OSError, ValueError) as error:
+        found.problems.append(_unreadable(name, error))
+        return
+    if stat.S_ISDIR(mode):
+        _read_folder(found, path)
+    elif stat.S_ISREG(mode):
+        _read_file(found, path)
+    else:
+        found.problems.append(
+            InputRefused(f"{name} is not a file", why="devices, sockets and pipes are not read")
+        )
+
+
+def _read_folder(found: Inputs, folder: Path) -> None:
+    """The text files below a folder, in order; hidden, linked and binary ones are named."""
+    before = len(found.items)
+    for where, folders, files in os.walk(folder, onerror=lambda e: _note_walk(found, e)):
+        hidden = sorted(name for name in (*folders, *files) if name.startswith("."))
+        found.notes += [f"{Path(where) / name}: hidden, left out" for name in hidden]
+        linked = [n for n in folders if n not in hidden and (Path(where) / n).is_symlink()]
+        found.notes += [f"{Path(where) / name}: a link to a folder, left out" for name in linked]
+        folders[:] = sorted(set(folders) - set(hidden))
+        for name in sorted(set(files) - set(hidden)):
+            _read_file(found, Path(where) / name, in_folder=True)
+    if len(found.items) == before and not found.problems:
+        found.problems.append(InputRefused(f"{folder} holds no text file"))
+
+
+def _note_walk(found: Inputs, error: OSError) -> None:
+    found.problems.append(_unreadable(str(error.filename), error))
+
+
+def _read_file(found: Inputs, path: Path, *, in_folder: bool = False) -> None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            found.notes.append(f"{path}: not a file, left out")
+            return
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        found.problems.append(_unreadable(str(path), error))
+        return
+    if in_folder and _is_binary(data):
+        found.notes.append(f"{path}: binary, left out")
+        return
+    _add(found, str(path), data)
+
+
+def _add(found: Inputs, name: str, data: bytes) -> None:
+    """Turn one input's bytes into items, or into a problem."""
+    try:
+        text = _decoded(name, data)
+    except InputRefused as error:
+        found.problems.append(error)
+        return
+    requests = _requests(text)
+    if requests is None:
+        call = Call(PLAIN, "", texts=(text,), overhead_tokens=PLAIN_FRAME_TOKENS)
+        found.items.append(Item(name, call))
+        return
+    for line, content in requests:
+        _add_request(found, name, line, content)
+
+
+def _add_request(found: Inputs, name: str, line: int | None, content: str) -> None:
+    try:
+        found.items.append(_request(name, line, content))
+    except InputRefused as error:
+        where = name if line is None else f"{name}:{line}"
+        found.problems.append(
+            InputRefused(f"{where}: {error.message}", why=error.why, next_step=error.next_step)
+        )
+
+
+def _decoded(name: str, data: bytes) -> str:
+    """The text in an input.  Raises InputRefused for what is none."""
+    if len(data) > FILE_BYTES_MAX:
+        raise InputRefused(f"{name} is larger than {FILE_BYTES_MAX:,} bytes")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputRefused(
+            f"{name} is UTF-16",
+            why="providers take UTF-8, and the same text has other bytes in it",
+            next_step=f"convert it: iconv -f UTF-16 -t UTF-8 {name}",
+        )
+    if _is_binary(data):
+        raise InputRefused(f"{name} is binary", why="it contains NUL bytes: that is not text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputRefused(
+            f"{name} is not UTF-8",
+            why=f"byte {error.start} ({data[error.start]:#04x}) cannot stand there",
+            next_step="convert it to UTF-8 (iconv), or leave it out",
+        ) from error
+
+
+def _is_binary(data: bytes) -> bool:
+    utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return not utf16 and b"\x00" in data[:_HEAD_BYTES]
+
+
+def _requests(text: str) -> list[tuple[int | None, str]] | None:
+    """(line, JSON) of each request in a text, or None when it is plain text."""
+    stripped = text.lstrip()
+    if not stripped.startswith("{"):
+        return None
+    if _is_request(_parsed(text)):
+        return [(None, text)]
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not any(_is_request(_parsed(line)) for _, line in lines[:1]):
+        return None
+    return list(lines)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_request(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return _batched(value) is not None or (
+        registry.guess_api(value) is not None and isinstance(value.get("model"), str)
+    )
+
+
+def _batched(value: dict[str, Any]) -> dict[str, Any] | None:
+    """The request in a line of a batch: OpenAI's `body`, Anthropic's `params`."""
+    if "custom_id" not in value:
+        return None
+    for key in ("body", "params"):
+        if isinstance(value.get(key), dict):
+            return value[key]  # type: ignore[no-any-return]
+    return None
+
+
+def _request(name: str, line: int | None, content: str) -> Item:
+    """Parse one request.  Raises InputRefused."""
+    value = _parsed(content)
+    if not isinstance(value, dict):
+        raise InputRefused("this is not a request", why="it is not a JSON object")
+    inner = _batched(value)
+    if inner is None:
+        body = content.encode("utf-8", "surrogatepass")
+        return Item(name, registry.parse_body(None, body), line, body)
+    body = json.dumps(inner).encode("ascii")
+    api = _api_of_url(value.get("url")) if "body" in value else "anthropic_messages"
+    return Item(name, registry.parse_body(api, body), line, body, batch=True)
+
+
+def _api_of_url(url: Any) -> str | None:
+    """The codec for a batch line's `url`, such as `/v1/chat/completions`."""
+    if not isinstance(url, str) or not url.startswith("/"):
+        return None
+    route = registry.recognise("POST", f"https://api.openai.com{url}")
+    return None if route.codec is None else route.codec.api
+
+
+def _missing(name: str) -> InputRefused:
+    return InputRefused(f"{name} does not exist", next_step="check the path; `-` reads stdin")
+
+
+def _unreadable(name: str, error: Exception) -> InputRefused:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return InputRefused(f"{name} cannot be read", why=reason or str(error))
+
+
+def sources(items: Sequence[Item]) -> Iterator[str]:
+    """The names of the inputs, each once, in order."""
+    yield from dict.fromkeys(item.source for item in items)

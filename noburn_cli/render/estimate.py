@@ -1,0 +1,103 @@
+"""How estimates look: a table for the eye, and data for `--json`.
+
+Layer: render.  Below: core.estimates, core.money, render.table.  Above: commands.estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from noburn_cli.core.estimates import Estimate, Span
+from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
+from noburn_cli.render.table import format_table
+
+UNKNOWN = "unknown"
+_HEADERS = ("INPUT", "REQUESTS", "MODEL", "TOKENS", "COUNTED", "WINDOW")
+
+
+def render_estimates(rows: Sequence[Estimate], totals: Sequence[Estimate]) -> list[str]:
+    """One row per input and model, and a total per model where there are several inputs.
+
+    The cost column is the input's cost alone where no output was expected, and says so.
+    """
+    shown = [*rows, *totals]
+    with_output = all(one.with_output for one in shown)
+    cost = "EXPECTED" if with_output else "INPUT COST"
+    headers = (*_HEADERS, cost, "WORST CASE")
+    lines = format_table(headers, [_cells(one) for one in shown], align="lrlrlrrr")
+    return [*lines, "", *_notes(shown, with_output=with_output)]
+
+
+def _cells(one: Estimate) -> tuple[str, ...]:
+    if one.input_tokens is None:
+        tokens, how = f"≤ {show_count(one.bound_tokens)}", one.bound_how
+    else:
+        tokens, how = _tokens(one.input_tokens), one.how
+    return (
+        one.source,
+        show_count(one.requests),
+        one.model,
+        tokens,
+        how,
+        show_percent(one.window_share),
+        UNKNOWN if one.cost is None else _dollars(one.cost),
+        show_dollars(one.worst),
+    )
+
+
+def _tokens(span: Span) -> str:
+    if span.low == span.high:
+        return show_count(span.low)
+    return f"{show_count(span.low)}–{show_count(span.high)}"
+
+
+def _dollars(span: Span) -> str:
+    low, high = show_dollars(span.low), show_dollars(span.high)
+    return low if low == high else f"{low}–{high}"
+
+
+def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
+    """What the words in the table mean, for those that occur."""
+    calls = shown[0].calls
+    times = "" if calls == 1 else f" Costs are for {show_count(calls)} calls of each request."
+    notes = [f"Worst case: the input's bound and the most output that the request allows.{times}"]
+    if not with_output:
+        notes.append("No output was expected: say how much with --out-tokens 500 or 200-800.")
+    hows = {one.how for one in shown if one.input_tokens is not None}
+    bounds = {one.bound_how for one in shown}
+    if "assumed" in hows:
+        notes.append("assumed: a measured range per byte, not a count; --count asks the provider.")
+    if any(one.input_tokens is None for one in shown):
+        notes.append("≤: only the most is known for this tokeniser; --count may tell more.")
+    if "window" in bounds:
+        notes.append("window: only the context window limits this input.")
+    return notes
+
+
+def estimates_data(rows: Sequence[Estimate], totals: Sequence[Estimate]) -> dict[str, Any]:
+    """The same as data: exact dollars as strings, spans as `{low, high}`."""
+    return {"estimates": [_data(one) for one in rows], "totals": [_data(one) for one in totals]}
+
+
+def _data(one: Estimate) -> dict[str, Any]:
+    share = one.window_share
+    return {
+        "source": one.source,
+        "model": one.model,
+        "provider": one.provider,
+        "requests": one.requests,
+        "calls": one.calls,
+        "input_tokens": one.input_tokens,
+        "counted": one.how or None,
+        "input_tokens_max": one.bound_tokens,
+        "input_tokens_max_how": one.bound_how,
+        "output_tokens": one.output_tokens,
+        "output_tokens_max": one.output_max,
+        "window_share": round(share.numerator / share.denominator, 6),
+        "cost": None
+        if one.cost is None
+        else {"low": Nano(one.cost.low), "high": Nano(one.cost.high)},
+        "cost_includes_output": one.with_output,
+        "worst_cost": Nano(one.worst),
+    }
