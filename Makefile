@@ -1,7 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`.  Needs Python 3.11 and make.
 VENV ?= .venv
 BIN = $(VENV)/bin
-SOURCES = noburn_cli daemon tests tools benchmarks examples
 # Two workers, a file each: most tests wait for processes and sockets, and none measures time.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
@@ -23,8 +22,8 @@ test: lint
 
 lint:
 	@VENV=$(VENV) scripts/setup dev
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 docs:
