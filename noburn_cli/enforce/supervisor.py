@@ -17,9 +17,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from noburn_cli.client import Client
-
 from noburn_cli import paths, protocol
+from noburn_cli.client import Client
 from noburn_cli.core.money import Limit
 from noburn_cli.enforce.job import Job
 from noburn_cli.enforce.launch import LaunchSettings, child_environment, run_path

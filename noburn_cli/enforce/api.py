@@ -1,0 +1,195 @@
+"""The guard in code: who a call is for, a client guarded without `noburn run`, what is left.
+
+Layer: enforce, injected (standard library, Python 3.10).  Below: context, drivers, httpx_hook.
+Above: noburn_cli, which exports `attribute`, `wrap`, `remaining` and `aremaining`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, TypeVar
+
+from noburn_cli.core.money import NANO_PER_DOLLAR, parse_limit
+from noburn_cli.enforce import context
+from noburn_cli.enforce.drivers import async_client, sync_client
+from noburn_cli.enforce.httpx_hook import MARK, hook_httpx
+from noburn_cli.errors import UsageError
+from noburn_cli.protocol import TAG_PREFIX
+from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
+
+_Client = TypeVar("_Client")
+#: Top-level modules of the SDKs that `wrap` takes, and the API that each speaks.
+_SDK_FAMILIES = {"openai": OPENAI, "anthropic": ANTHROPIC}
+_HTTP_MODULES = ("httpx", "httpx2")
+
+
+class attribute:  # noqa: N801 - used as a verb, like contextlib's own
+    """Say who the calls made inside are for, and give this block of work a budget of its own.
+
+        with noburn_cli.attribute(customer="acme", feature="research", job="j-17", budget="0.50"):
+            ...
+
+    customer, feature, project, user, job: names; they overlay those of an outer block.
+    tags: free tags by name.
+    budget: a limit on this job (`0.50`, `$5`, `2Mtok`, `100req`); without `job` the block is a new
+        job.  The limit is the job's, so a job that is entered again goes on with what it has left.
+    Works with `with` and `async with`, in threads and tasks; context variables carry it.
+    Raises UsageError for a limit that cannot be read, DaemonUnavailable when it cannot be set.
+    """
+
+    def __init__(
+        self,
+        *,
+        customer: str | None = None,
+        feature: str | None = None,
+        project: str | None = None,
+        user: str | None = None,
+        job: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        budget: str | float | Decimal | None = None,
+    ) -> None:
+        self._limit = None if budget is None else parse_limit(str(budget))
+        if self._limit is not None and job is None:
+            job = f"block-{secrets.token_hex(8)}"
+        named = {
+            "customer": customer,
+            "feature": feature,
+            "project": project,
+            "user": user,
+            "job": job,
+        }
+        self._changes = {name: str(value) for name, value in named.items() if value is not None}
+        self._changes.update({f"{TAG_PREFIX}{key}": str(tag) for key, tag in (tags or {}).items()})
+        if empty := [name for name, value in self._changes.items() if not value]:
+            raise UsageError(f"the attribute {empty[0]} is empty", next_step="leave it out")
+
+    def __enter__(self) -> attribute:
+        if self._limit is not None:
+            sync_client().budget_set(**self._budget_fields())
+        context.push(self._changes)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        context.pop()
+
+    async def __aenter__(self) -> attribute:
+        if self._limit is not None:
+            await async_client().budget_set(**self._budget_fields())
+        context.push(self._changes)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        context.pop()
+
+    def _budget_fields(self) -> dict[str, Any]:
+        assert self._limit is not None
+        return {
+            "scope": f"job={self._changes['job']}",
+            "per": "total",
+            "limit": {"unit": self._limit.unit, "amount": self._limit.amount},
+            "override": False,
+        }
+
+
+def wrap(client: _Client, *, api: str | None = None) -> _Client:
+    """Guard a client in a program that `noburn run` did not start; returns the same client.
+
+    client: of openai or anthropic, sync or async, or an httpx or httpx2 client.
+    api: `openai` or `anthropic`, for an httpx client whose base URL is not the provider's own.
+    Whatever base URL the client has is guarded as the provider's; copies made with its
+    `with_options` share its connection and its guard.  Wrapping again changes nothing.
+    Raises UsageError for anything else.
+    """
+    http = getattr(client, "_client", client)
+    module_name = next(
+        (
+            found
+            for base in type(http).__mro__
+            if (found := base.__module__.partition(".")[0]) in _HTTP_MODULES
+        ),
+        None,
+    )
+    if module_name is None:
+        raise UsageError(
+            f"wrap cannot guard a {type(client).__module__}.{type(client).__qualname__}",
+            why="it takes clients of openai, anthropic, httpx and httpx2",
+            next_step="run the program under `noburn run -- …` instead",
+        )
+    hook_httpx(importlib.import_module(module_name), every_client=False)
+    family = api or _family_of(client)
+    if family not in (None, OPENAI, ANTHROPIC):
+        raise UsageError(f"api is `openai` or `anthropic`, not {api!r}")
+    base_url = str(getattr(client, "base_url", "") or "")
+    marked: tuple[Upstream, ...] = getattr(http, MARK, ())
+    if family is not None and base_url:
+        upstream = Upstream(family, base_url)
+        marked = marked if upstream in marked else (*marked, upstream)
+    setattr(http, MARK, marked)
+    return client
+
+
+def _family_of(client: object) -> str | None:
+    for base in type(client).__mro__:
+        family = _SDK_FAMILIES.get(base.__module__.partition(".")[0])
+        if family is not None:
+            return family
+    return None
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What the budgets that apply here have left; None where no budget of that unit applies.
+
+    nano: nano-dollars.  tokens, requests: counts.  budgets: each account as the daemon tells it.
+    Never negative: a budget that is over has 0 left.
+    """
+
+    nano: int | None
+    tokens: int | None
+    requests: int | None
+    budgets: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """What is left in dollars, exactly."""
+        return None if self.nano is None else Decimal(self.nano) / NANO_PER_DOLLAR
+
+
+def remaining(**attributes: str) -> Remaining:
+    """What is left for calls made here and now, so that an agent can plan within its money.
+
+    attributes: as those of `attribute`, to ask for somebody else.
+    Raises DaemonUnavailable.
+    """
+    return _remaining(sync_client().remaining(attrs={**context.attributes(), **attributes}))
+
+
+async def aremaining(**attributes: str) -> Remaining:
+    """The same, without blocking the event loop."""
+    reply = await async_client().remaining(attrs={**context.attributes(), **attributes})
+    return _remaining(reply)
+
+
+def _remaining(reply: Mapping[str, Any]) -> Remaining:
+    def left(unit: str) -> int | None:
+        amount = reply.get(f"left_{unit}")
+        return None if amount is None else max(0, int(amount))
+
+    return Remaining(
+        left("nano"), left("tokens"), left("requests"), tuple(reply.get("accounts", ()))
+    )

@@ -1,0 +1,110 @@
+"""Who a call is for: attributes and settings, from the environment and the current context.
+
+Layer: enforce, injected (standard library, Python 3.10).  Below: protocol, providers.registry.
+The other side of these variables is enforce.launch, which sets them for the children of a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from noburn_cli.protocol import TAG_PREFIX
+from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
+
+#: Attributes that have a variable of their own: `NOBURN_CUSTOMER` and so on.
+NAMED = ("project", "customer", "feature", "user", "job", "run")
+BASE_URLS = ((OPENAI, "OPENAI_BASE_URL"), (ANTHROPIC, "ANTHROPIC_BASE_URL"))
+DEFAULT_WAIT_S = 30.0
+#: An uncapped call is not clamped below this many output tokens: less is rarely an answer.
+DEFAULT_OUTPUT_FLOOR = 256
+
+#: What each block around this code adds, outermost first.
+_layers: ContextVar[tuple[Mapping[str, str], ...]] = ContextVar("noburn_attributes", default=())
+#: Set while a guarded call is on its way, so that a hooked layer below leaves it alone.
+_guarded: ContextVar[bool] = ContextVar("noburn_guarded", default=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this process's calls are treated.
+
+    wait_ms: how long a call may wait for money in flight, in milliseconds.
+    clamp: whether an uncapped output is lowered to what is affordable.
+    lower_caps: whether an explicit cap may be lowered as well.
+    output_floor: tokens below which an uncapped output is not clamped.
+    """
+
+    wait_ms: int
+    clamp: bool
+    lower_caps: bool
+    output_floor: int
+
+
+def settings() -> Settings:
+    """The settings of the environment; a value that cannot be read counts as not set."""
+    return Settings(
+        wait_ms=int(_number("NOBURN_WAIT_S", DEFAULT_WAIT_S) * 1000),
+        clamp=os.environ.get("NOBURN_CLAMP", "1") != "0",
+        lower_caps=os.environ.get("NOBURN_LOWER_CAPS", "0") == "1",
+        output_floor=max(1, int(_number("NOBURN_OUTPUT_FLOOR", DEFAULT_OUTPUT_FLOOR))),
+    )
+
+
+def attributes() -> dict[str, str]:
+    """The attributes of a call made here and now: the environment's, overlaid by the context's."""
+    found = _environment_attributes()
+    for layer in _layers.get():
+        found.update(layer)
+    return found
+
+
+def upstreams() -> tuple[Upstream, ...]:
+    """The base URLs that the environment names, read anew because programs set them late."""
+    return tuple(
+        Upstream(family, url) for family, name in BASE_URLS if (url := os.environ.get(name))
+    )
+
+
+def push(changes: Mapping[str, str]) -> None:
+    """Add attributes to the calls made from here on, in this thread or task and its children."""
+    _layers.set((*_layers.get(), changes))
+
+
+def pop() -> None:
+    """Take the innermost attributes away again."""
+    _layers.set(_layers.get()[:-1])
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Mark what is sent inside as guarded already."""
+    token = _guarded.set(True)
+    try:
+        yield
+    finally:
+        _guarded.reset(token)
+
+
+def is_guarded() -> bool:
+    return _guarded.get()
+
+
+def _environment_attributes() -> dict[str, str]:
+    found = {name: value for name in NAMED if (value := os.environ.get(f"NOBURN_{name.upper()}"))}
+    tags = os.environ.get("NOBURN_TAGS")
+    if tags:
+        with contextlib.suppress(ValueError, AttributeError):
+            found.update({f"{TAG_PREFIX}{key}": str(tag) for key, tag in json.loads(tags).items()})
+    return found
+
+
+def _number(name: str, default: float) -> float:
+    try:
+        return float(os.environ.get(name, default))
+    except ValueError:
+        return default

@@ -1,0 +1,109 @@
+"""Carrying out the guard's steps with a client: once blocking, once awaiting.
+
+Layer: enforce, injected (standard library, Python 3.10).  Below: guard, client.  Above: the hooks.
+Owns: this process's two clients, and the rule that a failure of our own never lets a call out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from noburn_cli.client import AsyncClient, Client
+from noburn_cli.enforce.guard import AskDaemon, Decision, Refuse, Step, failed_closed
+from noburn_cli.enforce.outcome import Outcome
+from noburn_cli.errors import NoburnError
+from noburn_cli.providers.codec import CountRequest
+from noburn_cli.providers.registry import Route
+
+_lock = threading.Lock()
+_clients: dict[str, Any] = {}
+
+
+def sync_client() -> Client:
+    """This process's blocking client; it drops inherited sockets after a fork by itself."""
+    with _lock:
+        if "sync" not in _clients:
+            _clients["sync"] = Client()
+        client: Client = _clients["sync"]
+        return client
+
+
+def async_client() -> AsyncClient:
+    """This process's awaitable client; it keeps a connection for each event loop."""
+    with _lock:
+        if "async" not in _clients:
+            _clients["async"] = AsyncClient()
+        client: AsyncClient = _clients["async"]
+        return client
+
+
+def decide(
+    route: Route,
+    steps: Generator[Step, Any, Decision],
+    ask_provider: Callable[[CountRequest], bytes | None],
+) -> Decision:
+    """Carry out `admit` and return its decision; a failure of ours is a refusal."""
+    client = sync_client()
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, AskDaemon):
+                    answer: Any = client.request(step.op, **step.fields)
+                else:
+                    answer = ask_provider(step.request)
+            except NoburnError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as ended:
+        decision: Decision = ended.value
+        return decision
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call must not leave
+        return Refuse(failed_closed(route, error))
+
+
+async def decide_async(
+    route: Route,
+    steps: Generator[Step, Any, Decision],
+    ask_provider: Callable[[CountRequest], Awaitable[bytes | None]],
+) -> Decision:
+    """The same, awaiting; a cancellation passes through, and the client voids what was asked."""
+    client = async_client()
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, AskDaemon):
+                    answer: Any = await client.request(step.op, **step.fields)
+                else:
+                    answer = await ask_provider(step.request)
+            except NoburnError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as ended:
+        decision: Decision = ended.value
+        return decision
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call must not leave
+        return Refuse(failed_closed(route, error))
+
+
+def deliver(outcome: Outcome | None) -> None:
+    """Tell the daemon how a call ended; what cannot be delivered goes to the client's journal."""
+    if outcome is not None:
+        sync_client().deliver(outcome.op, **outcome.fields)
+
+
+async def deliver_async(outcome: Outcome | None) -> None:
+    """The same, awaiting; a cancelled delivery is finished by a thread: money is not optional."""
+    if outcome is None:
+        return
+    try:
+        await async_client().deliver(outcome.op, **outcome.fields)
+    except BaseException:
+        # Idempotent by the call's id, so that telling it twice does no harm.
+        threading.Thread(target=deliver, args=(outcome,), name="noburn-deliver").start()
+        raise

@@ -1,0 +1,264 @@
+"""May this request go out?  One state machine for every hook, sync or async.
+
+Layer: enforce, injected (standard library, Python 3.10), sans-IO.  Below: providers, core.bounds.
+Above: the hooks, which carry out its steps and move the bytes.
+
+`admit` is a generator: it yields what it needs (an answer of the daemon, the provider's count) and
+returns what is to be done.  A sync and an async driver carry out the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from noburn_cli import protocol
+from noburn_cli.client import new_call_id
+from noburn_cli.core.bounds import measure
+from noburn_cli.enforce.context import attributes, settings
+from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
+from noburn_cli.errors import NoburnError
+from noburn_cli.providers.call import Call
+from noburn_cli.providers.codec import Block, Codec, CountRequest
+from noburn_cli.providers.registry import FREE, NOT_OURS, REFUSED, Route, Upstream, recognise
+from noburn_cli.providers.registry import codec as codec_named
+
+#: The provider's error code that a program sees for a block, and for a daemon that is not there.
+CODE_BLOCKED = "noburn_budget_exceeded"
+CODE_REFUSED = "noburn_call_refused"
+CODE_UNAVAILABLE = "noburn_unavailable"
+#: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
+ROUNDS_MAX = 5
+#: Anthropic calls its count an estimate that may be off by a little: 2 % and 16 tokens more.
+#: https://docs.claude.com/en/docs/build-with-claude/token-counting (checked 2026-11-23)
+COUNT_MARGIN_PERCENT = 2
+COUNT_MARGIN_TOKENS = 16
+
+
+class Request:
+    """An HTTP request as the guard sees it.  `headers` by lower-case name."""
+
+    __slots__ = ("body", "headers", "method", "url")
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+
+
+class AskDaemon:
+    """Step: send a frame to the daemon; the answer is its reply, or an Unavailable is thrown in."""
+
+    __slots__ = ("fields", "op")
+
+    def __init__(self, op: str, fields: dict[str, Any]) -> None:
+        self.op = op
+        self.fields = fields
+
+
+class AskProvider:
+    """Step: send the provider's free count request; the answer is its body, or None."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: CountRequest) -> None:
+        self.request = request
+
+
+class Pass:
+    """Decision: this request is none of ours, or costs nothing."""
+
+
+class Refuse:
+    """Decision: answer with this block; nothing is sent."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+
+class Send:
+    """Decision: send this body, and tell the tracker how it ends."""
+
+    __slots__ = ("body", "tracker")
+
+    def __init__(self, body: bytes, tracker: Tracker) -> None:
+        self.body = body
+        self.tracker = tracker
+
+
+Step = AskDaemon | AskProvider
+Decision = Pass | Refuse | Send
+PASS = Pass()
+
+
+def route_of(method: str, url: str, upstreams: Sequence[Upstream]) -> Route | None:
+    """What a request is, without its body; None when it needs no guard."""
+    route = recognise(method, url, upstreams)
+    if route.kind == FREE or (route.kind == NOT_OURS and not route.look_into_body):
+        return None
+    return route
+
+
+def admit(
+    route: Route, request: Request, upstreams: Sequence[Upstream]
+) -> Generator[Step, Any, Decision]:
+    """Decide on one request that `route_of` did not wave through."""
+    if route.look_into_body:
+        route = recognise(request.method, request.url, upstreams, body=request.body)
+    if route.kind in (FREE, NOT_OURS):
+        return PASS
+    call_id = new_call_id()
+    if route.kind == REFUSED or route.codec is None:
+        codec = route.codec or _codec_of(route.api_family)
+        return (yield from _refused(call_id, codec, "", route.reason, route.next_step))
+    codec = route.codec
+    try:
+        call = codec.parse(request.body)
+    except NoburnError as error:
+        reason = f"{error.message}: {error.why}" if error.why else error.message
+        return (yield from _refused(call_id, codec, "", reason, error.next_step))
+    if call.unbounded:
+        step = "take that part out of the request, or run it without noburn"
+        return (yield from _refused(call_id, codec, call.model, call.unbounded, step))
+    return (yield from _reserve(call_id, codec, call, request.body))
+
+
+def _reserve(call_id: str, codec: Codec, call: Call, body: bytes) -> Generator[Step, Any, Decision]:
+    frame = reserve_fields(call_id, call)
+    reply: Mapping[str, Any] = {}
+    for _ in range(ROUNDS_MAX):
+        try:
+            reply = yield AskDaemon(protocol.RESERVE, frame)
+        except NoburnError as error:
+            return Refuse(
+                _block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step)
+            )
+        if reply.get("ok"):
+            try:
+                return _granted(call_id, codec, call, body, reply)
+            except Exception:
+                # A body that cannot be edited does not leave, so its money is free again.
+                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "not editable"})
+                raise
+        if reply.get("error") != protocol.REFINE:
+            break
+        frame = yield from _refined(frame, codec, call, body, by=str(reply.get("by")))
+    return Refuse(_block_of(codec, call_id, reply))
+
+
+def _refined(
+    frame: dict[str, Any], codec: Codec, call: Call, body: bytes, *, by: str
+) -> Generator[Step, Any, dict[str, Any]]:
+    """The frame again, with what the daemon asked for, or saying that it cannot be had."""
+    if by == "text":
+        return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
+    count = codec.count_request(body) if by == "count" else None
+    answer = (yield AskProvider(count)) if count is not None else None
+    if answer is not None:
+        try:
+            counted = codec.parse_count(answer)
+        except NoburnError:
+            return {**frame, "refined": True}
+        margin = -(-counted * COUNT_MARGIN_PERCENT // 100) + COUNT_MARGIN_TOKENS
+        return {**frame, "input": {**frame["input"], "counted": counted + margin}}
+    return {**frame, "refined": True}
+
+
+def _granted(
+    call_id: str, codec: Codec, call: Call, body: bytes, reply: Mapping[str, Any]
+) -> Decision:
+    cap = reply.get("granted") if reply.get("write_cap") else None
+    strip_usage = call.stream and not codec.asks_usage(body)
+    tracker = Tracker(call_id, codec, strip_usage=strip_usage)
+    return Send(codec.edit(body, cap=cap), tracker)
+
+
+def reserve_fields(call_id: str, call: Call) -> dict[str, Any]:
+    """The fields of a reserve frame for a call made here and now (docs/protocol.md)."""
+    chosen = settings()
+    measured = measure(
+        call.texts,
+        call.schema_text,
+        overhead_tokens=call.overhead_tokens,
+        counted_tokens=call.counted_tokens,
+        window=bool(call.window),
+    )
+    return {
+        "call": call_id,
+        "api": call.api,
+        "model": call.model,
+        "attrs": attributes(),
+        "input": {
+            "bytes": measured.bytes,
+            "expanded": measured.expanded,
+            "overhead": measured.overhead,
+            "tokens": measured.tokens,
+            "window": measured.window,
+            "counted": measured.counted,
+        },
+        "input_kinds": list(call.input_kinds),
+        "variants": list(call.variants),
+        "output": _output_fields(call, clamp=chosen.clamp, lower=chosen.lower_caps),
+        "wait_ms": chosen.wait_ms,
+        "texts": None,
+    }
+
+
+def _output_fields(call: Call, *, clamp: bool, lower: bool) -> dict[str, Any] | None:
+    cap = call.output
+    if cap is None:
+        return None
+    if cap.wanted is None:
+        floor = max(cap.floor, settings().output_floor)
+        return {"wanted": None, "floor": floor, "choices": cap.choices, "clamp": clamp}
+    floor = max(cap.floor, min(settings().output_floor, cap.wanted))
+    return {"wanted": cap.wanted, "floor": floor, "choices": cap.choices, "clamp": lower}
+
+
+def _refused(
+    call_id: str, codec: Codec, model: str, reason: str, next_step: str
+) -> Generator[Step, Any, Decision]:
+    """A refusal of the guard's own, recorded where the report finds it."""
+    fields = {
+        "call": call_id,
+        "api": codec.api,
+        "model": model,
+        "attrs": attributes(),
+        "reason": reason[:FAILURE_CHARS_MAX],
+        "error": protocol.UNBOUNDED,
+    }
+    why = f"see `noburn why {call_id}`"
+    try:
+        yield AskDaemon(protocol.REFUSED, fields)
+    except NoburnError:
+        why = ""  # The call does not leave either way.
+    return Refuse(_block(codec, CODE_REFUSED, f"call refused: {reason}", next_step, why))
+
+
+def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
+    code = CODE_BLOCKED if reply.get("error") == protocol.BLOCKED else CODE_REFUSED
+    message = str(reply.get("message") or f"call refused: {reply.get('error')}")
+    why, step = str(reply.get("why") or ""), str(reply.get("next") or "")
+    return _block(codec, code, message, why, step, f"see `noburn why {call_id}`")
+
+
+def _block(codec: Codec, code: str, *sentences: str) -> Block:
+    said = [sentence.rstrip(".") for sentence in sentences if sentence]
+    return codec.block(message="noburn: " + ". ".join(said) + ".", code=code)
+
+
+def failed_closed(route: Route, error: BaseException) -> Block:
+    """The block for a failure of our own: the call does not leave."""
+    return _block(
+        route.codec or _codec_of(route.api_family),
+        CODE_UNAVAILABLE,
+        f"call refused: noburn itself failed ({type(error).__name__}: {error})",
+        "please report this; the call was not sent",
+    )
+
+
+def _codec_of(family: str) -> Codec:
+    return codec_named("anthropic_messages" if family == "anthropic" else "openai_chat")

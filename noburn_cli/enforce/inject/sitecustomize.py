@@ -1,0 +1,83 @@
+"""Runs at the start of every Python below `noburn run`, from PYTHONPATH.
+
+Layer: enforce, injected: the first of ours that a guest's interpreter executes, so it imports next
+to nothing.  It makes `noburn_cli` importable from its own folder without putting our site-packages
+on anybody's path, asks to be told when httpx or httpx2 is imported, and hands over to the
+sitecustomize that would have run without us.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+
+TYPE_CHECKING = False  # `typing` would cost every start some milliseconds.
+if TYPE_CHECKING:
+    from typing import Any
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGE = os.path.dirname(os.path.dirname(_HERE))
+HOOKED = ("httpx", "httpx2")
+
+
+def _hook(module: Any) -> None:
+    from noburn_cli.enforce.httpx_hook import hook_httpx
+
+    # A hook that fails lets the import fail: a program without a guard must not call.
+    hook_httpx(module, every_client=True)
+
+
+class _Loader:
+    """Loads a module as its own loader does, then puts the guard into it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def create_module(self, spec: Any) -> Any:
+        return self._inner.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        self._inner.exec_module(module)
+        _hook(module)
+
+
+class _Finder:
+    """Finds the hooked modules where they would be found anyway, and noburn_cli in its folder."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name == "noburn_cli":
+            return importlib.machinery.PathFinder.find_spec(name, [os.path.dirname(_PACKAGE)])
+        if name not in HOOKED:
+            return None
+        for finder in sys.meta_path:
+            find = None if finder is _Finder else getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None else None
+            if spec is not None and spec.loader is not None:
+                spec.loader = _Loader(spec.loader)
+                return spec
+        return None
+
+
+def _run_the_next_sitecustomize() -> None:
+    """Find the sitecustomize that ours hides, and run it under its name."""
+    others = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != _HERE]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    if spec is None or spec.loader is None:
+        return
+    module = type(sys)("sitecustomize")
+    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+if os.environ.get("NOBURN_GUARD") == "1" and _Finder not in sys.meta_path:
+    sys.meta_path.insert(0, _Finder)
+    for _name in HOOKED:  # A .pth file may have been earlier.
+        if _name in sys.modules:
+            _hook(sys.modules[_name])
+_run_the_next_sitecustomize()
