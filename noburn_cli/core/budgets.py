@@ -90,7 +90,9 @@ def check_key(key: str) -> str:
     raise UsageError(
         f"unknown attribute {key!r}",
         why=f"known are {', '.join(ATTRIBUTES)} and tag.NAME",
-        next_step=f"did you mean {' or '.join(near)}?" if near else f"a free tag is tag.{key or 'NAME'}",
+        next_step=f"did you mean {' or '.join(near)}?"
+        if near
+        else f"a free tag is tag.{key or 'NAME'}",
     )
 
 
@@ -114,7 +116,11 @@ def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """
     kept = {}
     for key in sorted(attributes, key=lambda key: key_order(check_key(key))):
-        value = check_value(key, attributes[key])
+        value = check_value(key, attributes[key]).strip()
+        if value in (EACH, "each"):
+            raise UsageError(
+                f"{key} cannot be called {value!r}", why="it means each value of its own"
+            )
         if value:
             kept[key] = value
     if "run" in kept:
@@ -128,7 +134,7 @@ def check_run_path(path: str) -> list[str]:
     Raises UsageError for an empty or repeated run, and above RUN_DEPTH_MAX.
     """
     runs = path.split("/")
-    if not all(runs) or len(set(runs)) != len(runs) or EACH in runs:
+    if not all(runs) or len(set(runs)) != len(runs) or {EACH, "each"} & set(runs):
         raise UsageError(f"not a path of runs: {path!r}", next_step="write it like r1 or r1/r2")
     if len(runs) > RUN_DEPTH_MAX:
         raise UsageError(f"runs are nested deeper than {RUN_DEPTH_MAX}: {path!r}")
@@ -223,7 +229,8 @@ def account_keys(scope: Scope, per: str, attributes: Mapping[str, str]) -> list[
         choices.append([(key, value) for value in values])
     if per == RUN and "run" not in scope.keys:
         choices.append([("run", value) for value in runs])
-    return [tuple(pairs) for pairs in itertools.product(*choices)]
+        choices.sort(key=lambda pairs: key_order(pairs[0][0]))
+    return list(itertools.product(*choices))
 
 
 def replaces(override: Scope, other: Scope) -> bool:

@@ -1,0 +1,121 @@
+"""`python -m noburn_daemon --home DIR`: open the ledger, listen, leave when idle or told to.
+
+Layer: daemon, the top.  Below: everything of noburn_daemon, noburn_cli.prices.
+Owns: the order of starting and ending.  The process keeps no pipe of its starter open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from noburn_cli.errors import DaemonUnavailable, NoburnError
+from noburn_cli.prices import load_book
+from noburn_daemon import home, logs
+from noburn_daemon.clock import Clock, boot_id, wall_ms
+from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricing import Pricing
+from noburn_daemon.server import Daemon
+from noburn_daemon.sqlite import DURABILITIES, SqliteLedger
+
+_log = logging.getLogger("noburn.daemon")
+
+
+def main() -> int:
+    """Run a daemon until it leaves; the exit code is the error's, 4 when it could not start."""
+    options = _parser().parse_args()
+    folder = Path(options.home).absolute()
+    try:
+        home.make_private(folder)
+        lock = home.take_lock(folder / "daemon.lock")
+    except NoburnError as error:
+        _tell(error)
+        return error.exit_code
+    try:
+        logs.set_up(folder / "daemon.log")
+        return _run(folder, options.durability, options.idle_exit_s)
+    except NoburnError as error:
+        _log.error("%s", error.message)
+        _tell(error)
+        return error.exit_code
+    except OSError as error:
+        refused = DaemonUnavailable(f"the daemon cannot run in {folder}: {error}")
+        _tell(refused)
+        return refused.exit_code
+    finally:
+        os.close(lock)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="noburn-daemon", description=__doc__)
+    parser.add_argument("--home", required=True, help="folder of ledger, socket and log")
+    parser.add_argument("--durability", choices=sorted(DURABILITIES), default="process")
+    parser.add_argument("--idle-exit-s", type=float, default=600.0, metavar="N")
+    return parser
+
+
+def _tell(error: NoburnError) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(error.lines()) + "\n")
+
+
+def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
+    os.umask(0o077)
+    book = load_book(os.environ)
+    ledger = SqliteLedger(folder / "ledger.sqlite3", durability=durability, now_ms=wall_ms())
+    try:
+        listener = home.listen(folder / "daemon.sock")
+        with listener, _runner() as runner:
+            pricing = Pricing(book, ledger.book_texts)
+            clock = Clock(kept=ledger.meta(), last_ms=ledger.last_ms(), boot=boot_id())
+            with contextlib.suppress(NoburnError):  # a full disk is told to callers, not here
+                ledger.set_meta(clock.anchor)
+            runner.run(_serve(listener, ledger, pricing, clock, idle_exit_s))
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / "daemon.sock").unlink()
+        ledger.close()
+    return 0
+
+
+def _runner() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+async def _serve(
+    listener: object, ledger: SqliteLedger, pricing: Pricing, clock: Clock, idle_exit_s: float
+) -> None:
+    loop = asyncio.get_running_loop()
+    daemon = Daemon(ledger=ledger, pricing=pricing, clock=clock, idle_exit_s=idle_exit_s, loop=loop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.drain)
+    server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)  # type: ignore[call-overload]
+    _log.info("listening in %s", ledger.path.parent)
+    _leave_starter()
+    await daemon.done
+    server.close()
+    await asyncio.sleep(0)  # closed connections write their last replies
+    _log.info("left")
+
+
+def _leave_starter() -> None:
+    """Point standard input, output and error at nothing: a starter's pipe must not stay open."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    if nothing > 2:
+        os.close(nothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""May this call go, and with which output cap?  The arithmetic of one decision.
+
+Layer: daemon, pure.  Below: accounts.  Above: book.
+Owns: the clamp, the fair share, which accounts stand in the way and for how long.
+Not here: who waits (waiting), what is recorded (book).
+
+At every admission, for every account: settled + held + new <= limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from noburn_daemon.accounts import Account, Weights
+
+DOLLARS_INDEX = 0
+_PICO_PER_NANO = 1000
+
+
+class Quote(Struct, gc=False):
+    """What a call may use and what that costs at most.
+
+    input_tokens, how: the bound of its input and how it was reached.
+    input_pico, output_pico: the dearest rates that may apply, in pico-dollars per token.
+    want, floor: output tokens per choice, the most and the least worth granting; both 0 and choices 0
+        for a call without output.
+        Where nothing less than `want` may be granted, they are equal.
+    own_max: the model's own cap, which holds when the request names none; asked: the request's.
+    model: [api, name as asked, name resolved] as JSON, as the journal names models.
+    rates_note: where the rates come from, as JSON.
+    refine_by: how a better bound can be had (`text`, `count`), or "".
+    """
+
+    input_tokens: int
+    how: str
+    input_pico: int
+    output_pico: int
+    choices: int
+    want: int
+    floor: int
+    own_max: int
+    asked: int | None
+    model: str
+    resolved: str
+    book: str
+    rates_note: str
+    factor: int
+    refine_by: str
+
+    def weights(self, output: int) -> Weights:
+        """What the call weighs with `output` tokens per choice; money rounded up."""
+        tokens = output * self.choices
+        pico = self.input_tokens * self.input_pico + tokens * self.output_pico
+        return -(-pico // _PICO_PER_NANO), self.input_tokens + tokens, 1
+
+    def affordable(self, amount: int, unit_index: int) -> int:
+        """The most output per choice that `amount` of a unit pays for; negative for none at all.
+
+        Only for a unit in which output weighs something.
+        """
+        if unit_index == DOLLARS_INDEX:
+            left = amount * _PICO_PER_NANO - self.input_tokens * self.input_pico
+            return left // (self.choices * self.output_pico)
+        return (amount - self.input_tokens) // self.choices
+
+
+def admit(quote: Quote, accounts: Iterable[Account]) -> int:
+    """The output per choice to grant; -1 when an account does not afford even the floor.
+
+    A clampable call gets at most a fair share of what an account has left, so that the first does not
+    take everything, yet never less than its floor where that fits.
+    """
+    granted = quote.want
+    full = quote.weights(granted)
+    least: Weights | None = None
+    for account in accounts:
+        index = account.unit_index
+        available = account.available
+        share = available // (1 + max(1, account.in_flight + account.waiting))
+        if full[index] <= share:  # never when the account is over: a share of less than 0
+            continue
+        if least is None:
+            least = quote.weights(quote.floor)
+        if available < 0 or least[index] > available:
+            return -1
+        if full[index] != least[index]:
+            granted = min(granted, max(quote.floor, quote.affordable(share, index)))
+    return granted
+
+
+def in_the_way(quote: Quote, accounts: Iterable[Account]) -> list[Account]:
+    """The accounts that do not afford the floor."""
+    least = quote.weights(quote.floor)
+    return [a for a in accounts if a.available < 0 or least[a.unit_index] > a.available]
+
+
+def can_never_fit(least: Weights, accounts: Iterable[Account]) -> Account | None:
+    """An account that would not afford the call even if everything in flight came to nothing."""
+    for account in accounts:
+        left = account.capacity - account.settled
+        if left < 0 or least[account.unit_index] > left:
+            return account
+    return None

@@ -1,0 +1,71 @@
+"""Keeps the WAL short: checkpoints in a thread, on a connection of its own.
+
+Layer: daemon, storage.  Below: apsw.  Above: sqlite.
+A passive checkpoint never waits for anybody, but under steady load it alone lets the WAL grow without
+end; past a limit one truncating checkpoint makes the writer wait for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+
+import apsw
+
+PASSIVE_PAGES = 1_000
+TRUNCATE_PAGES = 16_000
+_BUSY_MS = 1_000
+_REST_S = 0.5
+
+_log = logging.getLogger("noburn.checkpoint")
+
+
+class Checkpointer:
+    """A thread that wakes when the writer's commits have made the WAL long enough."""
+
+    def __init__(self, writer: apsw.Connection, path: Path) -> None:
+        self._path = path
+        self._pages = 0
+        self._due = threading.Event()
+        self._leave = threading.Event()
+        writer.set_wal_hook(self._on_commit)  # replaces SQLite's own checkpoints
+        self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; waits for a checkpoint under way."""
+        self._leave.set()
+        self._due.set()
+        self._thread.join()
+
+    def _on_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._pages = pages
+        if pages >= PASSIVE_PAGES:
+            self._due.set()
+        return apsw.SQLITE_OK
+
+    def _run(self) -> None:
+        connection: apsw.Connection | None = None
+        while True:
+            self._due.wait()
+            if self._leave.is_set():
+                break
+            self._due.clear()
+            try:
+                if connection is None:
+                    connection = apsw.Connection(str(self._path))
+                    connection.set_busy_timeout(_BUSY_MS)
+                self._checkpoint(connection)
+            except apsw.Error as error:
+                _log.warning("checkpoint failed: %s", error)
+                self._leave.wait(_REST_S)
+        if connection is not None:
+            with contextlib.suppress(apsw.Error):
+                connection.close()
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._pages >= TRUNCATE_PAGES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

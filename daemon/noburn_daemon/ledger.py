@@ -1,0 +1,137 @@
+"""What the daemon needs of a ledger: append events, restore a state, answer about old calls.
+
+Layer: daemon.  Below: core.chain (column order), msgspec.  Above: book, server.
+Owns: Event, the one row of the journal, and the interface that sqlite.py fulfils.
+Not here: SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Event(Struct, array_like=True, gc=False):
+    """One row of the journal; the fields are core.chain.COLUMNS, in order.
+
+    context, model, owner, note and book are texts until the ledger has interned them as numbers.
+    """
+
+    seq: int
+    at_ms: int
+    kind: str
+    call: str | None = None
+    run: str | None = None
+    context: str | int | None = None
+    model: str | int | None = None
+    owner: str | int | None = None
+    note: str | int | None = None
+    book: str | int | None = None
+    digest: int | None = None
+    hold_nano: int | None = None
+    hold_tokens: int | None = None
+    input_bound: int | None = None
+    bound: str | None = None
+    factor: int | None = None
+    wanted: int | None = None
+    granted: int | None = None
+    clamped: int | None = None
+    write_cap: int | None = None
+    waited_ms: int | None = None
+    cost_nano: int | None = None
+    cost_tokens: int | None = None
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    variant: str | None = None
+    latency_ms: int | None = None
+    status: int | None = None
+    failure: str | None = None
+    provider_id: str | None = None
+    served_model: str | None = None
+    detail: str | None = None
+
+
+@dataclass
+class BudgetRow:
+    """A budget as stored; amount in nano-dollars, tokens or requests."""
+
+    id: int
+    scope: str
+    per: str
+    unit: str
+    amount: int
+    override: bool
+    run: str | None = None
+    ended_at_ms: int | None = None
+    removed_at_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """One account's snapshot; amounts in its budget's unit."""
+
+    budget: int
+    key: str
+    window_start_ms: int
+    topup: int
+    settled: int
+
+
+@dataclass
+class Snapshot:
+    """What changed since the last snapshot, or, when restored, everything."""
+
+    budgets: list[BudgetRow] = field(default_factory=list)
+    accounts: list[AccountRow] = field(default_factory=list)
+    dropped_accounts: list[tuple[int, str, int]] = field(default_factory=list)
+    factors: dict[str, int] = field(default_factory=dict)
+    #: Runs that have not ended, with their owners; None says: unchanged.
+    runs: dict[str, str] | None = None
+
+
+@dataclass
+class Restored:
+    """A ledger's state at start: the snapshot, open holds, and what came after it."""
+
+    snapshot: Snapshot
+    open_holds: list[Event]
+    newer: list[Event]
+    #: The greatest call id by first character: above it, no id is on disk.
+    greatest: dict[str, str]
+
+
+class Ledger(Protocol):
+    """Durable storage with one writer.  Every method raises LedgerUnavailable when it cannot."""
+
+    def append(self, events: list[Event], snapshot: Snapshot | None) -> None:
+        """Write the events, and a snapshot as of the last one, in one transaction."""
+
+    def restore(self) -> Restored:
+        """Read the state as of the last commit."""
+
+    def find(self, call: str) -> list[Event]:
+        """Every row of a call, oldest first, texts resolved."""
+
+    def charged(
+        self, since_ms: int, contexts: Iterable[str]
+    ) -> Iterator[tuple[str, int, int, int]]:
+        """(context, nano, tokens, requests) of ended calls reserved since then."""
+
+    def contexts(self, having: Iterable[str] = ()) -> list[str]:
+        """Every context that any call ever had and that contains these pieces of text."""
+
+    def probe(self) -> None:
+        """Try whether the ledger can be written."""
+
+    def book_texts(self, version: str) -> list[tuple[str, str]] | None:
+        """The texts of a price book that holds were stamped with."""
+
+    def store_book(self, version: str, texts: list[tuple[str, str]]) -> None:
+        """Keep a price book's texts, once per version, with the next append."""

@@ -1,0 +1,75 @@
+"""Who is at the other end of a socket, and whether that process still lives.
+
+Layer: daemon.  Below: the operating system.  Above: server, reaper.
+Owns: an owner's name `boot:pid:start`: a pid alone is reused, with its start time it is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+_LOCAL_PEERPID = 0x002  # sys/un.h on macOS
+_LOCAL_PEERCRED = 0x001
+_SOL_LOCAL = 0
+
+
+class Peer(NamedTuple):
+    """pid is 0 when the system does not tell, as for a peer in another container."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The process that connected.  Raises OSError."""
+    if sys.platform == "darwin":
+        pid = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID)
+        # struct xucred: version, uid, group count, groups.
+        _, uid = struct.unpack_from("iI", connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76))
+        return Peer(pid, uid)
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", raw)
+    return Peer(pid, uid)
+
+
+def may_talk(peer: Peer, *, own_uid: int) -> bool:
+    """Only the daemon's own user may; not even root, who has other ways."""
+    return peer.uid == own_uid
+
+
+def started_at(pid: int) -> str:
+    """When a process started, as the system tells it; "" when there is none (or only its corpse)."""
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            shown = subprocess.run(
+                ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
+                capture_output=True, text=True, timeout=5, check=False,
+            )  # fmt: skip
+            return shown.stdout.strip().replace(" ", "_").replace(":", ".")
+        return ""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    # proc(5): the name in parentheses may hold anything; state is the 3rd field, starttime the 22nd.
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def owner_name(boot: str, pid: int) -> str:
+    return f"{boot[:8]}:{pid}:{started_at(pid)}"
+
+
+def is_alive(owner: str, *, boot: str) -> bool:
+    """Whether the very process lives: same boot, same pid, same start."""
+    owner_boot, _, rest = owner.partition(":")
+    pid, _, start = rest.partition(":")
+    if owner_boot != boot[:8] or not pid.isdigit() or not start:
+        return False
+    return started_at(int(pid)) == start

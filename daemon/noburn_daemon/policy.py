@@ -1,0 +1,287 @@
+"""Budgets and runs: set, listed, topped up, removed, started, ended.
+
+Layer: daemon, pure like book.  Below: book, accounts, core.budgets.  Above: server.
+Owns: what a new budget starts with.  Not here: how budgets decide (admission).
+
+All of these are rare.  The server flushes what is pending before each of them, so that the disk tells
+what the memory knows, and writes a snapshot with each.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from noburn_cli import protocol
+from noburn_cli.core.budgets import (
+    EACH,
+    NONE,
+    RUN,
+    Scope,
+    account_keys,
+    check_attributes,
+    check_run_path,
+    check_window,
+    parse_scope,
+    window_bounds,
+)
+from noburn_cli.errors import UsageError
+from noburn_daemon import frames
+from noburn_daemon.accounts import UNITS, Account, Budget, Context, context_text
+from noburn_daemon.book import Book
+from noburn_daemon.ledger import BudgetRow, Event
+from noburn_daemon.replies import Reply, refusal
+
+
+def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
+    """Put a budget in force, or replace its limit.  Raises UsageError."""
+    budget = put_budget(
+        book,
+        parse_scope(frame.scope),
+        frame.per,
+        frame.limit,
+        override=frame.override,
+        now_ms=now_ms,
+    )
+    return {"n": frame.n, "ok": True, "budget": _shown(book, budget, now_ms)}
+
+
+def put_budget(
+    book: Book, scope: Scope, per: str, limit: frames.LimitSpec, *, override: bool, now_ms: int,
+    run: str | None = None,
+) -> Budget:  # fmt: skip
+    """Create or change a budget; a new one starts with its window's ended calls and open holds."""
+    check_window(per)
+    _check_unit(limit.unit)
+    budget = book.accounts.named(scope, per, limit.unit)
+    if budget is None:
+        number = 1 + max(book.budget_ids, default=0)
+        budget = Budget(BudgetRow(number, str(scope), per, limit.unit, limit.amount, override, run))
+        book.budget_ids.add(number)
+        book.accounts.add(budget)
+        _fill(book, budget, now_ms)
+    else:
+        budget.row.amount = limit.amount
+        budget.row.override = override
+        budget.row.run = run or budget.row.run
+        budget.row.ended_at_ms = None
+        book.accounts.epoch += 1
+    book.changed.budgets.append(budget.row)
+    _record(book, "budget_set", budget, now_ms)
+    book.stirred = True
+    return budget
+
+
+def _check_unit(unit: str) -> None:
+    if unit not in UNITS:
+        raise UsageError(f"unknown unit {unit!r}", why=f"known are {', '.join(UNITS)}")
+
+
+def _fill(book: Book, budget: Budget, now_ms: int) -> None:
+    per = budget.row.per
+    start_ms, end_ms = window_bounds(per, now_ms)
+    contexts = {}
+    # A cheap look first: a context that lacks a value the scope names cannot match.
+    named = [json.dumps(v, ensure_ascii=False)[1:-1] for _, v in budget.scope.pairs]
+    for text in book.ledger.contexts(v for v in named if v not in (EACH, NONE)):
+        keys = account_keys(budget.scope, per, json.loads(text))
+        if keys:
+            contexts[text] = keys
+    if contexts:
+        for text, *weights in book.ledger.charged(start_ms, contexts):
+            for key in contexts[text]:
+                account = book.accounts.account(budget, key, start_ms, end_ms)
+                account.settled += weights[budget.unit_index]
+                book.accounts.dirty.add(account)
+    for call in book.calls.open.values():
+        assert call.context is not None  # an open call was admitted with its attributes
+        call.accounts = tuple(book.accounts.at(call.context.attributes, call.reserved_at_ms))
+        for account in call.accounts:
+            if account.budget is budget:
+                account.held += call.hold[account.unit_index]
+                account.in_flight += 1
+
+
+def _record(book: Book, kind: str, budget: Budget, now_ms: int, **more: Any) -> None:
+    row = budget.row
+    detail = {
+        "budget": row.id, "scope": row.scope, "per": row.per, "unit": row.unit, "limit": row.amount,
+        "override": row.override, **more,
+    }  # fmt: skip
+    text = json.dumps(detail, separators=(",", ":"), ensure_ascii=False)
+    book.events.append(Event(0, now_ms, kind, run=row.run, detail=text))
+
+
+def remove_budget(book: Book, frame: frames.BudgetRm, now_ms: int) -> Reply:
+    """Take a budget out of force.  Raises UsageError."""
+    scope = parse_scope(frame.scope)
+    budget = book.accounts.named(scope, check_window(frame.per), frame.unit)
+    if budget is None:
+        return _no_budget(frame.n, f"{scope} per {frame.per}")
+    for waiter in book.waiting:  # nobody is to wait for an account that is no more
+        waiter.block_on(a for a in waiter.blocked_on if a.budget is not budget)
+    book.accounts.remove(budget)
+    budget.row.removed_at_ms = now_ms
+    book.changed.budgets.append(budget.row)
+    _record(book, "budget_rm", budget, now_ms)
+    book.stirred = True
+    return {"n": frame.n, "ok": True, "budget": budget.name}
+
+
+def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
+    """Add to the current window of one account.  Raises UsageError."""
+    scope = parse_scope(frame.scope)
+    per = check_window(frame.per)
+    _check_unit(frame.unit)
+    if scope.is_family:
+        raise UsageError(
+            f"a top-up is for one account, not for {scope}",
+            next_step=f"name it: {str(scope).replace(EACH, 'NAME')}",
+        )
+    attributes = dict(scope.pairs)
+    for budget in _candidates(book, scope, per, frame.unit):
+        keys = account_keys(budget.scope, per, attributes)
+        if len(keys) == 1:
+            start_ms, end_ms = window_bounds(per, now_ms)
+            account = book.accounts.account(budget, keys[0], start_ms, end_ms)
+            account.topup += frame.amount
+            book.accounts.dirty.add(account)
+            _record(book, "topup", budget, now_ms, account=account.name, amount=frame.amount)
+            book.stirred = True
+            return {"n": frame.n, "ok": True, "account": shown_account(account)}
+    return _no_budget(frame.n, f"{scope} per {frame.per}")
+
+
+def _candidates(book: Book, scope: Scope, per: str, unit: str) -> list[Budget]:
+    """Budgets that may hold the account, the exactly named one first."""
+    without_run = tuple(key for key in scope.keys if key != "run")
+    found = [
+        budget
+        for budget in book.accounts.budgets.values()
+        if (budget.row.per, budget.row.unit) == (per, unit)
+        and (budget.scope.keys == scope.keys or (per == RUN and budget.scope.keys == without_run))
+    ]
+    return sorted(found, key=lambda budget: budget.scope.is_family)
+
+
+def _no_budget(n: int, name: str) -> Reply:
+    return refusal(
+        n,
+        protocol.NOT_FOUND,
+        f"there is no budget {name}",
+        next_step="`noburn budget list` shows all",
+    )
+
+
+def list_budgets(book: Book, frame: frames.BudgetList, now_ms: int) -> Reply:
+    """Every standing budget with the accounts of its current window."""
+    accounts: dict[int, list[Account]] = {}
+    for account in book.accounts.all():
+        if account.end_ms is None or account.end_ms > now_ms:
+            accounts.setdefault(account.budget.row.id, []).append(account)
+    shown = [
+        _shown(book, budget, now_ms, accounts.get(budget.row.id, []))
+        for budget in book.accounts.budgets.values()
+        if budget.row.ended_at_ms is None
+    ]
+    return {"n": frame.n, "ok": True, "budgets": shown}
+
+
+def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | None = None) -> Reply:
+    if accounts is None:
+        accounts = [
+            account
+            for account in book.accounts.all()
+            if account.budget is budget and (account.end_ms is None or account.end_ms > now_ms)
+        ]
+    row = budget.row
+    return {
+        "name": budget.name, "scope": row.scope, "per": row.per, "unit": row.unit,
+        "limit": row.amount, "override": row.override, "run": row.run,
+        "accounts": [shown_account(account) for account in accounts],
+    }  # fmt: skip
+
+
+def shown_account(account: Account) -> Reply:
+    return {
+        "name": account.name,
+        "key": str(Scope(account.key)),
+        "unit": UNITS[account.unit_index],
+        "window_start_ms": account.start_ms,
+        "resets_at_ms": account.end_ms,
+        "limit": account.budget.row.amount,
+        "topup": account.topup,
+        "settled": account.settled,
+        "held": account.held,
+        "waiting": account.waiting,
+    }
+
+
+def remaining(book: Book, frame: frames.Remaining, now_ms: int) -> Reply:
+    """What calls with these attributes have left.  Raises UsageError."""
+    context = Context(check_attributes(frame.attrs))
+    book.accounts.look_up(context, now_ms)
+    left: dict[str, int | None] = dict.fromkeys(UNITS)
+    for account in context.checked:
+        unit = UNITS[account.unit_index]
+        available = max(0, account.available)
+        least = left[unit]
+        left[unit] = available if least is None else min(least, available)
+    return {
+        "n": frame.n,
+        "ok": True,
+        "accounts": [shown_account(account) for account in context.checked],
+        "left_nano": left["dollars"],
+        "left_tokens": left["tokens"],
+        "left_requests": left["requests"],
+    }
+
+
+def start_run(book: Book, frame: frames.RunStart, owner: str, now_ms: int) -> Reply:
+    """Record a run, with its own limit if it has one.  Raises UsageError."""
+    runs = check_run_path(frame.run)
+    attributes = check_attributes({**frame.attrs, "run": frame.run})
+    if frame.limit is not None:
+        _check_unit(frame.limit.unit)
+    limit = (
+        None if frame.limit is None else {"unit": frame.limit.unit, "amount": frame.limit.amount}
+    )
+    detail = json.dumps(
+        {"command": frame.command, "limit": limit}, separators=(",", ":"), ensure_ascii=False
+    )
+    if frame.run not in book.runs:
+        book.events.append(
+            Event(
+                0,
+                now_ms,
+                "run_start",
+                run=frame.run,
+                context=context_text(attributes),
+                owner=owner,
+                detail=detail,
+            )
+        )
+    book.runs[frame.run] = owner
+    book.changed.runs = book.runs
+    reply: Reply = {"n": frame.n, "ok": True, "run": frame.run}
+    if frame.limit is not None:
+        scope = Scope((("run", runs[-1]),))
+        budget = put_budget(
+            book, scope, RUN, frame.limit, override=False, now_ms=now_ms, run=frame.run
+        )
+        reply["budget"] = budget.name
+    return reply
+
+
+def end_run(book: Book, run: str, exit_code: int | None, now_ms: int) -> bool:
+    """Record that a run has ended; its own limit stays in force for what is left of it."""
+    if book.runs.pop(run, None) is None:
+        return False
+    book.changed.runs = book.runs
+    failure = "its process is gone" if exit_code is None else None
+    book.events.append(Event(0, now_ms, "run_end", run=run, status=exit_code, failure=failure))
+    for budget in book.accounts.budgets.values():
+        if budget.row.run == run:
+            budget.row.ended_at_ms = now_ms
+            book.changed.budgets.append(budget.row)
+    return True

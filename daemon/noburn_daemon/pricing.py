@@ -1,0 +1,220 @@
+"""From a reserve frame to the most it can cost; from a settlement's usage to its cost.
+
+Layer: daemon, pure (price books are given).  Below: core.bounds, core.pricebook.  Above: book.
+Owns: which book prices what (new holds the newest, settlements the one stamped on the hold), and a
+cache of rates, because the same few models come with nearly every call.
+Not here: budgets (admission), reading price files (noburn_cli.prices).
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from noburn_cli.core.bounds import Measure, input_bound
+from noburn_cli.core.pricebook import (
+    HoldRates,
+    Model,
+    PriceBook,
+    RateOrigin,
+    call_cost,
+    hold_rates,
+)
+from noburn_cli.errors import CallUnbounded, NoburnError, PriceUnknown
+from noburn_daemon.admission import Quote
+from noburn_daemon.frames import AMOUNT_MAX, Reserve
+
+#: A call may run this long on rates that start meanwhile.
+CALL_MS_MAX = 3_600_000
+_MINUTE_MS = 60_000
+_CACHE_MAX = 4096
+LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """A model's dearest rates by input size: `rates[i]` up to `input_max[i]` tokens, then the last."""
+
+    model: Model
+    text: str
+    input_max: tuple[int, ...]
+    rates: tuple[tuple[int, int, str], ...]
+
+
+class Pricing:
+    """Prices calls; `book` may be replaced, older ones stay for the holds stamped with them."""
+
+    def __init__(
+        self, book: PriceBook, texts_of: Callable[[str], list[tuple[str, str]] | None]
+    ) -> None:
+        self.book = book
+        self.factors: dict[str, int] = {}
+        self._texts_of = texts_of
+        self._books = {book.version: book}
+        self._cache: dict[tuple[object, ...], _Rates] = {}
+
+    def replace_book(self, book: PriceBook) -> None:
+        """Price new calls with another book from now on."""
+        self.book = self._books[book.version] = book
+        self._cache.clear()
+
+    def tokenizer(self, model: str) -> str:
+        """The tokenizer of a model as asked for.  Raises ModelUnknown."""
+        return self.book.resolve(model).tokenizer
+
+    def quote(self, frame: Reserve, *, now_ms: int, exact_tokens: int | None = None) -> Quote:
+        """Bound a call and price it at the dearest rates that may apply while it runs.
+
+        exact_tokens: the whole input, when its text was tokenised here.
+        Raises: ModelUnknown, PriceUnknown; CallUnbounded when no number is high enough.
+        """
+        found = self._rates(frame, now_ms)
+        model = found.model
+        factor = self.factors.get(model.name, 1000)
+        if exact_tokens is None:
+            measured = frame.input
+            bound = input_bound(
+                Measure(
+                    bytes=measured.bytes,
+                    expanded=measured.expanded,
+                    overhead=measured.overhead,
+                    tokens=measured.tokens,
+                    window=measured.window,
+                    counted=measured.counted,
+                ),
+                tokenizer=model.tokenizer,
+                context_window=model.context_window,
+                factor_per_mille=factor,
+            )
+            tokens, how = bound.tokens, bound.how
+        else:
+            raised = -(-exact_tokens * factor // 1000)
+            tokens, how = min(raised, model.context_window), "exact"
+        quote = _with_output(
+            frame, found, tokens=tokens, how=how, factor=factor, book=self.book.version
+        )
+        if quote.weights(quote.want)[0] > AMOUNT_MAX:
+            raise CallUnbounded(f"a call of `{model.name}` could cost more than any ledger holds")
+        return quote
+
+    def cost(
+        self, *, version: str, model: str, usage: Mapping[str, int], variant: str, at_ms: int
+    ) -> int:
+        """Nano-dollars of one settled call, by the book stamped on its hold.
+
+        at_ms: when it was reserved.
+        Raises: PriceUnknown when a kind or variant has no rate, or the book is gone.
+        """
+        book = self._books.get(version) or self._older_book(version)
+        return call_cost(book.resolve(model), usage, variant=variant, at_ms=at_ms)
+
+    def _older_book(self, version: str) -> PriceBook:
+        texts = self._texts_of(version)
+        if texts is None:
+            raise PriceUnknown(
+                f"the ledger does not hold price book {version}",
+                why="the call was priced with it",
+                next_step="restore the ledger from a backup (`noburn ledger verify` says more)",
+            )
+        book = self._books[version] = PriceBook.from_texts(texts)
+        return book
+
+    def _rates(self, frame: Reserve, now_ms: int) -> _Rates:
+        minute = now_ms // _MINUTE_MS
+        key = (frame.api, frame.model, frame.variants, frame.input_kinds, minute)
+        found = self._cache.get(key)
+        if found is None:
+            if len(self._cache) >= _CACHE_MAX:
+                self._cache.clear()
+            found = self._cache[key] = self._look_up(frame, minute * _MINUTE_MS)
+        return found
+
+    def _look_up(self, frame: Reserve, from_ms: int) -> _Rates:
+        model = self.book.resolve(frame.model)
+        steps = {t.above_input_tokens for row in model.rows for t in row.tiers} - {0}
+        limits = sorted(steps)
+        rates = []
+        for tokens_max in (*limits, 10**15):
+            dearest = hold_rates(
+                model,
+                variants=frame.variants,
+                input_kinds=frame.input_kinds,
+                input_tokens_max=tokens_max,
+                from_ms=from_ms,
+                until_ms=from_ms + _MINUTE_MS + CALL_MS_MAX,
+            )
+            rates.append((dearest.input_pico, dearest.output_pico, _note(dearest)))
+        text = json.dumps([frame.api, frame.model, model.name], separators=(",", ":"))
+        return _Rates(model, text, tuple(limits), tuple(rates))
+
+
+def _with_output(
+    frame: Reserve, found: _Rates, *, tokens: int, how: str, factor: int, book: str
+) -> Quote:
+    model = found.model
+    input_pico, output_pico, note = found.rates[bisect.bisect_left(found.input_max, tokens)]
+    output = frame.output
+    own_max = model.output_max or 0
+    want = floor = choices = 0
+    asked = None
+    if output is not None and model.output_max is not None:
+        choices = output.choices
+        asked = output.wanted
+        want = own_max if asked is None else asked
+        may_clamp = asked is None or output.clamp
+        floor = min(want, max(output.floor, model.output_min)) if may_clamp else want
+    refine_by = ""
+    # A byte bound above the context window says `window`, and can be refined as well.
+    measured = frame.input
+    if how in ("bytes", "window") and not (
+        measured.window or frame.refined or measured.counted is not None
+    ):
+        refine_by = "text" if model.tokenizer in LOCAL_TOKENIZERS else "count"
+    return Quote(
+        input_tokens=tokens,
+        how=how,
+        input_pico=input_pico,
+        output_pico=output_pico,
+        choices=choices,
+        want=want,
+        floor=floor,
+        own_max=own_max,
+        asked=asked,
+        model=found.text,
+        resolved=model.name,
+        book=book,
+        rates_note=note,
+        factor=factor,
+        refine_by=refine_by,
+    )
+
+
+def _note(rates: HoldRates) -> str:
+    origins = {"input": _origin(rates.input)}
+    if rates.output is not None:
+        origins["output"] = _origin(rates.output)
+    return json.dumps(origins, separators=(",", ":"))
+
+
+def _origin(rate: RateOrigin) -> dict[str, object]:
+    return {
+        "pico_per_token": rate.pico_per_token,
+        "kind": rate.kind,
+        "variant": rate.variant,
+        "above_input_tokens": rate.above_input_tokens,
+        "starts_on": rate.row.starts_on.isoformat(),
+        "url": rate.row.url,
+        "checked_on": rate.row.checked_on.isoformat(),
+    }
+
+
+def refusal_word(error: NoburnError) -> str:
+    """The protocol's word for an error that pricing raised."""
+    from noburn_cli import protocol
+    from noburn_cli.errors import ModelUnknown
+
+    if isinstance(error, ModelUnknown):
+        return protocol.MODEL_UNKNOWN
+    return protocol.UNBOUNDED if isinstance(error, CallUnbounded) else protocol.PRICE_UNKNOWN

@@ -1,0 +1,85 @@
+"""Notices that a process is gone.
+
+Layer: daemon, event loop.  Below: owners.  Above: server.
+Owns: one watch per owner: a pidfd where the system has them, a look every half second elsewhere.
+Not here: what happens to its holds (book.owner_gone).
+
+An orphan is never made because time passed: a stopped laptop is not a dead process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from noburn_daemon.owners import is_alive
+
+POLL_S = 0.5
+
+
+class Reaper:
+    """Calls `gone(owner)` once for each watched owner that has died."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, gone: Callable[[str], None], *, boot: str
+    ) -> None:
+        self._loop = loop
+        self._gone = gone
+        self._boot = boot
+        self._pidfds: dict[str, int] = {}
+        self._polled: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, owner: str) -> None:
+        """Watch a process; one that has died already is told soon."""
+        if owner in self._pidfds or owner in self._polled:
+            return
+        pidfd = self._open(owner)
+        # Alive after the pidfd was opened: so the pidfd is this process's, not a successor's.
+        if not is_alive(owner, boot=self._boot):
+            if pidfd is not None:
+                os.close(pidfd)
+            self._loop.call_soon(self._gone, owner)
+        elif pidfd is None:
+            self._polled.add(owner)
+            self._schedule()
+        else:
+            self._pidfds[owner] = pidfd
+            self._loop.add_reader(pidfd, self._on_exit, owner)
+
+    def close(self) -> None:
+        for pidfd in self._pidfds.values():
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._pidfds.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @staticmethod
+    def _open(owner: str) -> int | None:
+        open_pidfd = getattr(os, "pidfd_open", None)
+        if open_pidfd is None:
+            return None
+        try:
+            return int(open_pidfd(int(owner.split(":")[1])))
+        except (OSError, ValueError):
+            return None
+
+    def _on_exit(self, owner: str) -> None:
+        pidfd = self._pidfds.pop(owner)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._gone(owner)
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(POLL_S, self._poll)
+
+    def _poll(self) -> None:
+        self._timer = None
+        for owner in [o for o in self._polled if not is_alive(o, boot=self._boot)]:
+            self._polled.discard(owner)
+            self._gone(owner)
+        if self._polled:
+            self._schedule()

@@ -1,0 +1,436 @@
+"""The daemon: requests in, decisions by the book, one commit per turn of the loop, replies out.
+
+Layer: daemon, event loop.  Below: peer, book, policy, restore, ledger, clock, reaper, exact.
+Above: __main__.
+Owns: the group commit.  The first request of a turn schedules the flush; replies are held until what
+they tell is durable.  When a commit fails, every caller of the batch hears `unknown`, waiters too, the
+memory is rebuilt from disk, and nothing is granted until the disk can be written again.
+Not here: rules (book, policy), SQL (sqlite), lines (peer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from noburn_cli import protocol
+from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
+from noburn_cli.version import __version__
+from noburn_daemon import frames, policy
+from noburn_daemon.book import Book
+from noburn_daemon.clock import Clock
+from noburn_daemon.exact import count_input
+from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricing import Pricing
+from noburn_daemon.reaper import Reaper
+from noburn_daemon.replies import Reply, refusal
+from noburn_daemon.restore import restore, take_snapshot
+from noburn_daemon.sqlite import SqliteLedger
+
+SNAPSHOT_MS = 100
+TICK_S = 0.25
+PROBE_S = 0.1
+#: A dead process's last frames may still lie in its socket: they are read first, for this long.
+LAST_WORDS_S = 1.0
+_HOUR_MS = 3_600_000
+#: Requests that change nothing, and are answered whatever the disk does.
+_READING = (frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.Hello)
+
+_log = logging.getLogger("noburn.daemon")
+
+
+class Daemon:
+    """Everything that one daemon process has, and its one writer."""
+
+    def __init__(
+        self, *, ledger: SqliteLedger, pricing: Pricing, clock: Clock, idle_exit_s: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:  # fmt: skip
+        self.clock = clock
+        self.peers: set[PeerConnection] = set()
+        self.done = loop.create_future()
+        self._ledger = ledger
+        self._pricing = pricing
+        self._loop = loop
+        self._idle_exit_s = idle_exit_s
+        self._started_ms = clock.now_ms()
+        self._busy_at = loop.time()
+        self._replies: list[tuple[PeerConnection, Any]] = []
+        self._flush_scheduled = False
+        self._force_snapshot = True
+        self._snapshot_at_ms = 0
+        self._hour = clock.now_ms() // _HOUR_MS
+        self._sick: str | None = None
+        self._probed_at = 0.0
+        self._draining = False
+        self._watchers: dict[str, set[PeerConnection]] = {}
+        self._gone: dict[str, float] = {}
+        self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
+        self.book: Book = restore(ledger, pricing, clock.now_ms())
+        self._reaper = Reaper(loop, self._owner_gone, boot=clock.boot)
+        self._keep_book()
+        self._watch_restored()
+        self._timer = loop.call_later(TICK_S, self._tick)
+        self._handlers: dict[type, Callable[[PeerConnection, Any, int], Any]] = {
+            frames.Hello: lambda _peer, frame, _now: refusal(
+                frame.n, protocol.BAD_FRAME, "hello comes once"
+            ),
+            frames.Reserve: self._reserve,
+            frames.Settle: lambda _peer, frame, now: self.book.settle(frame, now),
+            frames.Lose: lambda _peer, frame, now: self.book.lose(frame, now),
+            frames.Void: lambda _peer, frame, now: self.book.void(frame, now),
+            frames.Refused: lambda _peer, frame, now: self.book.refused(frame, now),
+            frames.RunStart: self._run_start,
+            frames.RunEnd: self._run_end,
+            frames.RunWatch: self._run_watch,
+            frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
+            frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
+            frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
+            frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
+            frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
+            frames.Status: self._status,
+            frames.Shutdown: self._shutdown,
+        }
+        self._administrative = frozenset(
+            (frames.RunStart, frames.RunEnd, frames.BudgetSet, frames.BudgetRm, frames.BudgetTopup)
+        )
+
+    # Requests.
+
+    def handle(self, peer: PeerConnection, request: frames.Request, now_ms: int) -> None:
+        """Do what a request asks; its reply leaves with the next flush, or later for a waiter."""
+        kind = type(request)
+        if self._sick is not None and not self._recovered() and kind not in _READING:
+            self._reply(peer, refusal(request.n, protocol.LEDGER, self._sick or ""))
+            return
+        if kind in self._administrative:
+            self._flush()  # so that the disk tells what the memory knows
+            self._force_snapshot = True
+        try:
+            reply = self._handlers[kind](peer, request, now_ms)
+        except frames.BadFrame as error:
+            reply = refusal(request.n, protocol.BAD_FRAME, error.why)
+        except UsageError as error:
+            reply = refusal(
+                request.n,
+                protocol.BAD_FRAME,
+                error.message,
+                why=error.why,
+                next_step=error.next_step,
+            )
+        except LedgerUnavailable as error:
+            self._fall_sick(error)
+            reply = refusal(request.n, protocol.UNKNOWN, error.message, why=error.why)
+        if reply is not None:
+            self._reply(peer, reply)
+        elif not self._flush_scheduled:
+            self._schedule_flush()
+
+    def _reply(self, peer: PeerConnection, reply: Any) -> None:
+        self._replies.append((peer, reply))
+        if not self._flush_scheduled:
+            self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        self._flush_scheduled = True
+        self._loop.call_soon(self._flush)
+
+    def _reserve(self, peer: PeerConnection, frame: frames.Reserve, now_ms: int) -> Any:
+        if self._draining:
+            return refusal(frame.n, protocol.DRAINING, "the daemon is leaving: connect again")
+        if frame.texts is not None:
+            return self._reserve_exactly(peer, frame)
+        return self._decide(peer, frame, now_ms, None)
+
+    def _decide(
+        self, peer: PeerConnection, frame: frames.Reserve, now_ms: int, exact_tokens: int | None
+    ) -> Any:
+        reply = self.book.reserve(
+            frame, owner=peer.owner, caller=peer, now_ms=now_ms, exact_tokens=exact_tokens
+        )
+        if reply is None:
+            self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
+        return reply
+
+    def _reserve_exactly(self, peer: PeerConnection, frame: frames.Reserve) -> Reply | None:
+        texts, frame.texts = frame.texts, None
+        assert texts is not None
+        try:
+            tokenizer = self._pricing.tokenizer(frame.model)
+        except NoburnError:
+            return self._decide(peer, frame, self.clock.now_ms(), None)  # which says why
+        counting = self._loop.run_in_executor(
+            self._counter, lambda: count_input(texts, frame.input, tokenizer=tokenizer)
+        )
+        counting.add_done_callback(lambda done: self._counted(peer, frame, done))
+        return None
+
+    def _counted(
+        self, peer: PeerConnection, frame: frames.Reserve, done: asyncio.Future[int]
+    ) -> None:
+        if done.cancelled() or not peer.is_open:
+            return
+        exact_tokens: int | None = None
+        if done.exception() is None:
+            exact_tokens = done.result()
+        else:
+            _log.error("counting failed: %s", type(done.exception()).__name__)
+            frame.refined = True  # decide on the cheap bound, and don't ask for the text again
+        if self._sick is not None and not self._recovered():
+            self._reply(peer, refusal(frame.n, protocol.LEDGER, self._sick or ""))
+            return
+        try:
+            reply = self._decide(peer, frame, self.clock.now_ms(), exact_tokens)
+        except frames.BadFrame as error:
+            reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
+        except LedgerUnavailable as error:
+            self._fall_sick(error)
+            reply = refusal(frame.n, protocol.UNKNOWN, error.message)
+        if reply is not None:
+            self._reply(peer, reply)
+        elif not self._flush_scheduled:
+            self._schedule_flush()
+
+    def _run_start(self, peer: PeerConnection, frame: frames.RunStart, now_ms: int) -> Reply:
+        return policy.start_run(self.book, frame, peer.owner, now_ms)
+
+    def _run_end(self, _peer: PeerConnection, frame: frames.RunEnd, now_ms: int) -> Reply:
+        if policy.end_run(self.book, frame.run, frame.exit_code, now_ms):
+            return {"n": frame.n, "ok": True}
+        return refusal(frame.n, protocol.NOT_FOUND, f"there is no open run {frame.run}")
+
+    def _run_watch(self, peer: PeerConnection, frame: frames.RunWatch, _now_ms: int) -> Reply:
+        run = frame.run.rsplit("/", 1)[-1]
+        self._watchers.setdefault(run, set()).add(peer)
+        peer.watching[run] = frame.run
+        return {"n": frame.n, "ok": True}
+
+    def _status(self, _peer: PeerConnection, frame: frames.Status, now_ms: int) -> Reply:
+        book = self.book
+        seq, head = self._ledger.head
+        return {
+            "n": frame.n, "ok": True, "version": __version__, "protocol": protocol.VERSION,
+            "pid": os.getpid(), "uptime_ms": now_ms - self._started_ms, "now_ms": now_ms,
+            "open_holds": len(book.calls.open), "waiters": len(book.waiting),
+            "connections": len(self.peers), "runs": len(book.runs),
+            "budgets": len(book.accounts.budgets), "book": self._pricing.book.version,
+            "ledger": {"path": str(self._ledger.path), "head_seq": seq, "head": head,
+                       **self._ledger.counts()},
+            "warnings": self._warnings(),
+        }  # fmt: skip
+
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if self._sick is not None:
+            warnings.append(self._sick)
+        jump = self.clock.jump_ms()
+        if jump:
+            warnings.append(
+                f"the wall clock is {jump} ms off the ledger's time, which follows the boot clock"
+            )
+        for model, factor in self._pricing.factors.items():
+            if factor > 1000:
+                warnings.append(
+                    f"a bill of {model} was above its bound; bounds are ×{factor / 1000}"
+                )
+        return warnings
+
+    def _shutdown(self, _peer: PeerConnection, frame: frames.Shutdown, _now_ms: int) -> Reply:
+        self._loop.call_soon(self.drain)
+        return {"n": frame.n, "ok": True}
+
+    # The commit.
+
+    def _flush(self) -> None:
+        """Make this turn's events durable, then answer."""
+        self._flush_scheduled = False
+        book = self.book
+        self._busy_at = self._loop.time()
+        try:
+            if book.stirred and len(book.waiting):
+                book.look_at_waiters(self.clock.now_ms())
+            if book.outbox:
+                self._replies.extend(book.outbox)  # type: ignore[arg-type]
+                book.outbox.clear()
+            if book.events or self._force_snapshot:
+                self._commit(book)
+        except LedgerUnavailable as error:
+            self._fall_sick(error)
+            return
+        self._deliver()
+        if book.blocks:
+            self._tell_watchers()
+        book.calls.forget_old()
+
+    def _commit(self, book: Book) -> None:
+        events, book.events = book.events, []
+        now_ms = events[-1].at_ms if events else self.clock.now_ms()
+        snapshot = None
+        if self._force_snapshot or now_ms - self._snapshot_at_ms >= SNAPSHOT_MS:
+            snapshot = take_snapshot(book)
+            self._snapshot_at_ms = now_ms
+        self._ledger.append(events, snapshot)
+        self._force_snapshot = False
+
+    def _deliver(self) -> None:
+        replies, self._replies = self._replies, []
+        touched = []
+        for peer, reply in replies:
+            if not peer.out:
+                touched.append(peer)
+            peer.send(reply)
+        for peer in touched:
+            peer.deliver()
+
+    def _tell_watchers(self) -> None:
+        blocks, self.book.blocks = self.book.blocks, []
+        for runs, call, message in blocks:
+            for run in runs:
+                for peer in self._watchers.get(run, ()):
+                    peer.push(
+                        {"event": "blocked", "run": peer.watching[run], "call": call,
+                         "message": message}
+                    )  # fmt: skip
+                    peer.deliver()
+
+    def _fall_sick(self, error: LedgerUnavailable) -> None:
+        """A commit failed: nobody of the batch is told anything but `unknown`."""
+        _log.error("%s", error.message)
+        self._sick = error.message
+        self._probed_at = self._loop.time()
+        replies, self._replies = self._replies, []
+        for waiter in self.book.waiting:
+            replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
+        for peer, reply in replies:
+            n = reply["n"] if isinstance(reply, dict) else reply.n
+            self._replies.append((peer, refusal(n, protocol.UNKNOWN, error.message, why=error.why)))
+        self._deliver()
+        self._rebuild()
+
+    def _rebuild(self) -> bool:
+        try:
+            self.book = restore(self._ledger, self._pricing, self.clock.now_ms())
+        except LedgerUnavailable as error:
+            self._sick = error.message
+            # Not one decision is made on this book: everything is refused while sick.
+            return False
+        self._force_snapshot = True
+        self._keep_book()
+        return True
+
+    def _recovered(self) -> bool:
+        """Try whether the ledger can be written again, but not all the time."""
+        if self._loop.time() - self._probed_at < PROBE_S:
+            return False
+        self._probed_at = self._loop.time()
+        try:
+            self._ledger.probe()
+        except LedgerUnavailable as error:
+            self._sick = error.message
+            return False
+        if not self._rebuild():
+            return False
+        _log.info("the ledger can be written again")
+        self._sick = None
+        return True
+
+    def _keep_book(self) -> None:
+        book = self._pricing.book
+        self._ledger.store_book(book.version, list(book.texts))
+
+    # Time and processes.
+
+    def _look_again(self) -> None:
+        self.book.stirred = True
+        if not self._flush_scheduled:
+            self._schedule_flush()
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+        now_ms = self.clock.now_ms()
+        if now_ms // _HOUR_MS != self._hour:
+            # Every window ends on the hour.
+            self._hour = now_ms // _HOUR_MS
+            self.book.changed.dropped_accounts += self.book.accounts.prune(now_ms)
+            self._look_again()
+        if self._gone:
+            self._bury(now_ms)
+        book = self.book
+        if self.peers or book.calls.open or book.runs or len(book.waiting):
+            self._busy_at = self._loop.time()
+        elif self._loop.time() - self._busy_at >= self._idle_exit_s:
+            _log.info("idle: leaving")
+            self.drain()
+
+    def watch(self, owner: str) -> None:
+        """Notice when that process is gone."""
+        self._reaper.watch(owner)
+
+    def _watch_restored(self) -> None:
+        owners = {call.owner for call in self.book.calls.open.values()}
+        for owner in owners | set(self.book.runs.values()):
+            self._reaper.watch(owner)
+
+    def _owner_gone(self, owner: str) -> None:
+        self._gone[owner] = self._loop.time() + LAST_WORDS_S
+        self._bury(self.clock.now_ms())
+
+    def _bury(self, now_ms: int) -> None:
+        """Charge the holds of dead processes, once their last frames have been read."""
+        talking = {peer.owner for peer in self.peers}
+        for owner, until in list(self._gone.items()):
+            if owner in talking and self._loop.time() < until:
+                continue
+            if self._sick is not None and not self._recovered():
+                return
+            del self._gone[owner]
+            try:
+                self.book.owner_gone(owner, now_ms)
+                for run in [run for run, by in self.book.runs.items() if by == owner]:
+                    policy.end_run(self.book, run, None, now_ms)
+                    self._force_snapshot = True
+            except LedgerUnavailable as error:
+                self._gone[owner] = until
+                self._fall_sick(error)
+                return
+            if self.book.events and not self._flush_scheduled:
+                self._schedule_flush()
+
+    def lost(self, peer: PeerConnection) -> None:
+        """A connection has ended: what waits for it alone is cancelled; holds stay."""
+        self.peers.discard(peer)
+        for run in peer.watching:
+            self._watchers[run].discard(peer)
+            if not self._watchers[run]:
+                del self._watchers[run]
+        for waiter in self.book.waiting:
+            waiter.callers = [pair for pair in waiter.callers if pair[0] is not peer]
+            if not waiter.callers:
+                self.book.waiting.remove(waiter)
+                self._look_again()
+        if peer.owner in self._gone:
+            self._bury(self.clock.now_ms())
+
+    # The end.
+
+    def drain(self) -> None:
+        """Refuse waiters, commit, answer, close, leave.  Holds stay."""
+        if self._draining:
+            return
+        self._draining = True
+        reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")
+        for waiter in self.book.waiting:
+            self.book.dismiss(waiter, reply)
+        self._force_snapshot = True
+        self._flush()
+        for peer in list(self.peers):
+            peer.close()
+        self._timer.cancel()
+        self._reaper.close()
+        self._counter.shutdown(wait=False, cancel_futures=True)
+        if not self.done.done():
+            self.done.set_result(None)

@@ -1,0 +1,363 @@
+"""The ledger in one SQLite file.
+
+Layer: daemon, storage.  Below: apsw, schema, names, core.chain, ledger (the interface).  Above: server.
+Owns: the file, its one writing connection, group commit, the snapshot's tables, the WAL's size.
+Not here: what an event means (book), who may open the file (server holds the lock).
+
+apsw brings its own current SQLite: versions before 3.51.3 can corrupt a WAL when a checkpoint on a
+second connection meets a commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from noburn_cli.core.chain import COLUMNS, GENESIS
+from noburn_cli.errors import LedgerUnavailable
+from noburn_daemon import schema
+from noburn_daemon.checkpoint import Checkpointer
+from noburn_daemon.ledger import AccountRow, BudgetRow, Event, Restored, Snapshot
+from noburn_daemon.names import Names
+
+DURABILITIES = {"process": "NORMAL", "power": "FULL"}
+BUSY_MS = 2_000
+_ID_CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
+_INSERT = (
+    f"INSERT INTO journal ({', '.join(COLUMNS)}, chain)"  # noqa: S608 - our own constants
+    f" VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM journal "  # noqa: S608 - our own constants
+_OPENS = "reserve"
+_CLOSES = frozenset(("settle", "lose", "orphan", "void"))
+
+
+class SqliteLedger:
+    """The one writer of a ledger's file.  Methods raise LedgerUnavailable and nothing else."""
+
+    def __init__(self, path: Path, *, durability: str = "process", now_ms: int = 0) -> None:
+        self.path = path
+        self._pending_books: dict[str, list[tuple[str, str]]] = {}
+        with self._unavailable():
+            self._connection = apsw.Connection(str(path))
+            self._connection.set_busy_timeout(BUSY_MS)
+            self._prepare(DURABILITIES[durability])
+            self._migrate(now_ms)
+            self._names = Names(self._connection)
+            self._checkpointer = Checkpointer(self._connection, path)
+            self._read_head()
+
+    def close(self) -> None:
+        """Close the file; its WAL goes with the last connection."""
+        self._checkpointer.close()
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """(seq, link in hex) of the last row."""
+        return self._seq, self._chain.hex()
+
+    # Writing.
+
+    def append(self, events: list[Event], snapshot: Snapshot | None) -> None:
+        """Write the events, and a snapshot as of the last one, in one transaction.
+
+        After a failure the file is as before, and restore() is to be called before the next one.
+        """
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            seq, chain, rows = self._rows(events)
+            self._connection.executemany(_INSERT, rows)
+            self._note_holds(events)
+            if snapshot is not None:
+                self._write_snapshot(snapshot, seq)
+            execute("COMMIT")
+        except (apsw.Error, OSError, OverflowError) as error:
+            self._roll_back()
+            raise _unavailable(self.path, error) from error
+        self._seq, self._chain = seq, chain
+        self._pending_books.clear()
+        if snapshot is not None:
+            self._opened.clear()
+            self._closed.clear()
+
+    def probe(self) -> None:
+        """Try whether the file can be written."""
+        with self._unavailable():
+            try:
+                self._connection.execute(
+                    "BEGIN IMMEDIATE;"
+                    "INSERT INTO meta VALUES ('probe', hex(zeroblob(20000)))"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value;"
+                    "DELETE FROM meta WHERE key = 'probe'; COMMIT"
+                )
+            except apsw.Error:
+                self._roll_back()
+                raise
+
+    def set_meta(self, values: dict[str, str]) -> None:
+        """Keep a few words outside the journal: the clock's anchor."""
+        with self._unavailable():
+            self._connection.executemany(
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET"
+                " value = excluded.value",
+                list(values.items()),
+            )
+
+    def meta(self) -> dict[str, str]:
+        with self._unavailable():
+            return dict(self._connection.execute("SELECT key, value FROM meta"))
+
+    def last_ms(self) -> int:
+        """The time of the last row, 0 when there is none."""
+        with self._unavailable():
+            row = self._connection.execute(
+                "SELECT at_ms FROM journal ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def store_book(self, version: str, texts: list[tuple[str, str]]) -> None:
+        """Keep a price book's texts, once per version, with the next append."""
+        if self.book_texts(version) is None:
+            self._pending_books[version] = texts
+
+    def _rows(self, events: list[Event]) -> tuple[int, bytes, list[tuple[object, ...]]]:
+        seq, chain = self._seq, self._chain
+        rows: list[tuple[object, ...]] = []
+        encode, astuple, sha256 = msgspec.json.encode, msgspec.structs.astuple, hashlib.sha256
+        for event in self._with_births(events):
+            seq += 1
+            event.seq = seq
+            chain = sha256(chain + encode(event)).digest()
+            rows.append((*astuple(event), chain))
+        return seq, chain, rows
+
+    def _with_births(self, events: list[Event]) -> Iterator[Event]:
+        for version, texts in self._pending_books.items():
+            yield self._book_row(version, texts, events[0].at_ms if events else 0)
+        born: list[Event] = []
+        for event in events:
+            self._names.intern(event, born)
+            if born:
+                yield from born
+                born.clear()
+            yield event
+
+    def _book_row(self, version: str, texts: list[tuple[str, str]], at_ms: int) -> Event:
+        stored = json.dumps(texts, ensure_ascii=False)
+        self._connection.execute("INSERT OR IGNORE INTO books VALUES (?, ?)", (version, stored))
+        digest = hashlib.sha256(stored.encode()).hexdigest()
+        return Event(0, at_ms, "book", detail=json.dumps({"version": version, "digest": digest}))
+
+    def _note_holds(self, events: list[Event]) -> None:
+        for event in events:
+            if event.kind == _OPENS:
+                assert event.call is not None
+                self._open[event.call] = self._opened[event.call] = event.seq
+            elif event.kind in _CLOSES:
+                assert event.call is not None
+                seq = self._open.pop(event.call, None)
+                if seq is not None and self._opened.pop(event.call, None) is None:
+                    self._closed.append(seq)
+
+    def _write_snapshot(self, snapshot: Snapshot, seq: int) -> None:
+        many = self._connection.executemany
+        many("DELETE FROM open_holds WHERE seq = ?", [(number,) for number in self._closed])
+        many("INSERT INTO open_holds VALUES (?)", [(number,) for number in self._opened.values()])
+        many(
+            "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)",
+            [(a.budget, a.key, a.window_start_ms, a.topup, a.settled) for a in snapshot.accounts],
+        )
+        many(
+            "DELETE FROM accounts WHERE budget = ? AND key = ? AND window_start_ms = ?",
+            snapshot.dropped_accounts,
+        )
+        many(
+            "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (b.id, b.scope, b.per, b.unit, b.amount, int(b.override), b.run, b.ended_at_ms,
+                 b.removed_at_ms)
+                for b in snapshot.budgets
+            ],
+        )  # fmt: skip
+        many("INSERT OR REPLACE INTO factors VALUES (?, ?)", list(snapshot.factors.items()))
+        if snapshot.runs is not None:
+            self._connection.execute("DELETE FROM open_runs")
+            many("INSERT INTO open_runs VALUES (?, ?)", list(snapshot.runs.items()))
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('as_of_seq', ?)", (str(seq),))
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
+        self._names.forget_cache()
+
+    # Reading.
+
+    def restore(self) -> Restored:
+        """Read the state as of the last commit."""
+        with self._unavailable():
+            self._names.forget_cache()
+            self._read_head()
+            execute = self._connection.execute
+            as_of = int(self.meta().get("as_of_seq", "0"))
+            open_holds = self._events("WHERE seq IN (SELECT seq FROM open_holds) ORDER BY seq")
+            newer = self._events("WHERE seq > ? ORDER BY seq", (as_of,))
+            self._open = {str(event.call): event.seq for event in open_holds}
+            self._opened, self._closed = {}, []
+            self._note_holds(newer)
+            snapshot = Snapshot(
+                budgets=[
+                    BudgetRow(i, s, p, u, a, bool(o), r, e, x)
+                    for i, s, p, u, a, o, r, e, x in execute("SELECT * FROM budgets ORDER BY id")
+                ],
+                accounts=[AccountRow(*row) for row in execute("SELECT * FROM accounts")],
+                factors=dict(execute("SELECT * FROM factors")),
+                runs=dict(execute("SELECT * FROM open_runs")),
+            )
+            return Restored(snapshot, open_holds, newer, self._greatest())
+
+    def find(self, call: str) -> list[Event]:
+        """Every row of a call, oldest first, texts resolved."""
+        with self._unavailable():
+            return self._events("WHERE call = ? ORDER BY seq", (call,))
+
+    def contexts(self, having: Iterable[str] = ()) -> list[str]:
+        """Every context that any call ever had and that contains these pieces of text."""
+        pieces = tuple(having)
+        clause = " AND instr(text, ?) > 0" * len(pieces)
+        with self._unavailable():
+            rows = self._connection.execute(
+                "SELECT text FROM names WHERE kind = 'context' AND text IS NOT NULL" + clause,
+                pieces,
+            )
+            return [str(text) for (text,) in rows]
+
+    def charged(
+        self, since_ms: int, contexts: Iterable[str]
+    ) -> Iterator[tuple[str, int, int, int]]:
+        """(context, nano, tokens, requests) of ended calls reserved since then."""
+        query = (
+            "SELECT x.text, sum(e.cost_nano), sum(e.cost_tokens), count(*) FROM journal AS r"
+            " JOIN names AS x ON x.id = r.context"
+            " JOIN journal AS e ON e.seq = (SELECT max(c.seq) FROM journal AS c"
+            "   WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void'))"
+            " WHERE r.seq >= ? AND r.kind = 'reserve' AND e.kind <> 'void' AND r.at_ms >= ?"
+            " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY r.context"
+        )
+        with self._unavailable():
+            first = self._first_seq(since_ms)
+            wanted = json.dumps(list(contexts), ensure_ascii=False)
+            rows = list(self._connection.execute(query, (first, since_ms, wanted)))
+        for text, nano, tokens, requests in rows:
+            yield str(text), int(nano), int(tokens), int(requests)
+
+    def book_texts(self, version: str) -> list[tuple[str, str]] | None:
+        """The texts of a price book that holds were stamped with."""
+        if version in self._pending_books:
+            return self._pending_books[version]
+        with self._unavailable():
+            row = self._connection.execute(
+                "SELECT texts FROM books WHERE version = ?", (version,)
+            ).fetchone()
+        if row is None:
+            return None
+        return [(origin, text) for origin, text in json.loads(row[0])]
+
+    def counts(self) -> dict[str, int]:
+        """How much there is, for `status`."""
+        with contextlib.suppress(OSError):
+            return {"events": self._seq, "bytes": self.path.stat().st_size}
+        return {"events": self._seq, "bytes": 0}
+
+    def _events(self, clause: str, values: tuple[object, ...] = ()) -> list[Event]:
+        rows = list(self._connection.execute(_SELECT + clause, values))
+        return [self._names.resolve(Event(*row)) for row in rows]
+
+    def _first_seq(self, since_ms: int) -> int:
+        """The first row at or after a moment; times never go back, so halving finds it."""
+        low, high = 1, self._seq + 1
+        while low < high:
+            middle = (low + high) // 2
+            row = self._connection.execute(
+                "SELECT at_ms FROM journal WHERE seq = ?", (middle,)
+            ).fetchone()
+            if row is not None and row[0] < since_ms:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _greatest(self) -> dict[str, str]:
+        found = {}
+        for char in _ID_CHARS:
+            row = self._connection.execute(
+                "SELECT max(call) FROM journal WHERE call >= ? AND call < ?",
+                (char, chr(ord(char) + 1)),
+            ).fetchone()
+            if row is not None and row[0] is not None:
+                found[char] = str(row[0])
+        return found
+
+    def _read_head(self) -> None:
+        row = self._connection.execute(
+            "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        self._seq, self._chain = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+        self._open: dict[str, int] = {}
+        self._opened: dict[str, int] = {}
+        self._closed: list[int] = []
+
+    # Opening.
+
+    def _prepare(self, synchronous: str) -> None:
+        execute = self._connection.execute
+        mode = execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode is None or mode[0] != "wal":
+            raise LedgerUnavailable(
+                f"the ledger at {self.path} cannot use a write-ahead log",
+                why="its file system lacks shared memory or locks, as network drives do",
+                next_step="set NOBURN_HOME to a folder on a local disk",
+            )
+        execute(f"PRAGMA synchronous = {synchronous}")
+        execute("PRAGMA foreign_keys = OFF")
+        execute("PRAGMA cache_size = -16000")
+
+    def _migrate(self, now_ms: int) -> None:
+        execute = self._connection.execute
+        version = int(execute("PRAGMA user_version").fetchone()[0])  # type: ignore[index]
+        if version > schema.VERSION:
+            raise LedgerUnavailable(
+                f"the ledger at {self.path} was written by a newer noburn (schema {version})",
+                why=f"this one knows schema {schema.VERSION}",
+                next_step="upgrade noburn, or set NOBURN_HOME to another folder",
+            )
+        for number in range(version + 1, schema.VERSION + 1):
+            with self._connection:
+                execute(schema.MIGRATIONS[number])
+                execute("INSERT INTO migrations VALUES (?, ?)", (number, now_ms))
+                execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                execute(f"PRAGMA user_version = {number}")
+
+    @contextlib.contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.Error, OSError) as error:
+            raise _unavailable(self.path, error) from error
+
+
+def _unavailable(path: Path, error: Exception) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"the ledger at {path} is not available: {error}",
+        why=type(error).__name__,
+        next_step="check free space and permissions of its folder; nothing is granted until then",
+    )
