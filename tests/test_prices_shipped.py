@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import random
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -220,6 +221,14 @@ def test_a_users_file_lies_over_the_shipped_one(tmp_path: Path, book: PriceBook)
     named.write_text("format = 1\n", encoding="utf-8")
     over = {**environment, "NOBURN_PRICES": str(named)}
     assert [origin for origin, _ in prices.price_texts(over)][1:] == [str(named)]
+
+
+def test_the_example_in_the_documentation_is_a_price_file(book: PriceBook) -> None:
+    page = (ROOT / "docs" / "price-book.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    both = PriceBook.from_texts([resources.shipped_prices(), ("example", example)])
+    assert dollars(both.resolve("openai/gpt-4o"), "2026-11-23") == (2, 1, 8)
+    assert both.resolve("acme-support").output_max == book.resolve("gpt-4o-mini").output_max
 
 
 def test_the_users_configuration_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:

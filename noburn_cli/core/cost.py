@@ -139,7 +139,7 @@ def rate_of(model: Model, row: RateRow, tier: Tier, kind: str) -> int:
     raise PriceUnknown(
         f"`{model.name}` has no rate for {kind}",
         why=f"its {row.variant} row from {row.starts_on} ({row.url}) gives none",
-        next_step=f"add the rate to your own price file (`noburn prices show {model.name}`)",
+        next_step="add the rate in your own price file (set NOBURN_PRICES to its path)",
     )
 
 
@@ -169,5 +169,5 @@ def _no_row(model: Model, variant: str) -> PriceUnknown:
     return PriceUnknown(
         f"`{model.name}` has no {variant} price at that time",
         why=f"the price book has rows for: {known}",
-        next_step="add a row to your own price file, or call the model in a variant that has one",
+        next_step="call it in a variant that has one, or add a row in your own price file",
     )

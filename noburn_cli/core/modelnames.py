@@ -75,5 +75,5 @@ def _unknown(name: str, known: Iterable[str]) -> ModelUnknown:
         why="a name matches exactly, by alias, with a date at its end, or after a listed prefix; "
         "it is never guessed, because a wrong match is a wrong price",
         next_step=(f"did you mean {nearest}? " if near else "")
-        + "`noburn prices list` shows all; your own price file can add models and aliases",
+        + "your own price file can add models and aliases (set NOBURN_PRICES to its path)",
     )

@@ -31,7 +31,7 @@ def refuser(origin: str, *where: str) -> Refuse:
         return PriceBookInvalid(
             f"price file {place}: {reason}",
             why="a price that cannot be trusted is not used, and no call is priced without one",
-            next_step="mend the file, then run `noburn prices check`",
+            next_step="mend the file; docs/price-book.md describes every key",
         )
 
     return refuse
