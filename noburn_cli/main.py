@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TextIO
 
 from noburn_cli.errors import NoburnError
@@ -23,6 +24,7 @@ DEBUG_VARIABLE = "NOBURN_DEBUG"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
+    _accept_any_text()
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -38,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _report_bug(error)
     _silence_closed_streams()
     return int(code)
+
+
+def _accept_any_text() -> None:
+    """Spell out what the terminal's encoding lacks: a customer's name must not end a report."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -255,6 +255,15 @@ def test_a_full_disk_under_the_output_is_an_error():
     assert "Exception ignored" not in ran.stderr
 
 
+def test_a_terminal_without_unicode_gets_the_text_spelt_out():
+    ran = run_noburn("margin", "--price", "20", "--tokens", "１", env={"PYTHONIOENCODING": "ascii"})
+    assert ran.returncode == 2
+    assert "\\uff11" in ran.stderr
+    code = "from noburn_cli.main import _accept_any_text as f; f(); print('größer')"
+    printed = run_python(code, env={"PYTHONIOENCODING": "ascii"})
+    assert (printed.returncode, printed.stdout) == (0, "gr\\xf6\\xdfer\n")
+
+
 def test_it_starts_as_a_module():
     ran = subprocess.run(
         [sys.executable, "-m", "noburn_cli", "--version"],
