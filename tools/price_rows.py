@@ -18,6 +18,7 @@ class Findings:
 
     between_sources: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    windows: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 

@@ -111,6 +111,10 @@ def _facts(
     output_max = extra.get("output_max") or (second.output_max if second else None)
     if window is None or (output_max is None and group["family"] != EMBEDDING):
         raise SystemExit(f"{name}: no source gives its window and output; put them in the manual")
+    if first.context_window and window != first.context_window:
+        findings.windows.append(
+            f"{name}: {first.context_window} in the first source, {window} here"
+        )
     if second is None:
         findings.left_out.append(f"{name}: not in the second source, nothing to compare with")
     input_max = (second.input_max if second else None) or window
@@ -119,7 +123,7 @@ def _facts(
         context_window=window,
         input_max=min(input_max, window),
         output_max=None if group["family"] == EMBEDDING else output_max,
-        output_min=extra.get("output_min", 1),
+        output_min=group.get("output_min", 1),
         aliases=_aliases(name, extra, group["provider"], first, inputs, findings),
         sources=("genai-prices", *(["litellm"] if second else []), *extra.get("cite", ())),
         retires_on=second.retires_on if second else None,
@@ -223,7 +227,8 @@ def main(arguments: list[str] | None = None) -> int:
     _print("the sources differ, undecided", open_questions)
     closed = [f"{one}: {decided[one]}" for one in findings.between_sources if one in decided]
     _print("the sources differ, decided in prices_manual.toml", closed)
-    _print("left out", findings.left_out)
+    _print("windows, the largest or the one given by hand taken", findings.windows)
+    _print("left out, or in one source alone", findings.left_out)
     _print("changes of price and content", findings.changes)
     committed = BOOK.read_text(encoding="utf-8") if BOOK.exists() else ""
     if options.check:
