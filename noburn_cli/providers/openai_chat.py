@@ -107,7 +107,7 @@ class OpenAIChat:
         return _settlement(answer) if answer is not None else None
 
     def stream(self, *, strip_usage: bool) -> StreamReader:
-        return _ChatStream(strip_usage=strip_usage)
+        return ChatStream(strip_usage=strip_usage)
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return common.block(message=message, code=code, status=status)
@@ -123,7 +123,7 @@ class OpenAIChat:
         return common.parse_input_tokens(body)
 
 
-class _ChatStream(Following):
+class ChatStream(Following):
     """Usage comes in a last chunk without choices; some servers repeat it in every chunk."""
 
     _latest: Settlement | None = None
@@ -166,7 +166,9 @@ def _cap_name(values: dict[str, Any]) -> str:
     `max_tokens` is deprecated, and refused by reasoning models; compatible servers may know nothing
     else, and predicted outputs are documented not to work with `max_completion_tokens`.
     """
-    if values.get("prediction") is not None or not _OPENAI_MODEL.match(values["model"]):
+    if values.get("prediction") is not None or not _OPENAI_MODEL.match(
+        model_name(values.get("model"))
+    ):
         return "max_tokens"
     return "max_completion_tokens"
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 import anthropic
 import openai
 import pytest
+
 from noburn_cli.core.pricebook import call_cost
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.providers import registry
@@ -219,12 +220,15 @@ def test_a_failure_is_the_sdks_own_error_and_costs_nothing(stub, status):
 @pytest.mark.parametrize("reset", ["before", "after"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_reset_connection(stub, reset, stream):
-    headers = {"x-stub-reset": reset}
-    with ask_openai(stub) as client, pytest.raises(openai.APIConnectionError):
-        answer = client.chat.completions.create(
-            model=CHAT_MODEL, messages=PROMPT, stream=stream, extra_headers=headers
-        )
-        list(answer)
+    def ask():
+        with ask_openai(stub) as client:
+            return list(
+                client.chat.completions.create(model=CHAT_MODEL, messages=PROMPT, stream=stream)
+            )
+
+    stub.defaults["x-stub-reset"] = reset
+    with pytest.raises(openai.APIConnectionError):
+        ask()
     assert stub.wait_idle()
     assert len(stub.bill.calls) == (reset == "after")
     assert all(call.disconnected for call in stub.bill.calls)
