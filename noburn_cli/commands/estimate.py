@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -124,7 +124,10 @@ class Job:
         for source in sources(found.items):
             items = [item for item in found.items if item.source == source]
             rows += self._source(source, items, named, found.problems)
-        return estimates.ranked(rows) if self.compare and len(_names(rows)) == len(rows) else rows
+        if not self.compare:
+            return rows
+        # Several inputs are ranked by their sums: a table per input would bury the answer.
+        return estimates.ranked(_totals(rows) or rows)
 
     def _source(
         self,
@@ -137,27 +140,35 @@ class Job:
         by_model: dict[str, list[Estimate]] = {}
         unfit: dict[str, None] = {}
         for item in items:
-            try:
-                models = self._models(item, named)
-            except NoburnError as error:
-                problems.append(_at(item, error))
-                continue
-            for model in models:
-                try:
-                    one = self._request(item, model)
-                    by_model.setdefault(model.name, []).append(one)
-                except NoburnError as error:
-                    if self.compare:
-                        unfit[model.name] = None
-                    else:
-                        problems.append(_at(item, error))
-        if self.compare:
-            if unfit and len(unfit) == len(self._candidates(items)):
-                problems.append(InputRefused(f"{source} fits no model of the price book"))
-            elif unfit:
-                self.warnings.append(f"{source} cannot be priced on: {', '.join(unfit)}")
+            for model, outcome in self._item(item, named):
+                if isinstance(outcome, Estimate):
+                    by_model.setdefault(outcome.model, []).append(outcome)
+                elif self.compare and model is not None:
+                    unfit[model.name] = None
+                else:
+                    problems.append(_at(item, outcome))
+        if unfit:
             by_model = {name: ones for name, ones in by_model.items() if name not in unfit}
+            if by_model:
+                self.warnings.append(f"{source} does not fit, or has no price: {', '.join(unfit)}")
+            else:
+                problems.append(InputRefused(f"{source} fits no model of the price book"))
         return [estimates.together(ones, source=source) for ones in by_model.values()]
+
+    def _item(
+        self, item: Item, named: Sequence[Model]
+    ) -> Iterator[tuple[Model | None, Estimate | NoburnError]]:
+        """One request on each of its models: the estimate, or why there is none."""
+        try:
+            models = self._models(item, named)
+        except NoburnError as error:
+            yield None, error
+            return
+        for model in models:
+            try:
+                yield model, self._request(item, model)
+            except NoburnError as error:
+                yield model, error
 
     def _models(self, item: Item, named: Sequence[Model]) -> Sequence[Model]:
         """On which models to price one request.  Raises ModelUnknown."""
@@ -236,10 +247,6 @@ def _at(item: Item, error: NoburnError) -> NoburnError:
     if not error.message.startswith(item.where):
         error.message = f"{item.where}: {error.message}"
     return error
-
-
-def _names(rows: Iterable[Estimate]) -> set[str]:
-    return {one.model for one in rows}
 
 
 def _totals(rows: Sequence[Estimate]) -> list[Estimate]:

@@ -104,7 +104,7 @@ def size_of(
     if model.tokenizer != "claude":
         return InputSize(None, "", bound)
     low, high = (-(-measured.bytes * share // 1000) for share in CLAUDE_PER_MILLE_BYTES)
-    return InputSize(Span(low, min(high, bound.tokens)), ASSUMED, bound)
+    return InputSize(Span(low, max(low, min(high, bound.tokens))), ASSUMED, bound)
 
 
 def _capped(bound: Bound, known: int, model: Model) -> Bound:
@@ -117,14 +117,19 @@ def _capped(bound: Bound, known: int, model: Model) -> Bound:
 
 
 def check_fits(model: Model, size: InputSize, *, where: str) -> None:
-    """Raises InputRefused when the input is surely larger than the model takes."""
+    """Raises InputRefused when the input is larger than the model takes.
+
+    Where only a measured range is known, its low end decides, and the message says so.
+    """
     limit = min(model.context_window, model.input_max)
-    if size.expected is not None and size.expected_how != ASSUMED and size.expected.low > limit:
-        raise InputRefused(
-            f"{where} does not fit `{model.name}`: {size.expected.low:,} tokens",
-            why=f"it takes at most {limit:,} tokens of input",
-            next_step="split it, or see which models it fits with --compare",
-        )
+    if size.expected is None or size.expected.low <= limit:
+        return
+    about = "by a measured range at least " if size.expected_how == ASSUMED else ""
+    raise InputRefused(
+        f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
+        why=f"it takes at most {limit:,} tokens of input",
+        next_step="split it, or see which models it fits with --compare",
+    )
 
 
 def estimate_request(
@@ -252,7 +257,14 @@ def _least_sure(words: Iterable[str]) -> str:
 
 
 def ranked(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """Cheapest first: by expected cost where every one has its output, else by the worst case."""
-    if estimates and all(one.cost is not None and one.with_output for one in estimates):
-        return sorted(estimates, key=lambda one: (one.cost.high if one.cost else 0, one.worst))
-    return sorted(estimates, key=lambda one: one.worst)
+    """Cheapest first: by expected cost where it includes the output, else by the worst case.
+
+    Models whose expected cost is not known come last: unknown is never cheap.
+    """
+    return sorted(estimates, key=_rank)
+
+
+def _rank(one: Estimate) -> tuple[bool, int, int]:
+    if one.output_tokens is None and one.output_max:
+        return (False, one.worst, 0)
+    return (one.cost is None, one.worst if one.cost is None else one.cost.high, one.worst)
