@@ -25,8 +25,9 @@ HEAVY = (
 
 
 def run_python(code, *arguments, **options):
-    """A fresh interpreter that finds the tree's packages."""
-    environment = {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "80", **options.pop("env", {})}
+    """A fresh interpreter that finds the tree's packages, and buffers as a person's does."""
+    inherited = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**inherited, "PYTHONPATH": PATHS, "COLUMNS": "80", **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=environment,
@@ -98,9 +99,25 @@ def test_a_start_imports_nothing_heavy(arguments):
     assert {name for name in loaded if name.startswith("noburn_cli.commands.")} == wanted
 
 
-def test_a_groups_help_needs_no_rich():
-    ran = run_python(LOADED, "budget", "--help")
+GROUP_OF_A_TEST = """
+import sys, types
+from noburn_cli import cli, main
+module = types.ModuleType("noburn_cli.commands.budget")
+module.app = cli.typer.Typer(help="A group that says nothing of rich.")
+module.app.command("list")(lambda: None)
+module.app.command("show")(lambda: None)
+sys.modules[module.__name__] = module
+code = main.main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("budget", "--help"), ("budget", "list", "-h")])
+def test_a_groups_help_needs_no_rich(arguments):
+    ran = run_python(GROUP_OF_A_TEST, *arguments)
     assert ran.returncode == 0
+    assert ran.stdout.startswith("Usage: noburn budget ")
     assert "rich" not in ran.stderr.split()
 
 
@@ -236,20 +253,40 @@ def test_a_missing_file_is_no_bug(monkeypatch, capsys):
 # --- streams --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("margin", "--price", "20", "--tokens", "2M")])
-def test_a_closed_pipe_is_quiet(arguments):
+MARGIN = ("margin", "--price", "20", "--tokens", "2M")
+each_output = pytest.mark.parametrize("arguments", [("--help",), MARGIN, (*MARGIN, "--json")])
+each_buffering = pytest.mark.parametrize("unbuffered", ["", "1"])
+
+
+@each_output
+@each_buffering
+def test_a_closed_pipe_is_quiet(arguments, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
-    ran = run_noburn(*arguments, capture_output=False, stdout=writing, stderr=subprocess.PIPE)
+    ran = run_noburn(
+        *arguments,
+        capture_output=False,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={"PYTHONUNBUFFERED": unbuffered},
+    )
     os.close(writing)
     assert ran.stderr == ""
     assert ran.returncode == 141
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_full_disk_under_the_output_is_an_error():
+@each_output
+@each_buffering
+def test_a_full_disk_under_the_output_is_an_error(arguments, unbuffered):
     with Path("/dev/full").open("w") as full:
-        ran = run_noburn("--help", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        ran = run_noburn(
+            *arguments,
+            capture_output=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={"PYTHONUNBUFFERED": unbuffered},
+        )
     assert ran.returncode == 1
     assert "No space left on device" in ran.stderr
     assert "Exception ignored" not in ran.stderr

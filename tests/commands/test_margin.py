@@ -213,6 +213,9 @@ def test_calls_decide_the_long_context_rates(answer):
         answer(*base, "--calls", "9"),
     )
     assert [m["inference"] for m in (unknown, short, at_edge, long)] == ["4", "4", "4", "8"]
+    # A call and a bit more than the edge is a long call: 2,000,001 tokens in 10 calls.
+    over = answer(*base[:2], "--tokens", "2000001", *base[4:], "--calls", "10")
+    assert over["rate_dollars_per_million"] == "4"
     assert any("above 200,000 input tokens" in note for note in unknown["notes"])
     assert not any("above 200,000" in note for note in long["notes"])
 
