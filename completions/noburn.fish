@@ -1,0 +1,1 @@
+complete --command noburn --no-files --arguments "(env _NOBURN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) noburn)" --condition "env _NOBURN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) noburn"
