@@ -20,9 +20,9 @@ APIS = ("openai_chat", "openai_responses", "openai_embeddings", "anthropic_messa
 _KEYS = st.sampled_from(
     sorted(
         names(
-            "model messages input max_tokens max_completion_tokens max_output_tokens n stream tools "
-            "role content type text thinking budget_tokens cache_control ttl stream_options system "
-            "include_usage reasoning service_tier function name usage prompt_tokens choices "
+            "model messages input max_tokens max_completion_tokens max_output_tokens n stream "
+            "tools role content type text thinking budget_tokens cache_control ttl stream_options "
+            "system include_usage reasoning service_tier function name usage prompt_tokens choices "
             "prompt_cache_options mode moderation source data citations output format"
         )
     )
@@ -31,7 +31,8 @@ _WORDS = st.sampled_from(
     sorted(
         names(
             "gpt-6-luna claude-opus-5-5 user assistant text image_url tool_use tool_result 1h "
-            "ephemeral function enabled flex message reasoning document item_reference \ud800 \u00e9"
+            "ephemeral function enabled flex message reasoning document item_reference "
+            "\ud800 \u00e9"
         )
     )
 )

@@ -274,7 +274,8 @@ def test_a_cap_is_written_where_the_api_reads_it(codec, body, cap, changed):
 def test_an_edit_leaves_every_other_byte():
     body = (
         b'{ "temperature":1.10e-07,\r\n "seed" : 123456789012345678901234567890, '
-        b'"max_tokens" :\t900, "model":"gpt-6-luna","messages":[{"role":"user","content":"\\u00e9 \xc3\xa9 \\/"}] }'
+        b'"max_tokens" :\t900, "model":"gpt-6-luna",'
+        b'"messages":[{"role":"user","content":"\\u00e9 \xc3\xa9 \\/"}] }'
     )
     assert CHAT.edit(body, cap=50) == body.replace(b"900", b"50")
 
