@@ -1,0 +1,353 @@
+"""`noburn estimate`, end to end: real files, real processes, a real counting server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PRICES = """
+format = 1
+[[model]]
+name = "test-exact"
+provider = "openai"
+family = "text"
+tokenizer = "o200k_base"
+context_window = 1000
+output_max = 100
+cache_writes = "as_input"
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+checked_on = 2026-11-23
+url = "https://example.com/prices"
+input = 1
+output = 10
+[[model.rate]]
+variant = "batch"
+starts_on = 1970-01-01
+checked_on = 2026-11-23
+url = "https://example.com/prices"
+input = 0.5
+output = 5
+[[model]]
+name = "test-claude"
+provider = "anthropic"
+family = "text"
+tokenizer = "claude"
+context_window = 2000
+output_max = 100
+cache_writes = "as_input"
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+checked_on = 2026-11-23
+url = "https://example.com/prices"
+input = 2
+output = 20
+"""
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)["data"]
+
+
+@pytest.fixture
+def estimate(tmp_path: Path) -> Any:
+    prices = tmp_path.parent / f"{tmp_path.name}-prices.toml"
+    prices.write_text(PRICES, encoding="utf-8")
+
+    def run(*arguments: str, stdin: bytes = b"", **variables: str) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-m", "noburn_cli", "estimate", *arguments],
+            input=stdin,
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path.parent),
+                "PYTHONPATH": str(ROOT),
+                "NOBURN_PRICES": str(prices),
+                "TIKTOKEN_CACHE_DIR": "/nonexistent",
+                **variables,
+            },
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def chat(model: str = "test-exact", **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": "hello world"}], **more}
+
+
+def lines(*values: Any) -> str:
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def test_a_text_on_one_model(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    got = estimate("a.txt", "--model", "test-exact", "--out-tokens", "10-20", "--calls", "1k")
+    assert (got.code, got.err) == (0, "")
+    assert got.out == (
+        "INPUT  REQUESTS  MODEL       TOKENS  COUNTED  WINDOW         EXPECTED  WORST CASE\n"
+        "a.txt         1  test-exact       2  exact     0.2 %  $0.1020–$0.2020     $1.0180\n"
+        "\n"
+        "Worst case: the input's bound and the most output that the request allows."
+        " Costs are for 1,000 calls of each request.\n"
+    )
+
+
+def test_data_is_exact(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    got = estimate("a.txt", "--model", "test-exact", "--out-tokens", "10-20", "--json")
+    assert (got.code, got.err) == (0, "")
+    (one,) = got.data["estimates"]
+    assert one["input_tokens"] == {"low": 2, "high": 2}
+    assert one["counted"] == one["input_tokens_max_how"] == "exact"
+    assert one["cost"] == {"low": "0.000102", "high": "0.000202"}
+    assert one["cost_includes_output"] is True
+    # The frame of a chat is in the worst case: 2 + 16 tokens in, the model's 100 out.
+    assert (one["input_tokens_max"], one["worst_cost"]) == (18, "0.001018")
+    assert one["window_share"] == 0.002
+
+
+def test_without_expected_output_nothing_is_invented(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    got = estimate("a.txt", "--model", "test-exact")
+    assert "INPUT COST" in got.out
+    assert "--out-tokens" in got.out
+    (one,) = estimate("a.txt", "--model", "test-exact", "--json").data["estimates"]
+    assert (one["cost"]["low"], one["cost_includes_output"]) == ("0.000002", False)
+    assert one["output_tokens"] is None
+
+
+def test_without_a_model_one_row_per_provider(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    rows = estimate("a.txt", "--json").data["estimates"]
+    assert [row["provider"] for row in rows] == ["openai", "anthropic", "google"]
+    assert [row["counted"] for row in rows] == ["exact", "assumed", None]
+
+
+def test_claude_alone_loads_no_tokeniser(estimate: Any, tmp_path: Path) -> None:
+    """Goal: who asks for Claude does not pay for tiktoken, and learns how sure the range is."""
+    (tmp_path / "tiktoken.py").write_text("raise SystemExit('tiktoken was imported')")
+    got = estimate("-", "--model", "test-claude", stdin=b"x" * 100, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (got.code, got.err) == (0, "")
+    assert "20–70" in got.out
+    assert "assumed" in got.out
+    seen = estimate("-", "--model", "test-exact", stdin=b"x", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert "tiktoken was imported" in seen.err
+
+
+def test_several_inputs_have_totals(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    (tmp_path / "b.txt").write_text("hello")
+    data = estimate("*.txt", "--model", "test-exact", "--json").data
+    assert [row["source"] for row in data["estimates"]] == ["a.txt", "b.txt"]
+    (total,) = data["totals"]
+    assert (total["source"], total["input_tokens"]["low"], total["requests"]) == ("total", 3, 2)
+
+
+def test_a_folder_names_what_it_leaves_out(estimate: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.md").write_text("hello")
+    (folder / ".env").write_text("hello")
+    (folder / "b.png").write_bytes(b"\x89PNG\x00\x00")
+    got = estimate("in", "--model", "test-exact", "--json")
+    assert (got.code, len(got.data["estimates"])) == (0, 1)
+    assert got.err == "note: in/.env: hidden, left out\nnote: in/b.png: binary, left out\n"
+
+
+def test_bad_inputs_are_named_and_the_others_counted(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text("hello world")
+    (tmp_path / "binary").write_bytes(b"\x00\x01")
+    (tmp_path / "latin").write_bytes("Grüße".encode("latin-1"))
+    (tmp_path / "utf16").write_bytes("hello".encode("utf-16"))
+    (tmp_path / "long").write_text("word " * 1001)
+    names = ("binary", "latin", "utf16", "gone", "long", "good.txt")
+    got = estimate(*names, "--model", "test-exact", "--json")
+    assert got.code == 1
+    assert [row["source"] for row in got.data["estimates"]] == ["good.txt"]
+    errors = [line for line in got.err.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        "error: binary is binary",
+        "error: latin is not UTF-8",
+        "error: utf16 is UTF-16",
+        "error: gone does not exist",
+        "error: long does not fit `test-exact`: 1,002 tokens",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_named(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0)
+    got = estimate("secret", "--model", "test-exact")
+    assert (got.code, got.err.splitlines()[0]) == (1, "error: secret cannot be read")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(estimate: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    got = estimate("pipe", "--model", "test-exact")
+    assert (got.code, got.err.splitlines()[0]) == (1, "error: pipe is not a file")
+
+
+def test_a_request_is_priced_on_its_own_model_and_cap(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps(chat(max_completion_tokens=7, n=2)))
+    (one,) = estimate("r.json", "--json").data["estimates"]
+    assert (one["model"], one["output_tokens_max"]) == ("test-exact", 14)
+    assert one["input_tokens_max"] > one["input_tokens"]["low"]
+
+
+def test_requests_in_lines_with_a_bad_one_between(estimate: Any, tmp_path: Path) -> None:
+    good = json.dumps(chat())
+    (tmp_path / "r.jsonl").write_text(f"{good}\nnot json\n{json.dumps(chat('nobody'))}\n{good}\n")
+    got = estimate("r.jsonl", "--json")
+    assert got.code == 1
+    assert [row["requests"] for row in got.data["estimates"]] == [2]
+    assert "error: r.jsonl:2: this is not a request" in got.err
+    assert "error: r.jsonl:3: the price book has no model `nobody`" in got.err
+
+
+def test_a_batch_costs_the_batch_price(estimate: Any, tmp_path: Path) -> None:
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": chat()}
+    (tmp_path / "batch.jsonl").write_text(lines(line, line))
+    (tmp_path / "plain.jsonl").write_text(lines(chat(), chat()))
+    batch, plain = estimate("batch.jsonl", "plain.jsonl", "--json").data["estimates"]
+    assert float(batch["worst_cost"]) * 2 == pytest.approx(float(plain["worst_cost"]))
+
+
+def test_anthropic_requests_are_recognised(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(
+        json.dumps(chat("test-claude", max_tokens=5, system="Be brief"))
+    )
+    (one,) = estimate("r.json", "--json").data["estimates"]
+    assert (one["model"], one["counted"], one["output_tokens_max"]) == ("test-claude", "assumed", 5)
+    assert one["input_tokens_max_how"] == "bytes"
+
+
+def test_compare_ranks_what_fits(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("word " * 1500)
+    got = estimate("a.txt", "--compare", "--out-tokens", "50", "--json")
+    rows = got.data["estimates"]
+    assert got.code == 0
+    assert "test-exact" not in [row["model"] for row in rows]
+    assert "test-exact" in got.err
+    costs = [float(row["cost"]["high"]) for row in rows if row["cost"]]
+    assert len(costs) > 10
+    assert costs == sorted(costs)
+
+
+def test_max_cost(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    text = ("a.txt", "--model", "test-exact", "--max-cost", "0.0005")
+    over = estimate(*text)
+    assert over.code == 3
+    assert over.out  # The whole report comes before the exit code.
+    assert "the worst case on `test-exact` is $0.001018, above --max-cost $0.0005" in over.err
+    assert estimate(*text, "--out-tokens", "10").code == 0
+    assert "the expected cost" in estimate(*text, "--out-tokens", "90").err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--out-tokens", "9-3"),
+        ("--out-tokens", "many"),
+        ("--calls", "0"),
+        ("--max-cost", "2M"),
+        ("--compare", "--model", "test-exact"),
+    ],
+)
+def test_wrong_usage(estimate: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    got = estimate("a.txt", *arguments)
+    assert (got.code, got.out) == (2, "")
+
+
+def test_an_unknown_model_is_never_free(estimate: Any) -> None:
+    got = estimate("-", "--model", "test-exakt", stdin=b"hello")
+    assert (got.code, got.out) == (1, "")
+    assert "test-exact" in got.err
+
+
+class Counter(BaseHTTPRequestHandler):
+    """Counts 42, and remembers what it was asked."""
+
+    asked: list[tuple[str, dict[str, Any], str | None]] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, body, self.headers["x-api-key"]))
+        answer = b'{"input_tokens": 42, "object": "response.input_tokens"}'
+        self.send_response(200 if "broken" not in self.path else 500)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def counter() -> Iterator[str]:
+    Counter.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Counter)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_provider_s_count(estimate: Any, counter: str) -> None:
+    text = ("-", "--model", "test-claude", "--model", "test-exact", "--count", "--json")
+    variables = {
+        "ANTHROPIC_BASE_URL": counter, "ANTHROPIC_API_KEY": "k1",
+        "OPENAI_BASE_URL": f"{counter}/v1", "OPENAI_API_KEY": "k2",
+    }  # fmt: skip
+    got = estimate(*text, stdin=b"hello", **variables)
+    assert (got.code, got.err) == (0, "")
+    for row in got.data["estimates"]:
+        assert (row["counted"], row["input_tokens"]["low"]) == ("counted", 42)
+        assert row["input_tokens_max"] == 42
+    asked = {path: (body["model"], key) for path, body, key in Counter.asked}
+    assert asked == {
+        "/v1/messages/count_tokens": ("test-claude", "k1"),
+        "/v1/responses/input_tokens": ("test-exact", None),
+    }
+
+
+def test_a_count_that_fails_is_a_warning(estimate: Any, counter: str) -> None:
+    text = ("-", "--model", "test-claude", "--count")
+    broken = estimate(
+        *text, stdin=b"hello", ANTHROPIC_BASE_URL=f"{counter}/broken", ANTHROPIC_API_KEY="secret"
+    )
+    assert broken.code == 0
+    assert "not counted by the provider" in broken.err
+    assert "answered 500" in broken.err
+    assert "assumed" in broken.out
+    assert "ANTHROPIC_API_KEY is not set" in estimate(*text, stdin=b"hello").err
+    assert "secret" not in broken.err + broken.out
