@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -45,17 +46,21 @@ def built(tmp_path_factory):
     return sdist, wheel
 
 
-@pytest.fixture(scope="module")
-def installed(built, tmp_path_factory):
-    """The wheel in an environment of its own: runtime dependencies and nothing else."""
-    home = tmp_path_factory.mktemp("installed")
+def install(home, requirement):
+    """A new environment with one requirement in it; its Python."""
     run(sys.executable, "-m", "venv", home / "venv")
     python = home / "venv" / "bin" / "python"
     uv = Path(sys.executable).parent / "uv"
     installer = (uv, "pip", "install", "--python", python) if uv.exists() else (
         python, "-m", "pip", "install", "--disable-pip-version-check")  # fmt: skip
-    run(*installer, "--quiet", built[1], cwd=home)
+    run(*installer, "--quiet", requirement, cwd=home)
     return python
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """The wheel in an environment of its own: runtime dependencies and nothing else."""
+    return install(tmp_path_factory.mktemp("installed"), built[1])
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +124,14 @@ def test_the_installed_command_knows_its_prices(noburn):
 def test_every_command_loads_without_development_packages(installed, tmp_path):
     code = "from noburn_cli.cli import COMMANDS, load_command\nfor e in COMMANDS: load_command(e)"
     run(installed, "-c", code, cwd=tmp_path)
+
+
+def test_the_demo_runs_from_the_wheel(built, tmp_path):
+    """As `make demo` runs it from the tree: with the SDKs, without a key."""
+    python = install(tmp_path, f"{built[1]}[demo]")
+    # A socket's path is short; pytest's folders are not.
+    with tempfile.TemporaryDirectory(prefix="nb-", dir="/tmp") as home:
+        run(python.with_name("noburn"), "demo", cwd=tmp_path, env={"NOBURN_HOME": home})
 
 
 def test_names_of_others_are_not_taken(installed, tmp_path):
