@@ -1,7 +1,7 @@
 """Where noburn keeps its state: the socket, the ledger, the log.
 
 Layer: the lowest beside errors; standard library only, Python 3.10 (it travels into guests).
-Owns: the names in the home folder.  `NOBURN_HOME` moves all of it.
+Owns: the names in the home folder.  `NOBURN_HOME` moves all of it; `base` names another one.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ def home() -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "noburn"
 
 
-def socket_path() -> Path:
-    return home() / "daemon.sock"
+def socket_path(base: Path | None = None) -> Path:
+    return (base or home()) / "daemon.sock"
 
 
-def ledger_path() -> Path:
-    return home() / "ledger.sqlite3"
+def ledger_path(base: Path | None = None) -> Path:
+    return (base or home()) / "ledger.sqlite3"
 
 
-def log_path() -> Path:
-    return home() / "daemon.log"
+def log_path(base: Path | None = None) -> Path:
+    return (base or home()) / "daemon.log"
 
 
-def lock_path() -> Path:
-    return home() / "daemon.lock"
+def lock_path(base: Path | None = None) -> Path:
+    return (base or home()) / "daemon.lock"
 
 
-def journal_folder() -> Path:
+def journal_folder(base: Path | None = None) -> Path:
     """Where a client leaves settlements that it could not deliver."""
-    return home() / "journal"
+    return (base or home()) / "journal"
