@@ -25,7 +25,7 @@ from noburn_cli.providers.collect import (
 )
 from noburn_cli.providers.following import Following, answer_object, event_object
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
-from noburn_cli.providers.sse import Event
+from noburn_cli.providers.sse import EVENT_BYTES_MAX, Event
 
 #: Parameters that cost nothing by themselves.  The second group is what compatible servers take.
 _HARMLESS = names(
@@ -124,22 +124,29 @@ class OpenAIChat:
 
 
 class ChatStream(Following):
-    """Usage comes in a last chunk without choices; some servers repeat it in every chunk."""
+    """Usage comes in a last chunk without choices; some servers repeat it in every chunk.
 
-    _latest: Settlement | None = None
+    `ended` is true from the moment that every choice has a finish reason: a program may leave
+    then, before it has read the usage.
+    """
+
+    def __init__(self, *, strip_usage: bool, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        super().__init__(strip_usage=strip_usage, event_bytes_max=event_bytes_max)
+        self._latest: Settlement | None = None
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
 
     def look(self, event: Event) -> bool:
         if event.data.startswith(b"[DONE]"):
             self.ended = True
             self.settlement = self.settlement or self._latest
             return False
-        if b'"usage"' not in event.data and b'"error"' not in event.data:
-            return False
-        chunk = event_object(event)
+        chunk = event_object(event) if event.data else None
         if chunk is None:
             return False
         if chunk.get("error"):
             self.failed = True
+        self._note_choices(chunk.get("choices"))
         settled = _settlement(chunk)
         if settled is None:
             return False
@@ -148,6 +155,14 @@ class ChatStream(Following):
             return False
         self.settlement = settled
         return True
+
+    def _note_choices(self, choices: object) -> None:
+        for choice in choices if isinstance(choices, list) else ():
+            index = choice.get("index", 0) if isinstance(choice, dict) else None
+            if type(index) is int:
+                done = choice.get("finish_reason") is not None
+                (self._finished if done else self._open).add(index)
+        self.ended = bool(self._finished) and self._open <= self._finished
 
 
 def _settlement(answer: dict[str, Any]) -> Settlement | None:

@@ -376,6 +376,17 @@ def test_a_stream_that_repeats_its_usage_settles_on_the_last():
     assert reader.settlement.usage == {"input": 9, "output": 3}
 
 
+def test_a_chat_stream_has_ended_when_every_choice_has():
+    reader = CHAT.stream(strip_usage=True)
+    seen = []
+    for index, reason in ((0, None), (1, None), (0, "stop"), (1, None), (1, "length")):
+        choice = {"index": index, "delta": {}, "finish_reason": reason}
+        reader.receive(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n")
+        seen.append(reader.ended)
+    assert seen == [False, False, False, False, True]
+    assert reader.settlement is None  # Its usage is still to come.
+
+
 @pytest.mark.parametrize("codec", [CHAT, RESPONSES, MESSAGES])
 def test_our_own_error_event_is_seen_as_a_failure(codec):
     reader = codec.stream(strip_usage=False)
