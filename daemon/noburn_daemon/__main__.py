@@ -12,9 +12,11 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
+from noburn_cli import paths
 from noburn_cli.errors import DaemonUnavailable, NoburnError
 from noburn_cli.prices import load_book
 from noburn_daemon import home, logs
@@ -54,7 +56,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="noburn-daemon", description=__doc__)
-    parser.add_argument("--home", required=True, help="folder of ledger, socket and log")
+    parser.add_argument(
+        "--home", default=str(paths.home()), help="folder of ledger, socket and log"
+    )
     parser.add_argument("--durability", choices=sorted(DURABILITIES), default="process")
     parser.add_argument("--idle-exit-s", type=float, default=600.0, metavar="N")
     return parser
@@ -93,13 +97,17 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(
-    listener: object, ledger: SqliteLedger, pricing: Pricing, clock: Clock, idle_exit_s: float
+    listener: socket.socket,
+    ledger: SqliteLedger,
+    pricing: Pricing,
+    clock: Clock,
+    idle_exit_s: float,
 ) -> None:
     loop = asyncio.get_running_loop()
     daemon = Daemon(ledger=ledger, pricing=pricing, clock=clock, idle_exit_s=idle_exit_s, loop=loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.drain)
-    server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)  # type: ignore[call-overload]
+    server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)
     _log.info("listening in %s", ledger.path.parent)
     _leave_starter()
     await daemon.done

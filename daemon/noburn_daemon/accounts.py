@@ -4,8 +4,8 @@ Layer: daemon, pure (given now_ms).  Below: core.budgets.  Above: admission, boo
 Owns: Account's numbers, the index from attributes to budgets, windows that begin and end.
 Not here: decisions (admission), the journal (ledger).
 
-A call is charged to every account it matches; `override` decides only which of them are checked.  So
-the balances are a function of calls and scopes alone, whatever was overridden when.
+A call is charged to every account it matches; `override` decides only which of them are checked.
+ So the balances are a function of calls and scopes alone, whatever was overridden when.
 """
 
 from __future__ import annotations

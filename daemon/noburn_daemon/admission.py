@@ -24,7 +24,8 @@ class Quote(Struct, gc=False):
 
     input_tokens, how: the bound of its input and how it was reached.
     input_pico, output_pico: the dearest rates that may apply, in pico-dollars per token.
-    want, floor: output tokens per choice, the most and the least worth granting; both 0 and choices 0
+    want, floor: output tokens per choice, the most and the least worth granting; both 0 and
+    choices 0
         for a call without output.
         Where nothing less than `want` may be granted, they are equal.
     own_max: the model's own cap, which holds when the request names none; asked: the request's.
@@ -69,8 +70,8 @@ class Quote(Struct, gc=False):
 def admit(quote: Quote, accounts: Iterable[Account]) -> int:
     """The output per choice to grant; -1 when an account does not afford even the floor.
 
-    A clampable call gets at most a fair share of what an account has left, so that the first does not
-    take everything, yet never less than its floor where that fits.
+    A clampable call gets at most a fair share of what an account has left, so that the first
+    does not take everything, yet never less than its floor where that fits.
     """
     granted = quote.want
     full = quote.weights(granted)

@@ -2,8 +2,8 @@
 
 Layer: daemon, pure (given now_ms; what is on disk comes through the Ledger interface).
 Below: accounts, admission, calls, pricing, waiting, replies, ledger.  Above: policy, server.
-Owns: what each request does to a call's money.  Every change is an Event in `events`, which the server
-makes durable before anybody hears of it.
+Owns: what each request does to a call's money.  Every change is an Event in `events`, which the
+server makes durable before anybody hears of it.
 Not here: budgets and runs being set (policy), restoring from disk (restore), sockets (server).
 """
 
@@ -212,7 +212,8 @@ class Book:
     # Waiters.
 
     def look_at_waiters(self, now_ms: int) -> None:
-        """Answer everybody in the queue who can be answered now, or whose time is over, in order."""
+        """Answer everybody in the queue who can be answered now, or whose time is over, in
+        order."""
         self.stirred = False
         blocking: set[Account] = set()
         for waiter in self.waiting:

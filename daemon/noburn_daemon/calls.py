@@ -3,8 +3,9 @@
 Layer: daemon, pure.  Below: core.holds, accounts, ledger (Event).  Above: book.
 Owns: Call, and the memory of recent ids.
 
-Ids begin with the time.  So an id above every id that was ever forgotten (by its first character, to
-keep odd ids from spoiling it for all) is new unless it is in memory, and needs no look at the disk.
+Ids begin with the time.  So an id above every id that was ever forgotten (by its first
+character, to keep odd ids from spoiling it for all) is new unless it is in memory, and needs no
+look at the disk.
 """
 
 from __future__ import annotations
@@ -60,6 +61,15 @@ class Call:
         self.owner = ""
         self.digest = 0
         self.reserved_at_ms = 0
+        self.granted: int | None = None
+        self.wanted: int | None = None
+        self.write_cap = False
+        self.clamped = False
+        self.bound = ""
+        self.book = ""
+        self.model = ""
+        self.input_bound = 0
+        self.factor = 1000
 
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:

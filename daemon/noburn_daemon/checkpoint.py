@@ -1,8 +1,8 @@
 """Keeps the WAL short: checkpoints in a thread, on a connection of its own.
 
 Layer: daemon, storage.  Below: apsw.  Above: sqlite.
-A passive checkpoint never waits for anybody, but under steady load it alone lets the WAL grow without
-end; past a limit one truncating checkpoint makes the writer wait for a moment.
+A passive checkpoint never waits for anybody, but under steady load it alone lets the WAL grow
+without end; past a limit one truncating checkpoint makes the writer wait for a moment.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The ledger's time: the wall clock once, and from then on the boot clock.
 
 Layer: daemon.  Below: the operating system's clocks.  Above: server.
-Owns: now_ms, which never goes back and never jumps, so that nobody opens a new window by setting the
-clock; a jump of the wall clock is only told.  A restart of the daemon goes on from the same anchor; a
-restart of the machine takes the wall clock anew, and never before the last moment in the ledger.
+Owns: now_ms, which never goes back and never jumps, so that nobody opens a new window by setting
+the clock; a jump of the wall clock is only told.  A restart of the daemon goes on from the same
+anchor; a restart of the machine takes the wall clock anew, and never before the last moment in
+the ledger.
 """
 
 from __future__ import annotations

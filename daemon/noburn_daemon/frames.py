@@ -9,6 +9,7 @@ Unknown fields are refused: a misspelt `refined` must not be ignored where money
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -182,12 +183,12 @@ Request: TypeAlias = (
     | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
 )  # fmt: skip
 
-_decode_request = msgspec.json.Decoder(Request).decode
+_decode_request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
 _decode_anything = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class BadFrame(Exception):
+class BadFrame(Exception):  # noqa: N818 - the protocol's word
     """A frame that breaks the rules.  n: its number, when it has one; fatal: not even JSON."""
 
     def __init__(self, why: str, *, n: int | None, fatal: bool) -> None:

@@ -1,8 +1,8 @@
 """Texts as numbers: contexts, models, owners, notes and books, interned in the ledger.
 
 Layer: daemon, storage.  Below: apsw, core.chain.  Above: sqlite.
-Owns: the `names` table.  Each new number comes with a `name` row in the journal, which binds it to a
-salted digest of its text.
+Owns: the `names` table.  Each new number comes with a `name` row in the journal, which binds it
+to a salted digest of its text.
 """
 
 from __future__ import annotations

@@ -44,22 +44,30 @@ def may_talk(peer: Peer, *, own_uid: int) -> bool:
 
 
 def started_at(pid: int) -> str:
-    """When a process started, as the system tells it; "" when there is none (or only its corpse)."""
+    """When a process started, as the system tells it; "" when there is none, or only its corpse."""
     if sys.platform == "darwin":
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            shown = subprocess.run(
-                ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
-                capture_output=True, text=True, timeout=5, check=False,
-            )  # fmt: skip
-            return shown.stdout.strip().replace(" ", "_").replace(":", ".")
-        return ""
+        return _started_at_by_ps(pid)
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        shown = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
-    # proc(5): the name in parentheses may hold anything; state is the 3rd field, starttime the 22nd.
-    fields = stat[stat.rindex(")") + 2 :].split()
+    # proc(5): the name in parentheses may hold anything; the state is the third field, the start
+    # time the 22nd.
+    fields = shown[shown.rindex(")") + 2 :].split()
     return "" if fields[0] in "ZX" else fields[19]
+
+
+def _started_at_by_ps(pid: int) -> str:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        shown = subprocess.run(
+            ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+        return shown.stdout.strip().replace(" ", "_").replace(":", ".")
+    return ""
 
 
 def owner_name(boot: str, pid: int) -> str:

@@ -85,7 +85,7 @@ class PeerConnection(asyncio.Protocol):
                     self._greet(request)
             except frames.BadFrame as error:
                 self._refuse(error.n, protocol.BAD_FRAME, error.why, fatal=error.fatal)
-            if self.leaving:
+            if not self.is_open:
                 return
 
     def eof_received(self) -> bool:
@@ -100,7 +100,7 @@ class PeerConnection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.leaving = True
         self._transport = None
         self._daemon.lost(self)

@@ -3,8 +3,8 @@
 Layer: daemon, pure like book.  Below: book, accounts, core.budgets.  Above: server.
 Owns: what a new budget starts with.  Not here: how budgets decide (admission).
 
-All of these are rare.  The server flushes what is pending before each of them, so that the disk tells
-what the memory knows, and writes a snapshot with each.
+All of these are rare.  The server flushes what is pending before each of them, so that the disk
+tells what the memory knows, and writes a snapshot with each.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
 
 @dataclass(frozen=True)
 class _Rates:
-    """A model's dearest rates by input size: `rates[i]` up to `input_max[i]` tokens, then the last."""
+    """A model's dearest rates by input size: `rates[i]` up to `input_max[i]` tokens, then the
+    last."""
 
     model: Model
     text: str

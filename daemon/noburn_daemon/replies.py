@@ -19,9 +19,8 @@ def refusal(
     n: int | None, error: str, message: str, *, why: str = "", next_step: str = "", **more: Any
 ) -> Reply:
     """A reply that says no."""
-    return {
-        "n": n, "ok": False, "error": error, "message": message, "why": why, "next": next_step, **more,
-    }  # fmt: skip
+    reply = {"n": n, "ok": False, "error": error, "message": message, "why": why}
+    return {**reply, "next": next_step, **more}
 
 
 def from_error(n: int | None, word: str, error: NoburnError) -> Reply:
@@ -61,9 +60,9 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
 
 
 def _next_step(account: Account, unit: str) -> str:
-    flag = account.budget.row.run is not None
-    if flag:
+    if account.budget.row.run is not None:
         return "lower max_tokens, or start the run with a higher --budget"
     scope = account.name.split(" per ")[0]
     amount = {"dollars": "5", "tokens": "1Mtok", "requests": "100req"}[unit]
-    return f"lower max_tokens, or run `noburn budget topup {scope} {amount} --per {account.budget.row.per}`"
+    command = f"noburn budget topup {scope} {amount} --per {account.budget.row.per}"
+    return f"lower max_tokens, or run `{command}`"

@@ -3,9 +3,10 @@
 Layer: daemon, storage.  Below: core.chain (the journal's columns).  Above: noburn_daemon.sqlite.
 Owns: every CREATE statement and the file's version.  Not here: a single INSERT of business data.
 
-`journal` is append-only, one row per event, and the truth.  `names` interns texts.  The tables under
-"snapshot" can all be recomputed from the journal; they carry the state as of `meta.as_of_seq`, so that
-start-up does not depend on the ledger's length.  Reports read the views `calls` and `runs`.
+`journal` is append-only, one row per event, and the truth.  `names` interns texts.  The tables
+under "snapshot" can all be recomputed from the journal; they carry the state as of
+`meta.as_of_seq`, so that start-up does not depend on the ledger's length.  Reports read the views
+`calls` and `runs`.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ LEFT JOIN names AS x ON x.id = s.context
 LEFT JOIN journal AS e ON e.seq = (
   SELECT max(c.seq) FROM journal AS c WHERE c.run = s.run AND c.kind = 'run_end')
 WHERE s.kind = 'run_start';
-"""
+"""  # noqa: S608 - our own constants
 
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.

@@ -2,9 +2,10 @@
 
 Layer: daemon, event loop.  Below: peer, book, policy, restore, ledger, clock, reaper, exact.
 Above: __main__.
-Owns: the group commit.  The first request of a turn schedules the flush; replies are held until what
-they tell is durable.  When a commit fails, every caller of the batch hears `unknown`, waiters too, the
-memory is rebuilt from disk, and nothing is granted until the disk can be written again.
+Owns: the group commit.  The first request of a turn schedules the flush; replies are held until
+what they tell is durable.  When a commit fails, every caller of the batch hears `unknown`,
+waiters too, the memory is rebuilt from disk, and nothing is granted until the disk can be
+written again.
 Not here: rules (book, policy), SQL (sqlite), lines (peer).
 """
 
@@ -156,7 +157,7 @@ class Daemon:
             self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
         return reply
 
-    def _reserve_exactly(self, peer: PeerConnection, frame: frames.Reserve) -> Reply | None:
+    def _reserve_exactly(self, peer: PeerConnection, frame: frames.Reserve) -> Any:
         texts, frame.texts = frame.texts, None
         assert texts is not None
         try:

@@ -1,6 +1,7 @@
 """The ledger in one SQLite file.
 
-Layer: daemon, storage.  Below: apsw, schema, names, core.chain, ledger (the interface).  Above: server.
+Layer: daemon, storage.  Below: apsw, schema, names, core.chain, ledger (the interface).  Above:
+server.
 Owns: the file, its one writing connection, group commit, the snapshot's tables, the WAL's size.
 Not here: what an event means (book), who may open the file (server holds the lock).
 
@@ -44,6 +45,10 @@ class SqliteLedger:
     def __init__(self, path: Path, *, durability: str = "process", now_ms: int = 0) -> None:
         self.path = path
         self._pending_books: dict[str, list[tuple[str, str]]] = {}
+        #: Open holds' rows by call; those opened, and those closed, since the last snapshot.
+        self._open: dict[str, int] = {}
+        self._opened: dict[str, int] = {}
+        self._closed: list[int] = []
         with self._unavailable():
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(BUSY_MS)
@@ -233,12 +238,10 @@ class SqliteLedger:
     def contexts(self, having: Iterable[str] = ()) -> list[str]:
         """Every context that any call ever had and that contains these pieces of text."""
         pieces = tuple(having)
-        clause = " AND instr(text, ?) > 0" * len(pieces)
+        query = "SELECT text FROM names WHERE kind = 'context' AND text IS NOT NULL"
+        query += " AND instr(text, ?) > 0" * len(pieces)
         with self._unavailable():
-            rows = self._connection.execute(
-                "SELECT text FROM names WHERE kind = 'context' AND text IS NOT NULL" + clause,
-                pieces,
-            )
+            rows = self._connection.execute(query, pieces)
             return [str(text) for (text,) in rows]
 
     def charged(
@@ -312,9 +315,7 @@ class SqliteLedger:
             "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         self._seq, self._chain = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
-        self._open: dict[str, int] = {}
-        self._opened: dict[str, int] = {}
-        self._closed: list[int] = []
+        self._open, self._opened, self._closed = {}, {}, []
 
     # Opening.
 

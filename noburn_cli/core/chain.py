@@ -1,12 +1,15 @@
 """The hash chain over the journal: what a row is worth to somebody who doubts the file.
 
-Layer: core (pure, standard library).  Below: nothing.  Above: the daemon's writer and `ledger verify`.
-Owns: the journal's column order, the canonical encoding of a row, the links, and their verification.
+Layer: core (pure, standard library).  Below: nothing.  Above: the daemon's writer and `ledger
+verify`.
+Owns: the journal's column order, the canonical encoding of a row, the links, and their
+verification.
 Not here: the SQL (noburn_daemon.schema), reading the file (whoever verifies).
 
 Each row's link is sha256(previous link + canonical row).  A row refers to texts (contexts, models,
-owners, notes, books) by number; a `name` row binds each number to a salted digest of its text, so that
-an edited text is found, and a text can be erased (`ledger forget`) without breaking the chain.
+owners, notes, books) by number; a `name` row binds each number to a salted digest of its text,
+so that an edited text is found, and a text can be erased (`ledger forget`) without breaking the
+chain.
 """
 
 from __future__ import annotations
@@ -14,9 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Union
 
-Value = Union[int, str, None]
+Value = int | str | None
 
 #: The journal's columns in canonical order; `chain` itself comes after them.
 COLUMNS = (
@@ -74,7 +76,8 @@ def verify_names(
 ) -> int | None:
     """The first name whose text is not what the journal bound it to, or None.
 
-    bound: (id, digest) from the `name` rows; names: (id, kind, text, salt), text None when forgotten.
+    bound: (id, digest) from the `name` rows; names: (id, kind, text, salt), text None when
+    forgotten.
     """
     digests = dict(bound)
     for number, kind, text, salt in names:

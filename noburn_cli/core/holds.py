@@ -2,7 +2,8 @@
 
 Layer: core (no clock, no file, no socket).  Below: nothing.  Above: the daemon's book.
 Owns: HOLD_NEXT, from which the table in docs/ledger.md is generated.
-Not here: how rows are stored (noburn_daemon.sqlite), when a hold is orphaned (noburn_daemon.reaper).
+Not here: how rows are stored (noburn_daemon.sqlite), when a hold is orphaned
+(noburn_daemon.reaper).
 """
 
 from __future__ import annotations
@@ -46,5 +47,7 @@ STATE_AFTER = {event: state for (_, event), state in HOLD_NEXT.items()}
 def transitions_table() -> str:
     """HOLD_NEXT as a Markdown table."""
     rows = ["| state | event | next |", "|---|---|---|"]
-    rows += [f"| {old.value} | {event.value} | {new.value} |" for (old, event), new in HOLD_NEXT.items()]
+    rows += [
+        f"| {old.value} | {event.value} | {new.value} |" for (old, event), new in HOLD_NEXT.items()
+    ]
     return "\n".join(rows)
