@@ -197,6 +197,7 @@ class Job:
             measured,
             text_tokens=self._text_tokens(item, model, measured),
             schema_bytes=utf8_bytes(call.schema_text),
+            texts=len(call.texts),
         )
         estimates.check_fits(model, size, where=item.where)
         cap = call.output

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from noburn_cli.core.bounds import ASSUMED, COUNTED, EXACT, HOW, WINDOW, Bound, Measure, input_bound
+from noburn_cli.core.bounds import (
+    ASSUMED,
+    COUNTED,
+    EXACT,
+    HOW,
+    WINDOW,
+    Bound,
+    Measure,
+    exact_bound,
+    input_bound,
+)
 from noburn_cli.core.cost import call_cost, hold_cost, hold_rates
 from noburn_cli.core.models import EMBEDDING, Model
 from noburn_cli.core.usage import INPUT, OUTPUT
@@ -82,11 +92,11 @@ class Estimate:
 
 
 def size_of(
-    model: Model, measured: Measure, *, text_tokens: int | None, schema_bytes: int
+    model: Model, measured: Measure, *, text_tokens: int | None, schema_bytes: int, texts: int
 ) -> InputSize:
     """The size of one request's input on a model.
 
-    text_tokens: the texts' exact count by the model's own encoding, or None.
+    text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
     """
     if measured.counted is not None:
         bound = input_bound(
@@ -97,9 +107,11 @@ def size_of(
         return InputSize(None, "", Bound(model.context_window, WINDOW))
     if text_tokens is not None:
         known = text_tokens + measured.tokens
-        most = known + schema_bytes + measured.overhead
+        exact = exact_bound(
+            text_tokens, schema_bytes, measured.overhead, measured.tokens, texts=texts
+        )
         expected = Span(known, known + schema_bytes)
-        return InputSize(expected, EXACT, _capped(Bound(most, EXACT), known, model))
+        return InputSize(expected, EXACT, _capped(exact, known, model))
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
     if model.tokenizer != "claude":
         return InputSize(None, "", bound)

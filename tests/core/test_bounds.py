@@ -124,3 +124,16 @@ def test_the_factor_is_rounded_up() -> None:
         measured("x" * 11), tokenizer="o200k_base", context_window=1000, factor_per_mille=1001
     )
     assert raised == Bound(12, BYTES)
+
+
+@pytest.mark.parametrize("name", ranks.NAMES)
+def test_joined_texts_stay_within_their_seams(name: str) -> None:
+    """Goal: texts that a provider joins cost no more than counted alone, plus the allowance."""
+    texts = [line[:60] for line in (*LINES, *HOSTILE) if line]
+    for left in texts:
+        for right in texts[::5]:
+            alone = ranks.count(name, left) + ranks.count(name, right)
+            assert (
+                ranks.count(name, left + right)
+                <= bounds.exact_bound(alone, 0, 0, 0, texts=2).tokens
+            )
