@@ -26,7 +26,6 @@ from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import CallUnbounded, InputRefused, LimitReached, NoburnError, UsageError
 from noburn_cli.inputs import Inputs, Item, read_inputs, sources
 from noburn_cli.prices import load_book
-from noburn_cli.provider_count import CountFailed, count_input
 from noburn_cli.render.estimate import estimates_data, render_estimates
 
 JSON_VERSION = 1
@@ -88,7 +87,7 @@ def estimate_command(
     found = read_inputs(inputs, sys.stdin.buffer)
     rows = job.estimate_all(found)
     totals = _totals(rows)
-    if rows:
+    if rows or as_json:
         _show(rows, totals, as_json=as_json)
     _tell(found, job.warnings)
     over = None if limit is None else _over(limit, totals or rows, output=job.output)
@@ -227,6 +226,8 @@ class Job:
         )
         if not self.ask_provider:
             return measured
+        from noburn_cli.provider_count import CountFailed, count_input  # urllib costs 40 ms
+
         try:
             return replace(measured, counted=count_input(item, model, os.environ))
         except CountFailed as error:
