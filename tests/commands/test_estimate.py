@@ -207,6 +207,12 @@ def test_an_unreadable_file_is_named(estimate: Any, tmp_path: Path) -> None:
     assert (got.code, got.err.splitlines()[0]) == (1, "error: secret cannot be read")
 
 
+def test_a_link_that_leads_nowhere_is_named(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    got = estimate("loop", "--model", "test-exact")
+    assert (got.code, got.err.splitlines()[0]) == (1, "error: loop cannot be read")
+
+
 def test_a_pipe_is_refused_instead_of_waited_for(estimate: Any, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     got = estimate("pipe", "--model", "test-exact")
