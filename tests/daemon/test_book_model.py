@@ -1,0 +1,235 @@
+"""The book against a second, simpler model that shares no code: a list of calls, summed anew."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from noburn_daemon import policy
+from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
+
+INPUT_PICO, OUTPUT_PICO = 100_000, 500_000  # gpt-6-luna: $0.1 and $0.5 a million
+HOUR_MS = 3_600_000
+CUSTOMERS = ("acme", "beta", "")
+LIMITS = {  # scope, window, unit: limit
+    ("global", "total", "dollars"): 3_000_000,
+    ("customer=*", "hour", "dollars"): 1_200_000,
+    ("customer=*", "day", "tokens"): 6_000,
+    ("customer=acme", "total", "requests"): 7,
+}
+
+
+@dataclass
+class Model:
+    """What must be so, the slow way."""
+
+    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def weight(self, call: dict[str, Any], unit: str) -> int:
+        if call["state"] == "voided":
+            return 0
+        nano, tokens = call["cost"] if call["state"] == "settled" else call["hold"]
+        return {"dollars": nano, "tokens": tokens, "requests": 1}[unit]
+
+    def used(self, scope: str, per: str, unit: str, customer: str, now_ms: int) -> tuple[int, int]:
+        """(settled, held) of the account that a customer's call now belongs to."""
+        length = {"total": None, "hour": HOUR_MS, "day": 24 * HOUR_MS}[per]
+        settled = held = 0
+        for call in self.calls.values():
+            if length and call["at"] // length != now_ms // length:
+                continue
+            if scope == "customer=acme" and call["customer"] != "acme":
+                continue
+            if scope == "customer=*" and call["customer"] != customer:
+                continue
+            if call["state"] == "held":
+                held += self.weight(call, unit)
+            else:
+                settled += self.weight(call, unit)
+        return settled, held
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["reserve", "reserve", "reserve", "settle", "settle", "lose", "void", "orphan",
+             "repeat", "tick", "restart"]
+        ),
+        st.integers(0, 9),
+        st.sampled_from(CUSTOMERS),
+        st.integers(0, 2500),
+        st.booleans(),
+    ),
+    min_size=5, max_size=40,
+)  # fmt: skip
+
+
+class Run:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.now_ms = START_MS
+        self.book, self.ledger = open_book(path)
+        self.model = Model()
+        self.made = 0
+        for (scope, per, unit), amount in LIMITS.items():
+            frame = {"n": 1, "op": "budget.set", "scope": scope, "per": per}
+            policy.set_budget(
+                self.book, read({**frame, "limit": {"unit": unit, "amount": amount}}), self.now_ms
+            )
+        commit(self.book, self.ledger, snapshot=True)
+
+    def pick(self, index: int) -> str | None:
+        known = list(self.model.calls)
+        return known[-1 - index % len(known)] if known else None
+
+    def reserve(self, index: int, customer: str, tokens: int, clamp: bool) -> None:
+        self.made += 1
+        call = f"{self.made:06d}"
+        self.ask(call, index, customer, tokens, clamp)
+
+    def ask(self, call: str, index: int, customer: str, tokens: int, clamp: bool) -> None:
+        size = 50 + index
+        frame = reserve_frame(
+            call, attrs={"customer": customer},
+            input={"bytes": size, "expanded": size, "overhead": 0},
+            output={"wanted": tokens, "floor": 16, "choices": 1, "clamp": clamp},
+        )  # fmt: skip
+        reply = shown(
+            self.book.reserve(read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms)
+        )
+        fits = {}
+        for (scope, per, unit), limit in LIMITS.items():
+            if scope == "customer=acme" and customer != "acme":
+                continue
+            settled, held = self.model.used(scope, per, unit, customer, self.now_ms)
+            fits[scope, per, unit] = limit - settled - held
+        if not reply["ok"]:
+            least = min(tokens, 16) if clamp else tokens
+            needed = self.needed(size, least)
+            assert any(needed[unit] > left for (_, _, unit), left in fits.items()), reply
+            return
+        granted = reply["granted"]
+        assert granted == tokens or (clamp and min(tokens, 16) <= granted < tokens)
+        needed = self.needed(size, granted)
+        assert reply["hold_nano"] == needed["dollars"]
+        for (_, _, unit), left in fits.items():
+            assert needed[unit] <= left  # settled + held + new <= limit
+        self.model.calls[call] = {
+            "customer": customer, "at": self.now_ms, "state": "held", "frame": frame,
+            "hold": (needed["dollars"], needed["tokens"]), "owner": f"o:{index}:1",
+            "reply": reply, "granted": granted, "size": size,
+        }  # fmt: skip
+
+    @staticmethod
+    def needed(size: int, output: int) -> dict[str, int]:
+        pico = size * INPUT_PICO + output * OUTPUT_PICO
+        return {"dollars": -(-pico // 1000), "tokens": size + output, "requests": 1}
+
+    def settle(self, call: str, tokens: int) -> None:
+        known = self.model.calls[call]
+        output = min(tokens, known["granted"])
+        frame = read(
+            {"n": 1, "op": "settle", "call": call,
+             "usage": {"input": known["size"], "output": output}}
+        )  # fmt: skip
+        reply = shown(self.book.settle(frame, self.now_ms))
+        if known["state"] in ("held", "uncertain", "orphaned"):
+            cost = known["size"] * 100 + output * 500
+            assert (reply["state"], reply["cost_nano"]) == ("settled", cost)
+            known.update(state="settled", cost=(cost, known["size"] + output))
+        elif known["state"] == "settled":
+            same = known["cost"][1] == known["size"] + output
+            assert reply["ok"] is same and (same or reply["error"] == "conflict")
+        else:
+            assert reply["error"] == "closed"
+
+    def lose(self, call: str, tokens: int) -> None:
+        known = self.model.calls[call]
+        reply = shown(self.book.lose(read({"n": 1, "op": "lose", "call": call}), self.now_ms))
+        if known["state"] in ("held", "uncertain"):
+            assert (reply["state"], reply["cost_nano"]) == ("uncertain", known["hold"][0])
+            known["state"] = "uncertain"
+        else:
+            assert reply["error"] == "closed"
+
+    def void(self, call: str, tokens: int) -> None:
+        known = self.model.calls[call]
+        reply = shown(self.book.void(read({"n": 1, "op": "void", "call": call}), self.now_ms))
+        if known["state"] in ("held", "voided"):
+            assert reply["state"] == "voided"
+            known["state"] = "voided"
+        else:
+            assert reply["error"] == "closed"
+
+    def orphan(self, call: str, tokens: int) -> None:
+        owner = self.model.calls[call]["owner"]
+        self.book.owner_gone(owner, self.now_ms)
+        for known in self.model.calls.values():
+            if known["owner"] == owner and known["state"] == "held":
+                known["state"] = "orphaned"
+
+    def repeat(self, call: str, tokens: int) -> None:
+        known = self.model.calls[call]
+        reply = shown(
+            self.book.reserve(
+                read(known["frame"]), owner="x:1:1", caller=None, now_ms=self.now_ms
+            )
+        )
+        if known["state"] == "held":
+            assert reply == known["reply"]
+        else:
+            assert reply["error"] == "closed"
+
+    def restart(self, snapshot: bool) -> None:
+        commit(self.book, self.ledger, snapshot=snapshot)
+        before = balances(self.book)
+        self.ledger.close()
+        self.book, self.ledger = open_book(self.path, self.now_ms)
+        assert balances(self.book) == before
+
+    def check(self) -> None:
+        accounts = {
+            (a.budget.row.scope, a.budget.row.per, a.budget.row.unit, a.key, a.start_ms): a
+            for a in self.book.accounts.all()
+        }
+        for (scope, per, unit, key, start_ms), account in accounts.items():
+            length = {"total": None, "hour": HOUR_MS, "day": 24 * HOUR_MS}[per]
+            if length and start_ms != self.now_ms - self.now_ms % length:
+                continue
+            customer = key[0][1] if key else ""
+            customer = "" if customer == "(none)" else customer
+            assert (account.settled, account.held) == self.model.used(
+                scope, per, unit, customer, self.now_ms
+            ), (scope, per, unit)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_the_book_does_what_the_model_says(todo: list[tuple[str, int, str, int, bool]]) -> None:
+    """Goal: no admission above a limit, each hold ends once, a restart changes nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder) / "ledger.sqlite3")
+        try:
+            for what, index, customer, tokens, flag in todo:
+                if what == "reserve":
+                    run.reserve(index, customer, tokens, flag)
+                elif what == "tick":
+                    run.now_ms += index * 1_000_000
+                elif what == "restart":
+                    run.restart(flag)
+                else:
+                    call = run.pick(index)
+                    if call is not None:
+                        getattr(run, what)(call, tokens)
+                run.check()
+                if flag:
+                    commit(run.book, run.ledger, snapshot=index % 2 == 0)
+            run.restart(snapshot=False)
+            run.check()
+        finally:
+            run.ledger.close()
