@@ -9,6 +9,7 @@ Below: protocol, paths, errors.  Above: enforce, commands.
     retry        what is asked again, how long     starting      ensure_daemon
     requests     frames, refusals as errors        journal       endings not delivered yet
     forking      sockets a child must not keep     ids           new_call_id
+    foreign      under another async library
 """
 
 from noburn_cli.client.async_client import AsyncClient

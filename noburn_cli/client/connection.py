@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,7 +82,10 @@ class Connection:
         self.sock = sock
         self._decoder = protocol.FrameDecoder()
         self._frames: deque[dict[str, Any]] = deque()
-        self._n = 0
+        #: The number of the last request.
+        self.asked = 0
+        # Closed by whoever forgot it, without a ResourceWarning.
+        weakref.finalize(self, sock.close)
 
     def exchange(self, frame: Mapping[str, Any], *, deadline: float) -> dict[str, Any]:
         """Send one request and return its reply.
@@ -94,15 +98,15 @@ class Connection:
         self, frames: Sequence[Mapping[str, Any]], *, deadline: float
     ) -> list[dict[str, Any]]:
         """Send requests in one go, and return their replies in the same order.  Raises likewise."""
-        first = self._n + 1
-        self._n += len(frames)
+        first = self.asked + 1
+        self.asked += len(frames)
         numbered = [{"n": first + i, **frame} for i, frame in enumerate(frames)]
         self._send(b"".join(map(protocol.encode, numbered)), deadline)
         replies: dict[int, dict[str, Any]] = {}
         while len(replies) < len(frames):
             reply = self.next_frame(deadline=deadline)
             n = reply.get("n")
-            if type(n) is not int or not first <= n <= self._n or n in replies:
+            if type(n) is not int or not first <= n <= self.asked or n in replies:
                 raise FrameRefused("the daemon answered what was not asked", why=_shown(reply))
             replies[n] = reply
         return [replies[first + i] for i in range(len(frames))]

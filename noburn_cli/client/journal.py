@@ -22,7 +22,7 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.client.connection import Connection
 from noburn_cli.client.retry import REPLY_S
-from noburn_cli.errors import FrameRefused
+from noburn_cli.errors import DaemonUnavailable, FrameRefused, NoburnError
 
 _SUFFIX = ".jsonl"
 #: A line that no daemon will ever take stays for a person to look at.
@@ -53,6 +53,18 @@ def append(folder: Path, frame: Mapping[str, Any]) -> None:
         if file is None:
             raise BlockingIOError(f"{other} is locked by somebody else")
         _write_line(file, line)
+
+
+def keep(folder: Path, frame: Mapping[str, Any], error: NoburnError) -> None:
+    """Keep what `error` kept from being delivered.  Raises DaemonUnavailable if that fails, too."""
+    try:
+        append(folder, frame)
+    except OSError as problem:
+        raise DaemonUnavailable(
+            f"`{frame['op']}` of call {frame['call']} could be neither delivered nor kept",
+            why=f"{error.message}; {problem}",
+            next_step="the call stays charged at its hold: see `noburn ledger orphans`",
+        ) from problem
 
 
 def replay(folder: Path, connection: Connection) -> int:

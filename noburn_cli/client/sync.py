@@ -32,7 +32,7 @@ from noburn_cli.client.retry import (
     reply_limit_s,
     unavailable,
 )
-from noburn_cli.errors import DaemonUnavailable, FrameRefused, Unavailable
+from noburn_cli.errors import FrameRefused, Unavailable
 
 
 class Client:
@@ -46,8 +46,6 @@ class Client:
     def __init__(self, home: Path | None = None, start_daemon: bool = True) -> None:
         self._opener = Opener(paths.home() if home is None else home, start_daemon=start_daemon)
         self._pool = Pool()
-        # Sockets of a client that nobody closed are closed with it, without a ResourceWarning.
-        self._finalizer = weakref.finalize(self, self._pool.close)
 
     def __enter__(self) -> Client:
         return self
@@ -286,22 +284,12 @@ class Client:
         try:
             return self._ask(frame)
         except Unavailable as error:
-            self._keep(frame, error)
+            journal.keep(self._opener.journal, frame, error)
             return requests.undelivered(error)
         except BaseException:
             with contextlib.suppress(OSError):
                 journal.append(self._opener.journal, frame)
             raise
-
-    def _keep(self, frame: Frame, error: Unavailable) -> None:
-        try:
-            journal.append(self._opener.journal, frame)
-        except OSError as problem:
-            raise DaemonUnavailable(
-                f"`{frame['op']}` of call {frame['call']} could be neither delivered nor kept",
-                why=f"{error.message}; {problem}",
-                next_step="the call stays charged at its hold: see `noburn ledger orphans`",
-            ) from problem
 
     def _give_up(self, call: str) -> None:
         """Void a reserve that may have been granted; quickly, as somebody wants to leave."""
