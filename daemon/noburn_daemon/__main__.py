@@ -32,6 +32,7 @@ _log = logging.getLogger("noburn.daemon")
 def main() -> int:
     """Run a daemon until it leaves; the exit code is the error's, 4 when it could not start."""
     options = _parser().parse_args()
+    os.umask(0o077)  # ledger, log and socket are their owner's alone
     folder = Path(options.home).absolute()
     try:
         home.make_private(folder)
@@ -70,7 +71,6 @@ def _tell(error: NoburnError) -> None:
 
 
 def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
-    os.umask(0o077)
     book = load_book(os.environ)
     ledger = SqliteLedger(folder / "ledger.sqlite3", durability=durability, now_ms=wall_ms())
     try:

@@ -77,14 +77,22 @@ def shown(reply: Any) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else msgspec.to_builtins(reply)
 
 
+OPEN: list[Caller] = []
+
+
 class Caller:
     """One connection, frame by frame."""
 
     def __init__(self, home: Path, *, hello: bool = True) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
-        self.socket.connect(str(home / "daemon.sock"))
+        try:
+            self.socket.connect(str(home / "daemon.sock"))
+        except OSError:
+            self.socket.close()
+            raise
         self._file = self.socket.makefile("rb")
+        OPEN.append(self)
         if hello:
             assert self.ask(n=0, op="hello", v=1, client="test")["ok"]
 

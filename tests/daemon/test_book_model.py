@@ -176,9 +176,7 @@ class Run:
     def repeat(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
         reply = shown(
-            self.book.reserve(
-                read(known["frame"]), owner="x:1:1", caller=None, now_ms=self.now_ms
-            )
+            self.book.reserve(read(known["frame"]), owner="x:1:1", caller=None, now_ms=self.now_ms)
         )
         if known["state"] == "held":
             assert reply == known["reply"]
