@@ -108,7 +108,7 @@ def _report(outcome: RunOutcome, *, fail_on_block: bool, summary_file: Path | No
     from noburn_cli.run_summary import read_run_summary, summary_lines
 
     if outcome.failure is not None:
-        pass
+        typer.echo(f"noburn: {outcome.failure}", err=True)
     exit_code = outcome.exit_code
     try:
         summary = read_run_summary(paths.ledger_path(), outcome.run)
@@ -121,6 +121,7 @@ def _report(outcome: RunOutcome, *, fail_on_block: bool, summary_file: Path | No
     lines = summary_lines(summary)
     if outcome.killed_by is not None:
         lines.insert(1, f"        ended by noburn: {outcome.killed_by}")
+    typer.echo("\n".join(lines), err=True)
     if summary_file is not None:
         data = {
             "version": 1,

@@ -9,10 +9,13 @@ prints what it does, and when a call is refused keeps what it has.
 from __future__ import annotations
 
 import sys
+import textwrap
 from functools import partial
 
 from noburn_cli.demo.brief import PLANNER, QUESTIONS, WRITER, WRITER_CAP_TOKENS, prompt_for
 from noburn_cli.demo.voices import Said, StoppedError, choose_voice
+
+_WIDTH = 88
 
 
 def main() -> int:
@@ -32,7 +35,8 @@ def main() -> int:
                 said = ask()
             except StoppedError as error:
                 _say(f"  {done + 1:>2}  {model:<18} {error.seen_as}, HTTP {error.status}:")
-                _say(f"      {error.message}")
+                for line in textwrap.wrap(error.message, _WIDTH):
+                    _say(f"      {line}")
                 _say(f"agent: stopped in mid-job, keeping the {done} answers it has")
                 return 0
             done += 1

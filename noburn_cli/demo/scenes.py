@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 
 from noburn_cli.core.money import parse_dollars, show_dollars
-from noburn_cli.demo.brief import BRIEF, PLANNER, WRITER
+from noburn_cli.demo.brief import BRIEF, PLANNER, RUSH_CAP_TOKENS, WRITER
 from noburn_cli.demo.checks import Books, Check, RunBooks, check_books, read_books
 from noburn_cli.demo.stage import Stage, noburn_command
 from noburn_cli.demo.voices import INSTALL_LINE, have_sdks
@@ -23,6 +23,8 @@ RUSH_BUDGET = "0.02"
 #: What RUSH_BUDGET is made for: four calls fit, a fifth does not.
 RUSH_FITS = 4
 _RUSH_S_MAX = 60.0
+#: How much the stub has to say to the agent; its cap may still cut it.
+_AGENT_ANSWER_TOKENS = 450
 
 
 @dataclass
@@ -69,10 +71,11 @@ def _estimate(stage: Stage) -> None:
 
 def _margin(stage: Stage) -> None:
     stage.head("2. Does a customer earn anything?  A $20 plan, 2 million tokens a month.")
-    stage.command("margin", "--price", "20", "--tokens", "2M", "--model", PLANNER)
+    stage.command("margin", "--price", "20", "--tokens", "2M")
 
 
 def _agent(stage: Stage, shown: Shown) -> None:
+    stage.answer_tokens(_AGENT_ANSWER_TOKENS)
     stage.head(f"3. An agent with a budget of ${AGENT_BUDGET}.  It knows nothing of noburn.")
     stage.command(
         "run", "--budget", AGENT_BUDGET, "--customer", "acme", "--feature", "yearbook",
@@ -88,6 +91,7 @@ def _agent(stage: Stage, shown: Shown) -> None:
 
 
 def _rush(stage: Stage, shown: Shown) -> None:
+    stage.answer_tokens(RUSH_CAP_TOKENS)
     stage.head(f"4. Fifty calls at once.  The budget, ${RUSH_BUDGET}, fits {RUSH_FITS}.")
     program = (sys.executable, "-m", "noburn_cli.demo.rush")
     guarded = ("run", "--budget", RUSH_BUDGET, "--feature", "support", "--", *program)

@@ -73,6 +73,11 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
         }
 
+    def answer_tokens(self, count: int) -> None:
+        """From now on the providers answer at this length, where no cap is below it."""
+        for stub in (self.provider, self.other):
+            stub.defaults["x-stub-output-tokens"] = str(count)
+
     def say(self, *lines: str) -> None:
         """Lines of the demo's own."""
         for line in lines:

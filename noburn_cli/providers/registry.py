@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
@@ -112,10 +112,9 @@ def recognise(
     except ValueError:
         return Route(NOT_OURS)  # No stack can send it.
     method = method.upper()
-    for upstream in upstreams:
-        path = _below(parts.scheme, parts.netloc, parts.path, upstream.base_url)
-        if path is not None:
-            return _at_provider(method, upstream.api_family, path)
+    route = _at_upstream(method, parts, upstreams)
+    if route is not None:
+        return route
     if host in _HOSTS:
         return _at_provider(method, _HOSTS[host], _plain_path(parts.path))
     if _REGIONAL.match(host):
@@ -146,6 +145,23 @@ def parse_body(api: str | None, body: bytes) -> Call:
             next_step="write a body as for chat completions, responses, embeddings or messages",
         )
     return codec(api).parse(body)
+
+
+def _at_upstream(method: str, parts: SplitResult, upstreams: Sequence[Upstream]) -> Route | None:
+    """The route below a base URL.  One server may stand for several providers (a gateway, a test
+    double): whichever of them knows the request decides, and only what none knows is refused.
+    """
+    found: Route | None = None
+    for upstream in upstreams:
+        path = _below(parts.scheme, parts.netloc, parts.path, upstream.base_url)
+        if path is None:
+            continue
+        route = _at_provider(method, upstream.api_family, path)
+        if route.kind == GUARD:
+            return route
+        if found is None or (found.kind == REFUSED and route.kind == FREE):
+            found = route
+    return found
 
 
 def _at_provider(method: str, family: str, path: str) -> Route:

@@ -52,7 +52,7 @@ def render_why(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> lis
 
 def sentence(facts: CallFacts) -> str:
     """What happened, in one sentence."""
-    name = f"Call {facts.call} of {safe_text(facts.model)}"
+    name = f"Call {facts.call}" + (f" of {safe_text(facts.model)}" if facts.model else "")
     cost = show_dollars(facts.cost_nano or 0)
     if facts.state == "blocked":
         return f"{name} was blocked before it left: {_blocked_because(facts)}."

@@ -175,7 +175,11 @@ def _check_balances(connection: apsw.Connection) -> tuple[int, tuple[WrongBalanc
     }
     sums = _recompute(connection, budgets, as_of=as_of, now_ms=now_ms)
     stored: dict[Place, int] = {
-        (budget, key, start): settled
+        (
+            budget,
+            show_scope(tuple((name, value) for name, value in json.loads(key))),
+            start,
+        ): settled
         for budget, key, start, settled in connection.execute(
             "SELECT budget, key, window_start_ms, settled FROM accounts"
         )

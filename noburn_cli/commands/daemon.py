@@ -1,0 +1,239 @@
+"""`noburn daemon`: start, stop and look at the process that keeps the ledger.
+
+Layer: commands.  Below: client, paths.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from noburn_cli import paths, protocol
+from noburn_cli.errors import DaemonUnavailable, NoburnError
+
+if TYPE_CHECKING:
+    from noburn_cli.client import Client
+
+JSON_VERSION = 1
+#: A daemon answers its waiters and commits before it leaves.
+STOP_S_MAX = 15.0
+_LOOK_S = 0.05
+_FOLLOW_S = 0.25
+
+app = typer.Typer(
+    help="Start, stop and look at the ledger's daemon.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("start")
+def start_command(as_json: Json = False) -> None:
+    """Start the daemon; when it runs already, say so."""
+    was_running = _running_status() is not None
+    status = _status_starting()
+    if as_json:
+        _print_json({"started": not was_running, **_status_data(status)})
+    else:
+        state = "is already running" if was_running else "started"
+        typer.echo(f"noburn daemon {status['version']} {state}, pid {status['pid']}")
+
+
+@app.command("stop")
+def stop_command(as_json: Json = False) -> None:
+    """Stop the daemon and wait until it is gone; holds stay in the ledger."""
+    status = _running_status()
+    if status is not None:
+        with _client(start=False) as client:
+            client.request(protocol.SHUTDOWN)
+        _wait_until_gone(int(status["pid"]))
+    if as_json:
+        _print_json({"stopped": status is not None, "pid": status["pid"] if status else None})
+    elif status is None:
+        typer.echo("the daemon is not running")
+    else:
+        typer.echo(f"noburn daemon stopped, pid {status['pid']}")
+
+
+@app.command("status")
+def status_command(as_json: Json = False) -> None:
+    """Show what the daemon is doing; exit 4 when it is not running."""
+    status = _running_status()
+    if status is None:
+        if as_json:
+            _print_json({"running": False, "socket": str(paths.socket_path())})
+        raise DaemonUnavailable(
+            "the daemon is not running",
+            why=f"nothing answers at {paths.socket_path()}",
+            next_step="it starts by itself on first need, or with `noburn daemon start`",
+        )
+    if as_json:
+        _print_json(_status_data(status))
+        return
+    from noburn_cli.render.table import print_table
+
+    print_table((), _status_rows(status), align="ll")
+    for warning in status["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+@app.command("logs")
+def logs_command(
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many lines of the end to show.")
+    ] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as the daemon writes, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show the daemon's log: what happened to it, never what a call said."""
+    path = paths.log_path()
+    if not path.exists() and not follow:
+        raise NoburnError(
+            f"there is no log at {path}",
+            why="the daemon has never run here",
+            next_step="`noburn daemon start`, or check NOBURN_HOME",
+        )
+    shown = _tail(path, lines) if path.exists() else []
+    for line in shown:
+        typer.echo(line, nl=False)
+    if follow:
+        for line in _follow(path):
+            typer.echo(line, nl=False)
+
+
+def _tail(path: Path, lines: int) -> list[str]:
+    with path.open(encoding="utf-8", errors="replace") as log:
+        return list(deque(log, maxlen=lines))
+
+
+def _follow(path: Path) -> Iterator[str]:
+    """Every line written from now on, across the log's rotation; never ends by itself."""
+    log: TextIO | None = path.open(encoding="utf-8", errors="replace") if path.exists() else None
+    if log is not None:
+        log.seek(0, os.SEEK_END)
+    while True:
+        if log is not None:
+            yield from log
+        if path.exists() and (log is None or not _is_same(log, path)):
+            if log is not None:
+                yield from log
+                log.close()
+            log = path.open(encoding="utf-8", errors="replace")
+        else:
+            time.sleep(_FOLLOW_S)
+
+
+def _is_same(log: TextIO, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return True  # In the middle of a rotation: the new file is about to come.
+    here = os.fstat(log.fileno())
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _client(*, start: bool) -> Client:
+    from noburn_cli.client import Client
+
+    return Client(start_daemon=start)
+
+
+def _running_status() -> dict[str, Any] | None:
+    """What a running daemon says of itself; None when none is running.
+
+    Raises DaemonUnavailable when something is there that cannot be talked to.
+    """
+    try:
+        with _client(start=False) as client:
+            return client.status()
+    except DaemonUnavailable as error:
+        # No file, or a stale one that nobody listens on: not running, and a start replaces it.
+        if isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+            return None
+        raise
+
+
+def _status_starting() -> dict[str, Any]:
+    with _client(start=True) as client:
+        return client.status()
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Raises NoburnError when the daemon does not leave in time."""
+    deadline = time.monotonic() + STOP_S_MAX
+    while _is_alive(pid):
+        if time.monotonic() > deadline:
+            raise NoburnError(
+                f"the daemon was told to stop and is still there after {STOP_S_MAX:g} s",
+                why=f"pid {pid} answers its waiters, or its disk does not answer",
+                next_step="`noburn daemon logs` says more; `kill` ends it, and holds stay charged",
+            )
+        time.sleep(_LOOK_S)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # The number belongs to somebody else's process by now, or ever did.
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended and only its parent has not noticed; Linux tells."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state == "Z"
+
+
+def _status_rows(status: dict[str, Any]) -> list[tuple[str, str]]:
+    ledger = status["ledger"]
+    return [
+        ("version", str(status["version"])),
+        ("pid", str(status["pid"])),
+        ("uptime", show_duration(status["uptime_ms"])),
+        ("socket", str(paths.socket_path())),
+        ("ledger", f"{ledger['path']}, {ledger['events']:,} rows, {ledger['bytes']:,} bytes"),
+        ("open holds", f"{status['open_holds']:,}"),
+        ("waiters", f"{status['waiters']:,}"),
+        ("runs", f"{status['runs']:,}"),
+        ("budgets", f"{status['budgets']:,}"),
+        ("connections", f"{status['connections']:,}"),
+        ("price book", str(status["book"])),
+        ("ledger head", str(ledger["head"])),
+    ]
+
+
+def show_duration(duration_ms: int) -> str:
+    """A duration for the eye, its two largest units: `2 h 5 min`."""
+    seconds = duration_ms // 1000
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    units = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
+    shown = [f"{amount} {unit}" for amount, unit in units if amount]
+    return " ".join(shown[:2]) or "0 s"
+
+
+def _status_data(status: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in status.items() if name not in ("n", "ok")}
+    return {"running": True, "socket": str(paths.socket_path()), **kept}
+
+
+def _print_json(data: object) -> None:
+    from noburn_cli.render.jsonout import print_json
+
+    print_json("daemon", JSON_VERSION, data)
