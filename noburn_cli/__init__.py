@@ -9,10 +9,10 @@ The public names load on first use, so that `import noburn_cli` costs a program 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from noburn_cli.version import __version__
 
+# Importing `typing` for it would cost more than all the rest; type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from noburn_cli.enforce.api import Remaining as Remaining
     from noburn_cli.enforce.api import aremaining as aremaining
@@ -24,7 +24,7 @@ _FROM_API = ("Remaining", "aremaining", "attribute", "remaining", "wrap")
 __all__ = ["Remaining", "__version__", "aremaining", "attribute", "remaining", "wrap"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _FROM_API:
         from noburn_cli.enforce import api
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from types import ModuleType
@@ -222,7 +223,13 @@ def _none_on_failure(ask: Any, failure: Any) -> Any:
 
 
 def _forgotten(tracker: Tracker) -> None:
-    deliver(tracker.abandoned("the answer was never closed"))
+    outcome = tracker.abandoned("the answer was never closed")
+    # The collector may run in the middle of any line, also of one that holds the client's lock or
+    # an event loop, so it only hands over.
+    try:
+        threading.Thread(target=deliver, args=(outcome,), name="noburn-deliver").start()
+    except RuntimeError:  # The interpreter is ending and starts no more threads.
+        deliver(outcome)
 
 
 def _sync_stream_class(module: ModuleType) -> Any:
