@@ -18,7 +18,6 @@ import msgspec
 from noburn_cli import protocol
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HOLD_NEXT, HoldEvent, HoldState
-from noburn_cli.core.usage import billed_total, input_total
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Account, Accounts, Context
@@ -249,11 +248,13 @@ class Book:
         call = self.calls.get(frame.call)
         if call is None or call.state not in _MAY_SETTLE:
             return self._settled_before(frame, call)
-        usage = msgspec.structs.asdict(frame.usage)
+        given = frame.usage
+        usage = msgspec.structs.asdict(given)
+        went_in = given.input + given.cache_read + given.cache_write_5m + given.cache_write_1h
         event = Event(
             0, now_ms, "settle", call=call.id, variant=frame.variant, latency_ms=frame.latency_ms,
             status=frame.status, failure=frame.failure, provider_id=frame.provider_id,
-            served_model=frame.served_model, cost_tokens=billed_total(usage), **usage,
+            served_model=frame.served_model, cost_tokens=went_in + given.output, **usage,
         )  # fmt: skip
         try:
             event.cost_nano = self.pricing.cost(
@@ -262,7 +263,7 @@ class Book:
             )  # fmt: skip
         except NoburnError as error:
             return self._unpriced(frame, call, event, error)
-        self._check_bound(call, usage, now_ms)
+        self._check_bound(call, went_in, now_ms)
         self._end(call, event)
         return _closed(frame.n, call)
 
@@ -362,9 +363,8 @@ class Book:
         self.calls.closed(call)
         self.stirred = True
 
-    def _check_bound(self, call: Call, usage: dict[str, int], now_ms: int) -> None:
+    def _check_bound(self, call: Call, actual: int, now_ms: int) -> None:
         """A bill above its bound is a defect of the bound: raise the model's factor at once."""
-        actual = input_total(usage)
         if actual <= call.input_bound:
             return
         model = self.resolved(call.model)

@@ -144,7 +144,8 @@ class Run:
             known.update(state="settled", cost=(cost, known["size"] + output))
         elif known["state"] == "settled":
             same = known["cost"][1] == known["size"] + output
-            assert reply["ok"] is same and (same or reply["error"] == "conflict")
+            assert reply["ok"] is same
+            assert same or reply["error"] == "conflict"
         else:
             assert reply["error"] == "closed"
 

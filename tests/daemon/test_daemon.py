@@ -18,8 +18,8 @@ import pytest
 
 from noburn_cli.core import chain
 from tests.daemon.parts import (
-    START_MS,
     OPEN,
+    START_MS,
     Caller,
     Running,
     balances,

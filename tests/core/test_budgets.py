@@ -1,0 +1,131 @@
+"""Scopes as people write them, windows, and which account a call is charged to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noburn_cli.core.budgets import (
+    WINDOWS,
+    Scope,
+    account_keys,
+    check_attributes,
+    parse_scope,
+    replaces,
+    window_bounds,
+)
+from noburn_cli.errors import UsageError
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("global", ()),
+        ("customer=acme", (("customer", "acme"),)),
+        ("customer=each", (("customer", "*"),)),
+        ("feature=chat, project=p", (("project", "p"), ("feature", "chat"))),
+        ("tag.team=x,customer=*", (("customer", "*"), ("tag.team", "x"))),
+        (r"customer=a\,b", (("customer", "a,b"),)),
+    ],
+)
+def test_scopes_are_read(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
+    assert parse_scope(text).pairs == pairs
+    assert parse_scope(str(parse_scope(text))).pairs == pairs
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "acme", "custmer=x", "customer=", "customer=a,customer=b", "tag.=x", "run=a/b",
+     "customer=a,", "customer=a\x07", "=x"],
+)  # fmt: skip
+def test_scopes_that_mean_nothing_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_scope(text)
+
+
+def test_a_misspelt_key_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_scope("custmer=x")
+    assert "customer" in caught.value.next_step
+
+
+@given(st.text(min_size=1, max_size=20).filter(lambda t: t.strip() == t))
+def test_any_value_survives_being_shown(value: str) -> None:
+    try:
+        kept = check_attributes({"customer": value})
+    except UsageError:
+        return
+    scope = Scope((("customer", kept["customer"]),))
+    assert parse_scope(str(scope)) == scope
+
+
+@pytest.mark.parametrize(
+    ("per", "start", "end"),
+    [
+        ("hour", "2026-12-31T23:00", "2027-01-01T00:00"),
+        ("day", "2026-12-31T00:00", "2027-01-01T00:00"),
+        ("week", "2026-12-28T00:00", "2027-01-04T00:00"),  # a Monday
+        ("month", "2026-12-01T00:00", "2027-01-01T00:00"),
+    ],
+)
+def test_windows(per: str, start: str, end: str) -> None:
+    assert window_bounds(per, ms("2026-12-31T23:59:59")) == (ms(start), ms(end))
+    assert window_bounds(per, ms(end))[0] == ms(end)
+
+
+@given(st.integers(0, 4_000_000_000_000), st.sampled_from(WINDOWS))
+def test_a_moment_lies_in_its_window(at_ms: int, per: str) -> None:
+    start, end = window_bounds(per, at_ms)
+    assert start <= at_ms
+    if end is not None:
+        assert at_ms < end
+        assert window_bounds(per, end - 1) == (start, end)
+        assert end % 3_600_000 == 0  # the daemon looks for rollovers on the hour
+
+
+def test_a_call_in_nested_runs_is_charged_to_both() -> None:
+    attributes = {"run": "r1/r2", "customer": "a"}
+    assert account_keys(parse_scope("run=r1"), "total", attributes) == [(("run", "r1"),)]
+    assert len(account_keys(parse_scope("run=*"), "total", attributes)) == 2
+    assert account_keys(parse_scope("customer=a"), "run", attributes) == [
+        (("customer", "a"), ("run", "r1")),
+        (("customer", "a"), ("run", "r2")),
+    ]
+    assert account_keys(parse_scope("customer=b"), "run", attributes) == []
+
+
+def test_a_missing_attribute_is_a_value_like_any_other() -> None:
+    assert account_keys(parse_scope("customer=*"), "day", {}) == [(("customer", "(none)"),)]
+    assert account_keys(parse_scope("customer=(none)"), "day", {}) == [(("customer", "(none)"),)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("customer=acme", "customer=*", True),
+        ("customer=*", "customer=acme", False),
+        ("customer=acme", "customer=acme", False),
+        ("customer=acme", "feature=*", False),
+        ("customer=a,feature=*", "customer=*,feature=*", True),
+        ("customer=a,feature=*", "customer=*,feature=x", False),
+    ],
+)
+def test_what_an_override_replaces(one: str, other: str, expected: bool) -> None:
+    assert replaces(parse_scope(one), parse_scope(other)) is expected
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"custmer": "a"}, {"customer": "*"}, {"customer": "each"}, {"run": "a//b"}, {"run": "a/a"},
+     {"customer": "x" * 257}, {"customer": "a\nb"}],
+)  # fmt: skip
+def test_attributes_that_cannot_be_are_refused(attributes: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        check_attributes(attributes)

@@ -1,0 +1,146 @@
+"""The daemon's small parts: the clock, owners, folders, the chain."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noburn_cli.core import chain
+from noburn_cli.core.holds import HOLD_NEXT, HoldState, transitions_table
+from noburn_cli.errors import DaemonUnavailable, LedgerUnavailable
+from noburn_daemon import home, schema
+from noburn_daemon.clock import Clock
+from noburn_daemon.owners import Peer, is_alive, may_talk, owner_name
+from noburn_daemon.sqlite import SqliteLedger
+from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame
+
+
+class Hands:
+    """A wall clock and a boot clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.wall = START_MS
+        self.boot = 5_000
+
+    def clock(self, kept: dict[str, str], last_ms: int = 0, boot: str = "b1") -> Clock:
+        return Clock(
+            kept=kept, last_ms=last_ms, boot=boot,
+            wall=lambda: self.wall, since_boot=lambda: self.boot,
+        )  # fmt: skip
+
+
+def test_a_clock_that_is_set_opens_no_new_window() -> None:
+    hands = Hands()
+    clock = hands.clock({})
+    hands.wall += 40 * 86_400_000
+    hands.boot += 1_000
+    assert clock.now_ms() == START_MS + 1_000
+    assert clock.jump_ms() == 40 * 86_400_000 - 1_000
+    restarted = hands.clock(clock.anchor, last_ms=clock.now_ms())
+    assert restarted.now_ms() == START_MS + 1_000
+    rebooted = hands.clock(clock.anchor, boot="b2")
+    assert rebooted.now_ms() == hands.wall
+
+
+def test_time_never_goes_back() -> None:
+    hands = Hands()
+    clock = hands.clock({}, last_ms=START_MS + 60_000)
+    assert clock.now_ms() == START_MS + 60_000
+    hands.boot -= 1_000
+    assert clock.now_ms() == START_MS + 60_000
+
+
+def test_owners_are_told_apart_by_start() -> None:
+    name = owner_name("boot1234-5", os.getpid())
+    assert is_alive(name, boot="boot1234-5")
+    assert not is_alive(name, boot="other999-5")
+    assert not is_alive(name + "1", boot="boot1234-5")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    gone = owner_name("b", child.pid)
+    child.wait()
+    assert not is_alive(gone, boot="b")
+
+
+def test_only_the_own_user_may_talk() -> None:
+    assert may_talk(Peer(1, 1000), own_uid=1000)
+    assert not may_talk(Peer(1, 1001), own_uid=1000)
+    assert not may_talk(Peer(1, 0), own_uid=1000)
+
+
+def test_folders_are_made_private_or_refused(tmp_path: Path) -> None:
+    wide = tmp_path / "wide"
+    wide.mkdir(mode=0o755)
+    home.make_private(wide)
+    assert wide.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(DaemonUnavailable, match="another user"):
+        home.check_folder(wide, owner=1, own_uid=2)
+    with pytest.raises(DaemonUnavailable, match="too long"):
+        home.listen(tmp_path / ("x" * 120))
+
+
+def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    SqliteLedger(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    connection.close()
+    with pytest.raises(LedgerUnavailable, match="newer noburn"):
+        SqliteLedger(path)
+
+
+def rows_of(path: Path) -> tuple[list[tuple[tuple[chain.Value, ...], bytes]], sqlite3.Connection]:
+    connection = sqlite3.connect(path)
+    columns = ", ".join(chain.COLUMNS)
+    rows = connection.execute(f"SELECT {columns}, chain FROM journal ORDER BY seq").fetchall()
+    return [(row[:-1], row[-1]) for row in rows], connection
+
+
+def test_the_chain_finds_an_edit_a_cut_and_a_changed_name(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    book, ledger = open_book(path)
+    for number in range(3):
+        frame = read(reserve_frame(f"c{number}"))
+        book.reserve(frame, owner="o:1:1", caller=None, now_ms=START_MS)
+    commit(book, ledger, snapshot=False)
+    head = bytes.fromhex(ledger.head[1])
+    ledger.close()
+    rows, connection = rows_of(path)
+    assert chain.verify(rows, head=head) is None
+    for place in range(len(rows)):
+        values = list(rows[place][0])
+        values[1] = START_MS + 1
+        edited = [*rows[:place], (tuple(values), rows[place][1]), *rows[place + 1 :]]
+        assert chain.verify(edited) == place + 1
+    assert chain.verify(rows[:-1], head=head) == len(rows)
+    bound = connection.execute(
+        "SELECT detail ->> '$.name', detail ->> '$.digest' FROM journal WHERE kind = 'name'"
+    ).fetchall()
+    names = connection.execute("SELECT id, kind, text, salt FROM names ORDER BY id").fetchall()
+    connection.close()
+    assert chain.verify_names(bound, names) is None
+    renamed = [(*names[0][:2], "another", names[0][3]), *names[1:]]
+    assert chain.verify_names(bound, renamed) == names[0][0]
+
+
+def test_the_journal_refuses_to_change(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    book, ledger = open_book(path)
+    book.reserve(read(reserve_frame("c")), owner="o:1:1", caller=None, now_ms=START_MS)
+    commit(book, ledger, snapshot=True)
+    ledger.close()
+    connection = sqlite3.connect(path)
+    for statement in ("DELETE FROM journal", "UPDATE journal SET hold_nano = 0"):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
+    connection.close()
+
+
+def test_the_document_shows_the_table_of_transitions() -> None:
+    document = Path(__file__).resolve().parents[2] / "docs" / "ledger.md"
+    assert transitions_table() in document.read_text()
+    assert {new for new in HOLD_NEXT.values()} < set(HoldState)
