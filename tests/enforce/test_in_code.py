@@ -97,7 +97,7 @@ def test_wrapping_twice_counts_once_and_copies_stay_guarded(home, stub):
 
 
 def test_wrap_says_what_it_cannot_guard():
-    with pytest.raises(UsageError, match="cannot guard a builtins.object"):
+    with pytest.raises(UsageError, match=r"cannot guard a builtins\.object"):
         noburn_cli.wrap(object())
 
 
@@ -122,13 +122,15 @@ def test_a_budget_for_a_block_of_work(home, stub):
 
 def test_a_budget_for_a_block_of_async_work(home, stub):
     async def work():
-        async with noburn_cli.wrap(make(stub, openai.AsyncOpenAI)) as client:
-            async with noburn_cli.attribute(budget="2req"):
+        async with (
+            noburn_cli.wrap(make(stub, openai.AsyncOpenAI)) as client,
+            noburn_cli.attribute(budget="2req"),
+        ):
+            await chat(client)
+            left = await noburn_cli.aremaining()
+            await chat(client)
+            with pytest.raises(openai.APIStatusError, match="block-"):
                 await chat(client)
-                left = await noburn_cli.aremaining()
-                await chat(client)
-                with pytest.raises(openai.APIStatusError, match="block-"):
-                    await chat(client)
         return left
 
     assert asyncio.run(work()).requests == 1

@@ -218,8 +218,7 @@ def test_threads_share_one_budget(home, stub):
         try:
             chat(client)
         except openai.APIStatusError as error:
-            assert error.status_code == 402
-            return "blocked"
+            return "blocked" if error.status_code == 402 else repr(error)
         return "settled"
 
     with ask_openai(stub) as client, ThreadPoolExecutor(8) as pool:
@@ -237,8 +236,7 @@ def test_tasks_share_one_budget(home, stub):
         try:
             await chat(client)
         except openai.APIStatusError as error:
-            assert error.status_code == 402
-            return "blocked"
+            return "blocked" if error.status_code == 402 else repr(error)
         return "settled"
 
     async def many():

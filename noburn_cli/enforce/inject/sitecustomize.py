@@ -4,9 +4,8 @@ Layer: enforce, injected: the first of ours that a guest's interpreter executes,
 to nothing.  It makes `noburn_cli` importable from its own folder without putting our site-packages
 on anybody's path, asks to be told when httpx or httpx2 is imported, and hands over to the
 sitecustomize that would have run without us.
+It must run on Pythons older than ours, too: they go on, but cannot load what would be unguarded.
 """
-
-from __future__ import annotations
 
 import importlib.machinery
 import os
@@ -21,7 +20,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(_HERE))
 HOOKED = ("httpx", "httpx2")
 
 
-def _hook(module: Any) -> None:
+def _hook(module: "Any") -> None:
+    if sys.version_info < (3, 10):  # noqa: UP036 - the guest chooses the interpreter
+        raise ImportError(f"noburn guards Python 3.10 and later: {module} cannot be used here")
     from noburn_cli.enforce.httpx_hook import hook_httpx
 
     # A hook that fails lets the import fail: a program without a guard must not call.
@@ -31,16 +32,16 @@ def _hook(module: Any) -> None:
 class _Loader:
     """Loads a module as its own loader does, then puts the guard into it."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: "Any") -> None:
         self._inner = inner
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         return getattr(self._inner, name)
 
-    def create_module(self, spec: Any) -> Any:
+    def create_module(self, spec: "Any") -> "Any":
         return self._inner.create_module(spec)
 
-    def exec_module(self, module: Any) -> None:
+    def exec_module(self, module: "Any") -> None:
         self._inner.exec_module(module)
         _hook(module)
 
@@ -49,7 +50,7 @@ class _Finder:
     """Finds the hooked modules where they would be found anyway, and noburn_cli in its folder."""
 
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         if name == "noburn_cli":
             return importlib.machinery.PathFinder.find_spec(name, [os.path.dirname(_PACKAGE)])
         if name not in HOOKED:
