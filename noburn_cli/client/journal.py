@@ -48,7 +48,7 @@ def append(folder: Path, frame: Mapping[str, Any]) -> None:
                 _write_line(file, line)
                 return
         time.sleep(_TRY_PAUSE_S)
-    other = folder / f"{own.stem}-{os.urandom(4).hex()}{_SUFFIX}"
+    other = _aside(own)
     with _locked(other, os.O_CREAT | os.O_APPEND | os.O_WRONLY) as file:
         if file is None:
             raise BlockingIOError(f"{other} is locked by somebody else")
@@ -74,11 +74,10 @@ def replay(folder: Path, connection: Connection) -> int:
     """
     answered = 0
     for path in _files(folder):
-        taken = path.with_name(f"{path.stem.split('~')[0]}~{os.urandom(4).hex()}{_SUFFIX}")
         with _locked(path, os.O_RDONLY) as file:
             if file is None:
                 continue
-            path.rename(taken)
+            taken = path if _is_aside(path) else path.rename(_aside(path))
             lines = _lines(file)
             count, refused = _send(lines, connection)
             answered += count
@@ -88,6 +87,15 @@ def replay(folder: Path, connection: Connection) -> int:
                 _keep(taken.with_suffix(_BAD_SUFFIX), refused)
             taken.unlink()
     return answered
+
+
+def _aside(own: Path) -> Path:
+    """A name that nobody else writes to; sorted, such names are in the order of their making."""
+    return own.with_name(f"{own.stem}-{time.time_ns():016x}{_SUFFIX}")
+
+
+def _is_aside(path: Path) -> bool:
+    return path.stem.count("-") > 1
 
 
 def _files(folder: Path) -> list[Path]:
