@@ -257,7 +257,7 @@ class Daemon:
             if book.outbox:
                 self._replies.extend(book.outbox)  # type: ignore[arg-type]
                 book.outbox.clear()
-            if book.events or self._force_snapshot:
+            if self._sick is None and (book.events or self._force_snapshot):
                 self._commit(book)
         except LedgerUnavailable as error:
             self._fall_sick(error)

@@ -143,4 +143,4 @@ def test_the_journal_refuses_to_change(tmp_path: Path) -> None:
 def test_the_document_shows_the_table_of_transitions() -> None:
     document = Path(__file__).resolve().parents[2] / "docs" / "ledger.md"
     assert transitions_table() in document.read_text()
-    assert {new for new in HOLD_NEXT.values()} < set(HoldState)
+    assert set(HOLD_NEXT.values()) < set(HoldState)
