@@ -34,7 +34,8 @@ _TOTALS = f"""
 """  # noqa: S608 - a constant of ours
 
 _LAST_STOPPED = f"""
-    SELECT call, coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)
+    SELECT call,
+        coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)
     FROM calls WHERE {_OF_RUN} AND state IN ('blocked', 'refused')
     ORDER BY reserved_at_ms DESC, call DESC LIMIT 1
 """  # noqa: S608 - a constant of ours

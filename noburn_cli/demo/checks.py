@@ -1,6 +1,6 @@
 """What the demo promises, checked: our books against a bill that knows nothing of us.
 
-Layer: demo.  Below: ledger_file, demo.stub_bill (for its type).  Above: scenes.
+Layer: demo.  Below: ledger_file, reports.verify, demo.stub_bill (for its type).  Above: scenes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from noburn_cli.core.money import Nano
 from noburn_cli.demo.stub_bill import BilledCall
 from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.verify import verify_ledger
 
 _RUNS = """
     SELECT r.run, r.limit_amount,
@@ -95,6 +96,13 @@ def check_books(books: Books, billed: Sequence[BilledCall]) -> list[Check]:
         Check("no call without its bill", f"{books.open_calls} open", books.open_calls == 0)
     )
     return checks
+
+
+def check_chain(ledger_path: Path) -> Check:
+    """What `noburn ledger verify` says: every link, every text, every balance."""
+    verdict = verify_ledger(ledger_path)
+    shown = f"{verdict.rows} rows, {verdict.accounts} balances made again"
+    return Check("the ledger's chain and balances", shown, verdict.holds)
 
 
 def _within_limit(run: RunBooks) -> Check:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from noburn_cli.core.money import parse_dollars, show_dollars
 from noburn_cli.demo.brief import BRIEF, PLANNER, RUSH_CAP_TOKENS, WRITER
-from noburn_cli.demo.checks import Books, Check, RunBooks, check_books, read_books
+from noburn_cli.demo.checks import Books, Check, RunBooks, check_books, check_chain, read_books
 from noburn_cli.demo.stage import Stage, noburn_command
 from noburn_cli.demo.voices import INSTALL_LINE, have_sdks
 from noburn_cli.errors import NoburnError
@@ -81,7 +81,6 @@ def _agent(stage: Stage, shown: Shown) -> None:
         "run", "--budget", AGENT_BUDGET, "--customer", "acme", "--feature", "yearbook",
         "--", "python", "-m", "noburn_cli.demo.agent",
     )  # fmt: skip
-    stage.say("", "Why was that call blocked?")
     stage.command("why")
     run = _books(stage).runs[0]
     shown.checks += [
@@ -129,9 +128,12 @@ def _rush(stage: Stage, shown: Shown) -> None:
 def _report(stage: Stage, shown: Shown) -> bool:
     stage.head("5. The books.")
     stage.command("report", "--by", "feature,model")
-    stage.command("ledger", "verify")
     stage.provider.wait_idle()
-    checks = [*check_books(_books(stage), stage.provider.bill.calls), *shown.checks]
+    checks = [
+        *check_books(_books(stage), stage.provider.bill.calls),
+        check_chain(stage.ledger_path),
+        *shown.checks,
+    ]
     rows = [("ok" if check.holds else "FAILED", check.says, check.shown) for check in checks]
     stage.say("", *(f"  {line}" for line in format_table((), rows)), "")
     failed = sum(not check.holds for check in checks)

@@ -105,7 +105,6 @@ def _who(facts: CallFacts) -> Iterator[tuple[str, str]]:
         yield "model", f"{facts.model}, which is {facts.resolved_model}"
     shown = ", ".join(f"{key}={value}" for key, value in facts.attributes.items())
     yield "for", shown or "nobody named"
-    yield "state", facts.state
     if facts.status is not None or facts.latency_ms is not None:
         status = "no answer" if facts.status is None else f"HTTP {facts.status}"
         after = "" if facts.latency_ms is None else f" after {facts.latency_ms:,} ms"

@@ -1,0 +1,116 @@
+"""`noburn ledger`: an edit is found and named; every charged call without a bill is listed."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import apsw
+import pytest
+
+
+def _edit(home: Any, *statements: str) -> None:
+    """Change the file behind the daemon's back, its triggers taken away."""
+    home.stop()
+    connection = apsw.Connection(str(home.ledger))
+    try:
+        for trigger in ("journal_is_kept", "journal_is_unchanged"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
+            assert connection.changes(), statement
+    finally:
+        connection.close()
+
+
+def _verify(home: Any, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = home.noburn("ledger", "verify", "--json", *arguments)
+    return done.returncode, json.loads(done.stdout)["data"]
+
+
+def test_a_sound_ledger(filled: Any) -> None:
+    done = filled.noburn("ledger", "verify")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the ledger holds: ")
+    code, data = _verify(filled)
+    assert (code, data["holds"], data["balances"]) == (0, True, 2)
+
+
+def test_a_changed_row_is_named(filled: Any) -> None:
+    _edit(filled, "UPDATE journal SET cost_nano = 1 WHERE call = 'c1' AND kind = 'settle'")
+    code, data = _verify(filled)
+    assert code == 1
+    assert data["bad_row"] == "settle c1"
+    done = filled.noburn("ledger", "verify")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the ledger is broken at row {data['bad_seq']} (settle c1)" in done.stderr
+
+
+def test_a_deleted_row_is_found(filled: Any) -> None:
+    _edit(filled, "DELETE FROM journal WHERE call = 'c4' AND kind = 'void'")
+    assert _verify(filled)[0] == 1
+
+
+def test_rows_cut_from_the_end_need_a_head_kept_elsewhere(filled: Any) -> None:
+    filled.stop()
+    head = _verify(filled)[1]["head"]
+    _edit(filled, "DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)")
+    code, data = _verify(filled, "--head", head)
+    assert code == 1
+    assert data["bad_row"] is None
+
+
+def test_a_changed_text_is_found(filled: Any) -> None:
+    _edit(filled, "UPDATE names SET text = replace(text, 'acme', 'evil') WHERE kind = 'context'")
+    code, data = _verify(filled)
+    assert (code, data["bad_seq"]) == (1, None)
+    assert data["bad_name"] is not None
+
+
+def test_a_changed_price_book_is_found(filled: Any) -> None:
+    _edit(filled, "UPDATE books SET texts = replace(texts, 'input = 2', 'input = 1')")
+    code, data = _verify(filled)
+    assert (code, data["bad_seq"], data["bad_name"]) == (1, None, None)
+    assert data["bad_book"]
+
+
+def test_a_changed_balance_is_found(filled: Any) -> None:
+    _edit(filled, "UPDATE accounts SET settled = settled - 1 WHERE settled > 0")
+    code, data = _verify(filled)
+    assert code == 1
+    [wrong] = data["wrong_balances"]
+    assert (wrong["budget"], wrong["key"]) == ("customer=* per month", "customer=acme")
+    assert (wrong["stored"], wrong["recomputed"]) == ("0.000631899", "0.0006319")
+
+
+@pytest.mark.parametrize("head", ["zz", "abcd"])
+def test_a_head_that_is_none(filled: Any, head: str) -> None:
+    done = filled.noburn("ledger", "verify", "--head", head)
+    assert done.returncode == 2
+    assert "--head is not a link" in done.stderr
+
+
+def test_orphans_and_uncertain_calls_are_listed(filled: Any) -> None:
+    data = json.loads(filled.said("ledger", "orphans", "--json"))["data"]
+    states = {call["call"]: call["state"] for call in data["calls"]}
+    assert states == {"c3": "uncertain", "c7": "orphaned"}
+    assert data["charged_usd"] == "0.0003434"
+    pids = {call["call"]: call["pid"] for call in data["calls"]}
+    assert pids["c3"] == os.getpid()
+    assert pids["c7"] not in (None, os.getpid())
+    table = filled.said("ledger", "orphans")
+    assert "the process that made it is gone" in table
+    assert "2 charged at their holds, $0.0003434" in table
+
+
+def test_no_orphans(home: Any) -> None:
+    home.said("daemon", "start")
+    done = home.noburn("ledger", "orphans")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no orphans" in done.stderr
+
+
+def test_no_ledger(home: Any) -> None:
+    assert home.noburn("ledger", "verify").returncode == 4
+    assert home.noburn("ledger", "orphans").returncode == 4

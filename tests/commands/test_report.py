@@ -1,0 +1,129 @@
+"""`noburn report`: sums from the ledger's file, exact, grouped as asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noburn_cli.reports.totals import Line, Sums, make_report
+
+BY_STATE = """\
+STATE      CALLS  TOKENS IN  TOKENS OUT        COST   SHARE        HELD   UNCERTAIN  BLOCKED  CLAMPED
+settled        2        700         455  $0.0002885  45.7 %           -           -        0        1
+orphaned       1          0           0  $0.0001717  27.2 %           -  $0.0001717        0        0
+uncertain      1          0           0  $0.0001717  27.2 %           -  $0.0001717        0        0
+held           1          0           0       $0.00     0 %  $0.0001717           -        0        0
+voided         1          0           0       $0.00     0 %           -           -        0        0
+blocked        0          0           0       $0.00     0 %           -           -        1        0
+refused        0          0           0       $0.00     0 %           -           -        1        0
+TOTAL          6        700         455  $0.0006319   100 %  $0.0001717  $0.0003434        2        1
+
+2 uncertain: charged at the hold because no bill came; `noburn ledger orphans` lists them.
+Held is money of calls still in flight; no cost includes it.
+1 of the blocked were refused: no bound or no price.
+"""  # noqa: E501
+
+
+def _rows(home: Any, *arguments: str) -> list[dict[str, Any]]:
+    document = json.loads(home.said("report", "--json", *arguments))
+    assert (document["kind"], document["version"]) == ("noburn.report", 1)
+    rows: list[dict[str, Any]] = document["data"]["rows"]
+    return rows
+
+
+def test_report_by_state(filled: Any) -> None:
+    done = filled.noburn("report", "--by", "state")
+    assert (done.stdout, done.stderr, done.returncode) == (BY_STATE, "", 0)
+
+
+def test_json_is_exact(filled: Any) -> None:
+    document = json.loads(filled.said("report", "--json", "--by", "customer"))["data"]
+    costs = {row["key"]["customer"]: row["cost_usd"] for row in document["rows"]}
+    assert costs == {"acme": "0.0006319", "globex": "0", "(none)": "0"}
+    assert document["total"]["cost_usd"] == "0.0006319"
+    assert document["total"]["share"] == "1.000000"
+    assert sum(Decimal(cost) for cost in costs.values()) == Decimal("0.0006319")
+
+
+def test_several_columns_and_filters(filled: Any) -> None:
+    rows = _rows(filled, "--by", "customer,state", "--customer", "acme")
+    states = {row["key"]["state"] for row in rows}
+    assert states == {"settled", "uncertain", "orphaned", "held"}
+    assert {row["key"]["customer"] for row in rows} == {"acme"}
+
+
+def test_tag_and_missing_tag(filled: Any) -> None:
+    rows = {row["key"]["tag.team"]: row["calls"] for row in _rows(filled, "--by", "tag.team")}
+    assert rows == {"x": 1, "(none)": 5}
+    assert [row["calls"] for row in _rows(filled, "--tag", "team=x")] == [1]
+
+
+@pytest.mark.parametrize(("run", "calls"), [("r1", 1), ("r2", 1), ("r1/r2", 1), ("r", 0)])
+def test_a_run_holds_the_runs_inside_it(filled: Any, run: str, calls: int) -> None:
+    assert sum(row["calls"] for row in _rows(filled, "--run", run)) == calls
+
+
+def test_calls_without_an_attribute(filled: Any) -> None:
+    rows = _rows(filled, "--by", "state", "--customer", "(none)")
+    assert [row["key"]["state"] for row in rows] == ["refused"]
+
+
+def test_period(filled: Any) -> None:
+    assert sum(row["calls"] for row in _rows(filled, "--since", "1h")) == 6
+    assert _rows(filled, "--until", "2020-01-01") == []
+    done = filled.noburn("report", "--since", "1h", "--until", "2020-01-01")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--since is not before --until" in done.stderr
+
+
+def test_csv(filled: Any) -> None:
+    read = list(csv.DictReader(io.StringIO(filled.said("report", "--csv", "--by", "model"))))
+    assert [row["model"] for row in read] == ["gpt-6-luna", "gpt-6.1-sol", "gpt-x"]
+    assert [row["cost_usd"] for row in read] == ["0.0006319", "0", "0"]
+
+
+def test_no_ledger(home: Any) -> None:
+    done = home.noburn("report")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.splitlines()[0] == f"error: there is no ledger at {home.ledger}"
+    assert not home.ledger.exists()  # Looking makes nothing.
+
+
+def test_misspelt_column(home: Any) -> None:
+    done = home.noburn("report", "--by", "custmer")
+    assert done.returncode == 2
+    assert "did you mean customer" in done.stderr
+
+
+def test_needs_no_daemon_and_leaves_the_file_alone(filled: Any) -> None:
+    filled.stop()
+    before = filled.ledger.read_bytes()
+    assert "TOTAL" in filled.said("report")
+    assert filled.ledger.read_bytes() == before
+
+
+amounts = st.integers(min_value=0, max_value=10**15)
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), amounts, amounts), max_size=20))
+def test_total_is_the_sum_and_shares_make_one(rows: list[tuple[str, int, int]]) -> None:
+    """Goal: what a report adds up is what its lines say."""
+    lines = [
+        Line((key,), Sums(calls=1, cost_nano=cost, held_nano=held)) for key, cost, held in rows
+    ]
+    report = make_report(("model",), lines)
+    assert report.total.cost_nano == sum(cost for _, cost, _ in rows)
+    assert report.total.held_nano == sum(held for _, _, held in rows)
+    shares = [report.share(line) for line in report.lines]
+    if report.total.cost_nano:
+        assert sum((share for share in shares if share is not None), Fraction(0)) == 1
+    else:
+        assert all(share is None for share in shares)
