@@ -246,7 +246,7 @@ def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
 
 
 def _block(codec: Codec, code: str, *sentences: str) -> Block:
-    said = [sentence.rstrip(".") for sentence in sentences if sentence]
+    said = [f"{part[0].upper()}{part[1:].rstrip('.')}" for part in sentences if part]
     return codec.block(message="noburn: " + ". ".join(said) + ".", code=code)
 
 
