@@ -1,1 +1,1 @@
-"""Pure rules: money, usage, prices, bounds, budgets, economics.  No file, socket, clock or environment."""
+"""Pure rules: money, usage, prices, bounds, budgets, economics; no file, socket, clock."""
