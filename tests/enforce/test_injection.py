@@ -113,10 +113,11 @@ def test_it_costs_a_program_without_llm_calls_next_to_nothing(guest):
 
 
 def test_a_version_that_cannot_be_hooked_is_not_passed_unguarded(guest, tmp_path):
-    (tmp_path / "httpx2.py").write_text("class Client: pass\nclass AsyncClient: pass\n")
+    names = ("Client", "AsyncClient", "SyncByteStream", "AsyncByteStream", "HTTPError")
+    (tmp_path / "httpx2.py").write_text("".join(f"class {name}: pass\n" for name in names))
     ran = guest("-c", "import httpx2", path=[tmp_path])
     assert ran.returncode == 1
-    assert "noburn" in ran.stderr
+    assert "noburn does not know this version of httpx2" in ran.stderr
 
 
 def pythons():
