@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """The folder of configuration, state and socket: `NOBURN_HOME`, or the system's place for it."""
+    """The folder of configuration, state and socket: `NOBURN_HOME`, or the system's place."""
     chosen = os.environ.get("NOBURN_HOME")
     if chosen:
         return Path(chosen).expanduser().absolute()
