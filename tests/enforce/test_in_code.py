@@ -80,6 +80,22 @@ def test_tasks_keep_their_own_attributes():
     assert asyncio.run(both()) == ["a", "b"]
 
 
+def test_one_object_may_be_entered_by_several_tasks_at_once():
+    shared = noburn_cli.attribute(customer="acme")
+
+    async def work(turns):
+        async with shared:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            seen = context.attributes()
+        return seen, context.attributes()
+
+    async def both():
+        return await asyncio.gather(work(1), work(3))
+
+    assert asyncio.run(both()) == [({"customer": "acme"}, {})] * 2
+
+
 def test_what_is_not_wrapped_is_not_guarded(home, stub):
     with noburn_cli.wrap(make(stub)) as wrapped, make(stub) as plain:
         chat(plain)
