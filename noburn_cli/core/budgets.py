@@ -1,6 +1,7 @@
 """Budgets: which calls a limit is about, and for how long it counts.
 
-Layer: core (pure, standard library, Python 3.10).  Below: errors, protocol's words are repeated here.
+Layer: core (pure, standard library, Python 3.10).  Below: errors, protocol's words are repeated
+here.
 Above: the daemon's book, `budget`, `report`.
 Owns: scopes as people write them, windows in UTC, which account of a budget a call is charged to.
 Not here: balances (noburn_daemon.book).
@@ -111,8 +112,8 @@ def check_value(key: str, value: str) -> str:
 def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """A call's attributes in canonical order, empty ones left out (they count as `(none)`).
 
-    Raises UsageError for an unknown key, a value that cannot be stored, or a run path that is broken
-    or too deep.
+    Raises UsageError for an unknown key, a value that cannot be stored, or a run path that is
+    broken or too deep.
     """
     kept = {}
     for key in sorted(attributes, key=lambda key: key_order(check_key(key))):
