@@ -29,7 +29,7 @@ ENDINGS = frozenset({protocol.SETTLE, protocol.LOSE, protocol.VOID})
 _AGAIN = frozenset({protocol.UNKNOWN, protocol.DRAINING})
 
 
-class NoReply(Exception):  # noqa: N818 - never seen outside of the client
+class NoReply(Exception):
     """A frame went unanswered; the connection is of no further use."""
 
 

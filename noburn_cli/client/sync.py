@@ -95,6 +95,7 @@ class Client:
 
         Undeliverable, it is kept in the journal, and the reply's error is `undelivered`.
         """
+        assert op in ENDINGS, op
         return self._end({**fields, "op": op})
 
     def settle(

@@ -16,6 +16,7 @@ import pytest
 
 from noburn_cli.client import Client, ensure_daemon, starting
 from noburn_cli.errors import DaemonUnavailable
+from tests.client.peer import Peer
 
 #: Notes its start, listens, greets everybody, leaves on `shutdown`; ends after a minute by itself.
 FAKE = """
@@ -105,6 +106,23 @@ def test_eight_that_need_it_at_once_start_it_once(fake: Path) -> None:
     racing = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(8)]
     assert [process.wait(60) for process in racing] == [0] * 8
     assert len(starts(fake)) == 1
+
+
+def test_one_that_came_up_before_we_had_the_lock_is_not_started_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers: list[Peer] = []
+    try_lock = starting._try_lock
+
+    def late_lock(lock: int) -> bool:
+        peers.append(Peer(home))
+        return try_lock(lock)
+
+    monkeypatch.setattr(starting, "_try_lock", late_lock)
+    monkeypatch.setenv("NOBURN_DAEMON", json.dumps(["/nowhere/must-not-be-started"]))
+    ensure_daemon(home)
+    (peer,) = peers
+    peer.close()
 
 
 def test_a_killed_daemon_is_started_again(fake: Path) -> None:
