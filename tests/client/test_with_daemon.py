@@ -107,8 +107,10 @@ def test_many_at_once_never_pass_the_limit_and_a_cancelled_wait_leaves_nothing(
         replies = await asyncio.gather(*(awaiting.reserve(frame(call)) for call in ids))
         held = [reply["hold_nano"] for reply in replies if reply["ok"]]
         assert 0 < sum(held) <= LIMIT_NANO
-        late = asyncio.ensure_future(awaiting.reserve(frame(new_call_id(), wait_ms=60_000)))
-        while (await awaiting.remaining({}))["accounts"][0]["waiting"] == 0:
+        waits = {"wait_ms": 60_000, "refined": True}
+        late = asyncio.ensure_future(awaiting.reserve(frame(new_call_id(), **waits)))
+        while (await awaiting.request("status"))["waiters"] == 0:
+            assert not late.done(), late.result()
             await asyncio.sleep(0.01)
         late.cancel()
         await asyncio.wait([late])
