@@ -26,7 +26,8 @@ def why_command(
     """Explain one call: its cost, clamp or block."""
     from noburn_cli import paths
     from noburn_cli.render.jsonout import print_json
-    from noburn_cli.render.why import render_why, why_data
+    from noburn_cli.render.why import render_why
+    from noburn_cli.render.why_data import why_data
     from noburn_cli.reports.calls import read_call
     from noburn_cli.reports.receipt import bill_of, hold_of
 

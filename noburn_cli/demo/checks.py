@@ -108,7 +108,7 @@ def check_chain(ledger_path: Path) -> Check:
 def _within_limit(run: RunBooks) -> Check:
     return Check(
         "settled <= limit",
-        f"{_exact(run.charged_nano)} <= {_exact(run.limit_nano)}",
+        f"{_exact(run.charged_nano)} <= {_exact(run.limit_nano)}, run {run.run}",
         0 < run.charged_nano <= run.limit_nano,
     )
 

@@ -127,7 +127,7 @@ def _rush(stage: Stage, shown: Shown) -> None:
 
 def _report(stage: Stage, shown: Shown) -> bool:
     stage.head("5. The books.")
-    stage.command("report", "--by", "feature,model")
+    stage.command("report", "--by", "feature")
     stage.provider.wait_idle()
     checks = [
         *check_books(_books(stage), stage.provider.bill.calls),

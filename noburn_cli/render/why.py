@@ -6,17 +6,19 @@ Above: commands.why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
 
-from noburn_cli.core.money import (
-    PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION,
-    Nano,
-    show_amount,
-    show_dollars,
-)
+from noburn_cli.core.money import show_amount, show_dollars
 from noburn_cli.core.usage import INPUT_KINDS, OUTPUT
+from noburn_cli.render.exact import (
+    align_decimals,
+    show_exact,
+    show_exact_amount,
+    show_exact_pico,
+    show_rate,
+)
 from noburn_cli.render.table import format_table, safe_text
 from noburn_cli.reports.calls import CallFacts
 from noburn_cli.reports.receipt import Bill, Hold, Source
@@ -38,16 +40,28 @@ KIND_WORDS = {
     "output": "output",
 }
 _FROM_THE_START = "1970-01-01"
+_WIDTH = 98
 
 
 def render_why(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> list[str]:
     """The whole explanation, a line each."""
-    lines = [sentence(facts), ""]
+    lines = [*_wrapped(sentence(facts)), ""]
     lines += format_table((), list(_who(facts)), align="ll")
     for title, body in _sections(facts, bill, hold):
         lines += ["", f"{title}:", *(f"  {line}" for line in body)]
-    lines += ["", f"next: {next_step(facts)}"]
+    lines += ["", *_wrapped(f"next: {next_step(facts)}", indent=6)]
     return lines
+
+
+def _wrapped(text: str, *, indent: int = 0) -> list[str]:
+    """A sentence on lines of a terminal's width; ids and addresses stay whole."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def sentence(facts: CallFacts) -> str:
@@ -137,13 +151,12 @@ def _budget_lines(facts: CallFacts) -> list[str]:
     detail = facts.detail
     unit = detail["unit"]
     left = detail["limit"] - detail["settled"] - detail["held"]
+    amounts = (detail["limit"], detail["settled"], detail["held"], left, detail["needed"])
+    shown = align_decimals([show_exact_amount(unit, amount) for amount in amounts])
+    words = ("limit", "- settled", "- held", "= left", "needed")
     rows = [
         ("budget", safe_text(detail["budget"])),
-        ("limit", show_amount(unit, detail["limit"])),
-        ("- settled", show_amount(unit, detail["settled"])),
-        ("- held", show_amount(unit, detail["held"])),
-        ("= left", show_amount(unit, left)),
-        ("needed", show_amount(unit, detail["needed"])),
+        *zip(words, shown, strict=True),
         ("resets", _resets(detail["resets_at_ms"])),
     ]
     helps = "waiting longer could help: money was in flight" if detail["waiting_helps"] else ""
@@ -164,49 +177,45 @@ def _hold_lines(facts: CallFacts, hold: Hold | None) -> Iterator[str]:
         lowered = f", lowered from {facts.wanted:,}" if facts.clamped else ""
         yield f"output: capped at {facts.granted:,} tokens a choice{lowered}"
     if hold is None:
-        yield f"= {_exact(facts.hold_nano)}" if facts.hold_nano is not None else "no price known"
+        yield (
+            f"= {show_exact(facts.hold_nano)}" if facts.hold_nano is not None else "no price known"
+        )
         return
     rows = [
-        (
-            KIND_WORDS[part.kind],
-            f"{part.tokens:,} tokens",
-            f"x {_rate(part.pico_per_token)}",
-            f"= {_exact_pico(part.tokens * part.pico_per_token)}",
-        )
+        (part.kind, part.tokens, part.pico_per_token, part.tokens * part.pico_per_token)
         for part in hold.parts
     ]
-    yield from format_table(
-        (), [*rows, ("", "", "rounded up", f"= {_exact(hold.nano)}")], align="lrlr"
-    )
+    yield from _sum_table(rows, total=("rounded up", show_exact(hold.nano)))
     yield "at the dearest rates that may apply while it runs"
     yield from _source_lines([part.source for part in hold.parts])
 
 
 def _bill_lines(facts: CallFacts, bill: Bill) -> Iterator[str]:
-    rows = [
-        (
-            KIND_WORDS[item.kind],
-            f"{item.tokens:,} tokens",
-            f"x {_rate(item.pico_per_token)}",
-            f"= {_exact_pico(item.pico)}",
-        )
-        for item in bill.items
-    ]
-    rows.append(("", "", "sum", f"= {_exact(bill.nano)}"))
-    yield from format_table((), rows, align="lrlr")
+    rows = [(item.kind, item.tokens, item.pico_per_token, item.pico) for item in bill.items]
+    yield from _sum_table(rows, total=("sum", show_exact(bill.nano)))
     if bill.pico % 1000:
         yield "rounded once, half to even, to a billionth of a dollar"
     if facts.usage.get("reasoning"):
         yield f"{facts.usage['reasoning']:,} of the output tokens were reasoning"
     if not bill.agrees:
-        yield f"THE LEDGER SAYS {_exact(bill.charged_nano)}: run `noburn ledger verify`"
+        yield f"THE LEDGER SAYS {show_exact(bill.charged_nano)}: run `noburn ledger verify`"
     yield from _source_lines([bill.source])
     if facts.hold_nano is not None and facts.hold_nano >= bill.charged_nano:
-        rest = _exact(facts.hold_nano - bill.charged_nano)
-        yield f"of {_exact(facts.hold_nano)} held, {rest} went back"
+        rest = show_exact(facts.hold_nano - bill.charged_nano)
+        yield f"of {show_exact(facts.hold_nano)} held, {rest} went back"
     elif facts.hold_nano is not None:
-        held = _exact(facts.hold_nano)
+        held = show_exact(facts.hold_nano)
         yield f"above its hold of {held}: a defect of the bound, which was raised"
+
+
+def _sum_table(rows: Sequence[tuple[str, int, int, int]], *, total: tuple[str, str]) -> list[str]:
+    """(kind, tokens, pico-dollars a token, pico-dollars) a line, and what they come to."""
+    amounts = align_decimals([*(show_exact_pico(pico) for *_, pico in rows), total[1]])
+    shown = [
+        (KIND_WORDS[kind], f"{tokens:,} tokens", f"x {show_rate(rate)}", f"= {amount}")
+        for (kind, tokens, rate, _), amount in zip(rows, amounts, strict=False)
+    ]
+    return format_table((), [*shown, ("", "", total[0], f"= {amounts[-1]}")], align="lrll")
 
 
 def _source_lines(sources: list[Source]) -> Iterator[str]:
@@ -253,116 +262,6 @@ _NEXT_REFUSED = {
     "price_unknown": "add the missing rate to your own price file",
     "unbounded": "name an output cap in the request, or leave out what cannot be bounded",
 }
-
-
-def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[str, Any]:
-    """The explanation as data: exact decimal dollars, times in epoch milliseconds."""
-    return {
-        "call": facts.call,
-        "state": facts.state,
-        "sentence": sentence(facts),
-        "next": next_step(facts),
-        "api": facts.api,
-        "model": facts.model,
-        "resolved_model": facts.resolved_model,
-        "attributes": dict(facts.attributes),
-        "reserved_at_ms": facts.reserved_at_ms,
-        "closed_at_ms": facts.closed_at_ms,
-        "latency_ms": facts.latency_ms,
-        "status": facts.status,
-        "waited_ms": facts.waited_ms,
-        "failure": facts.failure,
-        "provider_id": facts.provider_id,
-        "book": facts.row["book"],
-        "budgets": facts.detail.get("budgets", []),
-        "blocked_by": _blocked_data(facts),
-        "bound": {
-            "input_tokens": facts.input_bound,
-            "how": facts.bound,
-            "factor_per_mille": facts.factor_per_mille,
-        },
-        "cap": {"wanted": facts.wanted, "granted": facts.granted, "clamped": bool(facts.clamped)},
-        "hold_usd": _usd(facts.hold_nano),
-        "hold": None if hold is None else [_part_data(part) for part in hold.parts],
-        "cost_usd": _usd(facts.cost_nano),
-        "usage": dict(facts.usage),
-        "bill": None if bill is None else _bill_data(bill),
-        "history": [
-            {"at_ms": row.at_ms, "kind": row.kind, "cost_usd": _usd(row.cost_nano),
-             "failure": row.failure}
-            for row in facts.history
-        ],
-    }  # fmt: skip
-
-
-def _blocked_data(facts: CallFacts) -> dict[str, Any] | None:
-    if facts.state != "blocked":
-        return None
-    detail = facts.detail
-    unit = detail["unit"]
-    amounts = {
-        name: _usd(detail[name]) if unit == "dollars" else detail[name]
-        for name in ("limit", "settled", "held", "needed")
-    }
-    return {
-        "budget": detail["budget"],
-        "unit": unit,
-        **amounts,
-        "resets_at_ms": detail["resets_at_ms"],
-        "waiting_helps": detail["waiting_helps"],
-        "why_blocked": detail["why_blocked"],
-    }
-
-
-def _part_data(part: Any) -> dict[str, Any]:
-    return {
-        "kind": part.kind,
-        "tokens": part.tokens,
-        "usd_per_million": _per_million(part.pico_per_token),
-        "source": part.source,
-    }
-
-
-def _bill_data(bill: Bill) -> dict[str, Any]:
-    items = [
-        {
-            "kind": item.kind,
-            "tokens": item.tokens,
-            "usd_per_million": _per_million(item.pico_per_token),
-            "usd": _usd_of_pico(item.pico),
-        }
-        for item in bill.items
-    ]
-    return {"items": items, "source": bill.source, "usd": _usd(bill.nano), "agrees": bill.agrees}
-
-
-def _usd(nano: int | None) -> str | None:
-    return None if nano is None else Nano(nano).exact()
-
-
-def _usd_of_pico(pico: int) -> str:
-    """Exact dollars of pico-dollars >= 0."""
-    whole, part = divmod(pico, 10**12)
-    decimals = f"{part:012d}".rstrip("0")
-    return f"{whole}.{decimals}" if decimals else str(whole)
-
-
-def _per_million(pico_per_token: int) -> str:
-    """Dollars per million tokens, exact."""
-    nano = pico_per_token * 10**9 // PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
-    return Nano(nano).exact()
-
-
-def _rate(pico_per_token: int) -> str:
-    return f"${_per_million(pico_per_token)} / M"
-
-
-def _exact(nano: int) -> str:
-    return f"${Nano(nano).exact()}"
-
-
-def _exact_pico(pico: int) -> str:
-    return f"${_usd_of_pico(pico)}"
 
 
 def _moment(at_ms: int) -> str:

@@ -28,15 +28,15 @@ What was held for it:
   input: at most 1,217 tokens (bytes: at most one token a byte, as the tokeniser guarantees)
   output: capped at 100 tokens a choice
   input   1,217 tokens  x $0.1 / M  = $0.0001217
-  output    100 tokens  x $0.5 / M    = $0.00005
+  output    100 tokens  x $0.5 / M  = $0.00005
                         rounded up  = $0.0001717
   at the dearest rates that may apply while it runs
   rates: standard, checked on <day>
          https://developers.openai.com/api/docs/pricing
 
 What it cost:
-  input         300 tokens  x $0.1 / M     = $0.00003
-  cached input  100 tokens  x $0.01 / M   = $0.000001
+  input         300 tokens  x $0.1 / M   = $0.00003
+  cached input  100 tokens  x $0.01 / M  = $0.000001
   output         55 tokens  x $0.5 / M   = $0.0000275
                             sum          = $0.0000585
   5 of the output tokens were reasoning
