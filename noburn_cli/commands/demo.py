@@ -24,8 +24,9 @@ def demo_command(
     from noburn_cli.demo.stage import open_stage
 
     with open_stage(keep=keep, delay_ms=PROVIDER_DELAY_MS, out=sys.stdout) as stage:
-        holds = play(stage)
-        home = stage.home
-    if keep:
-        typer.echo(f"kept: NOBURN_HOME={home}")
+        try:
+            holds = play(stage)
+        finally:
+            if keep:
+                typer.echo(f"kept: NOBURN_HOME={stage.home}")
     raise typer.Exit(0 if holds else 1)

@@ -20,6 +20,13 @@ from noburn_cli.demo.voices import INSTALL_LINE
 #: Makes both SDKs look as if they were not installed, in every Python below.
 WITHOUT_SDKS = 'import sys\nfor name in ("openai", "anthropic"):\n    sys.modules[name] = None\n'
 
+#: A provider that adds a billionth of a dollar to every call.
+BILL_IS_OFF = """
+import noburn_cli.demo.stub_bill as stub_bill
+right = stub_bill.price_nano
+stub_bill.price_nano = lambda *given, **named: right(*given, **named) + 1
+"""
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -88,6 +95,23 @@ def test_it_plays_without_the_sdks_and_says_so(folder: Path) -> None:
     assert INSTALL_LINE in done.stdout
     kept = done.stdout.splitlines()[-1].removeprefix("kept: NOBURN_HOME=")
     assert (Path(kept) / "ledger.sqlite3").exists()
+
+
+def test_a_bill_that_is_off_by_a_nano_dollar_fails_it(folder: Path) -> None:
+    """Goal: the comparison at the end can fail, and then the exit code says so."""
+    wrong = folder / "wrong"
+    wrong.mkdir()
+    (wrong / "sitecustomize.py").write_text(WITHOUT_SDKS + BILL_IS_OFF)
+    inherited = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(part for part in (str(wrong), inherited) if part)
+    done = _demo(folder, PYTHONPATH=path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    failed = [line for line in _promises(done.stdout) if line.startswith("FAILED")]
+    assert [line.split("  ")[1] for line in failed] == [
+        "our books = the provider's bill",
+        "the same, call by call",
+    ]
+    assert [left.name for left in folder.iterdir()] == ["wrong"]
 
 
 def _billed(call: str, nano: int) -> BilledCall:

@@ -111,3 +111,24 @@ def test_parse_body_refuses_what_it_cannot_place():
         registry.parse_body(None, b'{"prompt":"x"}')
     with pytest.raises(InputRefused, match="no codec"):
         registry.parse_body("gemini", b"{}")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("path", "kind", "api"),
+    [
+        ("/v1/messages", GUARD, "anthropic_messages"),
+        ("/v1/chat/completions", GUARD, "openai_chat"),
+        ("/v1/messages/count_tokens", FREE, None),
+        ("/v1/responses/input_tokens", FREE, None),
+        ("/v1/audio/speech", REFUSED, None),
+    ],
+)
+def test_one_server_may_stand_for_two_providers(
+    order: tuple[int, int], path: str, kind: str, api: str | None
+) -> None:
+    """Goal: whichever provider knows the path decides, not the one that was named first."""
+    named = (Upstream("openai", "http://gate:1/v1"), Upstream("anthropic", "http://gate:1"))
+    route = recognise("POST", f"http://gate:1{path}", [named[index] for index in order])
+    assert route.kind == kind
+    assert (route.codec.api if route.codec else None) == api
