@@ -121,6 +121,7 @@ def test_one_that_came_up_before_we_had_the_lock_is_not_started_again(
     monkeypatch.setattr(starting, "_try_lock", late_lock)
     monkeypatch.setenv("NOBURN_DAEMON", json.dumps(["/nowhere/must-not-be-started"]))
     ensure_daemon(home)
+    assert not (home / "daemon.log").exists()  # Made for each start.
     (peer,) = peers
     peer.close()
 
