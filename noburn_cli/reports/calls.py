@@ -1,6 +1,6 @@
 """One call as the ledger tells it: its row, its history, and the price book it was priced with.
 
-Layer: reports, I/O.  Below: ledger_file, core.pricebook.  Above: reports.receipt, commands.why.
+Layer: reports, I/O.  Below: reading, core.pricebook.  Above: reports.receipt, commands.why.
 Not here: the arithmetic (reports.receipt), the words (render.why).
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.usage import KINDS
 from noburn_cli.errors import NoburnError, UsageError
-from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.reading import reading
 
 if TYPE_CHECKING:
     import apsw
@@ -72,14 +72,9 @@ def read_call(ledger_path: Path, prefix: str | None) -> CallFacts:
 
     Raises UsageError when several begin so, NoburnError when none does, LedgerUnavailable.
     """
-    connection = open_ledger(ledger_path)
-    try:
-        with connection:  # One read transaction: row, history and book of the same moment.
-            call = _last_stopped(connection) if prefix is None else _find(connection, prefix)
-            facts = _read(connection, call)
-    finally:
-        connection.close()
-    return facts
+    with reading(ledger_path) as connection:
+        call = _last_stopped(connection) if prefix is None else _find(connection, prefix)
+        return _read(connection, call)
 
 
 def _last_stopped(connection: apsw.Connection) -> str:

@@ -1,6 +1,6 @@
 """Calls that are charged at their hold: nobody knows what they were billed.
 
-Layer: reports, I/O.  Below: ledger_file.  Above: commands.ledger.
+Layer: reports, I/O.  Below: reading.  Above: commands.ledger.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.reading import reading
 
 _UNBILLED = """
     SELECT c.call, c.state, coalesce(c.resolved_model, c.model), c.run, o.text, c.hold_nano,
@@ -42,8 +42,5 @@ class Unbilled:
 
 def read_unbilled(ledger_path: Path) -> list[Unbilled]:
     """Every such call, oldest first.  Raises LedgerUnavailable."""
-    connection = open_ledger(ledger_path)
-    try:
+    with reading(ledger_path) as connection:
         return [Unbilled(*row) for row in connection.execute(_UNBILLED)]
-    finally:
-        connection.close()

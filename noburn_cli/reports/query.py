@@ -1,6 +1,6 @@
 """Grouping the ledger's calls: a question in words, one SELECT, lines of sums.
 
-Layer: reports, I/O.  Below: ledger_file, core.budgets (the attributes' names), reports.totals.
+Layer: reports, I/O.  Below: reading, core.budgets (the attributes' names), reports.totals.
 Above: commands.report.
 SQLite adds up whole numbers exactly, and raises where a sum would pass 64 bits.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from noburn_cli.core.budgets import NONE, TAG_PREFIX, check_key
 from noburn_cli.errors import UsageError
-from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.reading import reading
 from noburn_cli.reports.totals import Line, Report, Sums, make_report
 
 #: What a report can be grouped by besides `tag.NAME`, and the SQL for it.
@@ -80,11 +80,8 @@ def read_report(ledger_path: Path, question: Question) -> Report:
     Raises UsageError for a column that does not exist, LedgerUnavailable without a ledger.
     """
     sql, values = _statement(question)
-    connection = open_ledger(ledger_path)
-    try:
+    with reading(ledger_path) as connection:
         rows = list(connection.execute(sql, values))
-    finally:
-        connection.close()
     width = len(question.by)
     lines = (Line(tuple(str(k) for k in row[:width]), Sums(*row[width:])) for row in rows)
     return make_report(question.by, lines)

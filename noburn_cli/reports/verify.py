@@ -1,6 +1,6 @@
 """Is the ledger what the daemon wrote?  The chain, the texts it binds, and the balances made again.
 
-Layer: reports, I/O.  Below: ledger_file, core.chain, core.budgets.  Above: commands.ledger.
+Layer: reports, I/O.  Below: reading, core.chain, core.budgets.  Above: commands.ledger.
 Owns: recomputing every account from the journal alone, sharing no code with the daemon's book but
 the rules of scopes and windows.  Not here: the chain itself (core.chain).
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from noburn_cli.core import chain
 from noburn_cli.core.budgets import account_keys, parse_scope, show_scope, window_bounds
 from noburn_cli.core.money import DOLLARS, TOKENS
-from noburn_cli.ledger_file import open_ledger
+from noburn_cli.reports.reading import reading
 
 if TYPE_CHECKING:
     import apsw
@@ -92,13 +92,8 @@ def verify_ledger(ledger_path: Path, *, head: bytes | None = None) -> Verdict:
     head: the last link as kept elsewhere, or None.
     Raises LedgerUnavailable when there is none.
     """
-    connection = open_ledger(ledger_path)
-    try:
-        with connection:
-            verdict = _verify(connection, head)
-    finally:
-        connection.close()
-    return verdict
+    with reading(ledger_path) as connection:
+        return _verify(connection, head)
 
 
 def _verify(connection: apsw.Connection, head: bytes | None) -> Verdict:

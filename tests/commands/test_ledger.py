@@ -84,6 +84,17 @@ def test_a_changed_balance_is_found(filled: Any) -> None:
     assert (wrong["stored"], wrong["recomputed"]) == ("0.000631899", "0.0006319")
 
 
+def test_a_damaged_file_is_said_to_be_damaged(filled: Any) -> None:
+    filled.stop()
+    content = bytearray(filled.ledger.read_bytes())
+    content[8192:-4096] = b"\xff" * (len(content) - 8192 - 4096)  # Past the schema's pages.
+    filled.ledger.write_bytes(content)
+    for arguments in (("ledger", "verify"), ("report",), ("why", "c1"), ("ledger", "orphans")):
+        done = filled.noburn(*arguments)
+        assert (done.stdout, done.returncode) == ("", 4), arguments
+        assert "restore the file from a backup" in done.stderr or "cannot be read" in done.stderr
+
+
 @pytest.mark.parametrize("head", ["zz", "abcd"])
 def test_a_head_that_is_none(filled: Any, head: str) -> None:
     done = filled.noburn("ledger", "verify", "--head", head)
