@@ -63,12 +63,16 @@ SETTLE = json.dumps(
 
 
 def frames_of(caller: int) -> Callable[[int], bytes]:
-    """Reserve and settle in turn, each pair with a fresh id that sorts by time."""
-    name = b"%x-%d" % (time.time_ns() // 1_000_000, caller)
+    """Reserve and settle in turn, each pair with a fresh id that starts with the time, as the
+    client's ids do."""
+    name = b""
 
     def frame(number: int) -> bytes:
-        head = SETTLE if number % 2 else RESERVE
-        return b'%s,"n":%d,"call":"%s-%d"}\n' % (head, number, name, number // 2)
+        nonlocal name
+        if number % 2:
+            return b'%s,"n":%d,"call":"%s"}\n' % (SETTLE, number, name)
+        name = b"%012x-%d-%d" % (time.time_ns() // 1_000_000, caller, number)
+        return b'%s,"n":%d,"call":"%s"}\n' % (RESERVE, number, name)
 
     return frame
 
