@@ -6,6 +6,8 @@ The views `calls` and `runs` of noburn_daemon.schema are what may be relied upon
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import apsw
 
 BUSY_MS = 5_000
+_VIEWS = "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND name IN ('calls', 'runs')"
 
 
 def open_ledger(path: Path) -> apsw.Connection:
@@ -32,13 +35,42 @@ def open_ledger(path: Path) -> apsw.Connection:
         )
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error as error:
+        raise _unreadable(path, error) from error
+    try:
         connection.set_busy_timeout(BUSY_MS)
         # Touches the file: a wrong or damaged one is found here and not in the middle of a report.
-        next(iter(connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'calls'")))
+        views = next(iter(connection.execute(_VIEWS)))[0]
     except apsw.Error as error:
-        raise LedgerUnavailable(
-            f"the ledger at {path} cannot be read",
-            why=str(error),
-            next_step="`noburn ledger verify` says what is wrong with it",
-        ) from error
+        connection.close()
+        raise _unreadable(path, error) from error
+    if views != 2:
+        connection.close()
+        raise _unreadable(path, "it is a database, but not a ledger")
     return connection
+
+
+@contextlib.contextmanager
+def reading_ledger(path: Path) -> Iterator[apsw.Connection]:
+    """The ledger at one moment: all that is read inside belongs together.
+
+    Raises LedgerUnavailable as `open_ledger` does, and when reading fails inside.
+    """
+    import apsw
+
+    connection = open_ledger(path)
+    try:
+        with connection:
+            yield connection
+    except apsw.Error as error:
+        raise _unreadable(path, error) from error
+    finally:
+        connection.close()
+
+
+def _unreadable(path: Path, why: object) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"the ledger at {path} cannot be read",
+        why=str(why),
+        next_step="`noburn ledger verify` says what is wrong with it",
+    )

@@ -17,7 +17,7 @@ from noburn_cli.errors import NoburnError
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, a name that not every system has
 COMPLETE_VARIABLE = "_NOBURN_COMPLETE"
 DEBUG_VARIABLE = "NOBURN_DEBUG"
 
@@ -26,8 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
     _accept_any_text()
     try:
+        _check_system()
         code = _run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # It is None when we were started with it closed.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -40,6 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _report_bug(error)
     _silence_closed_streams()
     return int(code)
+
+
+def _check_system() -> None:
+    """Say where noburn runs before something that only exists there is missing.
+
+    Raises NoburnError on a system that is not POSIX.
+    """
+    if os.name != "posix":
+        raise NoburnError(
+            "noburn does not run on native Windows",
+            why="it stands on Unix sockets, process groups and signals",
+            next_step="run it in WSL, on Linux or on macOS",
+        )
 
 
 def _accept_any_text() -> None:
@@ -101,6 +116,8 @@ def _report_bug(error: Exception) -> int:
 
 
 def _show(lines: Sequence[str], error: Exception) -> None:
+    if sys.stderr is None:
+        return
     try:
         if os.environ.get(DEBUG_VARIABLE) == "1":
             import traceback
@@ -114,7 +131,8 @@ def _show(lines: Sequence[str], error: Exception) -> None:
 def _silence_closed_streams() -> None:
     """Let the interpreter's own flush at exit find nothing to complain about."""
     for stream in (sys.stdout, sys.stderr):
-        _silence_if_closed(stream)
+        if stream is not None:
+            _silence_if_closed(stream)
 
 
 def _silence_if_closed(stream: TextIO) -> None:

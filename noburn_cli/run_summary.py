@@ -1,23 +1,29 @@
 """What one run did and cost, read from the ledger.
 
 Layer: beside reports, below the commands; reads the ledger file, writes nothing.
-Not here: how it is shown (render.run_summary).
+Owns: RunSummary, its JSON form and its lines on a terminal.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noburn_cli.core.money import Nano, show_amount, show_dollars
+from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
+from noburn_cli.ledger_file import reading_ledger
 
 #: A run and everything below it: `r1` is also in `r1/r2`.
-_OF_RUN = "(run = :run OR run LIKE :run || '/%')"
+_OF_RUN = "(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')"
+#: Blocked by a budget, or refused by the guard: both never left.
+_STOPPED = "state IN ('blocked', 'refused')"
+_MESSAGE = "coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)"
 
 _TOTALS = f"""
     SELECT
-        count(*) FILTER (WHERE state NOT IN ('blocked', 'refused')),
+        count(*) FILTER (WHERE NOT {_STOPPED}),
         coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
             + coalesce(cache_write_1h, 0)), 0),
         coalesce(sum(output), 0),
@@ -28,17 +34,29 @@ _TOTALS = f"""
         count(*) FILTER (WHERE state IN ('uncertain', 'orphaned')),
         count(*) FILTER (WHERE state = 'blocked'),
         count(*) FILTER (WHERE state = 'refused'),
-        count(*) FILTER (WHERE clamped = 1 AND state NOT IN ('blocked', 'refused')),
-        count(*) FILTER (WHERE waited_ms > 0)
+        count(*) FILTER (WHERE clamped = 1 AND NOT {_STOPPED}),
+        count(*) FILTER (WHERE waited_ms > 0),
+        count(*) FILTER (WHERE NOT {_STOPPED}
+            AND coalesce(json_array_length(detail, '$.budgets'), 0) = 0)
     FROM calls WHERE {_OF_RUN}
 """  # noqa: S608 - a constant of ours
 
 _LAST_STOPPED = f"""
-    SELECT call,
-        coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)
-    FROM calls WHERE {_OF_RUN} AND state IN ('blocked', 'refused')
+    SELECT call, {_MESSAGE} FROM calls WHERE {_OF_RUN} AND {_STOPPED}
     ORDER BY reserved_at_ms DESC, call DESC LIMIT 1
 """  # noqa: S608 - a constant of ours
+
+_FIRST_STOPPED = f"""
+    SELECT {_MESSAGE} FROM calls WHERE {_OF_RUN} AND {_STOPPED}
+    ORDER BY reserved_at_ms, call LIMIT 1
+"""  # noqa: S608 - a constant of ours
+
+_LIMIT = "SELECT limit_unit, limit_amount FROM runs WHERE run = :run"
+
+#: A dead process's last frames are read for a second before its calls are charged (the daemon's
+#: LAST_WORDS_S), and the daemon looks every quarter of a second.
+ORPHANS_S = 1.5
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,7 @@ class RunSummary:
 
     cost_nano includes uncertain calls at their holds; held_nano is money of calls still in flight.
     blocked: refused by a budget; refused: refused by the guard itself (no bound, no price).
+    unlimited: calls that no budget applied to.
     limit_unit, limit: the run's own budget, or None.
     """
 
@@ -63,6 +82,7 @@ class RunSummary:
     refused: int
     clamped: int
     waited: int
+    unlimited: int
     limit_unit: str | None
     limit: int | None
     last_stopped_call: str | None
@@ -87,6 +107,7 @@ class RunSummary:
             "refused": self.refused,
             "clamped": self.clamped,
             "waited": self.waited,
+            "unlimited": self.unlimited,
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
@@ -98,59 +119,91 @@ def read_run_summary(ledger_path: Path, run: str) -> RunSummary:
 
     Raises LedgerUnavailable when the ledger cannot be read.
     """
-    from noburn_cli.ledger_file import open_ledger
-
-    connection = open_ledger(ledger_path)
-    try:
-        # One read transaction: totals and the last block belong to the same moment.
-        with connection:
-            totals = next(iter(connection.execute(_TOTALS, {"run": run})))
-            stopped = next(iter(connection.execute(_LAST_STOPPED, {"run": run})), (None, None))
-            limit = next(
-                iter(
-                    connection.execute(
-                        "SELECT limit_unit, limit_amount FROM runs WHERE run = :run", {"run": run}
-                    )
-                ),
-                (None, None),
-            )
-    finally:
-        connection.close()
+    of_run = {"run": run}
+    with reading_ledger(ledger_path) as ledger:
+        totals = next(iter(ledger.execute(_TOTALS, of_run)))
+        stopped = next(iter(ledger.execute(_LAST_STOPPED, of_run)), (None, None))
+        limit = next(iter(ledger.execute(_LIMIT, of_run)), (None, None))
     return RunSummary(run, *totals, *limit, *stopped)
 
 
-def summary_lines(summary: RunSummary) -> list[str]:
-    """The summary for the eye: what ran, what it cost, what was stopped, what to look at."""
-    of_limit = ""
-    if summary.limit is not None and summary.limit_unit is not None:
-        of_limit = f" of a {show_amount(summary.limit_unit, summary.limit)} budget"
-    lines = [
-        (
-            f"noburn: run {summary.run}: {_counted(summary.calls, 'call')}, "
-            f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out, "
-            f"cost {show_dollars(summary.cost_nano)}{of_limit}"
-        ),
-        (
-            f"        {summary.blocked} blocked, {summary.clamped} clamped, {summary.waited} waited, "
-            f"{show_dollars(summary.held_nano)} held"
-        ),
-    ]
-    if summary.refused:
-        lines.append(f"        {_counted(summary.refused, 'call')} refused: no bound or no price")
-    if summary.uncertain:
-        lines.append(
-            f"        {_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
-            f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
-        )
+def read_final_summary(ledger_path: Path, run: str) -> RunSummary:
+    """The summary of a run whose processes have ended, the calls that they left included.
+
+    Waits up to ORPHANS_S seconds for the daemon to charge them; what is still held then belongs to
+    processes that are still there.  Raises LedgerUnavailable.
+    """
+    deadline = time.monotonic() + ORPHANS_S
+    while True:
+        summary = read_run_summary(ledger_path, run)
+        if summary.held == 0 or time.monotonic() >= deadline:
+            return summary
+        time.sleep(_LOOK_S)
+
+
+def find_stopped(ledger_path: Path, run: str) -> str | None:
+    """The message of the first call of a run that was stopped, or None.
+
+    Raises LedgerUnavailable.
+    """
+    with reading_ledger(ledger_path) as ledger:
+        row = next(iter(ledger.execute(_FIRST_STOPPED, {"run": run})), None)
+    return None if row is None else str(row[0] or "a call was stopped")
+
+
+def summary_lines(summary: RunSummary, *, killed_by: str | None, limited: bool) -> list[str]:
+    """The summary for the eye: what ran, what it cost, what was stopped, what to look at.
+
+    killed_by: the message of the call that ended the run, or None.
+    limited: whether some budget applied to the run as a whole.
+    """
+    lines = [_first_line(summary), f"        {_second_line(summary)}"]
+    if killed_by is not None:
+        lines.append(f"        noburn ended the run: {killed_by}")
+    lines += [f"        {note}" for note in _notes(summary, limited=limited)]
     if summary.last_stopped_call is not None:
-        lines.append(f"        {summary.last_stopped_message}")
+        # Said already when it is what ended the run.
+        if summary.last_stopped_message != killed_by:
+            lines.append(f"        {summary.last_stopped_message}")
         lines.append(f"        see `noburn why {summary.last_stopped_call}`")
-    if summary.calls == summary.blocked == summary.refused == 0:
-        lines.append(
-            "        no call was seen: noburn guards Python programs that call over httpx or httpx2"
-        )
     return lines
 
 
+def _first_line(summary: RunSummary) -> str:
+    of_limit = ""
+    if summary.limit is not None and summary.limit_unit is not None:
+        limit = show_amount(summary.limit_unit, summary.limit)
+        of_limit = f" of {limit}" if summary.limit_unit == DOLLARS else f", budget {limit}"
+    return (
+        f"noburn: run {summary.run}: {_counted(summary.calls, 'call')}, "
+        f"{_counted(summary.input_tokens, 'token')} in, {summary.output_tokens:,} out, "
+        f"cost {show_dollars(summary.cost_nano)}{of_limit}"
+    )
+
+
+def _second_line(summary: RunSummary) -> str:
+    held = f"{show_dollars(summary.held_nano)} held"
+    if summary.held:
+        held += f" by {_counted(summary.held, 'call')} still in flight"
+    return f"{summary.blocked} blocked, {summary.clamped} clamped, {summary.waited} waited, {held}"
+
+
+def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
+    """What a person should know besides the numbers, a sentence each."""
+    if summary.refused:
+        yield f"{_counted(summary.refused, 'call')} refused: no bound or no price"
+    if summary.uncertain:
+        yield (
+            f"{_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
+            f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
+        )
+    if summary.calls == summary.blocked == summary.refused == 0:
+        yield "no call was seen: noburn guards Python programs that call over httpx or httpx2"
+    if not limited and summary.unlimited == summary.calls:
+        yield "no budget applied: calls are recorded, not limited; give one with --budget"
+    elif summary.unlimited:
+        yield f"{_counted(summary.unlimited, 'call')} under no budget: recorded, not limited"
+
+
 def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

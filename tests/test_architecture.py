@@ -55,7 +55,9 @@ IO_MODULES = {
 IO_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint"}
 
 #: The supervisor's side of enforce runs in our own environment; all the rest is injected.
-OUR_SIDE = {f"noburn_cli.enforce.{name}" for name in ("supervisor", "launch", "job")}
+OUR_SIDE = {
+    f"noburn_cli.enforce.{name}" for name in ("supervisor", "launch", "job", "watch", "survivors")
+}
 GUEST_ROOTS = ("noburn_cli.errors", "noburn_cli.protocol", "noburn_cli.client")
 GUEST_PACKAGES = ("noburn_cli.providers", "noburn_cli.enforce")
 #: What the hooks stand in front of: there when the program brought it.

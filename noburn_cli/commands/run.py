@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import math
 import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noburn_cli.core.money import parse_count, parse_limit
-from noburn_cli.enforce.launch import NAMED_ATTRIBUTES, LaunchSettings, inherited_attributes
+from noburn_cli.enforce.launch import (
+    NAMED_ATTRIBUTES,
+    LaunchSettings,
+    run_attributes,
+    without_coerced_locale,
+)
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.enforce.supervisor import RunOutcome
+    from noburn_cli.run_summary import RunSummary
+
+JSON_VERSION = 1
 
 
 class OnExceed(StrEnum):
@@ -47,27 +57,44 @@ def run_command(
     ] = None,
     on_exceed: Annotated[
         OnExceed,
-        typer.Option(help="At a block: `block` that call only, or `kill` the run and exit 3."),
+        typer.Option(
+            help="At a call that is stopped: `block` that call only, or `kill` the run and exit 3."
+        ),
     ] = OnExceed.block,
     fail_on_block: Annotated[
-        bool, typer.Option("--fail-on-block", help="Exit 3 when any call was blocked.")
+        bool,
+        typer.Option(
+            "--fail-on-block",
+            help="Exit 3 when any call was stopped, whatever the command's own code is.",
+        ),
     ] = False,
     summary_file: Annotated[
         Path | None, typer.Option(help="Write the summary to this file, as JSON.", metavar="FILE")
     ] = None,
     wait: Annotated[
-        float,
-        typer.Option(help="Seconds that a call may wait for money in flight.", min=0, max=86400),
-    ] = 30.0,
-    clamp: Annotated[
-        bool,
+        float | None,
         typer.Option(
-            "--clamp/--no-clamp", help="Lower the cap of an uncapped output to what is affordable."
+            help="Seconds that a call may wait for money in flight; 30 if nobody says else.",
+            min=0,
+            max=86400,
         ),
-    ] = True,
+    ] = None,
+    clamp: Annotated[
+        bool | None,
+        typer.Option(
+            "--clamp/--no-clamp",
+            help="Lower the cap of an uncapped output to what is affordable; so it is by default.",
+            show_default=False,
+        ),
+    ] = None,
     lower_caps: Annotated[
-        bool, typer.Option("--lower-caps", help="Lower explicit output caps as well.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--lower-caps/--keep-caps",
+            help="Lower explicit output caps as well; they are kept by default.",
+            show_default=False,
+        ),
+    ] = None,
     floor: Annotated[
         str | None,
         typer.Option(
@@ -76,61 +103,103 @@ def run_command(
     ] = None,
 ) -> None:
     """Run a command with every LLM call inside a budget."""
+    from noburn_cli import paths
     from noburn_cli.enforce import supervisor
+    from noburn_cli.run_summary import find_stopped
 
-    attributes = inherited_attributes(os.environ)
-    named = dict(zip(NAMED_ATTRIBUTES, (project, customer, feature, user, job), strict=True))
-    attributes.update({name: value for name, value in named.items() if value is not None})
-    attributes.update(_tags(tag or []))
+    named = (project, customer, feature, user, job)
     limit = None if budget is None else parse_limit(budget)
-    if summary_file is not None:
-        _check_writable(summary_file)
     settings = LaunchSettings(
-        attributes=attributes,
-        wait_s=wait,
+        attributes=run_attributes(
+            os.environ,
+            named=dict(zip(NAMED_ATTRIBUTES, named, strict=True)),
+            tags=_tags(tag or []),
+        ),
+        wait_s=_seconds(wait),
         clamp=clamp,
         lower_caps=lower_caps,
         output_floor=None if floor is None else parse_count(floor, what="the floor"),
     )
+    if summary_file is not None:
+        _begin_summary(summary_file)
+    ledger = paths.ledger_path()
     outcome = supervisor.run_supervised(
         command,
         limit=limit,
         settings=settings,
-        kill_on_block=on_exceed is OnExceed.kill,
-        environment=os.environ,
+        find_stopped=None if on_exceed is OnExceed.block else partial(find_stopped, ledger),
+        environment=without_coerced_locale(os.environ, _started_with()),
     )
-    raise typer.Exit(_report(outcome, fail_on_block=fail_on_block, summary_file=summary_file))
+    raise typer.Exit(
+        _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)
+    )
 
 
-def _report(outcome: RunOutcome, *, fail_on_block: bool, summary_file: Path | None) -> int:
+def _report(
+    outcome: RunOutcome, ledger: Path, *, fail_on_block: bool, summary_file: Path | None
+) -> int:
     """Print the summary on stderr and write its file; the exit code of `noburn run`."""
-    from noburn_cli import paths
-    from noburn_cli.run_summary import read_run_summary, summary_lines
+    from noburn_cli.run_summary import read_final_summary
+
+    exit_code = outcome.exit_code
+    data: dict[str, object]
+    try:
+        summary = read_final_summary(ledger, outcome.run)
+    except NoburnError as error:
+        # The command has run; its own exit code counts for more than a summary that cannot be
+        # read, but a gate that cannot look is not open.
+        if fail_on_block and exit_code == 0:
+            exit_code = error.exit_code
+        _say(error.lines())
+        data = {"run": outcome.run, "error": error.message}
+    else:
+        if fail_on_block and summary.blocked + summary.refused:
+            exit_code = LimitReached.exit_code
+        _say(_lines(outcome, summary))
+        data = summary.as_json()
+    if summary_file is not None:
+        data |= {
+            "limited": outcome.limited,
+            "exit_code": exit_code,
+            "command_exit_code": outcome.child_code,
+            "killed_by": outcome.killed_by,
+            "survivors": list(outcome.survivors),
+            "failure": outcome.failure,
+        }
+        _write_summary(summary_file, data)
+    return exit_code
+
+
+def _lines(outcome: RunOutcome, summary: RunSummary) -> list[str]:
+    from noburn_cli.run_summary import summary_lines
 
     if outcome.failure is not None:
-        typer.echo(f"noburn: {outcome.failure}", err=True)
-    exit_code = outcome.exit_code
+        return [f"noburn: {outcome.failure}"]
+    lines = summary_lines(summary, killed_by=outcome.killed_by, limited=outcome.limited)
+    if outcome.survivors:
+        named = ", ".join(outcome.survivors)
+        lines.append(f"        still running, outside of the run's process group: {named}")
+    return lines
+
+
+def _say(lines: list[str]) -> None:
+    """Show lines on stderr; when nobody can see them, the exit code still tells."""
+    with contextlib.suppress(OSError):
+        typer.echo("\n".join(lines), err=True)
+
+
+def _started_with() -> bytes | None:
+    """The environment that this process was started with, as Linux shows it."""
     try:
-        summary = read_run_summary(paths.ledger_path(), outcome.run)
-    except NoburnError:
-        # The command has run; its own exit code counts for more than a summary that cannot be read.
-        return exit_code
-    stopped = summary.blocked + summary.refused
-    if fail_on_block and stopped and exit_code == 0:
-        exit_code = LimitReached.exit_code
-    lines = summary_lines(summary)
-    if outcome.killed_by is not None:
-        lines.insert(1, f"        ended by noburn: {outcome.killed_by}")
-    typer.echo("\n".join(lines), err=True)
-    if summary_file is not None:
-        data = {
-            "version": 1,
-            **summary.as_json(),
-            "exit_code": exit_code,
-            "killed": outcome.killed_by,
-        }
-        summary_file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    return exit_code
+        return Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return None
+
+
+def _seconds(wait: float | None) -> float | None:
+    if wait is not None and not math.isfinite(wait):
+        raise UsageError(f"a wait cannot be {wait}", next_step="write seconds: --wait 30")
+    return wait
 
 
 def _tags(pairs: list[str]) -> dict[str, str]:
@@ -142,17 +211,30 @@ def _tags(pairs: list[str]) -> dict[str, str]:
                 f"a tag cannot be read from {pair!r}",
                 next_step="write it as KEY=VALUE: --tag team=search",
             )
-        tags[f"tag.{name}"] = value
+        tags[name] = value
     return tags
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a summary file that cannot be written before anything has run."""
-    folder = path.parent
-    writable = os.access(path if path.exists() else folder, os.W_OK)
-    if path.is_dir() or not folder.is_dir() or not writable:
+def _begin_summary(path: Path) -> None:
+    """Empty the summary file: found empty later, the run did not get to its end.
+
+    Raises UsageError when it cannot be written, before anything has run.
+    """
+    try:
+        path.open("w", encoding="utf-8").close()
+    except OSError as error:
         raise UsageError(
             f"the summary cannot be written to {path}",
-            why="it is a folder, or its folder is missing or read-only",
+            why=error.strerror or str(error),
             next_step="name a file in a folder that exists and that you may write to",
-        )
+        ) from error
+
+
+def _write_summary(path: Path, data: dict[str, object]) -> None:
+    from noburn_cli.render.jsonout import format_json
+
+    try:
+        path.write_text(format_json("run", JSON_VERSION, data) + "\n", encoding="utf-8")
+    except OSError as error:
+        # The command has run: what it came to counts for more than our file.
+        _say([f"error: the summary could not be written to {path}: {error.strerror}"])
