@@ -102,24 +102,16 @@ def logs_command(
             why="the daemon has never run here",
             next_step="`noburn daemon start`, or check NOBURN_HOME",
         )
-    shown = _tail(path, lines) if path.exists() else []
-    for line in shown:
+    log = path.open(encoding="utf-8", errors="replace") if path.exists() else None
+    for line in deque(log or (), maxlen=lines):
         typer.echo(line, nl=False)
-    if follow:
-        for line in _follow(path):
-            typer.echo(line, nl=False)
+    # Followed through the same file: what is written in between is neither lost nor shown twice.
+    for line in _follow(path, log) if follow else ():
+        typer.echo(line, nl=False)
 
 
-def _tail(path: Path, lines: int) -> list[str]:
-    with path.open(encoding="utf-8", errors="replace") as log:
-        return list(deque(log, maxlen=lines))
-
-
-def _follow(path: Path) -> Iterator[str]:
-    """Every line written from now on, across the log's rotation; never ends by itself."""
-    log: TextIO | None = path.open(encoding="utf-8", errors="replace") if path.exists() else None
-    if log is not None:
-        log.seek(0, os.SEEK_END)
+def _follow(path: Path, log: TextIO | None) -> Iterator[str]:
+    """Every line after what was read of `log`, across its rotation; never ends by itself."""
     while True:
         if log is not None:
             yield from log
