@@ -78,7 +78,9 @@ class Account:
 class Context:
     """A set of attributes, with the accounts it is charged to right now."""
 
-    __slots__ = ("attributes", "charged", "checked", "epoch", "notes", "runs", "text", "until_ms")
+    __slots__ = (
+        "attributes", "charged", "checked", "epoch", "from_ms", "notes", "runs", "text", "until_ms",
+    )  # fmt: skip
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.attributes = attributes
@@ -88,6 +90,7 @@ class Context:
         self.checked: tuple[Account, ...] = ()
         self.notes: dict[str, str] = {}
         self.epoch = -1
+        self.from_ms = 0
         self.until_ms = 0
 
 
@@ -135,11 +138,13 @@ class Accounts:
 
     def look_up(self, context: Context, now_ms: int) -> None:
         """Bring a context's accounts up to date with budgets and windows."""
-        if context.epoch == self.epoch and now_ms < context.until_ms:
+        # Frames of one turn may carry a moment before the last look.
+        if context.epoch == self.epoch and context.from_ms <= now_ms < context.until_ms:
             return
         charged = list(self.at(context.attributes, now_ms))
         context.charged = tuple(charged)
         context.checked = tuple(_checked(charged))
+        context.from_ms = max((a.start_ms for a in charged), default=0)
         context.until_ms = min((a.end_ms or _NEVER for a in charged), default=_NEVER)
         context.epoch = self.epoch
         context.notes = {}

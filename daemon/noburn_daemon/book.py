@@ -22,16 +22,20 @@ from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Account, Accounts, Context
 from noburn_daemon.admission import Quote, admit, can_never_fit, in_the_way
-from noburn_daemon.calls import REFUSED, TOMBSTONE, Call, CallMemory, close, opened
+from noburn_daemon.calls import REFUSED, TOMBSTONE, Call, CallMemory, close, counts, opened
 from noburn_daemon.ledger import Event, Ledger, Snapshot
 from noburn_daemon.pricing import Pricing, refusal_word
 from noburn_daemon.replies import Reply, blocked, from_error, refusal
 from noburn_daemon.waiting import Waiter, WaitingRoom
 
 _CONTEXTS_MAX = 20_000
+#: Every window begins and ends on the hour.
+HOUR_MS = 3_600_000
 #: Text rarely has more bytes per token than this: what a better bound could come to.
 _BYTES_PER_TOKEN_AT_BEST = 8
 _HELD = HoldState.HELD.value
+_SETTLED = HoldState.SETTLED.value
+_UNCERTAIN = HoldState.UNCERTAIN.value
 _VOIDED = HoldState.VOIDED.value
 _MAY_SETTLE = {old.value for old, event in HOLD_NEXT if event is HoldEvent.SETTLE}
 
@@ -57,6 +61,7 @@ class Book:
         self.budget_ids: set[int] = set()
         #: Whether something was released since waiters were last looked at.
         self.stirred = False
+        self._looked_at_hour = 0
         self._contexts: dict[bytes, Context] = {}
         self._resolved: dict[str, str] = {}
 
@@ -72,6 +77,8 @@ class Book:
         known = self.calls.get(frame.call)
         if known is not None:
             return _repeated(frame, known, digest)
+        if len(self.waiting):
+            self._look_at_earlier(frame, now_ms)
         waiter = self.waiting.get(frame.call)
         if waiter is not None:
             if waiter.digest != digest:
@@ -106,7 +113,12 @@ class Book:
         self.accounts.look_up(context, now_ms)
         accounts = context.checked
         granted = admit(quote, accounts)
-        queue = [a for a in accounts if (a.waiting if ahead is None else a in ahead)]
+        queue: list[Account] = []
+        if ahead is None:
+            if len(self.waiting):
+                queue = [a for a in accounts if a.waiting]
+        elif ahead:
+            queue = [a for a in accounts if a in ahead]
         if granted < 0 or queue:
             return self._hold_back(waiter, quote, queue, now_ms, first=ahead is None)
         if granted < quote.want and quote.refine_by and ahead is None:
@@ -139,7 +151,7 @@ class Book:
 
     def _grant(self, waiter: Waiter, quote: Quote, granted: int, now_ms: int) -> frames.Granted:
         frame, context = waiter.frame, waiter.context
-        nano, tokens, _ = quote.weights(granted)
+        nano, tokens, _ = quote.full if granted == quote.want else quote.weights(granted)
         has_output = quote.choices > 0
         ceiling = quote.own_max if quote.asked is None else quote.asked
         event = Event(
@@ -210,10 +222,20 @@ class Book:
 
     # Waiters.
 
+    def _look_at_earlier(self, frame: frames.Reserve, now_ms: int) -> None:
+        """Serve those who wait before somebody who has just come, where that makes a difference.
+
+        A new window has room, and nobody is seen to wait for it yet; and who cannot wait is to
+        find what was released in this very turn.
+        """
+        if now_ms // HOUR_MS != self._looked_at_hour or (self.stirred and not frame.wait_ms):
+            self.look_at_waiters(now_ms)
+
     def look_at_waiters(self, now_ms: int) -> None:
         """Answer everybody in the queue who can be answered now, or whose time is over, in
         order."""
         self.stirred = False
+        self._looked_at_hour = now_ms // HOUR_MS
         blocking: set[Account] = set()
         for waiter in self.waiting:
             accounts = waiter.context.checked
@@ -248,17 +270,20 @@ class Book:
         call = self.calls.get(frame.call)
         if call is None or call.state not in _MAY_SETTLE:
             return self._settled_before(frame, call)
+        if call.state != _HELD:
+            self._find_accounts(call)
         given = frame.usage
-        usage = msgspec.structs.asdict(given)
         went_in = given.input + given.cache_read + given.cache_write_5m + given.cache_write_1h
         event = Event(
             0, now_ms, "settle", call=call.id, variant=frame.variant, latency_ms=frame.latency_ms,
             status=frame.status, failure=frame.failure, provider_id=frame.provider_id,
-            served_model=frame.served_model, cost_tokens=went_in + given.output, **usage,
+            served_model=frame.served_model, cost_tokens=went_in + given.output,
+            input=given.input, cache_read=given.cache_read, cache_write_5m=given.cache_write_5m,
+            cache_write_1h=given.cache_write_1h, output=given.output, reasoning=given.reasoning,
         )  # fmt: skip
         try:
             event.cost_nano = self.pricing.cost(
-                version=call.book, model=self.resolved(call.model), usage=usage,
+                version=call.book, model=self.resolved(call.model), usage=given,
                 variant=frame.variant, at_ms=call.reserved_at_ms,
             )  # fmt: skip
         except NoburnError as error:
@@ -267,13 +292,18 @@ class Book:
         self._end(call, event)
         return _closed(frame.n, call)
 
+    def _find_accounts(self, call: Call) -> None:
+        """A budget that came after the call ended counts it as well: correct it there, too."""
+        assert call.context is not None  # a call that may settle was admitted with its attributes
+        at = self.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
+        call.accounts = tuple(at)
+
     def _settled_before(self, frame: frames.Settle, call: Call | None) -> Answer:
         if call is None:
             return _not_found(frame.n, frame.call)
-        if call.state != HoldState.SETTLED.value:
+        if call.state != _SETTLED:
             return _has_ended(frame.n, call)
-        given = {k: v for k, v in msgspec.structs.asdict(frame.usage).items() if v}
-        if given != call.usage or frame.variant != call.variant:
+        if counts(frame.usage) != call.usage or frame.variant != call.variant:
             return _conflict(frame.n, frame.call)
         return _closed(frame.n, call)
 
@@ -281,6 +311,8 @@ class Book:
         self, frame: frames.Settle, call: Call, event: Event, error: NoburnError
     ) -> Answer:
         """Usage that has no price is charged at the hold, and stays open to a late bill."""
+        if call.state == _UNCERTAIN:
+            return _closed(frame.n, call)  # as the first time
         if call.state != _HELD:
             return from_error(frame.n, refusal_word(error), error)
         event.kind = "lose"
@@ -294,7 +326,7 @@ class Book:
         call = self.calls.get(frame.call)
         if call is None:
             return _not_found(frame.n, frame.call)
-        if call.state == HoldState.UNCERTAIN.value:
+        if call.state == _UNCERTAIN:
             return _closed(frame.n, call)
         if call.state != _HELD:
             return _has_ended(frame.n, call)
@@ -497,7 +529,9 @@ def _refined(frame: frames.Reserve, quote: Quote) -> Quote:
     """The quote as it could be if the input were counted."""
     size = frame.input
     tokens = size.overhead + size.tokens + size.bytes // _BYTES_PER_TOKEN_AT_BEST
-    return msgspec.structs.replace(quote, input_tokens=min(tokens, quote.input_tokens))
+    refined = msgspec.structs.replace(quote, input_tokens=min(tokens, quote.input_tokens))
+    refined.full = refined.weights(refined.want)
+    return refined
 
 
 def _refine(quote: Quote) -> Reply:
@@ -517,8 +551,10 @@ def _granted(n: int, call: Call) -> frames.Granted:
 
 def _closed(n: int, call: Call) -> frames.Closed:
     overshoot = None
-    if call.state == HoldState.SETTLED.value:
-        overshoot = max(0, call.cost[0] - call.hold[0])
+    if call.state == _SETTLED:
+        overshoot = call.cost[0] - call.hold[0]
+        if overshoot < 0:
+            overshoot = 0
     return frames.Closed(n, True, call.state, call.cost[0], overshoot)
 
 

@@ -144,6 +144,8 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
         if len(keys) == 1:
             start_ms, end_ms = window_bounds(per, now_ms)
             account = book.accounts.account(budget, keys[0], start_ms, end_ms)
+            if abs(account.topup + frame.amount) > frames.AMOUNT_MAX:
+                raise UsageError(f"{account.name} would be topped up beyond what a ledger can hold")
             account.topup += frame.amount
             book.accounts.dirty.add(account)
             _record(book, "topup", budget, now_ms, account=account.name, amount=frame.amount)

@@ -73,7 +73,9 @@ def _replay(book: Book, event: Event) -> None:
         assert call.state != HoldState.VOIDED.value
         book.close_call(call, event)
     elif event.kind == "bound_defect":
-        book.pricing.factors[book.resolved(str(event.model))] = event.factor or 1000
+        model = book.resolved(str(event.model))
+        # Changed since the snapshot: the next one passes this row by, and has to tell it.
+        book.pricing.factors[model] = book.changed.factors[model] = event.factor or 1000
 
 
 def take_snapshot(book: Book) -> Snapshot:
