@@ -32,6 +32,7 @@ class Quote(Struct, gc=False):
     model: [api, name as asked, name resolved] as JSON, as the journal names models.
     rates_note: where the rates come from, as JSON.
     refine_by: how a better bound can be had (`text`, `count`), or "".
+    full: what it weighs with all of `want`.
     """
 
     input_tokens: int
@@ -49,6 +50,7 @@ class Quote(Struct, gc=False):
     rates_note: str
     factor: int
     refine_by: str
+    full: Weights = (0, 0, 0)
 
     def weights(self, output: int) -> Weights:
         """What the call weighs with `output` tokens per choice; money rounded up."""
@@ -74,19 +76,20 @@ def admit(quote: Quote, accounts: Iterable[Account]) -> int:
     does not take everything, yet never less than its floor where that fits.
     """
     granted = quote.want
-    full = quote.weights(granted)
+    full = quote.full
     least: Weights | None = None
     for account in accounts:
         index = account.unit_index
-        available = account.available
-        share = available // (1 + max(1, account.in_flight + account.waiting))
-        if full[index] <= share:  # never when the account is over: a share of less than 0
-            continue
+        available = account.budget.row.amount + account.topup - account.settled - account.held
+        sharers = account.in_flight + account.waiting + 1
+        if full[index] * (sharers if sharers > 2 else 2) <= available:
+            continue  # never when the account is over: it has less than 0 left
         if least is None:
             least = quote.weights(quote.floor)
         if available < 0 or least[index] > available:
             return -1
         if full[index] != least[index]:
+            share = available // max(2, sharers)
             granted = min(granted, max(quote.floor, quote.affordable(share, index)))
     return granted
 

@@ -86,9 +86,8 @@ class Book:
             waiter.callers.append((caller, frame.n))
             return None
         waiter = Waiter(
-            frame, context, owner=owner, digest=digest, since_ms=now_ms, caller=caller,
-            exact_tokens=exact_tokens,
-        )  # fmt: skip
+            frame, context, owner, digest, now_ms, exact_tokens, [(caller, frame.n)]
+        )
         answer = self._decide(waiter, now_ms, ahead=None)
         if answer is None:
             frame.texts = None  # neither stored nor kept

@@ -1,6 +1,6 @@
 """What the daemon knows of one call, and which calls it knows without asking the disk.
 
-Layer: daemon, pure.  Below: core.holds, accounts, ledger (Event).  Above: book.
+Layer: daemon, pure.  Below: core.holds, accounts, frames (Usage), ledger (Event).  Above: book.
 Owns: Call, and the memory of recent ids.
 
 Ids begin with the time.  So an id above every id that was ever forgotten (by its first
@@ -12,100 +12,104 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from noburn_cli.core.holds import STATE_AFTER, HoldEvent, HoldState
-from noburn_cli.core.usage import KINDS
+from msgspec import Struct
+
+from noburn_cli.core.holds import STATE_AFTER, HoldState
 from noburn_daemon.accounts import Account, Context, Weights
+from noburn_daemon.frames import Usage
 from noburn_daemon.ledger import Event
 
 #: Not states of a hold: ids that are closed without ever having held anything.
 TOMBSTONE = "tombstone"
 REFUSED = "refused"
 RECENT_MAX = 32_768
+_FORGOTTEN_AT_ONCE = 512
 
 
-class Call:
+_HELD = HoldState.HELD.value
+_SETTLED = HoldState.SETTLED.value
+_VOIDED = HoldState.VOIDED.value
+#: The state that each closing kind of row leads to; plain words, because this runs for every call.
+_STATE_OF = {event.value: state.value for event, state in STATE_AFTER.items()}
+
+#: Billed counts in the order of core.usage.KINDS.
+Counts = tuple[int, int, int, int, int, int]
+
+
+class Call(Struct, gc=False, eq=False):
     """A call that was admitted, or whose id is closed; amounts as in the journal."""
 
-    __slots__ = (
-        "accounts",
-        "book",
-        "bound",
-        "clamped",
-        "context",
-        "cost",
-        "digest",
-        "factor",
-        "granted",
-        "hold",
-        "id",
-        "input_bound",
-        "model",
-        "owner",
-        "reserved_at_ms",
-        "state",
-        "usage",
-        "variant",
-        "wanted",
-        "write_cap",
-    )  # fmt: skip
-
-    def __init__(self, call_id: str, state: str, context: Context | None = None) -> None:
-        self.id = call_id
-        self.state = state
-        self.context = context
-        self.accounts: tuple[Account, ...] = ()
-        self.hold: Weights = (0, 0, 0)
-        self.cost: Weights = (0, 0, 0)
-        self.usage: dict[str, int] | None = None
-        self.variant: str | None = None
-        self.owner = ""
-        self.digest = 0
-        self.reserved_at_ms = 0
-        self.granted: int | None = None
-        self.wanted: int | None = None
-        self.write_cap = False
-        self.clamped = False
-        self.bound = ""
-        self.book = ""
-        self.model = ""
-        self.input_bound = 0
-        self.factor = 1000
+    id: str
+    state: str
+    context: Context | None = None
+    accounts: tuple[Account, ...] = ()
+    hold: Weights = (0, 0, 0)
+    cost: Weights = (0, 0, 0)
+    owner: str = ""
+    digest: int = 0
+    reserved_at_ms: int = 0
+    granted: int | None = None
+    wanted: int | None = None
+    write_cap: bool = False
+    clamped: bool = False
+    bound: str = ""
+    book: str = ""
+    model: str = ""
+    input_bound: int = 0
+    factor: int = 1000
+    usage: Counts | None = None
+    variant: str | None = None
 
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
     """The call that a `reserve` row tells of; texts resolved."""
-    call = Call(str(event.call), HoldState.HELD.value, context)
-    call.accounts = accounts
-    call.hold = (event.hold_nano or 0, event.hold_tokens or 0, 1)
-    call.owner = str(event.owner)
-    call.digest = event.digest or 0
-    call.reserved_at_ms = event.at_ms
-    call.granted = event.granted
-    call.wanted = event.wanted
-    call.write_cap = bool(event.write_cap)
-    call.clamped = bool(event.clamped)
-    call.bound = str(event.bound)
-    call.book = str(event.book)
-    call.model = str(event.model)
-    call.input_bound = event.input_bound or 0
-    call.factor = event.factor or 1000
-    return call
+    return Call(
+        event.call,  # type: ignore[arg-type] - a reserve row has one
+        _HELD,
+        context,
+        accounts,
+        (event.hold_nano or 0, event.hold_tokens or 0, 1),
+        (0, 0, 0),
+        event.owner,  # type: ignore[arg-type] - texts are resolved
+        event.digest or 0,
+        event.at_ms,
+        event.granted,
+        event.wanted,
+        event.write_cap == 1,
+        event.clamped == 1,
+        event.bound or "",
+        event.book,  # type: ignore[arg-type]
+        event.model,  # type: ignore[arg-type]
+        event.input_bound or 0,
+        event.factor or 1000,
+    )
 
 
 def close(call: Call, event: Event) -> Weights:
     """Apply a closing row; return what it adds to what was settled so far."""
-    state = STATE_AFTER[HoldEvent(event.kind)]
-    before = call.cost
-    if state is HoldState.VOIDED:
+    call.state = state = _STATE_OF[event.kind]
+    nano_before, tokens_before, requests_before = call.cost
+    if state == _VOIDED:
         call.cost = (0, 0, 0)
-    else:
-        call.cost = (event.cost_nano or 0, event.cost_tokens or 0, 1)
-    call.state = state.value
-    if state is HoldState.SETTLED:
-        call.usage = {k: v for k in KINDS if (v := getattr(event, k))}
+        return -nano_before, -tokens_before, -requests_before
+    nano, tokens = event.cost_nano or 0, event.cost_tokens or 0
+    call.cost = (nano, tokens, 1)
+    if state == _SETTLED:
+        call.usage = counts(event)
         call.variant = event.variant
-    after = call.cost
-    return after[0] - before[0], after[1] - before[1], after[2] - before[2]
+    return nano - nano_before, tokens - tokens_before, 1 - requests_before
+
+
+def counts(used: Event | Usage) -> Counts:
+    """What was billed, comparable whether it comes from a row or from a frame."""
+    return (
+        used.input or 0,
+        used.cache_read or 0,
+        used.cache_write_5m or 0,
+        used.cache_write_1h or 0,
+        used.output or 0,
+        used.reasoning or 0,
+    )
 
 
 class CallMemory:
@@ -119,6 +123,8 @@ class CallMemory:
         self._make = make
         self._greatest = greatest
         self._recent: dict[str, Call] = {}
+        #: Ids to forget, the smallest last.
+        self._leaving: list[str] = []
         self.open: dict[str, Call] = {}
 
     def get(self, call_id: str) -> Call | None:
@@ -133,7 +139,7 @@ class CallMemory:
 
     def add(self, call: Call) -> None:
         self._recent[call.id] = call
-        if call.state == HoldState.HELD.value:
+        if call.state == _HELD:
             self.open[call.id] = call
 
     def closed(self, call: Call) -> None:
@@ -142,10 +148,17 @@ class CallMemory:
         self._recent[call.id] = call
 
     def forget_old(self) -> None:
-        """Keep memory bounded.  Only after a commit: what is forgotten must be on disk."""
-        if len(self._recent) <= RECENT_MAX:
-            return
-        for call_id in sorted(self._recent)[: RECENT_MAX // 2]:
-            del self._recent[call_id]
+        """Keep memory bounded.  Only after a commit: what is forgotten must be on disk.
+
+        The smallest ids go first, a few at a time: nobody waits for thousands of them.
+        """
+        leaving = self._leaving
+        if not leaving:
+            if len(self._recent) <= RECENT_MAX:
+                return
+            leaving = self._leaving = sorted(self._recent)[RECENT_MAX // 2 - 1 :: -1]
+        for _ in range(min(len(leaving), _FORGOTTEN_AT_ONCE)):
+            call_id = leaving.pop()
+            self._recent.pop(call_id, None)
             if call_id > self._greatest.get(call_id[0], ""):
                 self._greatest[call_id[0]] = call_id

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 JUMP_MS = 2_000
+#: macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC counts sleep too.
+_BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -26,10 +28,7 @@ def wall_ms() -> int:
 
 def boot_ms() -> int:
     """Milliseconds since the machine started, sleep included; not settable."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    if clock is None:  # macOS: its CLOCK_MONOTONIC counts sleep too
-        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
-    return time.clock_gettime_ns(clock) // 1_000_000
+    return time.clock_gettime_ns(_BOOT_CLOCK) // 1_000_000
 
 
 def boot_id() -> str:

@@ -41,6 +41,8 @@ class PeerConnection(asyncio.Protocol):
         #: Runs it watches: the last id to the path it named.
         self.watching: dict[str, str] = {}
         self.leaving = False
+        #: Whether more than UNREAD_BYTES_HIGH wait to be read by the peer.
+        self._full = False
 
     # The event loop's side.
 
@@ -69,8 +71,6 @@ class PeerConnection(asyncio.Protocol):
         except FrameRefused as error:
             self._refuse(None, protocol.BAD_FRAME, error.message, fatal=True)
             return
-        daemon = self._daemon
-        now_ms = daemon.clock.now_ms()
         for line in lines:
             try:
                 request = frames.decode(line)
@@ -80,12 +80,12 @@ class PeerConnection(asyncio.Protocol):
                         raise frames.BadFrame(
                             "too many unanswered frames", n=request.n, fatal=False
                         )
-                    daemon.handle(self, request, now_ms)
+                    self._daemon.handle(self, request)
                 else:
                     self._greet(request)
             except frames.BadFrame as error:
                 self._refuse(error.n, protocol.BAD_FRAME, error.why, fatal=error.fatal)
-            if not self.is_open:
+            if self.leaving:
                 return
 
     def eof_received(self) -> bool:
@@ -93,10 +93,12 @@ class PeerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer doesn't read: take nothing more from it."""
+        self._full = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -113,7 +115,8 @@ class PeerConnection(asyncio.Protocol):
 
     def send(self, reply: Any) -> None:
         """Queue a reply; it leaves with `deliver`."""
-        self.unanswered = max(0, self.unanswered - 1)
+        if self.unanswered:
+            self.unanswered -= 1
         self.out.append(frames.encode(reply))
 
     def push(self, event: dict[str, Any]) -> None:
@@ -122,13 +125,15 @@ class PeerConnection(asyncio.Protocol):
 
     def deliver(self) -> None:
         """Write everything queued at once."""
-        out, self.out = self.out, []
-        transport = self._transport
-        if not out or transport is None:
-            return
+        out = self.out
         out.append(b"")
-        transport.write(b"\n".join(out))
-        if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+        lines = b"\n".join(out)
+        out.clear()
+        transport = self._transport
+        if not lines or transport is None:
+            return
+        transport.write(lines)
+        if self._full and transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             transport.abort()
 
     def close(self) -> None:

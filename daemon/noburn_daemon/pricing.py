@@ -10,27 +10,39 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
+
+import msgspec
 
 from noburn_cli.core.bounds import Measure, input_bound
+from noburn_cli.core.money import nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
     Model,
     PriceBook,
     RateOrigin,
+    RateRow,
+    Tier,
     call_cost,
     hold_rates,
+    rate_of,
 )
+from noburn_cli.core.usage import PRICED_KINDS
 from noburn_cli.errors import CallUnbounded, NoburnError, PriceUnknown
 from noburn_daemon.admission import Quote
-from noburn_daemon.frames import AMOUNT_MAX, Reserve
+from noburn_daemon.frames import AMOUNT_MAX, Reserve, Usage
 
 #: A call may run this long on rates that start meanwhile.
 CALL_MS_MAX = 3_600_000
 _MINUTE_MS = 60_000
 _CACHE_MAX = 4096
 LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
+
+
+#: (from above so many input tokens, pico-dollars per token by PRICED_KINDS' order, None: unknown).
+_Tier = tuple[int, tuple[int | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Pricing:
         self._texts_of = texts_of
         self._books = {book.version: book}
         self._cache: dict[tuple[object, ...], _Rates] = {}
+        self._tiers: dict[tuple[str, str, str, int], tuple[_Tier, ...]] = {}
 
     def replace_book(self, book: PriceBook) -> None:
         """Price new calls with another book from now on."""
@@ -75,16 +88,8 @@ class Pricing:
         model = found.model
         factor = self.factors.get(model.name, 1000)
         if exact_tokens is None:
-            measured = frame.input
             bound = input_bound(
-                Measure(
-                    bytes=measured.bytes,
-                    expanded=measured.expanded,
-                    overhead=measured.overhead,
-                    tokens=measured.tokens,
-                    window=measured.window,
-                    counted=measured.counted,
-                ),
+                cast("Measure", frame.input),  # it has the same fields
                 tokenizer=model.tokenizer,
                 context_window=model.context_window,
                 factor_per_mille=factor,
@@ -96,20 +101,64 @@ class Pricing:
         quote = _with_output(
             frame, found, tokens=tokens, how=how, factor=factor, book=self.book.version
         )
-        if quote.weights(quote.want)[0] > AMOUNT_MAX:
+        quote.full = quote.weights(quote.want)
+        if quote.full[0] > AMOUNT_MAX:
             raise CallUnbounded(f"a call of `{model.name}` could cost more than any ledger holds")
         return quote
 
-    def cost(
-        self, *, version: str, model: str, usage: Mapping[str, int], variant: str, at_ms: int
-    ) -> int:
+    def cost(self, *, version: str, model: str, usage: Usage, variant: str, at_ms: int) -> int:
         """Nano-dollars of one settled call, by the book stamped on its hold.
 
         at_ms: when it was reserved.
         Raises: PriceUnknown when a kind or variant has no rate, or the book is gone.
         """
+        key = (version, model, variant, at_ms // _MINUTE_MS)
+        tiers = self._tiers.get(key)
+        if tiers is None:
+            if len(self._tiers) >= _CACHE_MAX:
+                self._tiers.clear()
+            tiers = self._tiers[key] = self._settlement_tiers(version, model, variant, at_ms)
+        used = (
+            usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output,
+        )  # fmt: skip
+        went_in = used[0] + used[1] + used[2] + used[3]
+        rates = tiers[0][1]
+        for above, dearer in tiers[1:]:
+            if went_in > above:
+                rates = dearer
+        pico = 0
+        for count, rate in zip(used, rates, strict=True):
+            if count:
+                if rate is None:
+                    return self._cost_by_the_book(version, model, usage, variant, at_ms)
+                pico += count * rate
+        return nano_from_pico_half_even(pico)
+
+    def _cost_by_the_book(
+        self, version: str, model: str, usage: Usage, variant: str, at_ms: int
+    ) -> int:
+        """The same, slowly; it knows how to say what has no price."""
         book = self._books.get(version) or self._older_book(version)
-        return call_cost(book.resolve(model), usage, variant=variant, at_ms=at_ms)
+        by_kind = msgspec.structs.asdict(usage)
+        return call_cost(book.resolve(model), by_kind, variant=variant, at_ms=at_ms)
+
+    def _settlement_tiers(
+        self, version: str, model: str, variant: str, at_ms: int
+    ) -> tuple[_Tier, ...]:
+        """What core.cost would look up for each call; rows start at whole minutes."""
+        book = self._books.get(version) or self._older_book(version)
+        found = book.resolve(model)
+        row = found.row_at(variant, at_ms)
+        if row is None:
+            call_cost(found, {}, variant=variant, at_ms=at_ms)  # which says why
+            raise AssertionError("a call without a row has no cost")
+        return tuple(
+            (
+                tier.above_input_tokens,
+                tuple(_rate_or_none(found, row, tier, kind) for kind in PRICED_KINDS),
+            )
+            for tier in row.tiers
+        )
 
     def _older_book(self, version: str) -> PriceBook:
         texts = self._texts_of(version)
@@ -190,6 +239,13 @@ def _with_output(
         factor=factor,
         refine_by=refine_by,
     )
+
+
+def _rate_or_none(model: Model, row: RateRow, tier: Tier, kind: str) -> int | None:
+    try:
+        return rate_of(model, row, tier, kind)
+    except PriceUnknown:
+        return None
 
 
 def _note(rates: HoldRates) -> str:

@@ -62,6 +62,7 @@ class Daemon:
         self._busy_at = loop.time()
         self._replies: list[tuple[PeerConnection, Any]] = []
         self._flush_scheduled = False
+        self._turn_ms = 0
         self._force_snapshot = True
         self._snapshot_at_ms = 0
         self._hour = clock.now_ms() // _HOUR_MS
@@ -102,8 +103,19 @@ class Daemon:
 
     # Requests.
 
-    def handle(self, peer: PeerConnection, request: frames.Request, now_ms: int) -> None:
-        """Do what a request asks; its reply leaves with the next flush, or later for a waiter."""
+    def _now(self) -> int:
+        """The ledger's time, which is from now on the turn's: rows are in the order of time."""
+        self._turn_ms = now_ms = self.clock.now_ms()
+        return now_ms
+
+    def handle(self, peer: PeerConnection, request: frames.Request) -> None:
+        """Do what a request asks; its reply leaves with the next flush, or later for a waiter.
+
+        The requests of one turn have one time.
+        """
+        if not self._flush_scheduled:
+            self._schedule_flush()
+            self._now()
         kind = type(request)
         if self._sick is not None and not self._recovered() and kind not in _READING:
             self._reply(peer, refusal(request.n, protocol.LEDGER, self._sick or ""))
@@ -112,7 +124,7 @@ class Daemon:
             self._flush()  # so that the disk tells what the memory knows
             self._force_snapshot = True
         try:
-            reply = self._handlers[kind](peer, request, now_ms)
+            reply = self._handlers[kind](peer, request, self._turn_ms)
         except frames.BadFrame as error:
             reply = refusal(request.n, protocol.BAD_FRAME, error.why)
         except UsageError as error:
@@ -145,7 +157,10 @@ class Daemon:
             return refusal(frame.n, protocol.DRAINING, "the daemon is leaving: connect again")
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)
-        return self._decide(peer, frame, now_ms, None)
+        reply = self.book.reserve(frame, owner=peer.owner, caller=peer, now_ms=now_ms)
+        if reply is None:
+            self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
+        return reply
 
     def _decide(
         self, peer: PeerConnection, frame: frames.Reserve, now_ms: int, exact_tokens: int | None
@@ -163,7 +178,7 @@ class Daemon:
         try:
             tokenizer = self._pricing.tokenizer(frame.model)
         except NoburnError:
-            return self._decide(peer, frame, self.clock.now_ms(), None)  # which says why
+            return self._decide(peer, frame, self._now(), None)  # which says why
         counting = self._loop.run_in_executor(
             self._counter, lambda: count_input(texts, frame.input, tokenizer=tokenizer)
         )
@@ -185,7 +200,7 @@ class Daemon:
             self._reply(peer, refusal(frame.n, protocol.LEDGER, self._sick or ""))
             return
         try:
-            reply = self._decide(peer, frame, self.clock.now_ms(), exact_tokens)
+            reply = self._decide(peer, frame, self._now(), exact_tokens)
         except frames.BadFrame as error:
             reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
         except LedgerUnavailable as error:
@@ -253,7 +268,7 @@ class Daemon:
         self._busy_at = self._loop.time()
         try:
             if book.stirred and len(book.waiting):
-                book.look_at_waiters(self.clock.now_ms())
+                book.look_at_waiters(self._now())
             if book.outbox:
                 self._replies.extend(book.outbox)  # type: ignore[arg-type]
                 book.outbox.clear()
@@ -269,7 +284,7 @@ class Daemon:
 
     def _commit(self, book: Book) -> None:
         events, book.events = book.events, []
-        now_ms = events[-1].at_ms if events else self.clock.now_ms()
+        now_ms = events[-1].at_ms if events else self._now()
         snapshot = None
         if self._force_snapshot or now_ms - self._snapshot_at_ms >= SNAPSHOT_MS:
             snapshot = take_snapshot(book)
@@ -314,7 +329,7 @@ class Daemon:
 
     def _rebuild(self) -> bool:
         try:
-            self.book = restore(self._ledger, self._pricing, self.clock.now_ms())
+            self.book = restore(self._ledger, self._pricing, self._now())
         except LedgerUnavailable as error:
             self._sick = error.message
             # Not one decision is made on this book: everything is refused while sick.
@@ -352,7 +367,7 @@ class Daemon:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        now_ms = self.clock.now_ms()
+        now_ms = self._now()
         if now_ms // _HOUR_MS != self._hour:
             # Every window ends on the hour.
             self._hour = now_ms // _HOUR_MS
@@ -378,7 +393,7 @@ class Daemon:
 
     def _owner_gone(self, owner: str) -> None:
         self._gone[owner] = self._loop.time() + LAST_WORDS_S
-        self._bury(self.clock.now_ms())
+        self._bury(self._now())
 
     def _bury(self, now_ms: int) -> None:
         """Charge the holds of dead processes, once their last frames have been read."""
@@ -414,7 +429,7 @@ class Daemon:
                 self.book.waiting.remove(waiter)
                 self._look_again()
         if peer.owner in self._gone:
-            self._bury(self.clock.now_ms())
+            self._bury(self._now())
 
     # The end.
 

@@ -12,35 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from noburn_daemon.accounts import Account, Context, Weights
 from noburn_daemon.frames import Reserve
 
 
-class Waiter:
+class Waiter(Struct, eq=False):
     """One reserve that has not been answered.
 
     least: what it needs at its floor.  blocked_on: the accounts that keep it waiting.
     callers: whoever is to hear the answer, opaque here; more than one after a repeat.
     """
 
-    __slots__ = (
-        "blocked_on", "callers", "context", "digest", "exact_tokens", "frame", "least", "owner",
-        "since_ms",
-    )  # fmt: skip
-
-    def __init__(
-        self, frame: Reserve, context: Context, *, owner: str, digest: int, since_ms: int,
-        exact_tokens: int | None, caller: object,
-    ) -> None:  # fmt: skip
-        self.frame = frame
-        self.context = context
-        self.owner = owner
-        self.digest = digest
-        self.since_ms = since_ms
-        self.exact_tokens = exact_tokens
-        self.callers = [(caller, frame.n)]
-        self.least: Weights = (0, 0, 0)
-        self.blocked_on: tuple[Account, ...] = ()
+    frame: Reserve
+    context: Context
+    owner: str
+    digest: int
+    since_ms: int
+    exact_tokens: int | None
+    callers: list[tuple[object, int]]
+    least: Weights = (0, 0, 0)
+    blocked_on: tuple[Account, ...] = ()
 
     @property
     def deadline_ms(self) -> int:
