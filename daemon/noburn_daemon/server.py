@@ -38,8 +38,11 @@ PROBE_S = 0.1
 #: A dead process's last frames may still lie in its socket: they are read first, for this long.
 LAST_WORDS_S = 1.0
 _HOUR_MS = 3_600_000
-#: Requests that change nothing, and are answered whatever the disk does.
-_READING = (frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.Hello)
+#: Requests that change no money, and are answered whatever the disk does.
+_READING = (
+    frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.Hello,
+    frames.Shutdown,
+)  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
 
@@ -122,6 +125,9 @@ class Daemon:
             return
         if kind in self._administrative:
             self._flush()  # so that the disk tells what the memory knows
+            if self._sick is not None:  # It could not: there is nothing to build on.
+                self._reply(peer, refusal(request.n, protocol.LEDGER, self._sick))
+                return
             self._force_snapshot = True
         try:
             reply = self._handlers[kind](peer, request, self._turn_ms)
@@ -139,8 +145,8 @@ class Daemon:
             self._fall_sick(error)
             reply = refusal(request.n, protocol.UNKNOWN, error.message, why=error.why)
         if reply is not None:
-            self._reply(peer, reply)
-        elif not self._flush_scheduled:
+            self._replies.append((peer, reply))
+        if not self._flush_scheduled:
             self._schedule_flush()
 
     def _reply(self, peer: PeerConnection, reply: Any) -> None:
@@ -319,6 +325,7 @@ class Daemon:
         self._sick = error.message
         self._probed_at = self._loop.time()
         replies, self._replies = self._replies, []
+        replies.extend(self.book.outbox)  # type: ignore[arg-type]
         for waiter in self.book.waiting:
             replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
         for peer, reply in replies:
@@ -336,6 +343,7 @@ class Daemon:
             return False
         self._force_snapshot = True
         self._keep_book()
+        self._watch_restored()  # a death that was noticed may have been lost with the commit
         return True
 
     def _recovered(self) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from noburn_daemon.names import Names
 
 DURABILITIES = {"process": "NORMAL", "power": "FULL"}
 BUSY_MS = 2_000
+#: How long a probe waits for a lock: it comes again, and meanwhile nobody is answered.
+_PROBE_BUSY_MS = 20
 _ID_CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
 _INSERT = (
     f"INSERT INTO journal ({', '.join(COLUMNS)}, chain)"  # noqa: S608 - our own constants
@@ -57,6 +60,7 @@ class SqliteLedger:
             self._names = Names(self._connection)
             self._checkpointer = Checkpointer(self._connection, path)
             self._read_head()
+            self._place = path.stat()
 
     def close(self) -> None:
         """Close the file; its WAL goes with the last connection."""
@@ -84,6 +88,7 @@ class SqliteLedger:
             self._note_holds(events)
             if snapshot is not None:
                 self._write_snapshot(snapshot, seq)
+            self._check_place()
             execute("COMMIT")
         except (apsw.Error, OSError, OverflowError) as error:
             self._roll_back()
@@ -97,6 +102,8 @@ class SqliteLedger:
     def probe(self) -> None:
         """Try whether the file can be written."""
         with self._unavailable():
+            self._check_place()
+            self._connection.set_busy_timeout(_PROBE_BUSY_MS)
             try:
                 self._connection.execute(
                     "BEGIN IMMEDIATE;"
@@ -107,6 +114,24 @@ class SqliteLedger:
             except apsw.Error:
                 self._roll_back()
                 raise
+            finally:
+                self._connection.set_busy_timeout(BUSY_MS)
+
+    def _check_place(self) -> None:
+        """Whether our file is still the one of that name.  Raises FileNotFoundError.
+
+        SQLite would go on writing to a file without a name, and the next daemon would find none of
+        what was spent.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        if found is None or not os.path.samestat(found, self._place):
+            raise FileNotFoundError(
+                "it was taken away or replaced under the running daemon; put it back, or run"
+                " `noburn daemon stop`, and the next daemon starts with what is there"
+            )
 
     def set_meta(self, values: dict[str, str]) -> None:
         """Keep a few words outside the journal: the clock's anchor."""

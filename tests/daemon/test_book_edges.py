@@ -139,9 +139,9 @@ def test_top_ups_that_no_ledger_can_hold_are_refused(tmp_path: Path) -> None:
     book, ledger = opened(tmp_path / "l")
     budget(book, "global", 10**18)
     frame = {"n": 1, "op": "budget.topup", "scope": "global", "per": "total", "amount": 10**18}
+    policy.top_up(book, read(frame), START_MS)
     with pytest.raises(UsageError, match="beyond what a ledger can hold"):
-        for _ in range(20):
-            policy.top_up(book, read(frame), START_MS)
+        policy.top_up(book, read(frame), START_MS)
     commit(book, ledger, snapshot=True)
 
 
