@@ -14,7 +14,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
-from noburn_cli.core.money import NANO_PER_DOLLAR, parse_limit
+from noburn_cli.core.money import Nano, parse_limit
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import async_client, sync_client
 from noburn_cli.enforce.httpx_hook import MARK, hook_httpx
@@ -53,20 +53,12 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
         tags: Mapping[str, str] | None = None,
         budget: str | float | Decimal | None = None,
     ) -> None:
-        self._limit = None if budget is None else parse_limit(str(budget))
+        self._limit = None if budget is None else parse_limit(_written_out(budget))
         if self._limit is not None and job is None:
             job = f"block-{secrets.token_hex(8)}"
-        named = {
-            "customer": customer,
-            "feature": feature,
-            "project": project,
-            "user": user,
-            "job": job,
-        }
-        self._changes = {name: str(value) for name, value in named.items() if value is not None}
-        self._changes.update({f"{TAG_PREFIX}{key}": str(tag) for key, tag in (tags or {}).items()})
-        if empty := [name for name, value in self._changes.items() if not value]:
-            raise UsageError(f"the attribute {empty[0]} is empty", next_step="leave it out")
+        self._changes = _named(
+            tags, customer=customer, feature=feature, project=project, user=user, job=job
+        )
 
     def __enter__(self) -> attribute:
         if self._limit is not None:
@@ -80,7 +72,7 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        context.pop()
+        context.pop(self._changes)
 
     async def __aenter__(self) -> attribute:
         if self._limit is not None:
@@ -94,7 +86,7 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        context.pop()
+        context.pop(self._changes)
 
     def _budget_fields(self) -> dict[str, Any]:
         assert self._limit is not None
@@ -104,6 +96,22 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
             "limit": {"unit": self._limit.unit, "amount": self._limit.amount},
             "override": False,
         }
+
+
+def _named(tags: Mapping[str, str] | None, **names: str | None) -> dict[str, str]:
+    """Attributes as the daemon knows them.  Raises UsageError for an empty one."""
+    found = {name: str(value) for name, value in names.items() if value is not None}
+    found.update({f"{TAG_PREFIX}{key}": str(tag) for key, tag in (tags or {}).items()})
+    if empty := [name for name, value in found.items() if not value]:
+        raise UsageError(f"the attribute {empty[0]} is empty", next_step="leave it out")
+    return found
+
+
+def _written_out(amount: str | float | Decimal) -> str:
+    """An amount as a person writes it: 0.00001 and not 1e-05."""
+    if isinstance(amount, str):
+        return amount
+    return f"{Decimal(str(amount)):f}"
 
 
 def wrap(client: _Client, *, api: str | None = None) -> _Client:
@@ -167,21 +175,40 @@ class Remaining:
     @property
     def dollars(self) -> Decimal | None:
         """What is left in dollars, exactly."""
-        return None if self.nano is None else Decimal(self.nano) / NANO_PER_DOLLAR
+        # From its digits: arithmetic would round in a context that belongs to the program.
+        return None if self.nano is None else Decimal(Nano(self.nano).exact())
 
 
-def remaining(**attributes: str) -> Remaining:
+def remaining(
+    *,
+    customer: str | None = None,
+    feature: str | None = None,
+    project: str | None = None,
+    user: str | None = None,
+    job: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Remaining:
     """What is left for calls made here and now, so that an agent can plan within its money.
 
-    attributes: as those of `attribute`, to ask for somebody else.
+    The arguments are those of `attribute`, to ask for somebody else.
     Raises DaemonUnavailable.
     """
-    return _remaining(sync_client().remaining(attrs={**context.attributes(), **attributes}))
+    asked = _named(tags, customer=customer, feature=feature, project=project, user=user, job=job)
+    return _remaining(sync_client().remaining(attrs={**context.attributes(), **asked}))
 
 
-async def aremaining(**attributes: str) -> Remaining:
+async def aremaining(
+    *,
+    customer: str | None = None,
+    feature: str | None = None,
+    project: str | None = None,
+    user: str | None = None,
+    job: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Remaining:
     """The same, without blocking the event loop."""
-    reply = await async_client().remaining(attrs={**context.attributes(), **attributes})
+    asked = _named(tags, customer=customer, feature=feature, project=project, user=user, job=job)
+    reply = await async_client().remaining(attrs={**context.attributes(), **asked})
     return _remaining(reply)
 
 

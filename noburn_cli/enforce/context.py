@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from noburn_cli.protocol import TAG_PREFIX
+from noburn_cli.protocol import TAG_PREFIX, WAIT_MS_MAX
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
 
 #: Attributes that have a variable of their own: `NOBURN_CUSTOMER` and so on.
@@ -25,8 +27,20 @@ DEFAULT_OUTPUT_FLOOR = 256
 
 #: What each block around this code adds, outermost first.
 _layers: ContextVar[tuple[Mapping[str, str], ...]] = ContextVar("noburn_attributes", default=())
-#: Set while a guarded call is on its way, so that a hooked layer below leaves it alone.
-_guarded: ContextVar[bool] = ContextVar("noburn_guarded", default=False)
+#: The guarded call that is on its way, so that a hooked layer below leaves it alone.
+_guarded: ContextVar[_OnItsWay | None] = ContextVar("noburn_guarded", default=None)
+
+
+class _OnItsWay:
+    """Set while a guarded call is being sent.
+
+    Tasks that start meanwhile inherit the context for all their life; this ends with the call.
+    """
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        self.ended = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Settings:
 def settings() -> Settings:
     """The settings of the environment; a value that cannot be read counts as not set."""
     return Settings(
-        wait_ms=int(_number("NOBURN_WAIT_S", DEFAULT_WAIT_S) * 1000),
+        wait_ms=min(WAIT_MS_MAX, int(_number("NOBURN_WAIT_S", DEFAULT_WAIT_S) * 1000)),
         clamp=os.environ.get("NOBURN_CLAMP", "1") != "0",
         lower_caps=os.environ.get("NOBURN_LOWER_CAPS", "0") == "1",
         output_floor=max(1, int(_number("NOBURN_OUTPUT_FLOOR", DEFAULT_OUTPUT_FLOOR))),
@@ -66,7 +80,9 @@ def attributes() -> dict[str, str]:
 def upstreams() -> tuple[Upstream, ...]:
     """The base URLs that the environment names, read anew because programs set them late."""
     return tuple(
-        Upstream(family, url) for family, name in BASE_URLS if (url := os.environ.get(name))
+        Upstream(family, url.strip())
+        for family, name in BASE_URLS
+        if (url := os.environ.get(name)) and _is_url(url.strip())
     )
 
 
@@ -75,23 +91,44 @@ def push(changes: Mapping[str, str]) -> None:
     _layers.set((*_layers.get(), changes))
 
 
-def pop() -> None:
-    """Take the innermost attributes away again."""
-    _layers.set(_layers.get()[:-1])
+def pop(changes: Mapping[str, str]) -> None:
+    """Take the attributes of a `push` away again.
+
+    These very ones: blocks that end in another order than they began, as generators can make them,
+    must not end each other.
+    """
+    layers = list(_layers.get())
+    for place in reversed(range(len(layers))):
+        if layers[place] is changes:
+            del layers[place]
+            break
+    _layers.set(tuple(layers))
 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Mark what is sent inside as guarded already."""
-    token = _guarded.set(True)
+    call = _OnItsWay()
+    token = _guarded.set(call)
     try:
         yield
     finally:
-        _guarded.reset(token)
+        call.ended = True
+        with contextlib.suppress(ValueError):  # A task that is destroyed ends in another context.
+            _guarded.reset(token)
 
 
 def is_guarded() -> bool:
-    return _guarded.get()
+    call = _guarded.get()
+    return call is not None and not call.ended
+
+
+def _is_url(text: str) -> bool:
+    """Whether a request can be compared with it; the SDKs cannot send to what is none."""
+    try:
+        return bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 def _environment_attributes() -> dict[str, str]:
@@ -105,6 +142,7 @@ def _environment_attributes() -> dict[str, str]:
 
 def _number(name: str, default: float) -> float:
     try:
-        return float(os.environ.get(name, default))
+        number = float(os.environ.get(name, default))
     except ValueError:
         return default
+    return number if math.isfinite(number) and number >= 0 else default

@@ -6,6 +6,8 @@ Owns: this process's two clients, and the rule that a failure of our own never l
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -17,26 +19,21 @@ from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import CountRequest
 from noburn_cli.providers.registry import Route
 
-_lock = threading.Lock()
+#: Without a lock, which a child that is forked off at the wrong moment would wait for; a client
+#: that loses the race has no connection yet.
 _clients: dict[str, Any] = {}
 
 
 def sync_client() -> Client:
     """This process's blocking client; it drops inherited sockets after a fork by itself."""
-    with _lock:
-        if "sync" not in _clients:
-            _clients["sync"] = Client()
-        client: Client = _clients["sync"]
-        return client
+    client: Client = _clients.get("sync") or _clients.setdefault("sync", Client())
+    return client
 
 
 def async_client() -> AsyncClient:
     """This process's awaitable client; it keeps a connection for each event loop."""
-    with _lock:
-        if "async" not in _clients:
-            _clients["async"] = AsyncClient()
-        client: AsyncClient = _clients["async"]
-        return client
+    client: AsyncClient = _clients.get("async") or _clients.setdefault("async", AsyncClient())
+    return client
 
 
 def decide(
@@ -92,9 +89,14 @@ async def decide_async(
 
 
 def deliver(outcome: Outcome | None) -> None:
-    """Tell the daemon how a call ended; what cannot be delivered goes to the client's journal."""
+    """Tell the daemon how a call ended; what cannot be delivered goes to the client's journal.
+
+    Never an error in the program, which has its answer: a call that could be neither told nor kept
+    stays held, and is charged in full as an orphan.
+    """
     if outcome is not None:
-        sync_client().deliver(outcome.op, **outcome.fields)
+        with contextlib.suppress(Exception):
+            sync_client().deliver(outcome.op, **outcome.fields)
 
 
 async def deliver_async(outcome: Outcome | None) -> None:
@@ -103,7 +105,24 @@ async def deliver_async(outcome: Outcome | None) -> None:
         return
     try:
         await async_client().deliver(outcome.op, **outcome.fields)
-    except BaseException:
+    except BaseException as error:
         # Idempotent by the call's id, so that telling it twice does no harm.
         threading.Thread(target=deliver, args=(outcome,), name="noburn-deliver").start()
-        raise
+        if not isinstance(error, Exception):
+            raise
+
+
+def deliver_aside(outcome: Outcome | None) -> None:
+    """Tell it from a finalizer, which may run in the middle of any line of this thread.
+
+    So it takes no lock that the line may hold: not the client's, nor those of `threading`.
+    """
+    if outcome is None:
+        return
+    if not threading.main_thread().is_alive():
+        deliver(outcome)  # The process is ending: no thread would be waited for.
+        return
+    try:
+        _thread.start_new_thread(deliver, (outcome,))
+    except RuntimeError:
+        deliver(outcome)

@@ -172,7 +172,7 @@ def _granted(
 ) -> Decision:
     cap = reply.get("granted") if reply.get("write_cap") else None
     strip_usage = call.stream and not codec.asks_usage(body)
-    tracker = Tracker(call_id, codec, strip_usage=strip_usage)
+    tracker = Tracker(call_id, codec, stream=call.stream, strip_usage=strip_usage)
     return Send(codec.edit(body, cap=cap), tracker)
 
 

@@ -12,51 +12,54 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import threading
-import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import decide, decide_async, deliver, deliver_async
 from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_of
-from noburn_cli.enforce.outcome import Tracker
+from noburn_cli.enforce.httpx_progress import Progress
+from noburn_cli.enforce.httpx_streams import async_stream_class, sync_stream_class
+from noburn_cli.enforce.outcome import Outcome, Tracker
 from noburn_cli.providers.codec import Block, CountRequest
-from noburn_cli.providers.registry import Upstream
+from noburn_cli.providers.registry import Route, Upstream
 
 #: On a client that `noburn_cli.wrap` marked: the upstreams it may call, beside the providers' own.
 MARK = "_noburn_upstreams"
 _METHOD = "_send_single_request"
 #: On a module that is hooked: whether every client is guarded, or only the marked ones.
 _STATE = "_noburn_guards_all"
-#: After the generation's end a stream owes only its usage; more than this is not waited for.
-DRAIN_BYTES_MAX = 1024 * 1024
-#: Failures that come before the first byte of the request.
-NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
+#: On a method that is ours; a module that was loaded again has classes without it.
+_OURS = "_noburn_guard"
+#: The provider's count is a courtesy that must not hang a call, in seconds.
+_COUNT_TIMEOUT_S = 10.0
 
 
 def hook_httpx(module: ModuleType, *, every_client: bool) -> None:
     """Put the guard into a loaded httpx or httpx2; again is harmless.
 
     every_client: guard all its clients (under `noburn run`), or those that `wrap` marked.
+    Raises RuntimeError for a version that it does not know.
     """
-    if hasattr(module, _STATE):
-        setattr(module, _STATE, getattr(module, _STATE) or every_client)
-        return
-    setattr(module, _STATE, every_client)
+    for client_class in (module.Client, module.AsyncClient):
+        if getattr(client_class, _METHOD, None) is None:
+            raise RuntimeError(
+                f"noburn does not know this version of {module.__name__}: "
+                f"{client_class.__name__} has no {_METHOD}"
+            )
     stack = _Stack(module)
     _replace(module.Client, stack.guard_sync)
     _replace(module.AsyncClient, stack.guard_async)
+    setattr(module, _STATE, getattr(module, _STATE, False) or every_client)
 
 
 def _replace(client_class: Any, make: Any) -> None:
-    original = getattr(client_class, _METHOD, None)
-    if original is None:
-        raise RuntimeError(
-            f"noburn does not know this version of {client_class.__module__}: it has no {_METHOD}"
-        )
-    setattr(client_class, _METHOD, make(original))
+    original = getattr(client_class, _METHOD)
+    if not hasattr(original, _OURS):
+        guarded = make(original)
+        setattr(guarded, _OURS, True)
+        setattr(client_class, _METHOD, guarded)
 
 
 class _Stack:
@@ -64,35 +67,39 @@ class _Stack:
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
-        self.not_sent = tuple(getattr(module, name) for name in NOT_SENT if hasattr(module, name))
-        self.sync_stream = _sync_stream_class(module)
-        self.async_stream = _async_stream_class(module)
+        self.sync_stream = sync_stream_class(module)
+        self.async_stream = async_stream_class(module)
 
-    def upstreams(self, client: Any) -> Sequence[Upstream] | None:
-        """The upstreams of a guarded client, or None for one that is left alone."""
+    def route(self, client: Any, request: Any) -> tuple[Route, Sequence[Upstream]] | None:
+        """What is to be guarded, and the client's upstreams; None for what is left alone."""
         marked = getattr(client, MARK, None)
         if context.is_guarded() or (marked is None and not getattr(self.module, _STATE)):
             return None
-        return (*(marked or ()), *context.upstreams())
+        upstreams = (*(marked or ()), *context.upstreams())
+        route = route_of(request.method, str(request.url), upstreams)
+        return None if route is None else (route, upstreams)
 
     def guard_sync(self, original: Any) -> Any:
         def send(client: Any, request: Any) -> Any:
-            upstreams = self.upstreams(client)
-            route = upstreams is not None and route_of(request.method, str(request.url), upstreams)
-            if not route or upstreams is None:
+            found = self.route(client, request)
+            if found is None or not isinstance(request.stream, self.module.SyncByteStream):
                 return original(client, request)
-            seen = _seen(request, request.read())
+            route, upstreams = found
 
             def ask_provider(count: CountRequest) -> bytes | None:
-                with context.guarded():
-                    answer = original(client, self.count_request(request, count))
-                    try:
-                        return bytes(answer.read()) if answer.status_code == 200 else None
-                    finally:
-                        answer.close()
+                try:
+                    with context.guarded():
+                        answer = original(client, self.count_request(request, count))
+                        try:
+                            body = answer.read()
+                        finally:
+                            answer.close()
+                except self.module.HTTPError:
+                    return None  # Without the provider's count the daemon decides on what it has.
+                return bytes(body) if answer.status_code == 200 else None
 
-            quietly = _none_on_failure(ask_provider, self.module.HTTPError)
-            decision = decide(route, admit(route, seen, upstreams), quietly)
+            seen = _seen(request, request.read())
+            decision = decide(route, admit(route, seen, upstreams), ask_provider)
             if isinstance(decision, Pass):
                 return original(client, request)
             if isinstance(decision, Refuse):
@@ -103,24 +110,30 @@ class _Stack:
 
     def send_sync(self, original: Any, client: Any, request: Any, decision: Send) -> Any:
         tracker = decision.tracker
+        progress = self.progress(client, request, awaited=False)
+        edited = None
         try:
+            edited = self.edited(request, decision.body, progress.extensions)
             with context.guarded():
-                response = original(client, self.edited(request, decision.body))
+                response = original(client, edited)
         except BaseException as error:
-            deliver(self.failed(tracker, error))
+            deliver(self.failed(tracker, progress, error))
+            _show_theirs(error, edited, request)
             raise
-        self.answered(tracker, response)
         response.request = request
+        if _is_read(response):
+            deliver(_read_whole(tracker, response))
+            return response
+        self.answered(tracker, response)
         response.stream = self.sync_stream(response.stream, tracker)
         return response
 
     def guard_async(self, original: Any) -> Any:
         async def send(client: Any, request: Any) -> Any:
-            upstreams = self.upstreams(client)
-            route = upstreams is not None and route_of(request.method, str(request.url), upstreams)
-            if not route or upstreams is None:
+            found = self.route(client, request)
+            if found is None or not isinstance(request.stream, self.module.AsyncByteStream):
                 return await original(client, request)
-            seen = _seen(request, await request.aread())
+            route, upstreams = found
 
             async def ask_provider(count: CountRequest) -> bytes | None:
                 try:
@@ -134,6 +147,7 @@ class _Stack:
                     return None
                 return bytes(body) if answer.status_code == 200 else None
 
+            seen = _seen(request, await request.aread())
             decision = await decide_async(route, admit(route, seen, upstreams), ask_provider)
             if isinstance(decision, Pass):
                 return await original(client, request)
@@ -145,47 +159,52 @@ class _Stack:
 
     async def send_async(self, original: Any, client: Any, request: Any, decision: Send) -> Any:
         tracker = decision.tracker
+        progress = self.progress(client, request, awaited=True)
+        edited = None
         try:
+            edited = self.edited(request, decision.body, progress.extensions)
             with context.guarded():
-                response = await original(client, self.edited(request, decision.body))
+                response = await original(client, edited)
         except BaseException as error:
-            await deliver_async(self.failed(tracker, error))
+            await deliver_async(self.failed(tracker, progress, error))
+            _show_theirs(error, edited, request)
             raise
-        self.answered(tracker, response)
         response.request = request
+        if _is_read(response):
+            await deliver_async(_read_whole(tracker, response))
+            return response
+        self.answered(tracker, response)
         response.stream = self.async_stream(response.stream, tracker)
         return response
 
-    def failed(self, tracker: Tracker, error: BaseException) -> Any:
-        return tracker.not_sent(error) if isinstance(error, self.not_sent) else tracker.broke(error)
+    def progress(self, client: Any, request: Any, *, awaited: bool) -> Progress:
+        own = self.module.AsyncHTTPTransport if awaited else self.module.HTTPTransport
+        transport = client._transport_for_url(request.url)
+        return Progress(request.extensions, tells_all=type(transport) is own, awaited=awaited)
+
+    def failed(self, tracker: Tracker, progress: Progress, error: BaseException) -> Outcome | None:
+        unsent = progress.is_unsent(error, self.module)
+        return tracker.not_sent(error) if unsent else tracker.broke(error)
 
     def answered(self, tracker: Tracker, response: Any) -> None:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        if tracker.answered(response.status_code, headers):
+        if tracker.answered(response.status_code, _lower(response.headers)):
             # Its bytes are handed on unpacked, so they must not be unpacked again.
-            del response.headers["content-encoding"]
-            with contextlib.suppress(KeyError):
-                del response.headers["content-length"]
+            response.headers = _without(response.headers, "content-encoding", "content-length")
 
-    def edited(self, request: Any, body: bytes) -> Any:
+    def edited(self, request: Any, body: bytes, extensions: Any) -> Any:
         """A copy of the request with another body, asking for an answer that we can read."""
         headers = _without(request.headers, "content-length", "transfer-encoding")
         headers["accept-encoding"] = "identity"
         return self.module.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            content=body,
-            extensions=request.extensions,
+            request.method, request.url, headers=headers, content=body, extensions=extensions
         )
 
     def count_request(self, request: Any, count: CountRequest) -> Any:
         """The provider's free count of the same request, with the same credentials."""
-        url = request.url.copy_with(path=request.url.path.rstrip("/") + count.path_suffix)
-        copy = self.edited(request, count.body)
-        return self.module.Request(
-            "POST", url, headers=copy.headers, content=count.body, extensions=request.extensions
-        )
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _COUNT_TIMEOUT_S)
+        copy = self.edited(request, count.body, {"timeout": timeouts})
+        copy.url = request.url.copy_with(path=request.url.path.rstrip("/") + count.path_suffix)
+        return copy
 
     def blocked(self, block: Block, request: Any) -> Any:
         response = self.module.Response(
@@ -199,8 +218,11 @@ class _Stack:
 
 
 def _seen(request: Any, body: bytes) -> Request:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Request(request.method, str(request.url), headers, bytes(body))
+    return Request(request.method, str(request.url), _lower(request.headers), bytes(body))
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _without(headers: Any, *names: str) -> Any:
@@ -211,129 +233,20 @@ def _without(headers: Any, *names: str) -> Any:
     return copy
 
 
-def _none_on_failure(ask: Any, failure: Any) -> Any:
-    def quietly(count: CountRequest) -> bytes | None:
-        try:
-            answer: bytes | None = ask(count)
-        except failure:
-            return None  # Without the provider's count the daemon decides on what it has.
-        return answer
-
-    return quietly
+def _show_theirs(error: BaseException, edited: Any, request: Any) -> None:
+    """An error names the request that the program made."""
+    if edited is not None and getattr(error, "_request", None) is edited:
+        error.request = request  # type: ignore[attr-defined]
 
 
-def _forgotten(tracker: Tracker) -> None:
-    outcome = tracker.abandoned("the answer was never closed")
-    # The collector may run in the middle of any line, also of one that holds the client's lock or
-    # an event loop, so it only hands over.
-    try:
-        threading.Thread(target=deliver, args=(outcome,), name="noburn-deliver").start()
-    except RuntimeError:  # The interpreter is ending and starts no more threads.
-        deliver(outcome)
+def _is_read(response: Any) -> bool:
+    """Whether a transport of the program's own brought its answer as a whole (mocks, caches)."""
+    return hasattr(response, "_content")
 
 
-def _sync_stream_class(module: ModuleType) -> Any:
-    class GuardedSyncStream(module.SyncByteStream):  # type: ignore[misc, name-defined]
-        """The answer's bytes on their way to the program, read for their usage."""
-
-        def __init__(self, inner: Any, tracker: Tracker) -> None:
-            self._inner = inner
-            self._tracker = tracker
-            self._bytes: Iterator[bytes] | None = None
-            self._forget = weakref.finalize(self, _forgotten, tracker)
-
-        def __getattr__(self, name: str) -> Any:  # `elapsed` of the stream below
-            return getattr(self._inner, name)
-
-        def __iter__(self) -> Iterator[bytes]:
-            self._bytes = iter(self._inner)
-            try:
-                for chunk in self._bytes:
-                    if kept := self._tracker.receive(chunk):
-                        yield kept
-            except GeneratorExit:
-                raise  # Closed early: close() decides.
-            except BaseException as error:
-                self._end(self._tracker.broke(error))
-                raise
-            if rest := self._tracker.rest():
-                yield rest
-            self._end(self._tracker.completed())
-
-        def close(self) -> None:
-            try:
-                if self._bytes is not None and self._tracker.worth_draining():
-                    self._drain()
-            finally:
-                self._end(self._tracker.abandoned())
-                self._inner.close()
-
-        def _drain(self) -> None:
-            left = DRAIN_BYTES_MAX
-            with contextlib.suppress(module.HTTPError, RuntimeError):
-                for chunk in self._bytes or ():
-                    self._tracker.receive(chunk)
-                    left -= len(chunk)
-                    if left < 0 or not self._tracker.worth_draining():
-                        return
-
-        def _end(self, outcome: Any) -> None:
-            self._forget.detach()
-            deliver(outcome)
-
-    return GuardedSyncStream
-
-
-def _async_stream_class(module: ModuleType) -> Any:
-    class GuardedAsyncStream(module.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """The same for an async program."""
-
-        def __init__(self, inner: Any, tracker: Tracker) -> None:
-            self._inner = inner
-            self._tracker = tracker
-            self._bytes: AsyncIterator[bytes] | None = None
-            self._forget = weakref.finalize(self, _forgotten, tracker)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            self._bytes = self._inner.__aiter__()
-            try:
-                async for chunk in self._bytes:
-                    if kept := self._tracker.receive(chunk):
-                        yield kept
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                await self._end(self._tracker.broke(error))
-                raise
-            if rest := self._tracker.rest():
-                yield rest
-            await self._end(self._tracker.completed())
-
-        async def aclose(self) -> None:
-            try:
-                if self._bytes is not None and self._tracker.worth_draining():
-                    await self._drain()
-            finally:
-                try:
-                    await self._end(self._tracker.abandoned())
-                finally:
-                    await self._inner.aclose()
-
-        async def _drain(self) -> None:
-            left = DRAIN_BYTES_MAX
-            with contextlib.suppress(module.HTTPError, RuntimeError):
-                assert self._bytes is not None
-                async for chunk in self._bytes:
-                    self._tracker.receive(chunk)
-                    left -= len(chunk)
-                    if left < 0 or not self._tracker.worth_draining():
-                        return
-
-        async def _end(self, outcome: Any) -> None:
-            self._forget.detach()
-            await deliver_async(outcome)
-
-    return GuardedAsyncStream
+def _read_whole(tracker: Tracker, response: Any) -> Outcome | None:
+    headers = _lower(response.headers)
+    headers.pop("content-encoding", None)  # Unpacked when it was read.
+    tracker.answered(response.status_code, headers)
+    response._content = tracker.receive(response.content) + tracker.rest()
+    return tracker.completed()

@@ -7,6 +7,7 @@ Owns: which ending means what (docs/threat-model.md has the table).
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from collections.abc import Mapping
@@ -35,12 +36,15 @@ class Tracker:
     """Follows one call that holds money, from its sending to its end.
 
     Every method that can end the call returns its Outcome the first time and None afterwards.
+    stream: whether events were asked for.  strip_usage: take out what only we asked for.
     """
 
-    def __init__(self, call_id: str, codec: Codec, *, strip_usage: bool) -> None:
+    def __init__(self, call_id: str, codec: Codec, *, stream: bool, strip_usage: bool) -> None:
         self.call_id = call_id
         self._codec = codec
+        self._stream = stream
         self._strip_usage = strip_usage
+        self._pid = os.getpid()
         self._began = time.monotonic()
         self._status: int | None = None
         self._body: _Body | None = None
@@ -60,30 +64,52 @@ class Tracker:
         headers: by lower-case name.
         """
         self._status = status
-        unpack, readable = _unpacker(headers.get("content-encoding", ""))
-        is_events = headers.get("content-type", "").lower().startswith("text/event-stream")
-        if not readable:
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in _READABLE:
             self._body = _Unreadable()
-        elif is_events and 200 <= status < 300:
-            self._body = _Events(self._codec.stream(strip_usage=self._strip_usage), unpack)
-        else:
+            return False
+        packed = encoding not in _PLAIN
+        unpack = Unpacker(encoding) if packed else None
+        if not self._is_events(status, headers.get("content-type", "")):
             self._body = _Whole(self._codec, unpack)
-        return unpack is not None
+            return False
+        reader = self._codec.stream(strip_usage=self._strip_usage)
+        self._body = _Events(reader, unpack, edits=self._strip_usage)
+        return packed and self._strip_usage
+
+    def _is_events(self, status: int, content_type: str) -> bool:
+        content_type = content_type.strip().lower()
+        if not 200 <= status < 300:
+            return False
+        # Compatible servers send events under other names as well; an answer as JSON is none.
+        asked = self._stream and not content_type.startswith("application/json")
+        return asked or content_type.startswith("text/event-stream")
 
     def receive(self, chunk: bytes) -> bytes:
-        """Bytes of the answer in, the bytes to hand on out; never an error of our reading."""
+        """Bytes of the answer in, the bytes to hand on out.
+
+        Raises zlib.error when bytes that must be unpacked cannot be; nothing else.
+        """
         if self._body is None:
             return chunk
         try:
             return self._body.receive(chunk)
-        except (NoburnError, zlib.error):
-            # The program gets its answer whatever we make of it; its usage is then unknown.
+        except zlib.error:
+            edited = isinstance(self._body, _Events) and self._body.edits
+            self._body = _Unreadable()
+            if edited:
+                raise
+            return chunk
+        except Exception:  # noqa: BLE001 - the program gets its answer whatever we make of it
             self._body = _Unreadable()
             return chunk
 
     def rest(self) -> bytes:
         """The bytes still withheld at the end of the answer."""
-        return b"" if self._body is None else self._body.close()
+        try:
+            return b"" if self._body is None else self._body.close()
+        except Exception:  # noqa: BLE001 - as in `receive`
+            return b""
 
     def worth_draining(self) -> bool:
         """Whether the generation is over and only its usage has not been read yet."""
@@ -99,7 +125,7 @@ class Tracker:
         return self._finish(reason)
 
     def _finish(self, lost_because: str) -> Outcome | None:
-        settlement = self._body.settlement() if self._body is not None else None
+        settlement = self._settlement()
         if settlement is not None:
             return self._end(
                 protocol.SETTLE,
@@ -107,7 +133,7 @@ class Tracker:
                 variant=settlement.variant,
                 served_model=settlement.served_model or None,
                 provider_id=settlement.provider_id or None,
-                failure=None if self._status == 200 else f"HTTP {self._status}",
+                failure=self._failure(),
             )
         status = self._status
         if status is not None and (300 <= status < 500):
@@ -117,8 +143,21 @@ class Tracker:
             lost_because = f"HTTP {status}"
         return self._end(protocol.LOSE, reason=lost_because)
 
+    def _settlement(self) -> Settlement | None:
+        try:
+            return None if self._body is None else self._body.settlement()
+        except Exception:  # noqa: BLE001 - usage that we fail to read is unknown: charged in full
+            return None
+
+    def _failure(self) -> str | None:
+        if self._status is None or not 200 <= self._status < 300:
+            return f"HTTP {self._status}"
+        failed = isinstance(self._body, _Events) and self._body.failed()
+        return "the provider reported an error in its answer" if failed else None
+
     def _end(self, op: str, **fields: Any) -> Outcome | None:
-        if self._ended:
+        # A forked child inherits its parent's answers, but how they end is the parent's to say.
+        if self._ended or os.getpid() != self._pid:
             return None
         self._ended = True
         latency_ms = int((time.monotonic() - self._began) * 1000)
@@ -135,8 +174,29 @@ class _Body(Protocol):
     def settlement(self) -> Settlement | None: ...
 
 
-class _Unpacker(Protocol):
-    def decompress(self, data: bytes, /) -> bytes: ...
+_PLAIN = ("", "identity")
+_READABLE = (*_PLAIN, "gzip", "x-gzip", "deflate")
+
+
+class Unpacker:
+    """gzip or deflate in, the plain bytes out; each call may raise zlib.error."""
+
+    def __init__(self, encoding: str) -> None:
+        self._may_be_raw = encoding == "deflate"
+        wbits = zlib.MAX_WBITS if self._may_be_raw else zlib.MAX_WBITS | 16
+        self._inner = zlib.decompressobj(wbits)
+
+    def receive(self, chunk: bytes) -> bytes:
+        try:
+            plain = self._inner.decompress(chunk)
+        except zlib.error:
+            if not self._may_be_raw:
+                raise
+            # "deflate" means zlib's format; some servers send the bare one, and clients take both.
+            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
+            plain = self._inner.decompress(chunk)
+        self._may_be_raw = False
+        return plain
 
 
 class _Unreadable:
@@ -153,41 +213,49 @@ class _Unreadable:
 
 
 class _Events:
-    """A stream of events, read by the codec."""
+    """A stream of events, read by the codec; handed on as it came unless it is edited."""
 
-    def __init__(self, reader: StreamReader, unpack: _Unpacker | None) -> None:
+    def __init__(self, reader: StreamReader, unpack: Unpacker | None, *, edits: bool) -> None:
         self._reader = reader
         self._unpack = unpack
+        self.edits = edits
 
     def receive(self, chunk: bytes) -> bytes:
-        plain = chunk if self._unpack is None else self._unpack.decompress(chunk)
-        return self._reader.receive(plain)
+        plain = chunk if self._unpack is None else self._unpack.receive(chunk)
+        kept = self._reader.receive(plain)
+        return kept if self.edits else chunk
 
     def close(self) -> bytes:
-        return self._reader.close()
+        rest = self._reader.close()
+        return rest if self.edits else b""
 
     def settlement(self) -> Settlement | None:
         return self._reader.settlement
+
+    def failed(self) -> bool:
+        return self._reader.failed
 
     def only_usage_missing(self) -> bool:
         return self._reader.ended and self._reader.settlement is None
 
 
 class _Whole:
-    """An answer in one piece, kept until its usage can be read."""
+    """An answer in one piece, handed on as it came and kept until its usage can be read."""
 
-    def __init__(self, codec: Codec, unpack: _Unpacker | None) -> None:
+    def __init__(self, codec: Codec, unpack: Unpacker | None) -> None:
         self._codec = codec
         self._unpack = unpack
         self._parts: list[bytes] = []
         self._bytes = 0
 
     def receive(self, chunk: bytes) -> bytes:
-        plain = chunk if self._unpack is None else self._unpack.decompress(chunk)
+        plain = chunk if self._unpack is None else self._unpack.receive(chunk)
         self._bytes += len(plain)
         if self._bytes <= BODY_BYTES_MAX:
             self._parts.append(plain)
-        return plain
+        else:
+            self._parts.clear()
+        return chunk
 
     def close(self) -> bytes:
         return b""
@@ -199,18 +267,6 @@ class _Whole:
             return self._codec.usage(b"".join(self._parts))
         except NoburnError:
             return None  # Not an answer of this API: the usage is unknown, and so charged in full.
-
-
-def _unpacker(encoding: str) -> tuple[_Unpacker | None, bool]:
-    """How to unpack an answer, and whether it can be read at all."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return None, True
-    if encoding in ("gzip", "x-gzip"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 16), True
-    if encoding == "deflate":
-        return zlib.decompressobj(), True
-    return None, False
 
 
 def _said(error: BaseException) -> str:

@@ -23,9 +23,13 @@ COUNTED = (
     *("cache_control", "speed"),
 )
 
-#: Measured are 6 or 7 for the frame of one message (FIELD §4); all bounds here are above that.
+#: The frame of one message takes 6 or 7 tokens before Claude 4.7 and 11 from it on (the
+#: reconstruction in the package ctok, 2026-11-23): 16 covers both.
 OVERHEAD_REQUEST = 16
 OVERHEAD_MESSAGE = 8
+#: What is expected of them, for estimates; of further messages nothing is published.
+FRAME_REQUEST = (6, 11)
+FRAME_NEXT_MESSAGE = (0, 4)
 OVERHEAD_BLOCK = 4
 #: A tool call or its result is wrapped in tags, with one more pair for each parameter.
 OVERHEAD_TOOL_BLOCK = 64
@@ -54,9 +58,12 @@ def read_input(found: Collector, values: dict[str, Any]) -> None:
     if not messages:
         raise refused("the request has no messages")
     found.add_overhead(OVERHEAD_REQUEST)
+    found.add_frame(*FRAME_REQUEST)
     _content(found, values.get("system"))
-    for message in messages:
+    for place, message in enumerate(messages):
         found.add_overhead(OVERHEAD_MESSAGE)
+        if place:
+            found.add_frame(*FRAME_NEXT_MESSAGE)
         role = message.get("role")
         found.text(role if role not in ("user", "assistant", "system", None) else None)
         _content(found, message.get("content"))
@@ -68,6 +75,7 @@ def read_input(found: Collector, values: dict[str, Any]) -> None:
     found.schema(config or None)
     if values.get("thinking") is not None:
         found.add_overhead(OVERHEAD_THINKING)
+        found.add_frame(0, OVERHEAD_THINKING)
 
 
 def input_kinds(values: dict[str, Any]) -> tuple[str, ...]:
@@ -100,6 +108,7 @@ def _content(found: Collector, content: object) -> None:
         return
     for block in content:
         found.add_overhead(OVERHEAD_BLOCK)
+        found.add_frame(0, OVERHEAD_BLOCK)
         if isinstance(block, dict):
             _block(found, block)
         else:
@@ -118,6 +127,7 @@ def _block(found: Collector, block: dict[str, Any]) -> None:
         found.rest(block, ("type", "cache_control"))
     elif kind in ("tool_result", "search_result"):
         found.add_overhead(OVERHEAD_TOOL_BLOCK)
+        found.add_frame(0, OVERHEAD_TOOL_BLOCK)
         _content(found, block.get("content"))
         found.rest(block, ("type", "content", "cache_control"))
     elif kind == "document":
@@ -138,6 +148,7 @@ def _block(found: Collector, block: dict[str, Any]) -> None:
 
 def _document(found: Collector, block: dict[str, Any]) -> None:
     """A document in plain text is here; a PDF or a stored file is read by the provider."""
+    found.add_frame(0, OVERHEAD_TOOL_BLOCK)
     source = block.get("source")
     kind = source.get("type") if isinstance(source, dict) else None
     if isinstance(source, dict) and kind == "text":

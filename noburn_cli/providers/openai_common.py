@@ -38,13 +38,25 @@ _TIER_VARIANTS = {
     "batch": "batch",
 }
 
+#: What a chat is documented to add: 3 a message and a token for its role, 1 a name, 3 for the
+#: reply's start (OpenAI's cookbook, https://github.com/openai/openai-cookbook, notebook
+#: `How_to_count_tokens_with_tiktoken`, section 6, read 2026-11-23: equal to the API's own count for
+#: gpt-3.5-turbo, gpt-4, gpt-4o and gpt-4o-mini; newer models are taken to do the same).
+FRAME_REPLY = 3
+FRAME_MESSAGE = 3
+FRAME_ROLE = 1
+FRAME_NAME = 1
+#: Where two parts of a message meet, another split of the text may win: docs/bounds.md.
+FRAME_SEAM = 4
+
 #: An upper bound for a request's frame; measured are 3 for the reply's start (FIELD §4).
 OVERHEAD_REQUEST = 16
 #: Measured are 3 a message and 1 a name; twice that leaves room for channels and recipients.
 OVERHEAD_MESSAGE = 8
 OVERHEAD_NAME = 2
-#: Parts of one message are joined; a token across the seam may split in another way.
-OVERHEAD_PART = 2
+#: Parts of one message are joined; a token across the seam may split in another way.  Most seen
+#: are 3 (noburn_cli.core.bounds, SEAM_TOKENS).
+OVERHEAD_PART = 4
 #: A call's wrapper (recipient, channel, constraint, end) is some 8 to 10 tokens.
 OVERHEAD_TOOL_CALL = 24
 #: Functions are rendered as a TypeScript namespace: a header of about a dozen tokens, some 10 each,
@@ -68,6 +80,11 @@ def request_variants(found: Collector, service_tier: object) -> tuple[str, ...]:
     if variant is None or variant == "batch":
         found.unbounded(f"the service tier {service_tier!r:.40} has no price in the book")
         return ("standard",)
+    if variant == "flex":
+        # "the response body will include the `service_tier` value based on the processing mode
+        # actually used … may be different from the value set in the parameter" (openai Python SDK
+        # 3.54): a request for flex may be served, and billed, as standard.
+        return ("flex", "standard")
     return (variant,)
 
 

@@ -198,7 +198,7 @@ def test_what_nothing_bounds_is_named(codec, body, reason):
     [
         (CHAT, chat(), ("standard",)),
         (CHAT, chat(service_tier="auto"), ("standard",)),
-        (CHAT, chat(service_tier="flex"), ("flex",)),
+        (CHAT, chat(service_tier="flex"), ("flex", "standard")),
         (CHAT, chat(service_tier="fast"), ("priority",)),
         (RESPONSES, responses(service_tier="priority"), ("priority",)),
         (MESSAGES, messages(service_tier="standard_only", inference_geo="global"), ("standard",)),
