@@ -10,12 +10,13 @@ Unknown fields are refused: a misspelt `refined` must not be ignored where money
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
 from noburn_cli import protocol
+from noburn_cli.errors import FrameRefused
 
 #: Tokens, bytes and times above this are nobody's; sums of products of them still fit 64 bits
 #: after pricing only below it, and SQLite's integers are 64 bits.
@@ -185,10 +186,9 @@ Request: TypeAlias = (
 
 _decode_request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
-_decode_anything = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class BadFrame(Exception):  # noqa: N818 - the protocol's word
+class BadFrame(Exception):
     """A frame that breaks the rules.  n: its number, when it has one; fatal: not even JSON."""
 
     def __init__(self, why: str, *, n: int | None, fatal: bool) -> None:
@@ -216,8 +216,9 @@ def decode_attributes(raw: bytes) -> dict[str, str]:
 
 def _bad_frame(line: bytes, error: Exception) -> BadFrame:
     try:
-        n = _decode_anything(line).get("n")
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The lenient reader: JSON may carry a lone surrogate, which the strict one takes for none.
+        n = protocol.decode(line).get("n")
+    except FrameRefused:
         return BadFrame(str(error), n=None, fatal=True)
     known = n if type(n) is int and 0 <= n <= 2**53 else None
     return BadFrame(str(error), n=known, fatal=False)
