@@ -58,7 +58,7 @@ def supervise(
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["supervise", *command], env=environment, stdout=subprocess.PIPE, text=True, **options
-    )  # type: ignore[call-overload,no-any-return]
+    )  # type: ignore[call-overload]
 
 
 # In a terminal.
