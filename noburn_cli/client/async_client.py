@@ -212,7 +212,8 @@ class AsyncClient:
                 if not is_to_repeat(frame, reply):
                     return reply
                 reason = reply.get("message") or reply["error"]
-                if reply["error"] == protocol.DRAINING:
+                if reply["error"] != protocol.UNKNOWN:
+                    # Leaving, or sick: what is kept meanwhile is sent by whoever connects next.
                     channel.lose(str(reason))
             except Lost as error:
                 reason = error

@@ -42,8 +42,14 @@ class Late(NoReply):
 
 
 def is_to_repeat(frame: Mapping[str, Any], reply: Mapping[str, Any]) -> bool:
-    """Whether the daemon asks for the same frame again."""
-    return reply.get("error") in _AGAIN and frame["op"] not in ONCE
+    """Whether the same frame is to be sent again.
+
+    A ledger that cannot be written refuses a new call at once; a call that has ended must be told.
+    """
+    error = reply.get("error")
+    if error == protocol.LEDGER:
+        return frame["op"] in ENDINGS
+    return error in _AGAIN and frame["op"] not in ONCE
 
 
 def reply_limit_s(frame: Mapping[str, Any]) -> float:

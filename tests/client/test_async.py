@@ -20,7 +20,7 @@ import uvloop
 from noburn_cli.client import AsyncClient, channel
 from noburn_cli.errors import BudgetExceeded, DaemonUnavailable
 from tests.client.peer import FORKING, HANG_UP, SILENCE, Frame, Peer, grant
-from tests.client.test_sync import is_closed, journal_lines, then_granting
+from tests.client.test_sync import SICK, is_closed, journal_lines, then_granting
 
 Runner = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -118,6 +118,25 @@ def test_a_late_reply_is_an_error_and_the_void_is_kept(home: Path, peer: Peer, r
     with pytest.raises(DaemonUnavailable):
         run(AsyncClient(home).reserve({"call": "c1"}))
     assert [(f["op"], f["call"]) for f in journal_lines(home)] == [("void", "c1")]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_ending_that_a_sick_ledger_refuses_is_kept_and_sent_by_the_same_client(
+    home: Path, peer: Peer, run: Runner
+) -> None:
+    async def settle_and_look() -> None:
+        client = AsyncClient(home)
+        peer.script = then_granting(SICK)
+        assert (await client.settle("c1", {"input": 1}))["ok"]
+        peer.script = lambda frame: SICK
+        assert (await client.settle("c2", {"input": 1}))["error"] == "undelivered"
+        peer.script = grant
+        await client.remaining({})
+        await client.aclose()
+
+    run(settle_and_look())
+    assert [f.get("call") for f in peer.seen[-2:]] == ["c2", None]
+    assert journal_lines(home) == []
 
 
 @pytest.mark.usefixtures("hasty")

@@ -210,6 +210,33 @@ def test_endings_that_cannot_be_delivered_are_kept_and_sent_by_the_next_client(
     assert list((home / "journal").iterdir()) == []
 
 
+SICK = {"ok": False, "error": "ledger", "message": "the disk is full"}
+
+
+def test_an_ending_that_a_sick_ledger_refuses_is_sent_again(home: Path, peer: Peer) -> None:
+    peer.script = then_granting(SICK, SICK)
+    with Client(home) as client:
+        assert client.settle("c1", {"input": 1})["ok"]
+        assert client.request("reserve", call="c2")["ok"]
+        peer.script = then_granting(SICK)
+        assert client.request("reserve", call="c3")["error"] == "ledger"  # not sent again
+    assert journal_lines(home) == []
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_ending_that_a_sick_ledger_does_not_take_is_kept_and_sent_by_the_same_client(
+    home: Path, peer: Peer
+) -> None:
+    peer.script = lambda frame: SICK
+    with Client(home) as client:
+        assert client.settle("c1", {"input": 1})["error"] == "undelivered"
+        assert [f["call"] for f in journal_lines(home)] == ["c1"]
+        peer.script = grant
+        client.status()
+    assert [f["op"] for f in peer.seen[-2:]] == ["settle", "status"]
+    assert journal_lines(home) == []
+
+
 @pytest.mark.usefixtures("hasty")
 def test_an_ending_is_neither_delivered_nor_kept_only_with_an_error(home: Path, peer: Peer) -> None:
     peer.script = lambda frame: HANG_UP
