@@ -10,7 +10,7 @@ import glob
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -141,7 +141,14 @@ def _add(found: Inputs, name: str, data: bytes) -> None:
         return
     requests = _requests(text)
     if requests is None:
-        call = Call(PLAIN, "", texts=(text,), overhead_tokens=PLAIN_FRAME_TOKENS)
+        # The text alone is what is counted; what will stand around it decides who sends it.
+        call = Call(
+            PLAIN,
+            "",
+            texts=(text,),
+            overhead_tokens=PLAIN_FRAME_TOKENS,
+            frame_tokens=(0, 0),
+        )
         found.items.append(Item(name, call))
         return
     for line, content in requests:
@@ -254,6 +261,9 @@ def _unreadable(name: str, error: Exception) -> InputRefused:
     return InputRefused(f"{name} cannot be read", why=reason or str(error))
 
 
-def sources(items: Sequence[Item]) -> Iterator[str]:
-    """The names of the inputs, each once, in order."""
-    yield from dict.fromkeys(item.source for item in items)
+def by_source(items: Sequence[Item]) -> dict[str, list[Item]]:
+    """The items of each input, in order."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item.source, []).append(item)
+    return found

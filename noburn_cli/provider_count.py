@@ -53,7 +53,7 @@ _PLACES: Mapping[str, _Place] = {
 }
 
 
-class CountFailed(NoburnError):  # noqa: N818 -- named for what happened, as all errors here
+class CountFailed(NoburnError):
     """The provider did not count."""
 
 

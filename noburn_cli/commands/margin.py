@@ -18,6 +18,7 @@ from noburn_cli.core import economics
 from noburn_cli.core.money import PICO_PER_NANO, parse_count, parse_dollars, parse_share
 from noburn_cli.errors import PriceUnknown, UsageError
 from noburn_cli.render.margin import outlook_data, render_comparison, render_outlook
+from noburn_cli.render.table import terminal_width
 
 if TYPE_CHECKING:
     from noburn_cli.core.models import Model
@@ -146,9 +147,9 @@ def margin_command(
         answers = [outlook_data(name, shown) for name, shown in named]
         print_json("margin", JSON_VERSION, {"answers": answers, "notes": notes})
     elif len(named) == 1:
-        typer.echo("\n".join(render_outlook(*named[0], notes=notes)))
+        typer.echo("\n".join(render_outlook(*named[0], notes=notes, width=terminal_width())))
     else:
-        typer.echo("\n".join(render_comparison(named, notes=notes)))
+        typer.echo("\n".join(render_comparison(named, notes=notes, width=terminal_width())))
 
 
 def _read_volume(
@@ -238,6 +239,7 @@ def _price_models(
     plan: economics.Plan, volume: Volume, models: Sequence[str], *, variant: str
 ) -> tuple[list[tuple[str, economics.Outlook]], list[str]]:
     """Each model's own rates today, averaged over the split."""
+    from noburn_cli.core.models import is_retired, retired_warning
     from noburn_cli.prices import load_book
 
     book, now_ms = load_book(os.environ), time.time_ns() // 1_000_000
@@ -245,6 +247,8 @@ def _price_models(
     named = []
     for asked in models:
         found = book.resolve(asked)
+        if is_retired(found, now_ms):
+            typer.echo(f"warning: {retired_warning(found)}", err=True)
         rate_pico = _model_rate(found, volume, variant=variant, at_ms=now_ms)
         shown = economics.outlook(plan, tokens=volume.tokens, rate_pico=rate_pico)
         named.append((found.name, shown))

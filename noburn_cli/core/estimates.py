@@ -92,11 +92,18 @@ class Estimate:
 
 
 def size_of(
-    model: Model, measured: Measure, *, text_tokens: int | None, schema_bytes: int, texts: int
+    model: Model,
+    measured: Measure,
+    *,
+    text_tokens: int | None,
+    schema_bytes: int,
+    texts: int,
+    frame: Span = NOTHING,
 ) -> InputSize:
     """The size of one request's input on a model.
 
     text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
+    frame: tokens expected around the texts.  The count is `exact` only where these are, too.
     """
     if measured.counted is not None:
         bound = input_bound(
@@ -106,17 +113,20 @@ def size_of(
     if measured.window:
         return InputSize(None, "", Bound(model.context_window, WINDOW))
     if text_tokens is not None:
-        known = text_tokens + measured.tokens
+        known = max(0, text_tokens + measured.tokens + frame.low)
         exact = exact_bound(
             text_tokens, schema_bytes, measured.overhead, measured.tokens, texts=texts
         )
-        expected = Span(known, known + schema_bytes)
-        return InputSize(expected, EXACT, _capped(exact, known, model))
+        most = text_tokens + measured.tokens + frame.high + schema_bytes
+        how = EXACT if known == most else ASSUMED
+        return InputSize(Span(known, most), how, _capped(exact, known, model))
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
     if model.tokenizer != "claude":
         return InputSize(None, "", bound)
     low, high = (-(-measured.bytes * share // 1000) for share in CLAUDE_PER_MILLE_BYTES)
-    return InputSize(Span(low, max(low, min(high, bound.tokens))), ASSUMED, bound)
+    expected = Span(low, high) + frame
+    expected = Span(expected.low, max(expected.low, min(expected.high, bound.tokens)))
+    return InputSize(expected, ASSUMED, bound)
 
 
 def _capped(bound: Bound, known: int, model: Model) -> Bound:
@@ -131,12 +141,12 @@ def _capped(bound: Bound, known: int, model: Model) -> Bound:
 def check_fits(model: Model, size: InputSize, *, where: str) -> None:
     """Raises InputRefused when the input is larger than the model takes.
 
-    Where only a measured range is known, its low end decides, and the message says so.
+    Where only a range is known, its low end decides, and the message says so.
     """
     limit = min(model.context_window, model.input_max)
     if size.expected is None or size.expected.low <= limit:
         return
-    about = "by a measured range at least " if size.expected_how == ASSUMED else ""
+    about = "at least " if size.expected_how == ASSUMED else ""
     raise InputRefused(
         f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
         why=f"it takes at most {limit:,} tokens of input",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 #: How a call is processed, which decides its price.  `fast` is a provider's faster mode, sold for
 #: more than `standard` (Anthropic `speed: fast`, OpenAI `service_tier: fast`).
@@ -99,3 +99,14 @@ class Model:
             if row.variant == variant and from_ms < row.starts_at_ms <= until_ms
         )
         return later if now is None else (now, *later)
+
+
+def is_retired(model: Model, at_ms: int) -> bool:
+    """Whether the provider has switched the model off, by the day in UTC."""
+    today = datetime.fromtimestamp(at_ms / 1000, UTC).date()
+    return model.retires_on is not None and model.retires_on <= today
+
+
+def retired_warning(model: Model) -> str:
+    """For a person who named a model that `is_retired`."""
+    return f"`{model.name}` was switched off by its provider on {model.retires_on}"

@@ -67,6 +67,7 @@ class AnthropicMessages:
             texts=found.texts,
             schema_text=found.schema_text,
             overhead_tokens=found.overhead_tokens,
+            frame_tokens=found.frame_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
             input_kinds=input_kinds(values),

@@ -36,6 +36,8 @@ class Call:
         by its bytes, never counted exactly.
     overhead_tokens: an upper bound for what the provider adds around them (frames, roles, hidden
         tool prompts), with its source in the codec.
+    frame_tokens: the least and the most that the provider is documented to add around the texts,
+        or None where nothing is published.  For estimates only: a hold takes `overhead_tokens`.
     counted_tokens: input that arrives as token ids (embeddings).
     window: why the input can only be bounded by the context window (images, files, stored turns),
         or "" when it is all here.
@@ -51,6 +53,7 @@ class Call:
     texts: tuple[str, ...] = ()
     schema_text: str = ""
     overhead_tokens: int = 0
+    frame_tokens: tuple[int, int] | None = None
     counted_tokens: int = 0
     window: str = ""
     unbounded: str = ""
@@ -58,6 +61,17 @@ class Call:
     variants: tuple[str, ...] = ("standard",)
     output: OutputCap | None = field(default_factory=OutputCap)
     stream: bool = False
+
+    def frame_range(self) -> tuple[int, int]:
+        """The least and the most tokens that are expected around the texts.
+
+        What a provider renders in its own way (tools, formats) also brings words of its own: then
+        only the upper bound is sure.
+        """
+        least, most = self.frame_tokens or (0, self.overhead_tokens)
+        if self.schema_text:
+            most = self.overhead_tokens
+        return least, max(least, min(most, self.overhead_tokens))
 
     def kinds(self) -> tuple[str, ...]:
         """Every priced kind this call can use."""

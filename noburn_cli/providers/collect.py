@@ -25,6 +25,9 @@ class Collector:
         self._texts: list[str] = []
         self._schemas: list[str] = []
         self.overhead_tokens = 0
+        self._frame_least = 0
+        self._frame_most = 0
+        self._frame_known = True
         self._window: dict[str, None] = {}
         self._unbounded: dict[str, None] = {}
 
@@ -51,6 +54,20 @@ class Collector:
 
     def add_overhead(self, tokens: int) -> None:
         self.overhead_tokens += tokens
+
+    def add_frame(self, least: int, most: int | None = None) -> None:
+        """Tokens that the provider is documented to add; `most` is `least` where it is exact."""
+        self._frame_least += least
+        self._frame_most += least if most is None else most
+
+    def frame_unknown(self) -> None:
+        """The request holds something for which nothing is published."""
+        self._frame_known = False
+
+    @property
+    def frame_tokens(self) -> tuple[int, int] | None:
+        """For `Call.frame_tokens`."""
+        return (self._frame_least, self._frame_most) if self._frame_known else None
 
     def window(self, reason: str) -> None:
         """Only the context window bounds the input, because of `reason`."""

@@ -76,6 +76,7 @@ class OpenAIChat:
             texts=found.texts,
             schema_text=found.schema_text,
             overhead_tokens=found.overhead_tokens,
+            frame_tokens=found.frame_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
             input_kinds=common.INPUT_KINDS,
@@ -193,10 +194,13 @@ def _read_messages(found: Collector, values: dict[str, Any]) -> None:
     if not messages:
         raise refused("the request has no messages")
     found.add_overhead(common.OVERHEAD_REQUEST)
+    found.add_frame(common.FRAME_REPLY)
     for message in messages:
         found.add_overhead(common.OVERHEAD_MESSAGE)
+        found.add_frame(common.FRAME_MESSAGE)
         if message.get("name") is not None:
             found.add_overhead(common.OVERHEAD_NAME)
+            found.add_frame(common.FRAME_NAME)
             found.text(message["name"])
         _read_content(found, message.get("content"))
         for call in object_list(message.get("tool_calls"), what="tool_calls"):
@@ -208,7 +212,10 @@ def _read_messages(found: Collector, values: dict[str, Any]) -> None:
         if message.get("audio") is not None:
             found.unbounded("an earlier audio answer is read again as audio tokens")
         role = message.get("role")
-        found.text(role if role not in _ROLES else None)
+        if role in _ROLES:
+            found.add_frame(common.FRAME_ROLE)  # Each of them is one token in both encodings.
+        else:
+            found.text(role)
         found.rest(message, _MESSAGE)
 
 
@@ -220,8 +227,10 @@ def _read_content(found: Collector, content: object) -> None:
     if not isinstance(content, list):
         found.text(content)
         return
-    for part in content:
+    for place, part in enumerate(content):
         found.add_overhead(common.OVERHEAD_PART)
+        if place:
+            found.add_frame(-common.FRAME_SEAM, common.FRAME_SEAM)
         if isinstance(part, dict):
             _read_part(found, part)
         else:
@@ -271,7 +280,9 @@ def _read_extras(found: Collector, values: dict[str, Any]) -> None:
         found.schema(values["response_format"])
     # Rejected predictions are billed as output inside the cap; the text itself may be read, too.
     prediction = object_or_none(values.get("prediction"), what="prediction")
-    _read_content(found, (prediction or {}).get("content"))
+    if prediction is not None:
+        found.frame_unknown()
+        _read_content(found, prediction.get("content"))
     if values.get("web_search_options") is not None:
         found.unbounded("web search bills a fee for each search")
     modalities = values.get("modalities")

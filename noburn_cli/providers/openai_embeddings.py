@@ -37,6 +37,7 @@ class OpenAIEmbeddings:
             model=model_name(values.get("model")),
             texts=found.texts,
             overhead_tokens=found.overhead_tokens,
+            frame_tokens=found.frame_tokens,  # Nothing stands around an embedded text.
             counted_tokens=counted_tokens,
             unbounded=found.why_unbounded,
             input_kinds=(INPUT,),

@@ -10,40 +10,60 @@ from typing import Any
 
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
-from noburn_cli.render.table import format_table
+from noburn_cli.render.table import RIGHT, Column, fit_table, wrap_line
 
 UNKNOWN = "unknown"
-_HEADERS = ("INPUT", "REQUESTS", "MODEL", "TOKENS", "COUNTED", "WINDOW")
 
 
-def render_estimates(rows: Sequence[Estimate], totals: Sequence[Estimate]) -> list[str]:
+def render_estimates(
+    rows: Sequence[Estimate], sums: Sequence[Estimate], *, width: int | None = None
+) -> list[str]:
     """One row per input and model, and a total per model where there are several inputs.
 
     The cost column is the input's cost alone where no output was expected, and says so.
+    width: columns of the terminal, or None for a pipe.
     """
-    shown = [*rows, *totals]
+    shown = [*rows, *sums]
     with_output = all(one.with_output for one in shown)
-    cost = "EXPECTED" if with_output else "INPUT COST"
-    headers = (*_HEADERS, cost, "WORST CASE")
-    lines = format_table(headers, [_cells(one) for one in shown], align="lrlrlrrr")
-    return [*lines, "", *_notes(shown, with_output=with_output)]
+    lines = fit_table(_columns(shown, with_output=with_output), width=width)
+    for note in ("", *_notes(shown, with_output=with_output)):
+        lines += wrap_line(note, width=width)
+    return lines
 
 
-def _cells(one: Estimate) -> tuple[str, ...]:
+def _columns(shown: Sequence[Estimate], *, with_output: bool) -> list[Column]:
+    """Every column, with the order in which a narrow terminal gives them up."""
+    one_source = len({one.source for one in shown}) == 1
+    one_each = all(one.requests == 1 for one in shown)
+    sizes = [_size(one) for one in shown]
+    return [
+        Column(
+            "INPUT", [one.source for one in shown], give_up=4 if one_source else None, shorten=True
+        ),
+        Column(
+            "REQUESTS",
+            [show_count(one.requests) for one in shown],
+            align=RIGHT,
+            give_up=1 if one_each else 3,
+        ),
+        Column("MODEL", [one.model for one in shown]),
+        Column("TOKENS", [tokens for tokens, _ in sizes], align=RIGHT),
+        Column("COUNTED", [how for _, how in sizes], give_up=5),
+        Column("WINDOW", [show_percent(one.window_share) for one in shown], RIGHT, give_up=2),
+        Column(
+            "EXPECTED" if with_output else "INPUT COST",
+            [UNKNOWN if one.cost is None else _dollars(one.cost) for one in shown],
+            align=RIGHT,
+        ),
+        Column("WORST CASE", [show_dollars(one.worst) for one in shown], align=RIGHT),
+    ]
+
+
+def _size(one: Estimate) -> tuple[str, str]:
+    """The input's tokens, and how they are known."""
     if one.input_tokens is None:
-        tokens, how = f"≤ {show_count(one.bound_tokens)}", one.bound_how
-    else:
-        tokens, how = _tokens(one.input_tokens), one.how
-    return (
-        one.source,
-        show_count(one.requests),
-        one.model,
-        tokens,
-        how,
-        show_percent(one.window_share),
-        UNKNOWN if one.cost is None else _dollars(one.cost),
-        show_dollars(one.worst),
-    )
+        return f"≤ {show_count(one.bound_tokens)}", one.bound_how
+    return _tokens(one.input_tokens), one.how
 
 
 def _tokens(span: Span) -> str:
@@ -67,7 +87,7 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
     hows = {one.how for one in shown if one.input_tokens is not None}
     bounds = {one.bound_how for one in shown}
     if "assumed" in hows:
-        notes.append("assumed: a measured range per byte, not a count; --count asks the provider.")
+        notes.append("assumed: a range, not a count; --count asks the provider.")
     if any(one.input_tokens is None for one in shown):
         notes.append("≤: only the most is known for this tokeniser; --count may tell more.")
     if "window" in bounds:
@@ -75,9 +95,9 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
     return notes
 
 
-def estimates_data(rows: Sequence[Estimate], totals: Sequence[Estimate]) -> dict[str, Any]:
+def estimates_data(rows: Sequence[Estimate], sums: Sequence[Estimate]) -> dict[str, Any]:
     """The same as data: exact dollars as strings, spans as `{low, high}`."""
-    return {"estimates": [_data(one) for one in rows], "totals": [_data(one) for one in totals]}
+    return {"estimates": [_data(one) for one in rows], "totals": [_data(one) for one in sums]}
 
 
 def _data(one: Estimate) -> dict[str, Any]:

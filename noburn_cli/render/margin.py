@@ -30,7 +30,7 @@ from noburn_cli.core.money import (
     show_dollars,
     show_percent,
 )
-from noburn_cli.render.table import format_table
+from noburn_cli.render.table import GAP, RIGHT, Column, fit_table, format_table, wrap_line
 
 BAND_RANGES = {
     Band.UNDER_WATER: "below 0 %: it loses money",
@@ -41,43 +41,63 @@ BAND_RANGES = {
 NO_REVENUE = "no revenue"
 
 
-def render_outlook(name: str, shown: Outlook, *, notes: Sequence[str]) -> list[str]:
+def render_outlook(
+    name: str, shown: Outlook, *, notes: Sequence[str], width: int | None = None
+) -> list[str]:
     """One plan at one rate, a line for each answer.
 
     name: whose rate it is.  notes: what was taken for granted.
+    width: columns of the terminal, or None for a pipe.
     """
-    lines = format_table((), _money_rows(shown), align="lr")
-    lines += ["", *format_table((), _answer_rows(shown), align="ll")]
-    lines += ["", f"Rate: {show_rate(shown.rate_pico)} per million tokens, {name}."]
-    return [*lines, *notes]
+    lines = [*format_table((), _money_rows(shown), align="lr"), ""]
+    answers = _answer_rows(shown)
+    indent = max(len(label) for label, _ in answers) + len(GAP)
+    for line in format_table((), answers):
+        lines += wrap_line(line, width=width, indent=indent)
+    rate = f"Rate: {show_rate(shown.rate_pico)} per million tokens, {name}."
+    for note in ("", rate, *notes):
+        lines += wrap_line(note, width=width)
+    return lines
 
 
-def render_comparison(named: Sequence[tuple[str, Outlook]], *, notes: Sequence[str]) -> list[str]:
+def render_comparison(
+    named: Sequence[tuple[str, Outlook]], *, notes: Sequence[str], width: int | None = None
+) -> list[str]:
     """One row per model, in the order asked for."""
-    headers = ("MODEL", "$/M", "COST", "MARGIN", "MARGIN %", "BAND", "BREAK-EVEN", "70 % MARGIN")
-    rows = [
-        (
-            name,
-            show_rate(shown.rate_pico),
-            _dollars(shown.month.inference_nano),
-            _dollars(shown.month.margin_nano),
-            _share(shown.month.margin_share),
-            _band_name(shown.month.band),
-            show_allowance(shown.break_even),
-            show_allowance(shown.keeping_target),
-        )
-        for name, shown in named
+    answers = [shown for _, shown in named]
+    months = [shown.month for shown in answers]
+    columns = [
+        Column("MODEL", [name for name, _ in named]),
+        Column("$/M", [show_rate(shown.rate_pico) for shown in answers], RIGHT),
+        Column("COST", [_dollars(month.inference_nano) for month in months], RIGHT, give_up=1),
+        Column("MARGIN", [_dollars(month.margin_nano) for month in months], RIGHT),
+        Column("MARGIN %", [_share(month.margin_share) for month in months], RIGHT),
+        Column("BAND", [_band_name(month.band) for month in months], give_up=2),
+        Column("BREAK-EVEN", [_tokens(shown.break_even) for shown in answers], RIGHT),
+        Column("70 % MARGIN", [_tokens(shown.keeping_target) for shown in answers], RIGHT),
     ]
-    lines = format_table(headers, rows, align="lrrrrlrr")
-    return [*lines, "", *notes] if notes else lines
+    each = " a seat" if answers[0].plan.seats > 1 else ""
+    unit = f"Per month: amounts in dollars, break-even and 70 % margin in tokens{each}."
+    lines = fit_table(columns, width=width)
+    for note in ("", unit, *notes):
+        lines += wrap_line(note, width=width)
+    return lines
+
+
+def _tokens(allowance: Allowance) -> str:
+    """As `show_allowance`, in a table's cell."""
+    if allowance.reach is Reach.ALWAYS:
+        return "any"
+    return "none" if allowance.tokens is None else show_count(allowance.tokens)
 
 
 def _money_rows(shown: Outlook) -> list[tuple[str, str, str]]:
     plan, month = shown.plan, shown.month
     tokens = f"{show_count(shown.tokens)} tokens"
     each = f" x {plan.seats} seats" if plan.seats > 1 else ""
+    price = f"{show_dollars(plan.price_nano)}{each}" if each else "a month"
     rows = [
-        ("Revenue", _dollars(month.revenue_nano), f"{show_dollars(plan.price_nano)}{each}"),
+        ("Revenue", _dollars(month.revenue_nano), price),
         ("Inference", _dollars(month.inference_nano), f"{tokens}{each}"),
     ]
     if month.fees_nano:

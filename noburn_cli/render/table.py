@@ -1,15 +1,19 @@
-"""Plain aligned tables, the same on a terminal and in a pipe.
+"""Plain aligned tables, for a terminal and for a pipe.
 
 Layer: render.  Below: the standard library.
 Not rich: importing rich.table costs 65 ms of every start (measured 2026-11-23), and these tables
-need neither colour nor borders, so NO_COLOR and pipes need no second path.
+need neither colour nor borders, so NO_COLOR needs no second path.  A pipe gets every column at its
+full width; on a terminal a table that is too wide gives up what matters least.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 GAP = "  "
@@ -82,3 +86,92 @@ def print_table(
     """Print a table on `file`, standard output unless told; as `format_table`."""
     target = sys.stdout if file is None else file
     target.writelines(line + "\n" for line in format_table(headers, rows, align=align))
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table that must fit.
+
+    give_up: columns with a lower number go first; None stays.
+    shorten: whether long cells may lose their middle, once nothing more can go.
+    """
+
+    header: str
+    cells: Sequence[str]
+    align: str = LEFT
+    give_up: int | None = None
+    shorten: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(display_width(safe_text(cell)) for cell in (self.header, *self.cells))
+
+
+def fit_table(columns: Sequence[Column], *, width: int | None) -> list[str]:
+    """The lines of a table no wider than `width` columns of a terminal, None being a pipe.
+
+    A table that cannot fit even so keeps its cells whole: a cut number would be a wrong one.
+    """
+    shown = list(columns)
+    while width is not None and _width(shown) > width:
+        going = [column for column in shown if column.give_up is not None]
+        if not going:
+            shown = [_shortened(one, _width(shown) - width) for one in shown]
+            break
+        shown.remove(min(going, key=lambda column: column.give_up or 0))
+    return format_table(
+        [column.header for column in shown],
+        list(zip(*(column.cells for column in shown), strict=True)),
+        align="".join(column.align for column in shown),
+    )
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + len(GAP) * (len(columns) - 1)
+
+
+#: A name of which less is left says nothing.
+_SHORT_CELL = 12
+
+
+def _shortened(column: Column, excess: int) -> Column:
+    """The column with `excess` columns taken out of the middle of its longest cells."""
+    if not column.shorten:
+        return column
+    limit = max(_SHORT_CELL, column.width - excess)
+    cells = [_middle_out(safe_text(cell), limit) for cell in column.cells]
+    return Column(column.header, cells, column.align)
+
+
+def _middle_out(text: str, limit: int) -> str:
+    """`text` in at most `limit` columns; the end of a path says more than its beginning."""
+    if display_width(text) <= limit:
+        return text
+    head, tail = text[: limit // 6], ""
+    for character in reversed(text):
+        if display_width(head + character + tail) + 1 > limit:
+            break
+        tail = character + tail
+    return f"{head}…{tail}"
+
+
+def wrap_line(line: str, *, width: int | None, indent: int = 0) -> list[str]:
+    """`line` broken at spaces for a terminal of `width` columns; what follows is indented.
+
+    None, for a pipe, breaks nothing: grep finds a sentence only where it is whole.
+    """
+    if width is None or display_width(line) <= width:
+        return [line]
+    # textwrap would fold the two spaces between two columns.
+    head, rest = line[:indent], line[indent:]
+    parts = textwrap.wrap(
+        rest, max(width - indent, 20), break_long_words=False, break_on_hyphens=False
+    )
+    return [head + parts[0], *(" " * indent + part for part in parts[1:])] if parts else [line]
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is, or None when it is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns

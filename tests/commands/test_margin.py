@@ -97,7 +97,7 @@ def answer(margin):
 
 
 PLAIN_SESSION = """\
-Revenue       $20.00  $20.00
+Revenue       $20.00  a month
 Inference      $5.00  500,000 tokens
 Gross margin  $15.00  75 %
 

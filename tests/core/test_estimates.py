@@ -10,7 +10,7 @@ import pytest
 
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import ASSUMED, BYTES, COUNTED, EXACT, WINDOW, Bound, Measure
-from noburn_cli.core.estimates import Estimate, InputSize, Span
+from noburn_cli.core.estimates import NOTHING, Estimate, InputSize, Span
 from noburn_cli.core.models import Model, RateRow, Tier
 from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
 
@@ -25,9 +25,18 @@ MODEL = Model(
 MEASURE = Measure(bytes=100, expanded=120, overhead=7, tokens=0, window=False)
 
 
-def size(measure: Measure = MEASURE, *, text_tokens: int | None = 20, **model: object) -> InputSize:
+def size(
+    measure: Measure = MEASURE,
+    *,
+    text_tokens: int | None = 20,
+    schema_bytes: int = 5,
+    frame: Span = NOTHING,
+    **model: object,
+) -> InputSize:
     changed = replace(MODEL, **model)  # type: ignore[arg-type]
-    return estimates.size_of(changed, measure, text_tokens=text_tokens, schema_bytes=5, texts=2)
+    return estimates.size_of(
+        changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, texts=2, frame=frame
+    )
 
 
 def estimated(sized: InputSize, model: Model = MODEL, **more: object) -> Estimate:
@@ -39,7 +48,10 @@ def estimated(sized: InputSize, model: Model = MODEL, **more: object) -> Estimat
 
 
 def test_sizes_say_how_sure_they_are() -> None:
-    assert size() == InputSize(Span(20, 25), EXACT, Bound(20 + 4 + 5 + 7, EXACT))
+    assert size() == InputSize(Span(20, 25), ASSUMED, Bound(20 + 4 + 5 + 7, EXACT))
+    framed = size(schema_bytes=0, frame=Span(7, 7))
+    assert framed == InputSize(Span(27, 27), EXACT, Bound(20 + 4 + 7, EXACT))
+    assert size(schema_bytes=0, frame=Span(3, 7)).expected_how == ASSUMED
     counted = replace(MEASURE, counted=33)
     assert size(counted) == InputSize(Span(33, 33), COUNTED, Bound(33, COUNTED))
     window = replace(MEASURE, window=True)
@@ -97,7 +109,7 @@ def test_without_output_the_worst_case_ranks() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputRefused, match=r"a does not fit `m`: 901 tokens"):
+    with pytest.raises(InputRefused, match=r"a does not fit `m`: at least 901 tokens"):
         estimates.check_fits(MODEL, size(text_tokens=901), where="a")
     estimates.check_fits(MODEL, size(text_tokens=900), where="a")
     huge = estimates.size_of(
@@ -105,7 +117,7 @@ def test_refusals() -> None:
         replace(MEASURE, bytes=5000, expanded=5000),
         text_tokens=None, schema_bytes=0, texts=1,
     )  # fmt: skip
-    with pytest.raises(InputRefused, match="by a measured range at least 1,000"):
+    with pytest.raises(InputRefused, match="`: at least 1,000"):
         estimates.check_fits(MODEL, huge, where="a")
     with pytest.raises(PriceUnknown):
         estimated(size(), variants=("batch",))

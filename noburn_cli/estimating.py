@@ -1,0 +1,210 @@
+"""Prices every request of what was read, on every model that was asked for.
+
+Layer: I/O (it may count by tiktoken, or ask a provider).  Below: inputs, ranks, provider_count,
+core.estimates.  Above: commands.estimate.
+tiktoken is imported only when a model is asked for that it counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from noburn_cli import ranks
+from noburn_cli.core import estimates
+from noburn_cli.core.bounds import Measure, measure, utf8_bytes
+from noburn_cli.core.estimates import Estimate, Span
+from noburn_cli.core.models import EMBEDDING, Model, is_retired, retired_warning
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
+from noburn_cli.inputs import Inputs, Item, by_source
+from noburn_cli.providers.call import Call
+from noburn_cli.render.progress import Progress
+
+TOTAL = "total"
+
+
+@dataclass
+class Job:
+    """What was asked for, and the warnings that came up on the way.
+
+    output: expected output tokens of a call, or None.
+    """
+
+    book: PriceBook
+    names: tuple[str, ...]
+    compare: bool
+    output: Span | None
+    calls: int
+    ask_provider: bool
+    at_ms: int
+    progress: Progress
+    warnings: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    _exact: dict[str, int] = field(default_factory=dict)
+    _models_that: dict[bool, tuple[Model, ...]] = field(default_factory=dict)
+
+    def estimate_all(self, found: Inputs) -> list[Estimate]:
+        """One estimate per input and model; what cannot be priced joins `found.problems`."""
+        named = [self.book.resolve(name) for name in self.names]  # A wrong name ends it at once.
+        rows: list[Estimate] = []
+        self.progress.begin(len(found.items), "requests counted")
+        for source, items in by_source(found.items).items():
+            rows += self._source(source, items, named, found.problems)
+        self.progress.end()
+        if not self.compare:
+            return rows
+        # Several inputs are ranked by their sums: a table per input would bury the answer.
+        return estimates.ranked(totals(rows) or rows)
+
+    def _source(
+        self,
+        source: str,
+        items: Sequence[Item],
+        named: Sequence[Model],
+        problems: list[NoburnError],
+    ) -> list[Estimate]:
+        """The estimates of one input, by model in the order in which models come up."""
+        by_model: dict[str, list[Estimate]] = {}
+        unfit: dict[str, None] = {}
+        for item in items:
+            for model, outcome in self._item(item, named):
+                if isinstance(outcome, Estimate):
+                    by_model.setdefault(outcome.model, []).append(outcome)
+                elif self.compare and model is not None:
+                    unfit[model.name] = None
+                else:
+                    problems.append(_at(item, outcome))
+            self.progress.step()
+        if unfit:
+            by_model = {name: ones for name, ones in by_model.items() if name not in unfit}
+            if by_model:
+                self.warnings[f"{source} does not fit, or has no price: {', '.join(unfit)}"] = None
+            else:
+                problems.append(InputRefused(f"{source} fits no model of the price book"))
+        return [estimates.together(ones, source=source) for ones in by_model.values()]
+
+    def _item(
+        self, item: Item, named: Sequence[Model]
+    ) -> Iterator[tuple[Model | None, Estimate | NoburnError]]:
+        """One request on each of its models: the estimate, or why there is none."""
+        try:
+            models = self._models(item, named)
+        except NoburnError as error:
+            yield None, error
+            return
+        measured = _measure(item.call)
+        self._exact.clear()
+        for model in models:
+            try:
+                yield model, self._request(item, model, self._counted(item, model, measured))
+            except NoburnError as error:
+                yield model, error
+
+    def _models(self, item: Item, named: Sequence[Model]) -> Sequence[Model]:
+        """On which models to price one request.  Raises ModelUnknown."""
+        if self.compare:
+            return self._candidates(embeds=item.call.output is None)
+        if named or item.call.model:
+            wanted = named or [self.book.resolve(item.call.model)]
+            for model in wanted:
+                self._warn_if_retired(model)
+            return wanted
+        first: dict[str, Model] = {}
+        for model in self._candidates(embeds=False):
+            first.setdefault(model.provider, model)
+        return list(first.values())
+
+    def _candidates(self, *, embeds: bool) -> Sequence[Model]:
+        """Models that can be called today and answer, or embed, as the input asks for."""
+        if embeds not in self._models_that:
+            fitting = [m for m in self.book.models() if (m.family == EMBEDDING) == embeds]
+            alive = tuple(m for m in fitting if not is_retired(m, self.at_ms))
+            self._models_that[embeds] = alive
+            gone = len(fitting) - len(alive)
+            if gone and self.compare:
+                were = "model was" if gone == 1 else "models were"
+                self.notes[f"{gone} {were} left out: their provider has switched them off"] = None
+        return self._models_that[embeds]
+
+    def _warn_if_retired(self, model: Model) -> None:
+        if is_retired(model, self.at_ms):
+            self.warnings[retired_warning(model)] = None
+
+    def _request(self, item: Item, model: Model, measured: Measure) -> Estimate:
+        """One request on one model.  Raises InputRefused, PriceUnknown, CallUnbounded."""
+        call = item.call
+        if call.unbounded:
+            raise CallUnbounded("nothing bounds what this call may cost", why=call.unbounded)
+        size = estimates.size_of(
+            model,
+            measured,
+            text_tokens=self._text_tokens(item, model, measured),
+            schema_bytes=utf8_bytes(call.schema_text),
+            texts=len(call.texts),
+            frame=Span(*call.frame_range()),
+        )
+        estimates.check_fits(model, size, where=item.where)
+        cap = call.output
+        return estimates.estimate_request(
+            model,
+            size,
+            source=item.source,
+            input_kinds=call.input_kinds,
+            variants=("batch",) if item.batch else call.variants,
+            output_cap=None if cap is None else cap.wanted,
+            choices=1 if cap is None else cap.choices,
+            has_output=cap is not None,
+            output=self.output,
+            calls=self.calls,
+            at_ms=self.at_ms,
+        )
+
+    def _counted(self, item: Item, model: Model, measured: Measure) -> Measure:
+        """The measure with the provider's count, where that was asked for and given."""
+        if not self.ask_provider:
+            return measured
+        from noburn_cli.provider_count import CountFailed, count_input  # urllib costs 40 ms
+
+        try:
+            return replace(measured, counted=count_input(item, model, os.environ))
+        except CountFailed as error:
+            self.warnings[f"{item.where}: not counted by the provider: {error.message}"] = None
+            return measured
+
+    def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
+        """The exact count of a request's texts, once per encoding; None without an encoding."""
+        name = model.tokenizer
+        if name not in ranks.NAMES or measured.counted is not None or measured.window:
+            return None
+        if name not in self._exact:
+            self._exact[name] = sum(ranks.count(name, text) for text in item.call.texts)
+        return self._exact[name]
+
+
+def _measure(call: Call) -> Measure:
+    return measure(
+        call.texts,
+        call.schema_text,
+        overhead_tokens=call.overhead_tokens,
+        counted_tokens=call.counted_tokens,
+        window=bool(call.window),
+    )
+
+
+def _at(item: Item, error: NoburnError) -> NoburnError:
+    """The error with the input's name in front, where it is not there yet."""
+    if not error.message.startswith(item.where):
+        error.message = f"{item.where}: {error.message}"
+    return error
+
+
+def totals(rows: Sequence[Estimate]) -> list[Estimate]:
+    """A sum per model, when there are several inputs."""
+    if len({one.source for one in rows}) < 2:
+        return []
+    by_model: dict[str, list[Estimate]] = {}
+    for one in rows:
+        by_model.setdefault(one.model, []).append(one)
+    return [estimates.together(ones, source=TOTAL) for ones in by_model.values()]
