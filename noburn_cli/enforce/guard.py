@@ -9,6 +9,7 @@ returns what is to be done.  A sync and an async driver carry out the same steps
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -29,10 +30,14 @@ CODE_REFUSED = "noburn_call_refused"
 CODE_UNAVAILABLE = "noburn_unavailable"
 #: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
 ROUNDS_MAX = 5
+#: A floor above every model's own maximum: an uncapped output is granted whole or not at all.
+WHOLE = 10**10  # the most that a frame may say
 #: Anthropic calls its count an estimate that may be off by a little: 2 % and 16 tokens more.
 #: https://docs.claude.com/en/docs/build-with-claude/token-counting (checked 2026-11-23)
 COUNT_MARGIN_PERCENT = 2
 COUNT_MARGIN_TOKENS = 16
+#: JSON can carry half a pair, UTF-8 and a tokeniser cannot; as core.bounds, it becomes U+FFFD.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Request:
@@ -154,7 +159,11 @@ def _refined(
 ) -> Generator[Step, Any, dict[str, Any]]:
     """The frame again, with what the daemon asked for, or saying that it cannot be had."""
     if by == "text":
-        return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
+        texts = [_SURROGATE.sub("\ufffd", text) for text in call.texts]
+        return {
+            **frame,
+            "texts": {"texts": texts, "schema": _SURROGATE.sub("\ufffd", call.schema_text)},
+        }
     count = codec.count_request(body) if by == "count" else None
     answer = (yield AskProvider(count)) if count is not None else None
     if answer is not None:
@@ -212,7 +221,7 @@ def _output_fields(call: Call, *, clamp: bool, lower: bool) -> dict[str, Any] | 
     if cap is None:
         return None
     if cap.wanted is None:
-        floor = max(cap.floor, settings().output_floor)
+        floor = max(cap.floor, settings().output_floor) if clamp else WHOLE
         return {"wanted": None, "floor": floor, "choices": cap.choices, "clamp": clamp}
     floor = max(cap.floor, min(settings().output_floor, cap.wanted))
     return {"wanted": cap.wanted, "floor": floor, "choices": cap.choices, "clamp": lower}
