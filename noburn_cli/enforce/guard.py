@@ -9,7 +9,6 @@ returns what is to be done.  A sync and an async driver carry out the same steps
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -36,8 +35,6 @@ WHOLE = 10**10  # the most that a frame may say
 #: https://docs.claude.com/en/docs/build-with-claude/token-counting (checked 2026-11-23)
 COUNT_MARGIN_PERCENT = 2
 COUNT_MARGIN_TOKENS = 16
-#: JSON can carry half a pair, UTF-8 and a tokeniser cannot; as core.bounds, it becomes U+FFFD.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Request:
@@ -159,11 +156,7 @@ def _refined(
 ) -> Generator[Step, Any, dict[str, Any]]:
     """The frame again, with what the daemon asked for, or saying that it cannot be had."""
     if by == "text":
-        texts = [_SURROGATE.sub("\ufffd", text) for text in call.texts]
-        return {
-            **frame,
-            "texts": {"texts": texts, "schema": _SURROGATE.sub("\ufffd", call.schema_text)},
-        }
+        return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
     count = codec.count_request(body) if by == "count" else None
     answer = (yield AskProvider(count)) if count is not None else None
     if answer is not None:
