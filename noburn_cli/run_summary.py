@@ -15,8 +15,14 @@ from typing import Any
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
 from noburn_cli.ledger_file import reading_ledger
 
-#: A run and everything below it: `r1` is also in `r1/r2`.
-_OF_RUN = "(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')"
+#: A run and everything below it: `r1` is also in `r1/r2`.  Only what was journalled since it began
+#: is looked at, so that a short run's summary does not wait for a long ledger.
+_OF_RUN = """(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')
+    AND call IN (
+        SELECT j.call FROM journal AS j WHERE j.kind IN ('reserve', 'blocked', 'refused')
+        AND j.seq > coalesce(
+            (SELECT min(s.seq) FROM journal AS s WHERE s.run = :run AND s.kind = 'run_start'), 0))
+"""
 #: Blocked by a budget, or refused by the guard: both never left.
 _STOPPED = "state IN ('blocked', 'refused')"
 _MESSAGE = "coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)"

@@ -53,12 +53,10 @@ def terminal(environment: dict[str, str]) -> Iterator[Terminal]:
         yield opened
 
 
-def supervise(
-    environment: dict[str, str], *command: str, **options: object
-) -> subprocess.Popen[str]:
+def supervise(environment: dict[str, str], *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        ["supervise", *command], env=environment, stdout=subprocess.PIPE, text=True, **options
-    )  # type: ignore[call-overload]
+        ["supervise", *command], env=environment, stdout=subprocess.PIPE, text=True
+    )
 
 
 # In a terminal.
@@ -148,17 +146,29 @@ def test_a_pipeline_reads_the_keyboard(terminal: Terminal) -> None:
 
 
 def test_a_neighbour_in_the_pipeline_keeps_the_keyboard_after_fg(terminal: Terminal) -> None:
-    terminal.type("supervise sleep 60 | sh -c 'echo up; read x </dev/tty; echo \"got:$x\"'\n")
+    # Twice: a read that waits already is not asked again whose terminal it is.
+    reads = 'sh -c \'exec </dev/tty; echo up; read x; echo "got:$x"; read y; echo "got:$y"\''
+    terminal.type(f"supervise sleep 60 | {reads}\n")
     terminal.wait_for("\nup\n")
     terminal.type(CTRL_Z)
     terminal.wait_for("Stopped")
     terminal.wait_for("ready> ")
     terminal.type("fg\n")
     terminal.wait_for("supervise")
-    terminal.type("hello\n")
-    terminal.wait_for("got:hello")
+    for word in ("hello", "again"):
+        terminal.type(f"{word}\n")
+        terminal.wait_for(f"got:{word}")
     terminal.type(CTRL_C)
     terminal.wait_for("ready> ")
+
+
+@pytest.mark.parametrize(("pipe", "front"), [("", True), (" | cat", False)])
+def test_the_terminal_is_the_childs_from_the_start_unless_neighbours_share_it(
+    terminal: Terminal, pipe: str, front: bool
+) -> None:
+    ask = "import os; print('front:', os.tcgetpgrp(0) == os.getpgrp())"
+    shown = terminal.run(f"supervise {shlex.join([sys.executable, '-c', ask])}{pipe}")
+    assert f"front: {front}" in shown
 
 
 TAKES_THE_TERMINAL = """
@@ -211,12 +221,12 @@ def test_a_signal_sent_to_us_reaches_the_child_once(environment: dict[str, str],
 
 def test_sigusr1_goes_to_the_child_alone(environment: dict[str, str]) -> None:
     # The default of SIGUSR1 is death: a grandchild that never asked for it must not get it.
-    script = "sleep 1 & trap 'kill -0 $! && echo alive; kill $!; exit 3' USR1; echo up; wait"
+    script = "sleep 60 & trap 'kill $!; wait $!; echo $?; exit 3' USR1; echo up; wait"
     process = supervise(environment, "bash", "-c", script)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGUSR1)
-    assert process.communicate(timeout=20)[0] == "alive\n"
+    assert process.communicate(timeout=20)[0] == "143\n", "it died of ours, not of SIGUSR1"
     assert process.returncode == 3
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -20,7 +21,12 @@ from noburn_cli.enforce.supervisor import RunOutcome, run_supervised
 from noburn_cli.enforce.survivors import find_survivors
 from noburn_cli.enforce.watch import Watch
 from noburn_cli.errors import LedgerUnavailable
-from noburn_cli.run_summary import find_stopped, read_run_summary
+from noburn_cli.run_summary import (
+    find_stopped,
+    read_final_summary,
+    read_run_summary,
+    summary_lines,
+)
 from tests.enforce.conftest import Home
 
 
@@ -105,6 +111,56 @@ def test_a_run_without_a_block_ends_nothing(home: Home, find: Callable[[str], st
     watch.start(ended.set)
     assert watch.finish() is None
     assert not ended.is_set()
+
+
+def hold(home: Home, run: str) -> str:
+    """A call in flight, of this process."""
+    call = new_call_id()
+    granted = home.client.reserve(
+        {
+            "call": call, "api": "openai_chat", "model": "gpt-6-luna", "attrs": {"run": run},
+            "input": {"bytes": 100, "expanded": 100, "overhead": 0},
+            "output": {"wanted": 1000, "floor": 1, "choices": 1, "clamp": False},
+        }
+    )  # fmt: skip
+    assert granted["ok"], granted
+    return call
+
+
+def test_the_summary_waits_for_what_is_about_to_be_charged(
+    home: Home, find: Callable[[str], str | None]
+) -> None:
+    before = hold(home, "r2")
+    call = hold(home, "r1")
+    ledger = paths.ledger_path(home.folder)
+    late = threading.Timer(0.3, lambda: home.client.lose(call, reason="late"))
+    late.start()
+    summary = read_final_summary(ledger, "r1")
+    late.join()
+    assert (summary.calls, summary.held, summary.uncertain) == (1, 0, 1)
+    # What belongs to a process that lives is said to be held, and not waited for without end.
+    hold(home, "r1/r3")
+    assert read_final_summary(ledger, "r1").held == 1
+    home.client.void(before)
+
+
+def test_the_words_of_the_summary(home: Home, find: Callable[[str], str | None]) -> None:
+    home.client.lose(hold(home, "r1"))
+    hold(home, "r1/r3")
+    refuse(home, "r1", "nothing bounds it")
+    summary = read_run_summary(paths.ledger_path(home.folder), "r1")
+    lines = summary_lines(summary, killed_by=None, limited=False)
+    assert lines[0].startswith("noburn: run r1: 2 calls, 0 tokens in, 0 out, cost $")
+    assert lines[1].endswith(" held by 1 call still in flight")
+    assert "1 call refused: no bound or no price" in lines[2]
+    assert "1 call uncertain: charged at the hold" in lines[3]
+    assert "no budget applied" in lines[4]
+    assert "nothing bounds it" in lines[5]
+    assert lines[6] == f"        see `noburn why {summary.last_stopped_call}`"
+    one = replace(summary, calls=1, input_tokens=1, limit_unit="requests", limit=5, unlimited=0)
+    (first, *_) = summary_lines(one, killed_by="nothing bounds it", limited=True)
+    assert first.startswith("noburn: run r1: 1 call, 1 token in, 0 out, cost $")
+    assert first.endswith(", budget 5 requests")
 
 
 def run(command: list[str], kill: bool = False) -> RunOutcome:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -63,7 +64,7 @@ def nested(limit: str, step: str) -> None:
     subprocess.run([*command, sys.executable, __file__, step, step], check=False)
 
 
-STEPS = {
+STEPS: dict[str, Callable[..., None]] = {
     "call": call,
     "pair": pair,
     "deaf": lambda: start("sh", "-c", DEAF),
