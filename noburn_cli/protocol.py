@@ -109,6 +109,8 @@ class FrameDecoder:
         Raises FrameRefused, after which the socket is to be closed: a frame above
         frame_bytes_max, or a close inside one.
         """
+        if not self._parts and 0 <= chunk.find(b"\n") == len(chunk) - 1 <= self._frame_bytes_max:
+            return [chunk[:-1]]  # one whole frame, as nearly always
         if not chunk:
             if self._held_bytes:
                 raise FrameRefused("the peer closed in the middle of a frame")

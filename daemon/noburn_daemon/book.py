@@ -77,6 +77,7 @@ class Book:
         known = self.calls.get(frame.call)
         if known is not None:
             return _repeated(frame, known, digest)
+        frames.check_call_id(frame.call)
         if len(self.waiting):
             self._look_at_earlier(frame, now_ms)
         waiter = self.waiting.get(frame.call)
@@ -85,9 +86,7 @@ class Book:
                 return _conflict(frame.n, frame.call)
             waiter.callers.append((caller, frame.n))
             return None
-        waiter = Waiter(
-            frame, context, owner, digest, now_ms, exact_tokens, [(caller, frame.n)]
-        )
+        waiter = Waiter(frame, context, owner, digest, now_ms, exact_tokens, [(caller, frame.n)])
         answer = self._decide(waiter, now_ms, ahead=None)
         if answer is None:
             frame.texts = None  # neither stored nor kept
@@ -299,6 +298,7 @@ class Book:
 
     def _settled_before(self, frame: frames.Settle, call: Call | None) -> Answer:
         if call is None:
+            frames.check_call_id(frame.call)
             return _not_found(frame.n, frame.call)
         if call.state != _SETTLED:
             return _has_ended(frame.n, call)
@@ -324,6 +324,7 @@ class Book:
         """The usage was not learnt: the hold stays charged in full."""
         call = self.calls.get(frame.call)
         if call is None:
+            frames.check_call_id(frame.call)
             return _not_found(frame.n, frame.call)
         if call.state == _UNCERTAIN:
             return _closed(frame.n, call)
@@ -336,6 +337,7 @@ class Book:
         """Release everything; of an unknown id leave a tombstone, of a waiting one cancel it."""
         call = self.calls.get(frame.call)
         if call is None:
+            frames.check_call_id(frame.call)
             waiter = self.waiting.get(frame.call)
             if waiter is not None:
                 self.dismiss(waiter, refusal(None, protocol.CLOSED, "the call was voided"))
@@ -424,6 +426,7 @@ class Book:
         if call is not None and call.state != REFUSED:
             return _conflict(frame.n, frame.call)
         if call is None:
+            frames.check_call_id(frame.call)
             context = self.context(frame.attrs)
             self._refuse(frame, context, frame.error, now_ms, digest=None, reason=frame.reason)
             self.calls.add(Call(frame.call, REFUSED))

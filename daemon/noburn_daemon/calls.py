@@ -63,14 +63,17 @@ class Call(Struct, gc=False, eq=False):
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
     """The call that a `reserve` row tells of; texts resolved."""
+    # A `reserve` row has them all, as texts.
+    assert event.call is not None
+    owner, book, model = event.owner, event.book, event.model
     return Call(
-        event.call,  # type: ignore[arg-type] - a reserve row has one
+        event.call,
         _HELD,
         context,
         accounts,
         (event.hold_nano or 0, event.hold_tokens or 0, 1),
         (0, 0, 0),
-        event.owner,  # type: ignore[arg-type] - texts are resolved
+        owner,  # type: ignore[arg-type]
         event.digest or 0,
         event.at_ms,
         event.granted,
@@ -78,8 +81,8 @@ def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Cal
         event.write_cap == 1,
         event.clamped == 1,
         event.bound or "",
-        event.book,  # type: ignore[arg-type]
-        event.model,  # type: ignore[arg-type]
+        book,  # type: ignore[arg-type]
+        model,  # type: ignore[arg-type]
         event.input_bound or 0,
         event.factor or 1000,
     )

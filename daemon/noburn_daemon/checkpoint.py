@@ -14,7 +14,8 @@ from pathlib import Path
 
 import apsw
 
-PASSIVE_PAGES = 1_000
+#: A passive checkpoint each time the WAL has grown by so many pages of 4 KiB.
+PASSIVE_PAGES = 4_000
 TRUNCATE_PAGES = 16_000
 _BUSY_MS = 1_000
 _REST_S = 0.5
@@ -28,6 +29,7 @@ class Checkpointer:
     def __init__(self, writer: apsw.Connection, path: Path) -> None:
         self._path = path
         self._pages = 0
+        self._due_at_pages = PASSIVE_PAGES
         self._due = threading.Event()
         self._leave = threading.Event()
         writer.set_wal_hook(self._on_commit)  # replaces SQLite's own checkpoints
@@ -41,8 +43,11 @@ class Checkpointer:
         self._thread.join()
 
     def _on_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < self._pages:  # the WAL has begun anew
+            self._due_at_pages = PASSIVE_PAGES
         self._pages = pages
-        if pages >= PASSIVE_PAGES:
+        if pages >= self._due_at_pages:
+            self._due_at_pages = pages + PASSIVE_PAGES
             self._due.set()
         return apsw.SQLITE_OK
 
@@ -57,6 +62,8 @@ class Checkpointer:
                 if connection is None:
                     connection = apsw.Connection(str(self._path))
                     connection.set_busy_timeout(_BUSY_MS)
+                    # A connection that has read nothing has no WAL: its checkpoints do nothing.
+                    connection.execute("PRAGMA schema_version").fetchall()
                 self._checkpoint(connection)
             except apsw.Error as error:
                 _log.warning("checkpoint failed: %s", error)

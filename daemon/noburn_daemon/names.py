@@ -24,32 +24,44 @@ class Names:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._contexts: dict[str | int, int] = {}
+        self._models: dict[str | int, int] = {}
+        self._owners: dict[str | int, int] = {}
+        self._notes: dict[str | int, int] = {}
+        self._books: dict[str | int, int] = {}
+        self._numbers = {
+            "context": self._contexts,
+            "model": self._models,
+            "owner": self._owners,
+            "note": self._notes,
+            "book": self._books,
+        }
         self._texts: dict[int, str] = {}
 
     def forget_cache(self) -> None:
-        self._numbers.clear()
+        for known in self._numbers.values():
+            known.clear()
         self._texts.clear()
 
     def intern(self, event: Event, born: list[Event]) -> None:
         """Replace the event's texts by numbers; `born` gets a `name` row for each new one."""
-        numbers = self._numbers
-        context, model, owner = event.context, event.model, event.owner
-        if context is not None:
-            number = numbers.get(("context", context))  # type: ignore[arg-type]
-            event.context = number or self._number("context", str(context), event.at_ms, born)
-        if model is not None:
-            number = numbers.get(("model", model))  # type: ignore[arg-type]
-            event.model = number or self._number("model", str(model), event.at_ms, born)
-        if owner is not None:
-            number = numbers.get(("owner", owner))  # type: ignore[arg-type]
-            event.owner = number or self._number("owner", str(owner), event.at_ms, born)
-        if event.note is not None:
-            number = numbers.get(("note", event.note))  # type: ignore[arg-type]
-            event.note = number or self._number("note", str(event.note), event.at_ms, born)
-        if event.book is not None:
-            number = numbers.get(("book", event.book))  # type: ignore[arg-type]
-            event.book = number or self._number("book", str(event.book), event.at_ms, born)
+        at_ms = event.at_ms
+        text = event.context
+        if text is not None:
+            number = self._contexts.get(text)
+            event.context = number or self._number("context", str(text), at_ms, born)
+        text = event.model
+        if text is not None:
+            event.model = self._models.get(text) or self._number("model", str(text), at_ms, born)
+        text = event.owner
+        if text is not None:
+            event.owner = self._owners.get(text) or self._number("owner", str(text), at_ms, born)
+        text = event.note
+        if text is not None:
+            event.note = self._notes.get(text) or self._number("note", str(text), at_ms, born)
+        text = event.book
+        if text is not None:
+            event.book = self._books.get(text) or self._number("book", str(text), at_ms, born)
 
     def resolve(self, event: Event) -> Event:
         """Replace an event's numbers by texts; a forgotten text becomes an empty one."""
@@ -60,8 +72,9 @@ class Names:
         return event
 
     def _number(self, kind: str, text: str, at_ms: int, born: list[Event]) -> int:
-        if len(self._numbers) >= _KNOWN_MAX:
-            self.forget_cache()
+        known = self._numbers[kind]
+        if len(known) >= _KNOWN_MAX:
+            known.clear()
         row = self._connection.execute(
             "SELECT id FROM names WHERE kind = ? AND text = ?", (kind, text)
         ).fetchone()
@@ -76,12 +89,14 @@ class Names:
             born.append(Event(0, at_ms, "name", detail=detail))
         else:
             number = int(row[0])
-        self._numbers[kind, text] = number
+        known[text] = number
         return number
 
     def _text(self, number: int) -> str:
         text = self._texts.get(number)
         if text is None:
+            if len(self._texts) >= _KNOWN_MAX:
+                self._texts.clear()
             row = self._connection.execute(
                 "SELECT text FROM names WHERE id = ?", (number,)
             ).fetchone()

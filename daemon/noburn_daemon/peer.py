@@ -85,7 +85,7 @@ class PeerConnection(asyncio.Protocol):
                     self._greet(request)
             except frames.BadFrame as error:
                 self._refuse(error.n, protocol.BAD_FRAME, error.why, fatal=error.fatal)
-            if self.leaving:
+            if not self.is_open:
                 return
 
     def eof_received(self) -> bool:

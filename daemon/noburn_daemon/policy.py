@@ -197,6 +197,9 @@ def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | No
             if account.budget is budget and (account.end_ms is None or account.end_ms > now_ms)
         ]
     row = budget.row
+    if not accounts and not budget.scope.is_family and row.per != RUN:
+        # Nothing was charged yet; its one account is known all the same, and when it resets.
+        accounts = [Account(budget, budget.scope.pairs, *window_bounds(row.per, now_ms))]
     return {
         "name": budget.name, "scope": row.scope, "per": row.per, "unit": row.unit,
         "limit": row.amount, "override": row.override, "run": row.run,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import msgspec
+from msgspec import Struct
 
 from noburn_cli.core.bounds import Measure, input_bound
 from noburn_cli.core.money import nano_from_pico_half_even
@@ -32,7 +33,7 @@ from noburn_cli.core.pricebook import (
 from noburn_cli.core.usage import PRICED_KINDS
 from noburn_cli.errors import CallUnbounded, NoburnError, PriceUnknown
 from noburn_daemon.admission import Quote
-from noburn_daemon.frames import AMOUNT_MAX, Reserve, Usage
+from noburn_daemon.frames import Reserve, Usage
 
 #: A call may run this long on rates that start meanwhile.
 CALL_MS_MAX = 3_600_000
@@ -41,8 +42,19 @@ _CACHE_MAX = 4096
 LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
 
 
-#: (from above so many input tokens, pico-dollars per token by PRICED_KINDS' order, None: unknown).
-_Tier = tuple[int, tuple[int | None, ...]]
+class _Tier(Struct, gc=False):
+    """What a settlement costs with more than so many input tokens: pico-dollars per token.
+
+    unknown: kinds without a rate, 0 here; whoever used them is refused.
+    """
+
+    above_input_tokens: int
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,21 +130,22 @@ class Pricing:
             if len(self._tiers) >= _CACHE_MAX:
                 self._tiers.clear()
             tiers = self._tiers[key] = self._settlement_tiers(version, model, variant, at_ms)
-        used = (
-            usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output,
-        )  # fmt: skip
-        went_in = used[0] + used[1] + used[2] + used[3]
-        rates = tiers[0][1]
-        for above, dearer in tiers[1:]:
-            if went_in > above:
-                rates = dearer
-        pico = 0
-        for count, rate in zip(used, rates, strict=True):
-            if count:
-                if rate is None:
-                    return self._cost_by_the_book(version, model, usage, variant, at_ms)
-                pico += count * rate
-        return nano_from_pico_half_even(pico)
+        rates = tiers[0]
+        if len(tiers) > 1:
+            went_in = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
+            for tier in tiers[1:]:
+                if went_in > tier.above_input_tokens:
+                    rates = tier
+        for kind in rates.unknown:
+            if getattr(usage, kind):
+                return self._cost_by_the_book(version, model, usage, variant, at_ms)
+        return nano_from_pico_half_even(
+            usage.input * rates.input
+            + usage.cache_read * rates.cache_read
+            + usage.cache_write_5m * rates.cache_write_5m
+            + usage.cache_write_1h * rates.cache_write_1h
+            + usage.output * rates.output
+        )
 
     def _cost_by_the_book(
         self, version: str, model: str, usage: Usage, variant: str, at_ms: int
@@ -152,13 +165,7 @@ class Pricing:
         if row is None:
             call_cost(found, {}, variant=variant, at_ms=at_ms)  # which says why
             raise AssertionError("a call without a row has no cost")
-        return tuple(
-            (
-                tier.above_input_tokens,
-                tuple(_rate_or_none(found, row, tier, kind) for kind in PRICED_KINDS),
-            )
-            for tier in row.tiers
-        )
+        return tuple(_tier_rates(found, row, tier) for tier in row.tiers)
 
     def _older_book(self, version: str) -> PriceBook:
         texts = self._texts_of(version)
@@ -222,30 +229,21 @@ def _with_output(
         measured.window or frame.refined or measured.counted is not None
     ):
         refine_by = "text" if model.tokenizer in LOCAL_TOKENIZERS else "count"
-    return Quote(
-        input_tokens=tokens,
-        how=how,
-        input_pico=input_pico,
-        output_pico=output_pico,
-        choices=choices,
-        want=want,
-        floor=floor,
-        own_max=own_max,
-        asked=asked,
-        model=found.text,
-        resolved=model.name,
-        book=book,
-        rates_note=note,
-        factor=factor,
-        refine_by=refine_by,
-    )
+    return Quote(  # by position, which is faster
+        tokens, how, input_pico, output_pico, choices, want, floor, own_max, asked, found.text,
+        model.name, book, note, factor, refine_by,
+    )  # fmt: skip
 
 
-def _rate_or_none(model: Model, row: RateRow, tier: Tier, kind: str) -> int | None:
-    try:
-        return rate_of(model, row, tier, kind)
-    except PriceUnknown:
-        return None
+def _tier_rates(model: Model, row: RateRow, tier: Tier) -> _Tier:
+    rates = dict.fromkeys(PRICED_KINDS, 0)
+    unknown = []
+    for kind in PRICED_KINDS:
+        try:
+            rates[kind] = rate_of(model, row, tier, kind)
+        except PriceUnknown:
+            unknown.append(kind)
+    return _Tier(tier.above_input_tokens, unknown=tuple(unknown), **rates)
 
 
 def _note(rates: HoldRates) -> str:

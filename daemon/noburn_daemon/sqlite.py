@@ -160,26 +160,24 @@ class SqliteLedger:
             self._pending_books[version] = texts
 
     def _rows(self, events: list[Event]) -> tuple[int, bytes, list[tuple[object, ...]]]:
+        """The rows to write, each after the `name` rows that it gave birth to; the new head."""
         seq, chain = self._seq, self._chain
+        ordered = [
+            self._book_row(version, texts, events[0].at_ms if events else 0)
+            for version, texts in self._pending_books.items()
+        ]
+        intern = self._names.intern
+        for event in events:
+            intern(event, ordered)
+            ordered.append(event)
         rows: list[tuple[object, ...]] = []
         encode, astuple, sha256 = msgspec.json.encode, msgspec.structs.astuple, hashlib.sha256
-        for event in self._with_births(events):
+        for event in ordered:
             seq += 1
             event.seq = seq
             chain = sha256(chain + encode(event)).digest()
             rows.append((*astuple(event), chain))
         return seq, chain, rows
-
-    def _with_births(self, events: list[Event]) -> Iterator[Event]:
-        for version, texts in self._pending_books.items():
-            yield self._book_row(version, texts, events[0].at_ms if events else 0)
-        born: list[Event] = []
-        for event in events:
-            self._names.intern(event, born)
-            if born:
-                yield from born
-                born.clear()
-            yield event
 
     def _book_row(self, version: str, texts: list[tuple[str, str]], at_ms: int) -> Event:
         stored = json.dumps(texts, ensure_ascii=False)

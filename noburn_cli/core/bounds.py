@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from noburn_cli.core.claude_bound import tokens_max
 
@@ -59,8 +60,7 @@ class Measure:
     counted: int | None = None
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A number of input tokens that cannot be exceeded, and which kind of proof it has."""
 
     tokens: int
