@@ -109,7 +109,8 @@ def _report_bug(error: Exception) -> int:
     lines = [
         "error: noburn failed: this is a bug",
         f"  why: {type(error).__name__}: {error}",
-        f" next: run it again with {DEBUG_VARIABLE}=1 and report what it prints to the project",
+        f" next: run it again with {DEBUG_VARIABLE}=1 and take what it prints to the project's"
+        " issue tracker",
     ]
     _show(lines, error)
     return EXIT_FAILED

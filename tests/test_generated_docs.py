@@ -130,3 +130,53 @@ def test_bash_completes_through_the_committed_script(tmp_path):
         check=True,
     )
     assert ran.stdout.split() == ["margin"]
+
+
+def completed_by(shell, script, tmp_path):
+    """What `script` prints in a shell that finds `noburn` on its PATH; skips without the shell."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    program = tmp_path / "noburn"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m noburn_cli "$@"\n')
+    program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "daemon"))),
+    }
+    quiet = {"zsh": "-f", "fish": "--no-config"}[shell]
+    ran = subprocess.run(
+        [found, quiet, "-c", script],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stderr == ""
+    return ran.stdout
+
+
+def test_zsh_completes_at_the_first_tab(tmp_path):
+    """Goal: autoloaded from `fpath`, the script completes when it is run the first time."""
+    script = f"""
+        fpath=({ROOT / "completions"} $fpath); autoload -Uz _noburn
+        compdef() {{ registered=$1 }}
+        _arguments() {{ print -r -- "$@" }}
+        words=(noburn mar); CURRENT=2
+        _noburn
+        print $registered
+    """
+    said = completed_by("zsh", script, tmp_path)
+    assert '"margin"' in said
+    assert '"budget"' not in said
+    assert said.split()[-1] == "_noburn_completion"
+
+
+def test_fish_completes_through_the_committed_script(tmp_path):
+    script = f"source {ROOT / 'completions' / 'noburn.fish'}; complete -C 'noburn mar'"
+    (line,) = completed_by("fish", script, tmp_path).splitlines()
+    assert line.split("\t") == ["margin", "Show what a plan earns after its tokens are paid."]

@@ -181,6 +181,16 @@ def reference(pages: list[Page]) -> str:
     return "\n".join(lines)
 
 
+#: typer's script is made to be sourced.  From a folder in `fpath` zsh runs it as the function
+#: `_noburn` at the first Tab: it must then complete, or the first Tab does nothing.
+_ZSH_REGISTERS = f"compdef _{PROGRAM}_completion {PROGRAM}\n"
+_ZSH_COMPLETES = f"""\
+if [[ $funcstack[1] == _{PROGRAM} ]]; then
+  _{PROGRAM}_completion "$@"
+fi
+{_ZSH_REGISTERS}"""
+
+
 def completion(shell: str) -> str:
     """The script as `_NOBURN_COMPLETE=source_SHELL noburn` prints it."""
     paths = os.pathsep.join((str(ROOT), str(ROOT / "daemon")))
@@ -192,7 +202,8 @@ def completion(shell: str) -> str:
         check=True,
     )
     # zsh looks for `#compdef` on the first line only.
-    return printed.stdout.strip() + "\n"
+    script = printed.stdout.strip() + "\n"
+    return script.replace(_ZSH_REGISTERS, _ZSH_COMPLETES) if shell == "zsh" else script
 
 
 def generate() -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from noburn_cli.core.estimates import Estimate, Span
-from noburn_cli.core.money import parse_count, parse_dollars, show_dollars
+from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, show_dollars
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 from noburn_cli.estimating import Job, totals
 from noburn_cli.inputs import read_inputs
@@ -74,7 +74,7 @@ def estimate_command(
         names=tuple(model or ()),
         compare=compare,
         output=None if out_tokens is None else _parse_span(out_tokens),
-        calls=_at_least_one(parse_count(calls, what="--calls")),
+        calls=_at_least_one(parse_count(calls, what="--calls", unit=REQUESTS)),
         ask_provider=count,
         at_ms=time.time_ns() // 1_000_000,
         progress=Progress(sys.stderr),
@@ -127,19 +127,25 @@ def _over(limit: int, rows: Sequence[Estimate], *, output: Span | None) -> Limit
                 f"the {what} on `{one.model}` is {show_dollars(cost)}, "
                 f"above --max-cost {show_dollars(limit)}",
                 why="" if expected else "without an expected output the worst case is compared",
-                next_step="" if expected else "say what you expect with --out-tokens",
+                next_step=_next_step(limit, expected=expected),
             )
     return None
+
+
+def _next_step(limit: int, *, expected: bool) -> str:
+    if not limit:
+        return "if you wrote $20, the shell read `$2` as a variable: write 20, '$20' or 20usd"
+    return "" if expected else "say what you expect with --out-tokens"
 
 
 def _parse_span(text: str) -> Span:
     """`500` or `200-800` as tokens.  Raises UsageError."""
     match = _RANGE.fullmatch(text)
     if match is None:
-        tokens = parse_count(text, what="--out-tokens")
+        tokens = parse_count(text, what="--out-tokens", unit=TOKENS)
         return Span(tokens, tokens)
-    low = parse_count(match["low"], what="--out-tokens")
-    high = parse_count(match["high"], what="--out-tokens")
+    low = parse_count(match["low"], what="--out-tokens", unit=TOKENS)
+    high = parse_count(match["high"], what="--out-tokens", unit=TOKENS)
     if low > high:
         raise UsageError(f"--out-tokens {text} ends below its start")
     return Span(low, high)

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noburn_cli.core import economics
-from noburn_cli.core.money import PICO_PER_NANO, parse_count, parse_dollars, parse_share
+from noburn_cli.core.money import (
+    PICO_PER_NANO,
+    REQUESTS,
+    TOKENS,
+    parse_count,
+    parse_dollars,
+    parse_share,
+)
 from noburn_cli.errors import PriceUnknown, UsageError
 from noburn_cli.render.margin import outlook_data, render_comparison, render_outlook
 from noburn_cli.render.table import terminal_width
@@ -171,12 +178,12 @@ def _read_volume(
     if by_counts and output_share is not None:
         raise UsageError("--output-share goes with --tokens, not with counts of input and output")
     if by_counts:
-        count_in = parse_count(input_tokens or "0", what="--input-tokens")
-        count_out = parse_count(output_tokens or "0", what="--output-tokens")
+        count_in = parse_count(input_tokens or "0", what="--input-tokens", unit=TOKENS)
+        count_out = parse_count(output_tokens or "0", what="--output-tokens", unit=TOKENS)
         total = count_in + count_out
         share = Fraction(count_out, total) if total else economics.ZERO
     else:
-        total = parse_count(tokens or "", what="--tokens")
+        total = parse_count(tokens or "", what="--tokens", unit=TOKENS)
         share = parse_share(output_share or "0", what="--output-share")
     return Volume(
         tokens=total,
@@ -188,7 +195,7 @@ def _read_volume(
 
 
 def _parse_calls(text: str) -> int:
-    calls = parse_count(text, what="--calls")
+    calls = parse_count(text, what="--calls", unit=REQUESTS)
     if not calls:
         raise UsageError("--calls is 0, and tokens come from calls")
     return calls

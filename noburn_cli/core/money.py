@@ -20,8 +20,15 @@ PICO_PER_NANO = 1_000
 #: $1 per million tokens is 1e-6 $ a token, which is 1,000,000 pico-dollars.
 PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION = 1_000_000
 
-#: The most that an amount can be in a ledger's row: $9.2 billion, or 9.2e18 tokens.
-AMOUNT_MAX = 2**63 - 1
+#: The most that an amount can be: $1 billion, or 1e18 tokens.  A few of them still add up within
+#: the 64 bits of a ledger's row.
+AMOUNT_MAX = 10**18
+
+#: The units a limit can have.
+DOLLARS = "dollars"
+TOKENS = "tokens"
+REQUESTS = "requests"
+_UNIT_SUFFIXES = (("tokens", TOKENS), ("tok", TOKENS), ("requests", REQUESTS), ("req", REQUESTS))
 
 _MULTIPLIERS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
 _NUMBER = re.compile(
@@ -130,12 +137,13 @@ def show_count(count: int) -> str:
     return f"{count:,}"
 
 
-def parse_count(text: str, *, what: str = "a count") -> int:
+def parse_count(text: str, *, what: str = "a count", unit: str = "") -> int:
     """Read `2M`, `500k`, `1.5B`, `1_000`, `2,000,000` as a whole number >= 0.
 
+    unit: TOKENS or REQUESTS, where `2Mtok` or `100req` may be written as well.
     Raises UsageError when it is not a number, not whole, or carries another unit.
     """
-    match = _NUMBER.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(_without_unit(text.strip(), unit))
     if match is None:
         raise UsageError(
             f"{what} cannot be read from {text!r}",
@@ -150,10 +158,19 @@ def parse_count(text: str, *, what: str = "a count") -> int:
     return _within_range(exact.numerator, what=what, text=text)
 
 
-def parse_dollars(text: str, *, what: str = "an amount") -> int:
+def _without_unit(plain: str, unit: str) -> str:
+    """`2M` for `2Mtok`; a text that carries no suffix of `unit` stays as it is."""
+    for suffix, meant in _UNIT_SUFFIXES:
+        if meant == unit and plain.lower().endswith(suffix):
+            return plain[: -len(suffix)].rstrip()
+    return plain
+
+
+def parse_dollars(text: str, *, what: str = "an amount", or_else: str = "") -> int:
     """Read `20`, `$20`, `20usd`, `0.50`, `$1.5k` as nano-dollars >= 0.
 
     A suffix needs a `$` or `usd`: `2M` alone could be tokens.
+    or_else: what else than dollars could have been written, as a format of the number.
     Raises UsageError otherwise, below a nano-dollar's precision and above AMOUNT_MAX.
     """
     plain = text.strip()
@@ -170,7 +187,7 @@ def parse_dollars(text: str, *, what: str = "an amount") -> int:
         raise UsageError(
             f"{what} is ambiguous: {text!r}",
             why="a suffix without a unit could mean tokens or dollars",
-            next_step=f"write '${bare}' or {bare}usd for dollars, {bare}tok for tokens",
+            next_step=f"write '${bare}' or {bare}usd for dollars{or_else.format(bare)}",
         )
     nano = _exact(match) * NANO_PER_DOLLAR
     if nano.denominator != 1:
@@ -224,12 +241,6 @@ def parse_share(text: str, *, what: str = "a share") -> Fraction:
     return share
 
 
-#: The units a limit can have.
-DOLLARS = "dollars"
-TOKENS = "tokens"
-REQUESTS = "requests"
-
-
 @dataclass(frozen=True)
 class Limit:
     """A limit in its unit: nano-dollars, tokens or requests."""
@@ -254,12 +265,7 @@ def parse_limit(text: str) -> Limit:
     Raises UsageError; `2M` is refused because it could be tokens or dollars.
     """
     plain = text.strip()
-    for suffix, unit in (
-        ("tokens", TOKENS),
-        ("tok", TOKENS),
-        ("requests", REQUESTS),
-        ("req", REQUESTS),
-    ):
+    for suffix, unit in _UNIT_SUFFIXES:
         if plain.lower().endswith(suffix):
             return Limit(unit, parse_count(plain[: -len(suffix)], what="a limit"))
-    return Limit(DOLLARS, parse_dollars(plain, what="a limit"))
+    return Limit(DOLLARS, parse_dollars(plain, what="a limit", or_else=", {}tok for tokens"))

@@ -357,3 +357,113 @@ def test_a_count_that_fails_is_a_warning(estimate: Any, counter: str) -> None:
     assert "assumed" in broken.out
     assert "ANTHROPIC_API_KEY is not set" in estimate(*text, stdin=b"hello").err
     assert "secret" not in broken.err + broken.out
+
+
+RETIRED = PRICES.replace(
+    'name = "test-exact"', 'name = "test-gone"\nretires_on = 2026-01-01'
+).split('[[model]]\nname = "test-claude"')[0]
+
+
+def test_retired_models_are_left_out_unless_named(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    prices = tmp_path / "gone.toml"
+    prices.write_text(RETIRED, encoding="utf-8")
+    compared = estimate("a.txt", "--compare", "--json", NOBURN_PRICES=str(prices))
+    models = [row["model"] for row in compared.data["estimates"]]
+    assert "gpt-6-luna" in models
+    assert "test-gone" not in models
+    assert "models were left out: their provider has switched them off" in compared.err
+    named = estimate("a.txt", "--model", "test-gone", NOBURN_PRICES=str(prices))
+    assert (named.code, "test-gone" in named.out) == (0, True)
+    assert named.err == ("warning: `test-gone` was switched off by its provider on 2026-01-01\n")
+
+
+def test_a_request_s_frame_is_in_the_cost(estimate: Any, tmp_path: Path) -> None:
+    """Goal: what is said before the call is what is on the bill."""
+    (tmp_path / "r.json").write_text(json.dumps(chat()))
+    (one,) = estimate("r.json", "--json").data["estimates"]
+    assert one["input_tokens"] == {"low": 9, "high": 9}
+    assert (one["counted"], one["cost"]["low"]) == ("exact", "0.000009")
+    tool = {"type": "function", "function": {"name": "look", "parameters": {}}}
+    (tmp_path / "t.json").write_text(json.dumps(chat(tools=[tool])))
+    (two,) = estimate("t.json", "--json").data["estimates"]
+    assert two["counted"] == "assumed"
+    assert two["input_tokens"]["low"] == 9 < two["input_tokens"]["high"]
+
+
+def test_amounts_with_units(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    text = ("a.txt", "--model", "test-exact", "--json")
+    plain = estimate(*text, "--out-tokens", "50", "--calls", "2000").data["estimates"]
+    said = estimate(*text, "--out-tokens", "0.05ktok", "--calls", "2kreq", "--max-cost", "$1.5k")
+    assert (said.code, said.data["estimates"]) == (0, plain)
+    eaten = estimate(*text, "--max-cost", "0")
+    assert eaten.code == 3
+    assert "the shell read `$2`" in eaten.err
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_s_width_is_kept(estimate: Any, tmp_path: Path, columns: int) -> None:
+    """Goal: no line of a table wraps, and a pipe still gets every column."""
+    name = f"a-folder-with-a-rather-long-name/{'x' * 60}.txt"
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("hello world")
+    arguments = (name, "--model", "test-exact", "--model", "test-claude", "--out-tokens", "5-90")
+    shown = on_terminal(tmp_path, columns, "estimate", *arguments)
+    assert max(map(len, shown)) <= columns
+    assert any("test-claude" in line and "assumed" in line for line in shown)
+    piped = estimate(*arguments).out.splitlines()
+    assert piped[0].split()[:2] == ["INPUT", "REQUESTS"]
+    assert name in piped[1]
+
+
+def on_terminal(folder: Path, columns: int, *arguments: str) -> list[str]:
+    """The lines that a command prints on a terminal of so many columns."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    prices = str(folder.parent / f"{folder.name}-prices.toml")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "noburn_cli", *arguments],
+        cwd=folder,
+        stdout=slave,
+        stderr=slave,
+        stdin=subprocess.DEVNULL,
+        env={**environment, "PYTHONPATH": str(ROOT), "NOBURN_PRICES": prices},
+    )
+    os.close(slave)
+    parts = []
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux says so when the other end has closed.
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    return b"".join(parts).decode().splitlines()
+
+
+def test_a_reader_that_leaves_ends_it_quietly(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "noburn_cli", "estimate", "a.txt", "--compare"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 141
+    assert b"Traceback" not in done.stderr

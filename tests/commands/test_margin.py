@@ -262,7 +262,7 @@ def test_an_overhead_above_the_price_leaves_no_tokens(margin):
         (("--price", "20"), "say how many tokens"),
         (("--price", "20", "--tokens", "1M", "--input-tokens", "1"), "say how many tokens"),
         (("--price", "20M", "--tokens", "1M"), "--price is ambiguous"),
-        (("--price", "20", "--tokens", "2Mtok"), "--tokens cannot be read"),
+        (("--price", "20", "--tokens", "2Mreq"), "--tokens cannot be read"),
         (("--price", "-20", "--tokens", "2M"), "--price cannot be read"),
         (("--price", "20", "--tokens", "1", "--output-share", "20"), "is ambiguous"),
         (("--price", "20", "--tokens", "1", "--output-share", "20%"), "needs the rates of a model"),

@@ -87,9 +87,34 @@ def test_what_is_no_dollar_amount_is_refused(text):
 
 def test_a_suffix_without_a_unit_is_refused_with_both_ways_to_say_it():
     with pytest.raises(UsageError) as refused:
-        parse_dollars("2M")
+        parse_limit("2M")
     assert "'$2M'" in refused.value.next_step
     assert "2Mtok" in refused.value.next_step
+
+
+def test_where_only_dollars_are_possible_no_tokens_are_proposed():
+    with pytest.raises(UsageError, match="ambiguous") as refused:
+        parse_dollars("2M")
+    assert refused.value.next_step == "write '$2M' or 2Musd for dollars"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "count"),
+    [
+        ("2Mtok", TOKENS, 2_000_000),
+        ("1.5B tokens", TOKENS, 1_500_000_000),
+        ("100req", REQUESTS, 100),
+        ("100", REQUESTS, 100),
+    ],
+)
+def test_a_count_may_say_its_unit(text, unit, count):
+    assert parse_count(text, unit=unit) == count
+
+
+@pytest.mark.parametrize(("text", "unit"), [("2Mtok", REQUESTS), ("2Mtok", ""), ("5usd", TOKENS)])
+def test_a_count_with_another_unit_is_refused(text, unit):
+    with pytest.raises(UsageError):
+        parse_count(text, unit=unit)
 
 
 def test_an_amount_that_no_ledger_row_holds_is_refused():
