@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from noburn_cli.core.bounds import Measure, input_bound
-from noburn_cli.core.money import nano_from_pico_half_even
+from noburn_cli.core.money import AMOUNT_MAX, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
     Model,

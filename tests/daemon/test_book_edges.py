@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.core.money import parse_limit
 from noburn_cli.errors import UsageError
 from noburn_daemon import policy
 from noburn_daemon.book import Book
@@ -143,6 +144,25 @@ def test_top_ups_that_no_ledger_can_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="beyond what a ledger can hold"):
         policy.top_up(book, read(frame), START_MS)
     commit(book, ledger, snapshot=True)
+
+
+def test_a_limit_that_can_be_typed_can_be_set() -> None:
+    frame = {"n": 1, "op": "budget.set", "scope": "global", "per": "total"}
+    limit = parse_limit("1000000000usd")
+    read({**frame, "limit": {"unit": limit.unit, "amount": limit.amount}})
+    with pytest.raises(UsageError, match="out of range"):
+        parse_limit("1000000001usd")
+
+
+def test_a_budget_without_calls_says_when_it_resets(tmp_path: Path) -> None:
+    book, _ = opened(tmp_path / "l")
+    budget(book, "customer=acme", HOLD, per="hour")
+    budget(book, "customer=*", HOLD, per="hour")
+    listed = policy.list_budgets(book, read({"n": 1, "op": "budget.list"}), START_MS)["budgets"]
+    (account,) = listed[0]["accounts"]
+    assert account["key"] == "customer=acme"
+    assert account["resets_at_ms"] == START_MS - START_MS % HOUR_MS + HOUR_MS
+    assert listed[1]["accounts"] == []
 
 
 def test_ended_waits_do_not_hide_a_removed_budget(tmp_path: Path) -> None:
