@@ -66,7 +66,6 @@ class OpenAIChat:
         variants = common.request_variants(found, values.get("service_tier"))
         caps = _caps(values)
         wanted = max(caps.values()) if caps else None
-        floor = common.FLOOR_UNCAPPED if wanted is None else min(wanted, common.FLOOR_UNCAPPED)
         choices = count_or_none(values.get("n"), what="n", least=1) or 1
         if choices > _CHOICES_MAX:
             raise refused(f"`n` is above {_CHOICES_MAX}")
@@ -81,7 +80,7 @@ class OpenAIChat:
             unbounded=found.why_unbounded,
             input_kinds=common.INPUT_KINDS,
             variants=variants,
-            output=OutputCap(wanted=wanted, floor=floor, choices=choices),
+            output=OutputCap(wanted=wanted, choices=choices),
             stream=flag(values.get("stream"), what="stream"),
         )
 

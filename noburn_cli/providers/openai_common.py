@@ -66,9 +66,6 @@ OVERHEAD_TOOL = 32
 #: An output schema comes with a header line.
 OVERHEAD_FORMAT = 64
 
-#: Least cap worth granting to a request that names none: shorter answers are mostly torn ones.
-FLOOR_UNCAPPED = 256
-
 _PER_CALL_FEE = ("-search-preview", "-search-api", "deep-research")
 
 

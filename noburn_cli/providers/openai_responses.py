@@ -62,7 +62,7 @@ class OpenAIResponses:
         _check_modes(found, values)
         variants = common.request_variants(found, values.get("service_tier"))
         wanted = _wanted(values)
-        floor = common.FLOOR_UNCAPPED if wanted is None else min(wanted, common.FLOOR_UNCAPPED)
+        floor = _OUTPUT_LEAST if wanted is None else min(wanted, _OUTPUT_LEAST)
         return Call(
             api=self.api,
             model=model,

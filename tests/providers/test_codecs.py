@@ -295,7 +295,7 @@ def test_messages_need_a_cap():
 
 def test_output_caps():
     both = CHAT.parse(chat(max_tokens=10, max_completion_tokens=20, n=3)).output
-    assert (both.wanted, both.floor, both.choices) == (20, 20, 3)
+    assert (both.wanted, both.floor, both.choices) == (20, 1, 3)
     assert CHAT.parse(chat()).output.wanted is None
     thinking = {"type": "enabled", "budget_tokens": 4_000}
     assert MESSAGES.parse(messages(max_tokens=9_000, thinking=thinking)).output.floor == 4_001
