@@ -12,12 +12,13 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from pathlib import Path
 
-from noburn_cli import paths
+from noburn_cli import paths, protocol
 from noburn_cli.errors import DaemonUnavailable, NoburnError
 from noburn_cli.prices import load_book
 from noburn_daemon import home, logs
@@ -27,6 +28,8 @@ from noburn_daemon.pricing import Pricing
 from noburn_daemon.server import Daemon
 from noburn_daemon.sqlite import DURABILITIES, SqliteLedger
 
+_OWN_DESCRIPTORS = 64
+
 _log = logging.getLogger("noburn.daemon")
 
 
@@ -34,6 +37,7 @@ def main() -> int:
     """Run a daemon until it leaves; the exit code is the error's, 4 when it could not start."""
     options = _parser().parse_args()
     os.umask(0o077)  # ledger, log and socket are their owner's alone
+    _allow_connections()
     folder = Path(options.home).absolute()
     try:
         home.make_private(folder)
@@ -64,6 +68,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--durability", choices=sorted(DURABILITIES), default="process")
     parser.add_argument("--idle-exit-s", type=float, default=600.0, metavar="N")
     return parser
+
+
+def _allow_connections() -> None:
+    """Take as many descriptors as the system lets us: a peer costs one, and a process another.
+
+    Its usual 1,024, and 256 on macOS, are far below the connections that the protocol allows.
+    """
+    wanted = 2 * protocol.CONNECTIONS_MAX + _OWN_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # then fewer have to do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _tell(error: NoburnError) -> None:

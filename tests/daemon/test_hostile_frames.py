@@ -4,6 +4,7 @@ wrong and granted."""
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -123,3 +124,36 @@ def test_a_peer_that_does_not_read_is_not_read_from(running: Running, caller: Ca
     with pytest.raises((TimeoutError, ConnectionError)):
         flood.socket.sendall(b'{"n":1,"op":"budget.list"}\n' * 1_000_000)
     assert caller.ask(n=1, op="status")["ok"]
+
+
+def test_a_void_overtakes_a_reserve_whose_text_is_being_counted(
+    running: Running, caller: Caller
+) -> None:
+    """In one turn, and by a connection that ends meanwhile: nothing is held afterwards."""
+    texts = {"texts": ["word " * 100_000], "schema": ""}
+    frames = [reserve_frame("t1", texts=texts), {"n": 2, "op": "void", "call": "t1"}]
+    caller.socket.sendall(b"".join(json.dumps(frame).encode() + b"\n" for frame in frames))
+    replies = {reply["n"]: reply for reply in (caller.hear(), caller.hear())}
+    assert replies[1]["error"] == "closed"
+    assert replies[2]["state"] == "voided"
+    gone = Caller(running.home)
+    gone.send(**reserve_frame("t2", texts=texts))
+    gone.close()
+    assert caller.ask(**reserve_frame("t3", texts={"texts": ["a"], "schema": ""}))["ok"]
+    status = caller.ask(n=1, op="status")
+    assert (status["open_holds"], status["connections"]) == (1, 1)
+    assert caller.ask(n=1, op="void", call="t3")["state"] == "voided"
+
+
+def test_there_are_descriptors_for_all_connections_that_are_allowed() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        with daemon() as started:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            callers = [Caller(started.home) for _ in range(300)]
+            assert callers[-1].ask(n=1, op="status")["connections"] == 300
+            while OPEN:
+                OPEN.pop().close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
