@@ -1,0 +1,91 @@
+"""What the README shows and promises is what the program does today."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noburn_cli.cli import COMMANDS
+from noburn_cli.demo.brief import BRIEF
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ELLIPSIS = "…"
+
+
+def sessions():
+    """(command, the lines that it is said to print) of every `$ noburn …` in a console block."""
+    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for shown in re.split(r"^\$ ", "\n".join(blocks), flags=re.MULTILINE)[1:]:
+        command, *lines = shown.strip().split("\n")
+        yield command, [line for line in lines if line.strip()]
+
+
+SESSIONS = dict(sessions())
+PURE = [one for one in SESSIONS if one.startswith(("noburn estimate", "noburn margin"))]
+
+
+def noburn(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "daemon")))
+    return subprocess.run(
+        [sys.executable, "-m", "noburn_cli", *shlex.split(command)[1:]],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "NOBURN_HOME": str(folder), "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def is_said(lines: list[str], printed: str) -> bool:
+    """Whether `lines` are what was printed; an ellipsis stands for any number of lines."""
+    rest = "".join(f"{line}\n" for line in printed.split("\n") if line.strip())
+    any_lines = "(?:.*\n)*"
+    pattern = "".join(
+        any_lines if line.strip() == ELLIPSIS else re.escape(line) + "\n" for line in lines
+    )
+    return re.fullmatch(pattern, rest) is not None
+
+
+def test_there_is_a_session_to_check():
+    assert len(PURE) == 2
+
+
+@pytest.mark.parametrize("command", PURE)
+def test_the_session_is_what_is_printed(command, tmp_path):
+    (tmp_path / "brief.txt").write_text(BRIEF, encoding="utf-8")
+    done = noburn(command, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert is_said(SESSIONS[command], done.stdout), done.stdout
+
+
+def test_a_wrong_session_is_noticed():
+    """Goal: the check above can fail."""
+    assert is_said(["a", "b"], "a\n\nb\n")
+    assert is_said(["a", "…", "c", "…"], "a\nb\nc")
+    assert not is_said(["a", "c"], "a\nb\nc")
+    assert not is_said(["a"], "a\nb")
+    assert not is_said(["a", "…", "d"], "a\nb\nc")
+
+
+def test_every_command_has_a_line_and_every_line_a_command():
+    named = set(re.findall(r"^\| `noburn (\w+)", README, re.MULTILINE))
+    assert named == {entry.name for entry in COMMANDS}
+
+
+def test_every_link_leads_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_python_in_it_is_python():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    compile(code, "README.md", "exec")
