@@ -135,9 +135,15 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _write_line(file: int, line: bytes) -> None:
-    written = os.write(file, line)
-    if written < len(line):  # A full disk takes a part; the rest says why.
-        os.write(file, line[written:])
+    """Append a whole line, or nothing: half a line would spoil the next one, too."""
+    size = os.fstat(file).st_size
+    try:
+        written = os.write(file, line)
+        if written < len(line):  # A full disk takes a part; the rest says why.
+            os.write(file, line[written:])
+    except OSError:
+        os.ftruncate(file, size)
+        raise
 
 
 def _lines(file: int) -> list[bytes]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -120,3 +122,19 @@ def test_no_line_is_lost_while_files_are_taken_away(home: Path, peer: Peer) -> N
     delivered = {frame["call"] for frame in peer.seen if frame["op"] == "void"}
     assert delivered == {f"{writer}-{i}" for writer in "ab" for i in range(300)}
     assert list((home / "journal").iterdir()) == []
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_spoils_no_other(home: Path) -> None:
+    """Half a line would join the next one, and both would be lost."""
+    journal.append(home / "journal", void("c1"))
+    (file,) = (home / "journal").iterdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 5, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.append(home / "journal", void("c2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.append(home / "journal", void("c3"))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["call"] for line in lines] == ["c1", "c3"]
