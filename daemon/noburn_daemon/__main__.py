@@ -16,14 +16,16 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from noburn_cli import paths, protocol
 from noburn_cli.errors import DaemonUnavailable, NoburnError
-from noburn_cli.prices import load_book
 from noburn_daemon import home, logs
 from noburn_daemon.clock import Clock, boot_id, wall_ms
 from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.server import Daemon
 from noburn_daemon.sqlite import DURABILITIES, SqliteLedger
@@ -90,7 +92,8 @@ def _tell(error: NoburnError) -> None:
 
 
 def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
-    book = load_book(os.environ)
+    prices = PriceFile(os.environ)
+    book = prices.read()
     ledger = SqliteLedger(folder / "ledger.sqlite3", durability=durability, now_ms=wall_ms())
     try:
         listener = home.listen(folder / "daemon.sock")
@@ -99,7 +102,11 @@ def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
             clock = Clock(kept=ledger.meta(), last_ms=ledger.last_ms(), boot=boot_id())
             with contextlib.suppress(NoburnError):  # a full disk is told to callers, not here
                 ledger.set_meta(clock.anchor)
-            runner.run(_serve(listener, ledger, pricing, clock, idle_exit_s))
+            daemon = partial(
+                Daemon, ledger=ledger, pricing=pricing, prices=prices, clock=clock,
+                idle_exit_s=idle_exit_s,
+            )  # fmt: skip
+            runner.run(_serve(listener, daemon))
     finally:
         with contextlib.suppress(OSError):
             (folder / "daemon.sock").unlink()
@@ -115,15 +122,9 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _serve(
-    listener: socket.socket,
-    ledger: SqliteLedger,
-    pricing: Pricing,
-    clock: Clock,
-    idle_exit_s: float,
-) -> None:
+async def _serve(listener: socket.socket, make_daemon: Callable[..., Daemon]) -> None:
     loop = asyncio.get_running_loop()
-    daemon = Daemon(ledger=ledger, pricing=pricing, clock=clock, idle_exit_s=idle_exit_s, loop=loop)
+    daemon = make_daemon(loop=loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.drain)
     server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)
@@ -131,7 +132,7 @@ async def _serve(
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    _log.info("listening in %s", ledger.path.parent)
+    _log.info("listening in %s", Path(listener.getsockname()).parent)
     _leave_starter()
     await daemon.done
     server.close()

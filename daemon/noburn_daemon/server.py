@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from noburn_cli import protocol
+from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.version import __version__
 from noburn_daemon import frames, policy
@@ -26,6 +27,7 @@ from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.exact import count_input
 from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, refusal
@@ -35,6 +37,8 @@ from noburn_daemon.sqlite import SqliteLedger
 SNAPSHOT_MS = 100
 TICK_S = 0.25
 PROBE_S = 0.1
+#: How often the user's price file is looked at.
+PRICES_S = 2.0
 #: A dead process's last frames may still lie in its socket: they are read first, for this long.
 LAST_WORDS_S = 1.0
 _HOUR_MS = 3_600_000
@@ -51,14 +55,18 @@ class Daemon:
     """Everything that one daemon process has, and its one writer."""
 
     def __init__(
-        self, *, ledger: SqliteLedger, pricing: Pricing, clock: Clock, idle_exit_s: float,
-        loop: asyncio.AbstractEventLoop,
+        self, *, ledger: SqliteLedger, pricing: Pricing, prices: PriceFile, clock: Clock,
+        idle_exit_s: float, loop: asyncio.AbstractEventLoop,
     ) -> None:  # fmt: skip
         self.clock = clock
         self.peers: set[PeerConnection] = set()
         self.done = loop.create_future()
         self._ledger = ledger
         self._pricing = pricing
+        self._prices = prices
+        self._prices_looked_at = loop.time()
+        #: Why the user's price file as it is now does not price anything.
+        self._prices_refused: str | None = None
         self._loop = loop
         self._idle_exit_s = idle_exit_s
         self._started_ms = clock.now_ms()
@@ -240,6 +248,7 @@ class Daemon:
             "open_holds": len(book.calls.open), "waiters": len(book.waiting),
             "connections": len(self.peers), "runs": len(book.runs),
             "budgets": len(book.accounts.budgets), "book": self._pricing.book.version,
+            "durability": self._ledger.durability,
             "ledger": {"path": str(self._ledger.path), "head_seq": seq, "head": head,
                        **self._ledger.counts()},
             "warnings": self._warnings(),
@@ -254,6 +263,8 @@ class Daemon:
             warnings.append(
                 f"the wall clock is {jump} ms off the ledger's time, which follows the boot clock"
             )
+        if self._prices_refused is not None:
+            warnings.append(f"prices are as before: {self._prices_refused}")
         for model, factor in self._pricing.factors.items():
             if factor > 1000:
                 warnings.append(
@@ -383,12 +394,39 @@ class Daemon:
             self._look_again()
         if self._gone:
             self._bury(now_ms)
+        self._look_at_prices()
         book = self.book
         if self.peers or book.calls.open or book.runs or len(book.waiting):
             self._busy_at = self._loop.time()
         elif self._loop.time() - self._busy_at >= self._idle_exit_s:
             _log.info("idle: leaving")
             self.drain()
+
+    def _look_at_prices(self) -> None:
+        """Take the user's price file when it has changed; it is parsed in a thread."""
+        if self._loop.time() - self._prices_looked_at < PRICES_S or self._draining:
+            return
+        self._prices_looked_at = self._loop.time()
+        if self._prices.changed():
+            reading = self._loop.run_in_executor(self._counter, self._prices.read)
+            reading.add_done_callback(self._prices_read)
+
+    def _prices_read(self, done: asyncio.Future[PriceBook]) -> None:
+        """New holds are priced by the new book; a broken one changes nothing, and is told."""
+        if done.cancelled():
+            return
+        try:
+            book = done.result()
+            self._ledger.store_book(book.version, list(book.texts))
+        except NoburnError as error:
+            self._prices_refused = error.message
+            _log.warning("prices are as before: %s", error.message)
+            return
+        self._prices_refused = None
+        if book.version != self._pricing.book.version:
+            self._pricing.replace_book(book)
+            _log.info("prices are now those of book %s", book.version)
+            self._look_again()
 
     def watch(self, owner: str) -> None:
         """Notice when that process is gone."""

@@ -47,6 +47,7 @@ class SqliteLedger:
 
     def __init__(self, path: Path, *, durability: str = "process", now_ms: int = 0) -> None:
         self.path = path
+        self.durability = durability
         self._pending_books: dict[str, list[tuple[str, str]]] = {}
         #: Open holds' rows by call; those opened, and those closed, since the last snapshot.
         self._open: dict[str, int] = {}
@@ -94,6 +95,8 @@ class SqliteLedger:
             self._roll_back()
             raise _unavailable(self.path, error) from error
         self._seq, self._chain = seq, chain
+        if events:
+            self._last_ms = events[-1].at_ms
         self._pending_books.clear()
         if snapshot is not None:
             self._opened.clear()
@@ -148,11 +151,7 @@ class SqliteLedger:
 
     def last_ms(self) -> int:
         """The time of the last row, 0 when there is none."""
-        with self._unavailable():
-            row = self._connection.execute(
-                "SELECT at_ms FROM journal ORDER BY seq DESC LIMIT 1"
-            ).fetchone()
-        return 0 if row is None else int(row[0])
+        return self._last_ms
 
     def store_book(self, version: str, texts: list[tuple[str, str]]) -> None:
         """Keep a price book's texts, once per version, with the next append."""
@@ -163,7 +162,7 @@ class SqliteLedger:
         """The rows to write, each after the `name` rows that it gave birth to; the new head."""
         seq, chain = self._seq, self._chain
         ordered = [
-            self._book_row(version, texts, events[0].at_ms if events else 0)
+            self._book_row(version, texts, events[0].at_ms if events else self._last_ms)
             for version, texts in self._pending_books.items()
         ]
         intern = self._names.intern
@@ -335,9 +334,10 @@ class SqliteLedger:
 
     def _read_head(self) -> None:
         row = self._connection.execute(
-            "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
+            "SELECT seq, chain, at_ms FROM journal ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         self._seq, self._chain = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+        self._last_ms = 0 if row is None else int(row[2])
         self._open, self._opened, self._closed = {}, {}, []
 
     # Opening.

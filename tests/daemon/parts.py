@@ -139,8 +139,9 @@ def environment() -> dict[str, str]:
 class Running:
     """A real daemon process in a folder of its own."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, variables: dict[str, str] | None = None) -> None:
         self.home = home
+        self.variables = variables or {}
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -149,7 +150,7 @@ class Running:
             (self.home / "daemon.sock").unlink()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "noburn_daemon", "--home", str(self.home), *self.options],
-            env=environment(), stderr=subprocess.PIPE,
+            env={**environment(), **self.variables}, stderr=subprocess.PIPE,
         )  # fmt: skip
         for _ in range(600):
             with contextlib.suppress(OSError):
@@ -180,9 +181,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def daemon(*options: str) -> Iterator[Running]:
+def daemon(*options: str, variables: dict[str, str] | None = None) -> Iterator[Running]:
     home = Path(tempfile.mkdtemp(prefix="nb-", dir="/tmp"))
-    running = Running(home, *options)
+    running = Running(home, *options, variables=variables)
     try:
         running.start()
         yield running
