@@ -93,7 +93,11 @@ def _read_name(found: Inputs, name: str) -> None:
         _read_file(found, path)
     else:
         found.problems.append(
-            InputRefused(f"{name} is not a file", why="devices, sockets and pipes are not read")
+            InputRefused(
+                f"{name} is not a file",
+                why="devices, sockets and pipes are not read by name",
+                next_step="send it to standard input: `… | noburn estimate -`",
+            )
         )
 
 

@@ -109,8 +109,7 @@ def _report_bug(error: Exception) -> int:
     lines = [
         "error: noburn failed: this is a bug",
         f"  why: {type(error).__name__}: {error}",
-        f" next: run it again with {DEBUG_VARIABLE}=1 and take what it prints to the project's"
-        " issue tracker",
+        f" next: run it with {DEBUG_VARIABLE}=1; what it prints belongs in the project's issue tracker",
     ]
     _show(lines, error)
     return EXIT_FAILED
@@ -124,7 +123,9 @@ def _show(lines: Sequence[str], error: Exception) -> None:
             import traceback
 
             sys.stderr.write("".join(traceback.format_exception(error)))
-        sys.stderr.write("\n".join(lines) + "\n")
+        from noburn_cli.render.table import remark_lines  # 3 ms that a good end does not need
+
+        sys.stderr.write("\n".join(remark_lines(lines, sys.stderr)) + "\n")
     except OSError:
         return  # Nobody is listening; the exit code still tells.
 

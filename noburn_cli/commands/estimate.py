@@ -22,7 +22,7 @@ from noburn_cli.inputs import read_inputs
 from noburn_cli.prices import load_book
 from noburn_cli.render.estimate import estimates_data, render_estimates
 from noburn_cli.render.progress import Progress
-from noburn_cli.render.table import terminal_width
+from noburn_cli.render.table import remark_lines, terminal_width
 
 JSON_VERSION = 1
 _RANGE = re.compile(r"(?P<low>[^-–]+)[-–](?P<high>[^-–]+)")
@@ -108,7 +108,7 @@ def _show(rows: Sequence[Estimate], sums: Sequence[Estimate], *, as_json: bool) 
 
 
 def _say(lines: Iterable[str]) -> None:
-    for line in lines:
+    for line in remark_lines(lines, sys.stderr):
         typer.echo(line, err=True)
 
 

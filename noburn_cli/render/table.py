@@ -8,7 +8,7 @@ full width; on a terminal a table that is too wide gives up what matters least.
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import textwrap
 import unicodedata
@@ -170,8 +170,27 @@ def wrap_line(line: str, *, width: int | None, indent: int = 0) -> list[str]:
     return [head + parts[0], *(" " * indent + part for part in parts[1:])] if parts else [line]
 
 
-def terminal_width() -> int | None:
-    """Columns of the terminal that standard output is, or None when it is none."""
-    if sys.stdout is None or not sys.stdout.isatty():
+def terminal_width(file: TextIO | None = None) -> int | None:
+    """Columns of the terminal that `file` (standard output unless told) is; None if it is none."""
+    target = sys.stdout if file is None else file
+    if target is None or not target.isatty():
         return None
-    return shutil.get_terminal_size().columns
+    # Not shutil's: it asks about standard output, which may be a pipe while errors are seen.
+    said = os.environ.get("COLUMNS", "")
+    columns = int(said) if said.isdecimal() else 0
+    return columns or os.get_terminal_size(target.fileno()).columns or None
+
+
+def remark_lines(lines: Iterable[str], file: TextIO) -> list[str]:
+    """`error: …`, `why: …`, `note: …` for `file`: on a terminal broken under their own text."""
+    width = terminal_width(file)
+    shown = []
+    for line in lines:
+        label, colon, _ = line.partition(": ")
+        indent = len(label + colon) if colon and len(label) <= _LABEL_MAX else 0
+        shown += wrap_line(line, width=width, indent=indent)
+    return shown
+
+
+#: `warning` is the longest word before a remark.
+_LABEL_MAX = len("warning")

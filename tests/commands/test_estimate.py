@@ -417,7 +417,17 @@ def test_a_terminal_s_width_is_kept(estimate: Any, tmp_path: Path, columns: int)
     assert name in piped[1]
 
 
-def on_terminal(folder: Path, columns: int, *arguments: str) -> list[str]:
+@pytest.mark.usefixtures("estimate")
+def test_an_error_breaks_between_words(tmp_path: Path) -> None:
+    arguments = ("estimate", "-", "--model", "gpt-nobody")
+    shown = on_terminal(tmp_path, 60, *arguments, code=1)
+    assert shown[0] == "error: the price book has no model `gpt-nobody`"
+    assert max(map(len, shown)) <= 60
+    assert shown[1].startswith("  why: a name matches exactly")
+    assert shown[2].startswith("       ")
+
+
+def on_terminal(folder: Path, columns: int, *arguments: str, code: int = 0) -> list[str]:
     """The lines that a command prints on a terminal of so many columns."""
     import fcntl
     import pty
@@ -447,7 +457,7 @@ def on_terminal(folder: Path, columns: int, *arguments: str) -> list[str]:
             break
         parts.append(part)
     os.close(master)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == code
     return b"".join(parts).decode().splitlines()
 
 
