@@ -43,15 +43,18 @@ CHAT = {
 }  # fmt: skip
 #: 9 tokens at $0.1 and 3 at $0.5 a million, in nano-dollars.
 CHAT_NANO = 9 * 100 + 3 * 500
-CHAT_EVENTS = b"".join(
-    b"data: " + part + b"\n\n"
-    for part in (
-        b'{"id":"chat-1","model":"gpt-6-luna","object":"chat.completion.chunk","created":1,'
-        b'"choices":[{"index":0,"delta":{"content":"Aye."},"finish_reason":"stop"}]}',
-        b'{"id":"chat-1","model":"gpt-6-luna","object":"chat.completion.chunk","created":1,'
-        b'"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}',
-        b"[DONE]",
+_CHUNK = {k: v for k, v in CHAT.items() if k not in ("choices", "usage")}
+_CHUNK["object"] = "chat.completion.chunk"
+_DELTA = {"index": 0, "delta": {"content": "Aye."}, "finish_reason": "stop"}
+CHAT_EVENTS = (
+    b"".join(
+        b"data: " + json.dumps(part).encode() + b"\n\n"
+        for part in (
+            {**_CHUNK, "choices": [_DELTA]},
+            {**_CHUNK, "choices": [], "usage": CHAT["usage"]},
+        )
     )
+    + b"data: [DONE]\n\n"
 )
 EVENT_STREAM = (("content-type", "text/event-stream"),)
 
@@ -115,7 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 
-    do_GET = do_POST = _serve
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if "transfer-encoding" not in headers:

@@ -21,7 +21,8 @@ from noburn_cli.enforce import context
 MESSAGES = [{"role": "user", "content": "Which ships lay in the harbour that winter?"}]
 BODY = {"model": "gpt-6-luna", "messages": MESSAGES, "max_completion_tokens": 50}
 CLAUDE = {"model": "claude-haiku-5-5", "messages": MESSAGES, "max_tokens": 50}
-HOLD_NANO = 40_000  # More than one call of BODY holds, less than two.
+#: A call of BODY holds 29,120 nano-dollars and costs 25,360: two fit one after the other only.
+ONE_AT_A_TIME_NANO = 56_000
 RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
 
 
@@ -116,12 +117,13 @@ def test_a_blocked_async_call_and_stream(desk):
 
 
 def test_who_waits_is_served_in_order_and_the_loop_goes_on(desk):
-    desk.limit(HOLD_NANO + 2 * 22_000)
+    desk.limit(110_000)
+    caps = (200, 100, 90)  # 104,120 held, then 54,120, then 49,120: each waits for the one before.
     desk.stub.defaults["x-stub-delay-ms"] = "200"
     served, ticks = [], 0
 
     async def work(client, number):
-        await chat(client)
+        await client.chat.completions.create(**{**BODY, "max_completion_tokens": caps[number]})
         served.append(number)
 
     async def tick():
@@ -158,7 +160,7 @@ def _asked(desk):
 
 
 def test_who_is_cancelled_while_waiting_frees_its_place(desk):
-    desk.limit(HOLD_NANO + 22_000)
+    desk.limit(ONE_AT_A_TIME_NANO)
     desk.stub.defaults["x-stub-delay-ms"] = "300"
 
     async def main():
