@@ -109,7 +109,7 @@ def _report_bug(error: Exception) -> int:
     lines = [
         "error: noburn failed: this is a bug",
         f"  why: {type(error).__name__}: {error}",
-        f" next: run it with {DEBUG_VARIABLE}=1; what it prints belongs in the project's issue tracker",
+        f" next: run it with {DEBUG_VARIABLE}=1, and report that to the project's issue tracker",
     ]
     _show(lines, error)
     return EXIT_FAILED

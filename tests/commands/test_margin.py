@@ -296,3 +296,30 @@ def test_what_has_no_price_is_an_error_and_never_free(margin, model, extra, said
     shown = margin("--price", "20", "--tokens", "1M", "--model", model, *extra, code=1)
     assert said in shown.err
     assert shown.out == ""
+
+
+def test_a_retired_model_is_warned_about(margin, tmp_path):
+    gone = BOOK.replace('name = "plain"\n', 'name = "plain"\nretires_on = 2026-01-01\n')
+    (tmp_path / "prices.toml").write_text(gone)
+    shown = margin("--price", "20", "--tokens", "2M", "--model", "plain")
+    assert shown.err == "warning: `plain` was switched off by its provider on 2026-01-01\n"
+    assert "plain" in shown.out
+
+
+def test_tokens_may_say_their_unit(margin):
+    plain = margin("--price", "20", "--tokens", "2M").out
+    assert margin("--price", "20usd", "--tokens", "2Mtok").out == plain
+
+
+def test_models_side_by_side_say_what_their_numbers_are(margin):
+    shown = margin("--price", "20", "--tokens", "2M", "--model", "plain", "--model", "tiered").out
+    assert "Per month: amounts in dollars, break-even and 70 % margin in tokens." in shown
+
+
+def test_card_fees_of_a_twenty_dollar_plan(margin):
+    """2.9 % + $0.30 on $20 is $0.88, 4.4 points of margin."""
+    shown = margin(
+        "--price", "20", "--tokens", "500k", "--fee-percent", "2.9", "--fee-fixed", "0.30"
+    ).out
+    assert "Payment fees   $0.88  2.9 % + $0.30, 4.4 % of revenue" in shown
+    assert "Gross margin  $14.12  70.6 %" in shown
