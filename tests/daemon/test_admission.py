@@ -57,8 +57,12 @@ def test_what_is_granted_fits_everywhere_and_what_fits_is_granted(
     weights = quote.weights(granted)
     for account in found:
         assert account.settled + account.held + weights[account.unit_index] <= account.capacity
-    if granted < quote.want:  # clamped: one token more would pass somebody's fair share
-        more = quote.weights(granted + 1)
-        assert any(
-            more[a.unit_index] > a.available // (1 + max(1, a.in_flight + a.waiting)) for a in found
-        )
+    if granted == quote.want:
+        return
+    shares = [(a.unit_index, a.available // (1 + max(1, a.in_flight + a.waiting))) for a in found]
+    sized = [(i, share) for i, share in shares if quote.full[i] != least[i]]
+    # Clamped: all that the smallest fair share affords, and not a token more; or the floor.
+    more = quote.weights(granted + 1)
+    assert any(more[i] > share for i, share in sized)
+    if granted > quote.floor:
+        assert all(weights[i] <= share for i, share in sized)
