@@ -47,7 +47,9 @@ class Job:
 
     def estimate_all(self, found: Inputs) -> list[Estimate]:
         """One estimate per input and model; what cannot be priced joins `found.problems`."""
-        named = [self.book.resolve(name) for name in self.names]  # A wrong name ends it at once.
+        # A wrong name ends it at once; two names of one model are one model.
+        found_by_name = [self.book.resolve(name) for name in self.names]
+        named = list({model.name: model for model in found_by_name}.values())
         rows: list[Estimate] = []
         self.progress.begin(len(found.items), "requests counted")
         for source, items in by_source(found.items).items():

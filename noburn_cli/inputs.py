@@ -143,8 +143,12 @@ def _add(found: Inputs, name: str, data: bytes) -> None:
     except InputRefused as error:
         found.problems.append(error)
         return
+    if not text:
+        found.notes.append(f"{name} is empty")
     requests = _requests(text)
     if requests is None:
+        if _lacks_model(text):
+            found.notes.append(f"{name} looks like a request without a model: counted as text")
         # The text alone is what is counted; what will stand around it decides who sends it.
         call = Call(
             PLAIN,
@@ -222,6 +226,12 @@ def _is_request(value: Any) -> bool:
     return _batched(value) is not None or (
         registry.guess_api(value) is not None and isinstance(value.get("model"), str)
     )
+
+
+def _lacks_model(text: str) -> bool:
+    """Whether a text would be a request if it named a model."""
+    value = _parsed(text) if text.lstrip().startswith("{") else None
+    return isinstance(value, dict) and _is_request({**value, "model": PLAIN})
 
 
 def _batched(value: dict[str, Any]) -> dict[str, Any] | None:

@@ -477,3 +477,23 @@ def test_a_reader_that_leaves_ends_it_quietly(estimate: Any, tmp_path: Path) -> 
         )
     assert done.returncode == 141
     assert b"Traceback" not in done.stderr
+
+
+def test_two_names_of_one_model_are_counted_once(estimate: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello world")
+    names = ("gpt-6-luna", "openai/gpt-6-luna", "gpt-6-luna")
+    got = estimate("a.txt", *(word for name in names for word in ("--model", name)), "--json")
+    (one,) = got.data["estimates"]
+    assert (one["requests"], one["input_tokens"]["low"]) == (1, 2)
+
+
+def test_what_is_probably_a_slip_is_noted(estimate: Any, tmp_path: Path) -> None:
+    body = chat()
+    del body["model"]
+    (tmp_path / "r.json").write_text(json.dumps(body))
+    got = estimate("r.json", "-", "--model", "test-exact")
+    assert got.code == 0
+    assert got.err == (
+        "note: r.json looks like a request without a model: counted as text\n"
+        "note: standard input is empty\n"
+    )
