@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -162,7 +161,9 @@ def wrap_line(line: str, *, width: int | None, indent: int = 0) -> list[str]:
     """
     if width is None or display_width(line) <= width:
         return [line]
-    # textwrap would fold the two spaces between two columns.
+    import textwrap  # only for a line that is too long
+
+    # It would fold the two spaces between two columns: they stay out of it.
     head, rest = line[:indent], line[indent:]
     parts = textwrap.wrap(
         rest, max(width - indent, 20), break_long_words=False, break_on_hyphens=False
