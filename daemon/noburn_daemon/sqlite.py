@@ -61,7 +61,8 @@ class SqliteLedger:
             self._names = Names(self._connection)
             self._checkpointer = Checkpointer(self._connection, path)
             self._read_head()
-            self._place = path.stat()
+            wal = path.with_name(path.name + "-wal")  # there since the first look
+            self._places = ((path, path.stat()), (wal, wal.stat()))
 
     def close(self) -> None:
         """Close the file; its WAL goes with the last connection."""
@@ -121,19 +122,18 @@ class SqliteLedger:
                 self._connection.set_busy_timeout(BUSY_MS)
 
     def _check_place(self) -> None:
-        """Whether our file is still the one of that name.  Raises FileNotFoundError.
+        """Whether file and log are still the ones of that name.  Raises FileNotFoundError.
 
         SQLite would go on writing to a file without a name, and the next daemon would find none of
         what was spent.
         """
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            found = None
-        if found is None or not os.path.samestat(found, self._place):
+        for path, place in self._places:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), place):
+                    continue
             raise FileNotFoundError(
-                "it was taken away or replaced under the running daemon; put it back, or run"
-                " `noburn daemon stop`, and the next daemon starts with what is there"
+                f"{path.name} was taken away or replaced under the running daemon; put it back, or"
+                " run `noburn daemon stop`, and the next daemon starts with what is there"
             )
 
     def set_meta(self, values: dict[str, str]) -> None:

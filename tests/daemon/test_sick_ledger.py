@@ -131,6 +131,20 @@ def test_a_ledger_that_was_taken_away_grants_nothing(running: Running, how: str)
     assert caller.reserve("a2")["ok"]
 
 
+def test_a_log_that_was_taken_away_grants_nothing_and_loses_nothing(running: Running) -> None:
+    """The newest calls are in the log alone; a daemon that is told to leave still has it open."""
+    caller = Caller(running.home)
+    assert caller.reserve("a1")["ok"]
+    (running.home / "ledger.sqlite3-wal").unlink()
+    assert caller.reserve("a2")["error"] == "unknown"
+    assert caller.ask(n=1, op="shutdown")["ok"]
+    assert running.finish() == 0
+    running.start()
+    again = Caller(running.home)
+    assert again.settle("a1")["state"] == "settled"
+    assert again.reserve("a2")["ok"]
+
+
 def test_a_sick_daemon_leaves_when_told(running: Running) -> None:
     caller = Caller(running.home)
     (running.home / "ledger.sqlite3").rename(running.home / "aside")
