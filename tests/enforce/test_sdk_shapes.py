@@ -133,19 +133,24 @@ def test_a_block_is_one_error_that_a_person_understands(desk, kind, stream):
     errors = openai if kind is openai.OpenAI else anthropic
     with noburn_cli.wrap(sdk(desk.stub, kind)) as client:  # Retries as the SDK has them.
         assert client.max_retries > 0
+        if kind is openai.OpenAI:
+            create, asked = client.chat.completions.create, {**CHAT, "max_completion_tokens": 9_000}
+        else:
+            create, asked = client.messages.create, {**MESSAGE, "max_tokens": 9_000}
         with pytest.raises(errors.APIStatusError) as blocked:
-            if kind is openai.OpenAI:
-                client.chat.completions.create(
-                    **{**CHAT, "max_completion_tokens": 9_000}, stream=stream
-                )
-            else:
-                client.messages.create(**{**MESSAGE, "max_tokens": 9_000}, stream=stream)
+            create(**asked, stream=stream)
     assert desk.stub.requests == []
     assert blocked.value.status_code == 402
     ((call,),) = desk.calls("call")
     message = str(blocked.value)
     assert f"budget `customer={desk.customer} per total`" in message
-    for said in ("$0.001234", "$0.00 spent", "$0.00 held", "Lower max_tokens", "noburn budget topup"):
+    for said in (
+        "$0.001234",
+        "$0.00 spent",
+        "$0.00 held",
+        "Lower max_tokens",
+        "noburn budget topup",
+    ):
         assert said in message
     assert re.search(r"this call may use \$0\.00\d+", message)
     assert f"`noburn why {call}`" in message
