@@ -25,6 +25,7 @@ from noburn_cli.core.budgets import (
     parse_scope,
     window_bounds,
 )
+from noburn_cli.core.money import AMOUNT_MAX
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import UNITS, Account, Budget, Context, context_text
@@ -144,7 +145,7 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
         if len(keys) == 1:
             start_ms, end_ms = window_bounds(per, now_ms)
             account = book.accounts.account(budget, keys[0], start_ms, end_ms)
-            if abs(account.topup + frame.amount) > frames.AMOUNT_MAX:
+            if abs(account.topup + frame.amount) > AMOUNT_MAX:
                 raise UsageError(f"{account.name} would be topped up beyond what a ledger can hold")
             account.topup += frame.amount
             book.accounts.dirty.add(account)
