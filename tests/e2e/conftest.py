@@ -99,7 +99,14 @@ class World:
             connection.close()
 
     def daemon_pid(self) -> int:
-        return int(json.loads(self.noburn("daemon", "status", "--json").stdout)["pid"])
+        """The running daemon's process; waits for one, for it may just be starting."""
+        deadline = time.monotonic() + 30
+        while True:
+            done = self.noburn("daemon", "status", "--json")
+            if done.returncode == 0:
+                return int(json.loads(done.stdout)["data"]["pid"])
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.1)
 
 
 @pytest.fixture
