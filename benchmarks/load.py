@@ -89,6 +89,17 @@ class _Caller(asyncio.Protocol):
             self.done.set_exception(error or ConnectionError("the peer closed"))
 
 
+async def _connected(path: str, caller: _Caller) -> _Caller:
+    """Connect, again while the peer's queue of new connections is full."""
+    while True:
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: caller, path)
+        except BlockingIOError:
+            await asyncio.sleep(0.01)
+        else:
+            return caller
+
+
 def drive(
     path: str,
     frames: Callable[[int], Callable[[int], bytes]],
@@ -101,13 +112,10 @@ def drive(
 
     async def run() -> Load:
         load = Load()
-        loop = asyncio.get_running_loop()
-        made = []
-        for number in range(callers):
-            _, caller = await loop.create_unix_connection(
-                lambda number=number: _Caller(frames(number), load, hello), path
-            )
-            made.append(caller)
+        made = [
+            await _connected(path, _Caller(frames(number), load, hello))
+            for number in range(callers)
+        ]
         await asyncio.gather(*(caller.ready for caller in made))
         began = time.perf_counter()
         deadline = time.perf_counter_ns() + int(seconds * 1e9)
