@@ -48,6 +48,18 @@ class Home:
         finally:
             connection.close()
 
+    def kinds(self, call: str) -> list[str]:
+        """The kinds of a call's rows in the journal, in order."""
+        connection = apsw.Connection(
+            str(self.folder / "ledger.sqlite3"), flags=apsw.SQLITE_OPEN_READONLY
+        )
+        try:
+            connection.set_busy_timeout(5000)
+            sql = "SELECT kind FROM journal WHERE call = ? ORDER BY seq"
+            return [kind for (kind,) in connection.execute(sql, (call,))]
+        finally:
+            connection.close()
+
     def states(self) -> list[str]:
         return [state for (state,) in self.calls()]
 

@@ -311,4 +311,7 @@ def test_a_process_that_ends_with_an_open_answer(desk, way, states):
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
     assert desk.states_when_ended() == states
     assert desk.calls("count(*)") == [(1,)]
+    if way == "fork":  # Never lost and then corrected: the child kept out of it.
+        assert desk.calls("failure") == [(None,)]
+        assert "lose" not in desk.home.kinds(desk.calls("call")[0][0])
     assert desk.bill_nano() <= desk.cost_nano()
