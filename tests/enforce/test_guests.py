@@ -57,10 +57,13 @@ def said(ran):
 
 
 def test_a_module_that_is_loaded_again_is_guarded_again(desk, guest):
-    code = (
-        ASK
-        + "import importlib, httpx2; importlib.reload(httpx2._client); importlib.reload(httpx2)\nprint(ask().status_code)"
-    )
+    code = """
+import importlib, httpx2
+importlib.reload(httpx2._client)
+importlib.reload(httpx2)
+print(ask().status_code)
+"""
+    code = ASK + code
     assert said(guest("-c", code)) == "200\n"
     code = ASK + (
         "import httpx2, importlib\nfor name in [n for n in sys.modules if 'httpx2' in n]:"
