@@ -152,6 +152,9 @@ class Daemon:
         except LedgerUnavailable as error:
             self._fall_sick(error)
             reply = refusal(request.n, protocol.UNKNOWN, error.message, why=error.why)
+        except Exception as error:  # noqa: BLE001 - see _distrust_memory
+            self._distrust_memory(error)
+            reply = refusal(request.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
         if reply is not None:
             self._replies.append((peer, reply))
         if not self._flush_scheduled:
@@ -294,6 +297,9 @@ class Daemon:
         except LedgerUnavailable as error:
             self._fall_sick(error)
             return
+        except Exception as error:  # noqa: BLE001 - see _distrust_memory
+            self._distrust_memory(error)
+            return
         self._deliver()
         if book.blocks:
             self._tell_watchers()
@@ -329,6 +335,11 @@ class Daemon:
                          "message": message}
                     )  # fmt: skip
                     peer.deliver()
+
+    def _distrust_memory(self, error: Exception) -> None:
+        """A bug of ours may have left the memory half changed: the disk alone is trusted."""
+        _log.error("the daemon itself failed", exc_info=error)
+        self._fall_sick(LedgerUnavailable(f"the daemon itself failed: {error!r}"))
 
     def _fall_sick(self, error: LedgerUnavailable) -> None:
         """A commit failed: nobody of the batch is told anything but `unknown`."""

@@ -112,7 +112,7 @@ def _follow(job: Job, watch: Watch | None, run: str, *, limited: bool) -> RunOut
     killed_by = watch.finish()
     if killed_by is None:
         return RunOutcome(run, code, code, limited)
-    survivors = tuple(find_survivors(run))
+    survivors = tuple(find_survivors(run, group=job.group))
     return RunOutcome(
         run, LimitReached.exit_code, code, limited, killed_by=killed_by, survivors=survivors
     )

@@ -13,12 +13,26 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-def find_survivors(run: str) -> list[str]:
-    """`pid (name)` of each process whose environment says that it belongs to `run`."""
+def find_survivors(run: str, *, group: int) -> list[str]:
+    """`pid (name)` of each process whose environment says that it belongs to `run`.
+
+    group: the process group that was just killed; who is in it is dying, and no survivor.
+    """
     if not _PROC.is_dir():
         return []
     others = (f for f in _PROC.iterdir() if f.name.isdigit() and int(f.name) != os.getpid())
-    return sorted(f"{folder.name} ({_name(folder)})" for folder in others if _belongs(folder, run))
+    return sorted(
+        f"{folder.name} ({_name(folder)})"
+        for folder in others
+        if _belongs(folder, run) and _group_of(int(folder.name)) not in (group, None)
+    )
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
 
 
 def _belongs(folder: Path, run: str) -> bool:

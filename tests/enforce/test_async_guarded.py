@@ -228,10 +228,11 @@ async def main():
 asyncio.run(main())
 gc.collect()
 before = files()
-for _ in range(3):
+for _ in range(8):
     asyncio.run(main())
     gc.collect()
-print(files() - before)
+# The first cancelled call may open the one connection that threads share; then it is kept.
+print(files() - before <= 1)
 """
 
 
@@ -241,6 +242,6 @@ def test_no_warning_no_file_no_task_is_left_behind(desk):
     ran = subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
     )
-    assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "0\n")
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "True\n")
     assert desk.stub.wait_idle()
     assert "held" not in desk.states_when_ended()

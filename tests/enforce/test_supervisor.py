@@ -190,9 +190,11 @@ def test_processes_that_left_the_group_are_named_by_their_run() -> None:
     with subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True) as child:
         try:
             found = [f"{child.pid} (sleep)"] if sys.platform == "linux" else []
-            eventually(lambda: find_survivors("rx") == found)  # once it has executed
-            assert find_survivors("rx/ry") == found
-            assert find_survivors("rx/r") == find_survivors("r") == []
+            eventually(lambda: find_survivors("rx", group=0) == found)  # once it has executed
+            assert find_survivors("rx/ry", group=0) == found
+            assert find_survivors("rx/r", group=0) == find_survivors("r", group=0) == []
+            group = os.getpgid(int(found[0].split()[0]))
+            assert find_survivors("rx", group=group) == []  # it dies with its group
         finally:
             child.kill()
 

@@ -1,0 +1,63 @@
+"""A bug inside the daemon: what it was doing is not told as done, and memory is made anew."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.parts import Caller, environment, eventually
+
+#: The real daemon, with a planted bug: a commit, or a decision, fails once while a file is there.
+FAULTY = """
+import os, sys
+from pathlib import Path
+from noburn_daemon import __main__, book, sqlite
+
+flag = Path(sys.argv[1]) / "fail"
+
+def once(cls, name, before):
+    right = getattr(cls, name)
+    def wrong(self, *args, **kwargs):
+        if flag.exists() and flag.read_text() == name:
+            flag.unlink()
+            if not before:
+                right(self, *args, **kwargs)
+            raise RuntimeError("a planted bug")
+        return right(self, *args, **kwargs)
+    setattr(cls, name, wrong)
+
+once(sqlite.SqliteLedger, "append", True)
+once(book.Book, "settle", False)
+sys.argv = ["noburn-daemon", "--home", sys.argv[1]]
+sys.exit(__main__.main())
+"""
+
+
+@pytest.mark.parametrize("where", ["append", "settle"])
+def test_what_a_bug_interrupted_is_asked_again_and_done_once(where: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="nb-", dir="/tmp") as folder:
+        home = Path(folder)
+        command = [sys.executable, "-c", FAULTY, folder]
+        with subprocess.Popen(command, env=environment()) as process:
+            try:
+                eventually(lambda: (home / "daemon.sock").exists(), "a daemon")
+                caller = Caller(home)
+                assert caller.budget("customer=acme", 10**9)["ok"]
+                assert caller.reserve("a-1")["ok"]
+                (home / "fail").write_text(where)
+                failed = caller.settle("a-1")
+                assert (failed["ok"], failed["error"]) == (False, "unknown")
+                assert caller.account("customer=acme per total")["settled"] == 0
+                eventually(lambda: caller.settle("a-1")["ok"], "recovery")
+                again = caller.settle("a-1")
+                assert (again["ok"], again["state"]) == (True, "settled")
+                account = caller.account("customer=acme per total")
+                assert (account["settled"], account["held"]) == (again["cost_nano"], 0)
+                caller.close()
+            finally:
+                process.terminate()
+                process.wait()
