@@ -88,6 +88,10 @@ class Job:
             for number in FORWARDED:
                 # Until exec, Python would only note a signal, and exec forgets the note.
                 if signal.getsignal(number) is not signal.SIG_IGN:
+                    if number == signal.SIGTSTP:
+                        # A stop that came since the fork is dropped: before exec, we could not
+                        # hear of it.  One meant for our whole group waits in us, to be handed on.
+                        signal.signal(number, signal.SIG_IGN)
                     signal.signal(number, signal.SIG_DFL)
             if ignores_children:
                 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -170,8 +174,12 @@ class Job:
         def forward(number: int, _frame: FrameType | None) -> None:
             if number in self._to_leader:
                 self._signal_leader(number)
-            else:
-                self._signal_group(number)
+                return
+            self._signal_group(number)
+            if number == signal.SIGHUP:
+                # Our life keeps the group from being an orphan, so that the kernel doesn't wake
+                # what is stopped in it; and we hear only of a leader that stops.
+                self._signal_group(signal.SIGCONT)
 
         before = {}
         for number in FORWARDED:

@@ -114,13 +114,15 @@ def test_ctrl_z_stops_the_whole_job_and_fg_goes_on(terminal: Terminal) -> None:
 
 
 def test_bg_goes_on_in_the_background(terminal: Terminal, tmp_path: Path) -> None:
+    # The child forks nothing: a shell that is stopped between vfork and exec cannot say so, with
+    # us or without us, and the keyboard hits that moment once in a while.
     go = tmp_path / "go"
-    loop = f"echo up; until [ -e {go} ]; do sleep 0.05; done; echo end''ed"
-    terminal.type(f'supervise sh -c "{loop}"\n')
+    os.mkfifo(go)
+    terminal.type(f"supervise sh -c \"echo up; read x <{go}; echo end''ed\"\n")
     terminal.wait_for("\nup\n")
     terminal.type(CTRL_Z)
     terminal.wait_for("Stopped")
-    terminal.type(f"bg; touch {go}; wait; read x; echo shell is in $x\n")
+    terminal.type(f"bg; echo >{go}; wait; read x; echo shell is in $x\n")
     terminal.wait_for("ended\n")
     terminal.type("front\n")
     terminal.wait_for("shell is in front")
@@ -178,7 +180,11 @@ if os.fork() == 0:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.tcsetpgrp(0, os.getpid())
     os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)
+    try:
+        while os.tcgetpgrp(0):  # Until the terminal is closed.
+            time.sleep(0.05)
+    except OSError:
+        os._exit(0)
 time.sleep(60)
 """
 
@@ -196,6 +202,36 @@ def test_the_terminal_is_given_back_after_a_child_that_was_killed(
     terminal.wait_for(r"code=\[137\]")
     terminal.type("hello\n")
     terminal.wait_for("got:hello")
+
+
+def test_a_stop_before_the_command_stands_does_not_hang_us(environment: dict[str, str]) -> None:
+    """A Ctrl-Z between fork and exec would stop a child whose starter waits for its exec."""
+    stopped = "import signal; os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), "
+    script = SUPERVISE.replace("sys.exit", f"{stopped}signal.SIGTSTP))\nsys.exit")
+    command = [sys.executable, "-c", script, "sh", "-c", "exit 7"]
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        try:
+            assert process.wait(20) == 7
+        finally:
+            subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_closed_window_ends_a_child_that_is_stopped_unseen(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Its leader is not, and we hear of leaders only; nor does the kernel help, as we live on."""
+    ended = tmp_path / "ended"
+    member = f"trap 'echo >{ended}; exit' HUP; echo $$; kill -STOP $$; sleep 60"
+    script = f"sh -c {shlex.quote(member)} & trap '' HUP; wait"
+    os.mkfifo(ended)
+    with Terminal(environment) as terminal:
+        terminal.type(f"supervise bash -c {shlex.quote(script)}\n")
+        stopped = int(terminal.wait_for(r"\n\d+\n").split()[-1])
+        while state_of(stopped) != "T":
+            time.sleep(0.02)
+        terminal.hang_up()
+        assert ended.read_text() == "\n"
 
 
 @pytest.mark.parametrize("pipe", ["", " | cat"])
@@ -298,10 +334,15 @@ def test_closed_streams_stay_closed(environment: dict[str, str], closed: str) ->
 
 def alive(pid: int) -> bool:
     """Whether a process runs; its corpse does not."""
+    return state_of(pid) not in "ZX"
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter for a process, X when there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "X"
 
 
 def pids_from(stream: int, count: int) -> list[int]:
@@ -337,9 +378,10 @@ def test_end_reaches_every_member_of_the_group(leader: str) -> None:
     else:
         job.end(grace_s=0.3)
         assert job.wait() in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
-    assert os.read(read, 1) == b""  # The last one that had the pipe is gone.
+    assert os.read(read, 1) == b""  # The last one that had the pipe is gone,
     os.close(read)
-    assert not any(map(alive, pids))
+    while any(map(alive, pids)):  # or about to be: files are closed before a process is dead.
+        time.sleep(0.02)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
 
 
