@@ -163,7 +163,7 @@ def test_a_call_cancelled_before_it_left_costs_nothing_and_after_it_is_charged(d
     async def main():
         http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1), timeout=30)
         async with ask_openai(desk.stub.url, kind=openai.AsyncOpenAI, http_client=http) as client:
-            slow = {"x-stub-delay-ms": "400"}
+            slow = {"x-stub-delay-ms": "1500"}
             first = asyncio.create_task(chat(client, extra_headers=slow))
             while not desk.stub.requests:
                 await asyncio.sleep(0.01)

@@ -206,7 +206,7 @@ def test_what_is_left_of_dollars_tokens_and_requests(home, stub):
 
 def test_what_is_left_can_be_asked_while_calls_are_in_flight(home, stub):
     home.limit("global", 1_000_000)
-    stub.defaults["x-stub-delay-ms"] = "300"
+    stub.defaults["x-stub-delay-ms"] = "1000"
 
     async def both():
         async with noburn_cli.wrap(make(stub, openai.AsyncOpenAI)) as client:
