@@ -281,7 +281,7 @@ def test_a_killed_runs_calls_in_flight_are_charged_in_its_summary(
 
 def test_a_call_that_waits_for_money_kills_nothing(world: World, tmp_path: Path) -> None:
     provider = world.provider(
-        "--default", "x-stub-delay-ms=300", "--default", "x-stub-output-tokens=20"
+        "--default", "x-stub-delay-ms=1500", "--default", "x-stub-output-tokens=20"
     )
     try:
         assert world.noburn("run", "--", *steps("call")).returncode == 0
