@@ -5,6 +5,7 @@ Layer: daemon, pure.  Below: protocol, core.money, accounts.  Above: book, polic
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from noburn_cli import protocol
@@ -60,9 +61,11 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
 
 
 def _next_step(account: Account, unit: str) -> str:
+    # A smaller answer is still a request.
+    smaller = "" if unit == "requests" else "lower max_tokens, or "
     if account.budget.row.run is not None:
-        return "lower max_tokens, or start the run with a higher --budget"
-    scope = account.name.split(" per ")[0]
+        return f"{smaller}start the run with a higher --budget"
+    scope = shlex.quote(account.name.split(" per ")[0])
     amount = {"dollars": "5", "tokens": "1Mtok", "requests": "100req"}[unit]
     command = f"noburn budget topup {scope} {amount} --per {account.budget.row.per}"
-    return f"lower max_tokens, or run `{command}`"
+    return f"{smaller}run `{command}`"

@@ -256,7 +256,7 @@ def show_amount(unit: str, amount: int) -> str:
     """An amount in a limit's unit, for the eye."""
     if unit == DOLLARS:
         return show_dollars(amount)
-    return f"{amount:,} {unit}"
+    return f"{amount:,} {unit.removesuffix('s') if amount == 1 else unit}"
 
 
 def parse_limit(text: str) -> Limit:

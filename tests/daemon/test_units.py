@@ -16,8 +16,9 @@ from noburn_cli.errors import DaemonUnavailable, LedgerUnavailable
 from noburn_daemon import home, schema
 from noburn_daemon.clock import Clock
 from noburn_daemon.owners import Peer, is_alive, may_talk, owner_name
+from noburn_daemon.policy import set_budget
 from noburn_daemon.sqlite import SqliteLedger
-from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame
+from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame, shown
 
 
 class Hands:
@@ -144,3 +145,21 @@ def test_the_document_shows_the_table_of_transitions() -> None:
     document = Path(__file__).resolve().parents[2] / "docs" / "ledger.md"
     assert transitions_table() in document.read_text()
     assert set(HOLD_NEXT.values()) < set(HoldState)
+
+
+def test_the_advice_fits_the_unit_and_the_shell(tmp_path: Path) -> None:
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    try:
+        limit = {"unit": "requests", "amount": 0}
+        frame = {"n": 1, "op": "budget.set", "scope": "customer=a b", "per": "day", "limit": limit}
+        set_budget(book, read(frame), START_MS)
+        reply = shown(
+            book.reserve(
+                read(reserve_frame("a-1", attrs={"customer": "a b"})),
+                owner="me", caller=None, now_ms=START_MS,
+            )
+        )  # fmt: skip
+        assert reply["next"] == "run `noburn budget topup 'customer=a b' 100req --per day`"
+        assert reply["message"].endswith("this call may use 1 request")
+    finally:
+        ledger.close()
