@@ -18,6 +18,7 @@ demo:
 
 test: lint
 	@scripts/setup-man
+	@VENV=$(VENV) scripts/setup-guests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint:
