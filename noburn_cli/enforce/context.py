@@ -1,6 +1,6 @@
 """Who a call is for: attributes and settings, from the environment and the current context.
 
-Layer: enforce, injected (standard library, Python 3.10).  Below: protocol, providers.registry.
+Layer: enforce, injected (standard library, Python 3.10).  Below: policy, protocol, providers.
 The other side of these variables is enforce.launch, which sets them for the children of a run.
 """
 
@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from noburn_cli.enforce.policy import policy
 from noburn_cli.protocol import TAG_PREFIX, WAIT_MS_MAX
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
 
@@ -78,12 +79,16 @@ def attributes() -> dict[str, str]:
 
 
 def upstreams() -> tuple[Upstream, ...]:
-    """The base URLs that the environment names, read anew because programs set them late."""
-    return tuple(
+    """The configuration's endpoints, and the base URLs that the environment names.
+
+    The environment is read anew because programs set it late.
+    """
+    named = (
         Upstream(family, url.strip())
         for family, name in BASE_URLS
         if (url := os.environ.get(name)) and _is_url(url.strip())
     )
+    return (*policy().endpoints, *named)
 
 
 def push(changes: Mapping[str, str]) -> None:

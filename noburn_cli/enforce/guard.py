@@ -17,6 +17,7 @@ from noburn_cli.client import new_call_id
 from noburn_cli.core.bounds import measure
 from noburn_cli.enforce.context import attributes, settings
 from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
+from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Block, Codec, CountRequest
@@ -113,6 +114,11 @@ def admit(
     if route.kind in (FREE, NOT_OURS):
         return PASS
     call_id = new_call_id()
+    failure = policy().failure
+    if failure is not None:
+        codec = route.codec or _codec_of(route.api_family)
+        reason = f"{failure.message}: {failure.why}"
+        return (yield from _refused(call_id, codec, "", reason, failure.next_step))
     if route.kind == REFUSED or route.codec is None:
         codec = route.codec or _codec_of(route.api_family)
         return (yield from _refused(call_id, codec, "", route.reason, route.next_step))

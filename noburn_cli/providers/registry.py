@@ -68,10 +68,14 @@ class Upstream:
     """A base URL that stands for a provider, such as the value of OPENAI_BASE_URL.
 
     api_family: `openai` or `anthropic`, the API that it speaks.
+    provider: the price book's prefix of its models (`groq`); "" for the provider of the API.
+    models: pairs of deployment and model name, where the server has names of its own.
     """
 
     api_family: str
     base_url: str
+    provider: str = ""
+    models: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
