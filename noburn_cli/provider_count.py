@@ -74,7 +74,7 @@ def count_input(item: Item, model: Model, environment: Mapping[str, str]) -> int
         question = codec.count_request(_body(item, model, place.api))
         if question is None:
             raise CountFailed(f"{model.provider} does not count this kind of request")
-        url = base.rstrip("/") + place.path + question.path_suffix
+        url = question.url_of(base.rstrip("/") + place.path)
         return codec.parse_count(_post(url, question.body, _headers(model.provider, key)))
     except InputRefused as error:
         raise CountFailed(f"the answer cannot be read: {error.message}") from error

@@ -123,7 +123,7 @@ def _send(request: Request, body: bytes, *, tracker: Tracker | None) -> Iterator
 
 def _count(request: Request, count: CountRequest) -> bytes | None:
     """The provider's own count, or None when it gives none."""
-    counting = Request("POST", request.url + count.path_suffix, {}, count.body)
+    counting = Request("POST", count.url_of(request.url), {}, count.body)
     try:
         return b"".join(_send(counting, count.body, tracker=None))
     except (OSError, StoppedError, NoburnError):

@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 
 from noburn_cli.enforce.policy import policy
 from noburn_cli.protocol import TAG_PREFIX, WAIT_MS_MAX
-from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
+from noburn_cli.providers.hosts import BASE_URL_VARIABLES
+from noburn_cli.providers.registry import Upstream
 
 #: Attributes that have a variable of their own: `NOBURN_CUSTOMER` and so on.
 NAMED = ("project", "customer", "feature", "user", "job", "run")
-BASE_URLS = ((OPENAI, "OPENAI_BASE_URL"), (ANTHROPIC, "ANTHROPIC_BASE_URL"))
+#: (family, variable, price prefix) of every variable that may name a server.
+BASE_URLS = BASE_URL_VARIABLES
 DEFAULT_WAIT_S = 30.0
 #: An uncapped call is not clamped below this many output tokens: less is rarely an answer.
 DEFAULT_OUTPUT_FLOOR = 256
@@ -84,8 +86,8 @@ def upstreams() -> tuple[Upstream, ...]:
     The environment is read anew because programs set it late.
     """
     named = (
-        Upstream(family, url.strip())
-        for family, name in BASE_URLS
+        Upstream(family, url.strip(), provider)
+        for family, name, provider in BASE_URLS
         if (url := os.environ.get(name)) and _is_url(url.strip())
     )
     return (*policy().endpoints, *named)

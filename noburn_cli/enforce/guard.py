@@ -10,6 +10,7 @@ returns what is to be done.  A sync and an async driver carry out the same steps
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from noburn_cli import protocol
@@ -21,8 +22,15 @@ from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Block, Codec, CountRequest
-from noburn_cli.providers.registry import FREE, NOT_OURS, REFUSED, Route, Upstream, recognise
-from noburn_cli.providers.registry import codec as codec_named
+from noburn_cli.providers.registry import (
+    FREE,
+    NOT_OURS,
+    REFUSED,
+    Route,
+    Upstream,
+    error_codec,
+    recognise,
+)
 
 #: The provider's error code that a program sees for a block, and for a daemon that is not there.
 CODE_BLOCKED = "noburn_budget_exceeded"
@@ -116,15 +124,16 @@ def admit(
     call_id = new_call_id()
     failure = policy().failure
     if failure is not None:
-        codec = route.codec or _codec_of(route.api_family)
+        codec = route.codec or error_codec(route.api_family)
         reason = f"{failure.message}: {failure.why}"
         return (yield from _refused(call_id, codec, "", reason, failure.next_step))
     if route.kind == REFUSED or route.codec is None:
-        codec = route.codec or _codec_of(route.api_family)
+        codec = route.codec or error_codec(route.api_family)
         return (yield from _refused(call_id, codec, "", route.reason, route.next_step))
     codec = route.codec
     try:
         call = codec.parse(request.body)
+        call = replace(call, model=route.qualified(call.model))
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
         return (yield from _refused(call_id, codec, "", reason, error.next_step))
@@ -243,7 +252,7 @@ def _refused(
         yield AskDaemon(protocol.REFUSED, fields)
     except NoburnError:
         why = ""  # The call does not leave either way.
-    return Refuse(_block(codec, CODE_REFUSED, f"call refused: {reason}", next_step, why))
+    return Refuse(_block(codec, CODE_REFUSED, f"call refused: {reason}", why, next_step))
 
 
 def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
@@ -255,18 +264,16 @@ def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
 
 def _block(codec: Codec, code: str, *sentences: str) -> Block:
     said = [f"{part[0].upper()}{part[1:].rstrip('.')}" for part in sentences if part]
-    return codec.block(message="noburn: " + ". ".join(said) + ".", code=code)
+    # Lines to paste stand at the end, and take no full stop.
+    end = "" if said[-1].endswith("\n") else "."
+    return codec.block(message="noburn: " + ". ".join(said) + end, code=code)
 
 
 def failed_closed(route: Route, error: BaseException) -> Block:
     """The block for a failure of our own: the call does not leave."""
     return _block(
-        route.codec or _codec_of(route.api_family),
+        route.codec or error_codec(route.api_family),
         CODE_UNAVAILABLE,
         f"call refused: noburn itself failed ({type(error).__name__}: {error})",
         "please report this; the call was not sent",
     )
-
-
-def _codec_of(family: str) -> Codec:
-    return codec_named("anthropic_messages" if family == "anthropic" else "openai_chat")

@@ -203,7 +203,7 @@ class _Stack:
         """The provider's free count of the same request, with the same credentials."""
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _COUNT_TIMEOUT_S)
         copy = self.edited(request, count.body, {"timeout": timeouts})
-        copy.url = request.url.copy_with(path=request.url.path.rstrip("/") + count.path_suffix)
+        copy.url = self.module.URL(count.url_of(str(request.url)))
         return copy
 
     def blocked(self, block: Block, request: Any) -> Any:

@@ -7,11 +7,15 @@ Not here: which codec a request needs (providers.registry), money (the daemon).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from noburn_cli.providers.call import Call
+
+_METHOD = re.compile(r"(:|%3[aA])\w+$")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,22 @@ class CountRequest:
     """A request for the provider's own, free count of a call's input.
 
     path_suffix: what to append to the path of the call itself.
+    replaces_method: the call's path ends in `:method`, which the suffix takes the place of.
     """
 
     path_suffix: str
     body: bytes
+    replaces_method: bool = False
+
+    def url_of(self, call_url: str) -> str:
+        """Where to send it: beside the call itself, with the same query."""
+        parts = urlsplit(call_url)
+        path = parts.path.rstrip("/")
+        if self.replaces_method:
+            path = _METHOD.sub("", path)
+        # `alt` chooses the form of a stream (Google's `alt=sse`); a count has none.
+        query = "&".join(one for one in parts.query.split("&") if not one.startswith("alt="))
+        return urlunsplit((parts.scheme, parts.netloc, path + self.path_suffix, query, ""))
 
 
 @dataclass(frozen=True)

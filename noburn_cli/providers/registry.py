@@ -1,16 +1,17 @@
 """Which request is a call that costs money, and which codec reads it.
 
-Layer: providers (sans-IO, standard library, Python 3.10).  Below: the codecs.
-Owns: the providers' hosts and paths.  A path on a provider's host that is not listed here as free
-and has no codec is refused when it may cost money.
-Sources, checked 2026-11-23: the paths in the openai Python SDK 3.54 and the anthropic one 2.12.
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: providers.hosts, providers.paths.
+Owns: which server a URL belongs to: a provider's own host, an endpoint of the configuration, a base
+URL of the environment, the longest first; and the refusal of what looks like an LLM call to any
+other host.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,88 +19,78 @@ from noburn_cli.errors import InputRefused
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Codec
+from noburn_cli.providers.hosts import (
+    RefusedHost,
+    base_url_variable,
+    known_upstreams,
+    refused_host,
+)
 from noburn_cli.providers.jsonbody import Body, refused
 from noburn_cli.providers.openai_chat import OpenAIChat
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
 from noburn_cli.providers.openai_responses import OpenAIResponses
+from noburn_cli.providers.paths import CODECS, ERRORS_OF, plain_path, route_of_path
+from noburn_cli.providers.routes import (
+    ANTHROPIC,
+    BEDROCK,
+    COHERE,
+    FAMILIES,
+    FREE,
+    GOOGLE,
+    GUARD,
+    MISTRAL,
+    NOT_OURS,
+    OPENAI,
+    REFUSED,
+    Route,
+    Upstream,
+    refused_route,
+)
 
-OPENAI = "openai"
-ANTHROPIC = "anthropic"
+__all__ = [
+    "ANTHROPIC",
+    "BEDROCK",
+    "COHERE",
+    "FAMILIES",
+    "FREE",
+    "GOOGLE",
+    "GUARD",
+    "MISTRAL",
+    "NOT_OURS",
+    "OPENAI",
+    "REFUSED",
+    "Route",
+    "Upstream",
+    "codec",
+    "error_codec",
+    "guess_api",
+    "parse_body",
+    "recognise",
+]
 
-#: What recognise() can say.
-GUARD = "guard"
-FREE = "free"
-REFUSED = "refused"
-NOT_OURS = "not_ours"
-
-_CODECS: dict[str, Codec] = {
-    codec.api: codec
-    for codec in (OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings(), AnthropicMessages())
-}
-#: Paths below a base URL, without `/v1`, that have a codec.
-_CALLS: dict[tuple[str, str], str] = {
-    (OPENAI, "/chat/completions"): OpenAIChat.api,
-    (OPENAI, "/responses"): OpenAIResponses.api,
-    (OPENAI, "/embeddings"): OpenAIEmbeddings.api,
-    (ANTHROPIC, "/messages"): AnthropicMessages.api,
-}
-#: POSTs that cost nothing: counts, cancellations, moderation, storing what costs only when used.
-_FREE_POSTS: dict[str, re.Pattern[str]] = {
-    OPENAI: re.compile(
-        r"^/(responses/input_tokens|moderations|uploads(/[^/]+(/parts|/complete|/cancel))?|files"
-        r"|responses/[^/]+/cancel|batches/[^/]+/cancel|fine_tuning/jobs/[^/]+/(cancel|pause)"
-        r"|chat/completions/[^/]+|conversations(/[^/]+(/items)?)?)$"
-    ),
-    ANTHROPIC: re.compile(r"^/(messages/count_tokens|files|messages/batches/[^/]+/cancel)$"),
-}
-#: GETs that could start or carry something with a price (a WebSocket begins as a GET).
-_PAID_GETS = re.compile(r"^/(realtime|responses/?$|live)(/|$)")
-_HARMLESS_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
-_HOSTS = {"api.openai.com": OPENAI, "api.anthropic.com": ANTHROPIC}
-#: Regional hosts of OpenAI: `eu.api.openai.com`, `us.api.openai.com` and so on.
-_REGIONAL = re.compile(r"^[a-z0-9-]+\.api\.openai\.com$")
-_LOOKS_LIKE_A_CALL = re.compile(r"/(chat/completions|messages|responses|embeddings)/?$")
-_VERSION = re.compile(r"^/v1(?=/|$)")
-_VARIABLES = {OPENAI: "OPENAI_BASE_URL", ANTHROPIC: "ANTHROPIC_BASE_URL"}
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """A base URL that stands for a provider, such as the value of OPENAI_BASE_URL.
-
-    api_family: `openai` or `anthropic`, the API that it speaks.
-    provider: the price book's prefix of its models (`groq`); "" for the provider of the API.
-    models: pairs of deployment and model name, where the server has names of its own.
-    """
-
-    api_family: str
-    base_url: str
-    provider: str = ""
-    models: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Route:
-    """What is to be done with a request.
-
-    kind: GUARD (with `codec`), FREE, REFUSED (with `reason` and `next_step`) or NOT_OURS.
-    look_into_body: of a NOT_OURS: the path looks like a call; ask again with the body.
-    """
-
-    kind: str
-    api_family: str = ""
-    codec: Codec | None = None
-    reason: str = ""
-    next_step: str = ""
-    look_into_body: bool = False
+_LOOKS_LIKE_A_CALL = re.compile(
+    r"/((chat/|fim/)?completions|messages|responses|embeddings"
+    r"|[^/]+:(stream)?(generateContent|embedContent|batchEmbedContents)"
+    r"|model/[^/]+/(converse|invoke)(-stream|-with-response-stream)?)/?$",
+    re.IGNORECASE,
+)
+#: What the body of a call has, one of them at least.
+_CALL_MEMBERS = ("messages", "input", "prompt", "contents", "content", "requests", "inputText")
+_VERSION_AT_END = re.compile(r"/v1((alpha|beta)\d*)?$")
+_END_OF_CALL = re.compile(r"/[^/]*(chat/completions|completions|messages|responses|embeddings)/?$")
 
 
 def codec(api: str) -> Codec:
     """The codec of that name.  Raises InputRefused for a name that is none."""
-    found = _CODECS.get(api)
+    found = CODECS.get(api)
     if found is None:
-        raise refused(f"no codec is called {api!r}", next_step=f"one of {', '.join(_CODECS)}")
+        raise refused(f"no codec is called {api!r}", next_step=f"one of {', '.join(CODECS)}")
     return found
+
+
+def error_codec(family: str) -> Codec:
+    """The codec whose errors the SDKs of a family understand."""
+    return CODECS[ERRORS_OF.get(family, OpenAIChat.api)]
 
 
 def recognise(
@@ -107,7 +98,7 @@ def recognise(
 ) -> Route:
     """Say what a request is, from its method and URL alone.
 
-    upstreams: base URLs beside the providers' own hosts; with or without `/v1` at the end.
+    upstreams: base URLs beside the providers' own hosts; with or without the version at the end.
     body: only for a second look at a NOT_OURS route with `look_into_body`.
     """
     try:
@@ -116,14 +107,14 @@ def recognise(
     except ValueError:
         return Route(NOT_OURS)  # No stack can send it.
     method = method.upper()
-    route = _at_upstream(method, parts, upstreams)
-    if route is not None:
-        return route
-    if host in _HOSTS:
-        return _at_provider(method, _HOSTS[host], _plain_path(parts.path))
-    if _REGIONAL.match(host):
-        return _at_region(method, host, _plain_path(parts.path))
-    return _elsewhere(method, host, parts.path, body)
+    barred, known = refused_host(host), known_upstreams(host)
+    if barred is not None or known:
+        # A bare base URL says nothing about prices; on such a host the table knows better.
+        upstreams = [one for one in upstreams if one.provider or one.models]
+    route = _best(method, _candidates(parts, upstreams, known))
+    if route is None and barred is not None:
+        return _barred(method, host, parts.path, barred)
+    return route or _elsewhere(method, parts, host, body)
 
 
 def guess_api(body: dict[str, Any]) -> str | None:
@@ -151,55 +142,68 @@ def parse_body(api: str | None, body: bytes) -> Call:
     return codec(api).parse(body)
 
 
-def _at_upstream(method: str, parts: SplitResult, upstreams: Sequence[Upstream]) -> Route | None:
-    """The route below a base URL.  One server may stand for several providers (a gateway, a test
-    double): whichever of them knows the request decides, and only what none knows is refused.
+@dataclass(frozen=True)
+class _Candidate:
+    """A base URL on the request's server.
+
+    base_chars: how much of its path the request has; -1 for a request beside it.
+    path: what follows it.
     """
-    found: Route | None = None
+
+    base_chars: int
+    path: str
+    upstream: Upstream
+
+
+def _candidates(
+    parts: SplitResult, upstreams: Iterable[Upstream], known: Iterable[Upstream]
+) -> list[_Candidate]:
+    """The base URLs that may explain a request, the best first.
+
+    One server may stand for several providers (a gateway, a test double), and the same server
+    outside a base URL of the environment still bills: only the routing there is unknown.
+    """
+    found = []
+    origin = _origin(parts.scheme, parts.netloc)
     for upstream in upstreams:
-        path = _below(parts.scheme, parts.netloc, parts.path, upstream.base_url)
-        if path is None:
-            continue
-        route = _at_provider(method, upstream.api_family, path)
+        base = urlsplit(upstream.base_url)
+        if _origin(base.scheme, base.netloc) == origin:
+            below = _below(parts.path, base.path) or (-1, parts.path)
+            found.append(_Candidate(*below, upstream))
+    for upstream in known:
+        inside = _below(parts.path, urlsplit(upstream.base_url).path)
+        if inside is not None:
+            found.append(_Candidate(*inside, upstream))
+    found.sort(
+        key=lambda one: (-one.base_chars, not (one.upstream.provider or one.upstream.models))
+    )
+    return found
+
+
+def _best(method: str, candidates: Iterable[_Candidate]) -> Route | None:
+    """The first of the base URLs that knows the request as a call; else as free; else a refusal."""
+    found: Route | None = None
+    for one in candidates:
+        upstream = one.upstream
+        family, models = upstream.api_family, upstream.models
+        route = route_of_path(method, family, plain_path(family, one.path), models)
         if route.kind == GUARD:
-            return route
+            return replace(route, provider=upstream.provider, models=models)
         if found is None or (found.kind == REFUSED and route.kind == FREE):
             found = route
     return found
 
 
-def _at_provider(method: str, family: str, path: str) -> Route:
-    """A request to a host that bills."""
-    if method == "POST" and (family, path) in _CALLS:
-        return Route(GUARD, family, _CODECS[_CALLS[family, path]])
-    if method in _HARMLESS_METHODS and not (method == "GET" and _PAID_GETS.match(path)):
-        return Route(FREE, family)
-    if method == "POST" and _FREE_POSTS[family].match(path):
-        return Route(FREE, family)
-    return Route(
-        REFUSED,
-        family,
-        reason=f"{method} {path[:80]} may cost money that noburn cannot bound",
-        next_step="use chat completions, responses, embeddings or messages, "
-        "or run this part without noburn",
-    )
-
-
-def _at_region(method: str, host: str, path: str) -> Route:
-    route = _at_provider(method, OPENAI, path)
-    if route.kind != GUARD:
+def _barred(method: str, host: str, path: str, barred: RefusedHost) -> Route:
+    route = route_of_path(method, barred.family, plain_path(barred.family, path), ())
+    if route.kind == FREE:
         return route
-    return Route(
-        REFUSED,
-        OPENAI,
-        reason=f"{host} bills regional processing with an uplift that the price book does not have",
-        next_step="call api.openai.com",
-    )
+    return refused_route(barred.family, f"{host} {barred.why}", barred.next_step)
 
 
-def _elsewhere(method: str, host: str, path: str, body: bytes | None) -> Route:
+def _elsewhere(method: str, parts: SplitResult, host: str, body: bytes | None) -> Route:
     """A host that is not known to bill: passed, unless the request is plainly an LLM call."""
-    if method != "POST" or not _LOOKS_LIKE_A_CALL.search(path):
+    if method != "POST" or not _LOOKS_LIKE_A_CALL.search(parts.path):
         return Route(NOT_OURS)
     if body is None:
         return Route(NOT_OURS, look_into_body=True)
@@ -207,34 +211,61 @@ def _elsewhere(method: str, host: str, path: str, body: bytes | None) -> Route:
         values = Body(body).values
     except InputRefused:
         return Route(NOT_OURS)
-    if not values.get("model") or not (values.get("messages") or values.get("input")):
+    family = _family_of_path(parts.path)
+    names_model = bool(values.get("model")) or family in (GOOGLE, BEDROCK)
+    if not names_model or not any(values.get(member) for member in _CALL_MEMBERS):
         return Route(NOT_OURS)
-    family = ANTHROPIC if path.rstrip("/").endswith("/messages") else OPENAI
-    return Route(
-        REFUSED,
+    variable = base_url_variable(family)
+    first = f"set {variable} to its base URL before `noburn run`, or add" if variable else "add"
+    return refused_route(
         family,
-        reason=f"this is an LLM call to {host[:100]}, which noburn was not told about",
-        next_step=f"set {_VARIABLES[family]} to its base URL before `noburn run`, "
-        "or wrap the client with noburn_cli.wrap(client)",
+        f"this is an LLM call to {host[:100]}, which noburn was not told about",
+        f"{first} these lines to the configuration (`noburn config path`) and a price "
+        f"for its models:\n\n{endpoint_lines(parts, family)}\n",
     )
 
 
-def _below(scheme: str, netloc: str, path: str, base_url: str) -> str | None:
-    """The path below a base URL, without `/v1`, or None when the request goes elsewhere."""
-    base = urlsplit(base_url)
-    if _origin(scheme, netloc) != _origin(base.scheme, base.netloc):
-        return None
-    prefix = re.sub(r"/v1$", "", base.path.rstrip("/"))
+def endpoint_lines(parts: SplitResult, family: str) -> str:
+    """The `[[endpoint]]` of the configuration that would list the server of this call."""
+    host = (parts.hostname or "")[:100]
+    name = re.sub(r"[^a-z0-9]+", "-", host).strip("-") or "server"
+    base = _END_OF_CALL.sub("", parts.path) if family in (OPENAI, ANTHROPIC, MISTRAL) else ""
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    lines = (
+        "[[endpoint]]",
+        *(
+            f"{key} = {json.dumps(value)}"
+            for key, value in (
+                ("name", name),
+                ("base_url", (origin + base)[:300]),
+                ("api", family),
+                ("provider", name),
+            )
+        ),
+    )
+    return "\n".join(lines)
+
+
+def _family_of_path(path: str) -> str:
+    path = path.rstrip("/")
+    if path.endswith("/messages"):
+        return ANTHROPIC
+    if ":" in path.rpartition("/")[2]:
+        return GOOGLE
+    return BEDROCK if re.search(r"/model/[^/]+/[a-z-]+$", path) else OPENAI
+
+
+def _below(path: str, base_path: str) -> tuple[int, str] | None:
+    """How much of a path is the base URL's, and what follows; None for a path beside it.
+
+    The version at the base URL's end may be missing in the request: SDKs differ.
+    """
+    whole = base_path.rstrip("/")
+    prefix = _VERSION_AT_END.sub("", whole)
     if path != prefix and not path.startswith(prefix + "/"):
-        # The same server outside the prefix still bills: only the routing below it is unknown.
-        return _plain_path(path)
-    return _plain_path(path[len(prefix) :])
-
-
-def _plain_path(path: str) -> str:
-    """A path without `/v1` in front, doubled slashes or a slash at the end."""
-    path = re.sub("/{2,}", "/", path)
-    return _VERSION.sub("", path).rstrip("/") or "/"
+        return None
+    fits_whole = path == whole or path.startswith(whole + "/")
+    return len(whole if fits_whole else prefix), path[len(prefix) :]
 
 
 def _origin(scheme: str, netloc: str) -> tuple[str, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import tomllib
 
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers import registry
+from noburn_cli.providers.codec import CountRequest
 from noburn_cli.providers.registry import FREE, GUARD, NOT_OURS, REFUSED, Upstream, recognise
 
 UPSTREAMS = (
@@ -88,6 +90,11 @@ def test_a_call_to_an_unlisted_host_is_refused_by_its_body(path, body, kind):
     if kind == REFUSED:
         wanted = "ANTHROPIC_BASE_URL" if "messages" in path else "OPENAI_BASE_URL"
         assert wanted in second.next_step
+        lines = tomllib.loads(second.next_step.partition("\n\n")[2])
+        (endpoint,) = lines["endpoint"]
+        listed = Upstream(endpoint["api"], endpoint["base_url"], endpoint["provider"])
+        route = recognise("POST", url, [listed])
+        assert (route.kind, route.qualified("m")) == (GUARD, "llm-example/m")
 
 
 @pytest.mark.parametrize(
@@ -132,3 +139,80 @@ def test_one_server_may_stand_for_two_providers(
     route = recognise("POST", f"http://gate:1{path}", [named[index] for index in order])
     assert route.kind == kind
     assert (route.codec.api if route.codec else None) == api
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "model"),
+    [
+        ("https://api.openai.com/v1/chat/completions", GUARD, "m"),
+        ("https://api.groq.com/openai/v1/chat/completions", GUARD, "groq/m"),
+        ("https://api.deepseek.com/chat/completions", GUARD, "deepseek/m"),
+        ("https://api.deepseek.com/beta/chat/completions", GUARD, "deepseek/m"),
+        ("https://api.deepseek.com/anthropic/v1/messages", GUARD, "deepseek/m"),
+        ("https://api.together.xyz/v1/chat/completions", GUARD, "together/m"),
+        ("https://openrouter.ai/api/v1/chat/completions", GUARD, "openrouter/m"),
+        ("https://openrouter.ai/login", NOT_OURS, ""),
+        ("https://api.x.ai/v1/responses", GUARD, "xai/m"),
+        ("https://api.fireworks.ai/inference/v1/chat/completions", GUARD, "fireworks/m"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", GUARD,
+         "google/m"),
+        ("https://lab.openai.azure.com/openai/v1/chat/completions", GUARD, "azure/m"),
+        ("https://lab.cognitiveservices.azure.com/speech/recognise", NOT_OURS, ""),
+        ("https://lab.services.ai.azure.com/anthropic/v1/messages", GUARD, "azure/m"),
+        ("https://api.perplexity.ai/chat/completions", REFUSED, ""),
+        ("https://eu-west4-aiplatform.googleapis.com/v1/projects/p/x:generateContent", REFUSED, ""),
+        ("https://bedrock-agent-runtime.eu-west-1.amazonaws.com/agents/a/text", REFUSED, ""),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/invented", REFUSED, ""),
+        ("https://generativelanguage.googleapis.com/v1beta/models/m:predict", REFUSED, ""),
+        ("https://generativelanguage.googleapis.com/v1beta/models/m:countTokens", FREE, ""),
+        ("https://generativelanguage.googleapis.com/upload/v1beta/files", FREE, ""),
+        ("https://api.mistral.ai/v1/ocr", REFUSED, ""),
+        ("https://api.cohere.com/v2/rerank", REFUSED, ""),
+    ],
+)  # fmt: skip
+def test_known_hosts(url: str, kind: str, model: str) -> None:
+    route = recognise("POST", url)
+    assert route.kind == kind
+    if kind == GUARD:
+        assert route.qualified("m") == model
+        assert route.qualified(model) == model
+
+
+def test_deployments_are_called_as_the_configuration_says() -> None:
+    listed = Upstream("openai", "https://gate.example/v1", "azure", (("prod", "gpt-6-luna"),))
+    route = recognise("POST", "https://gate.example/v1/chat/completions", [listed])
+    assert route.qualified("prod") == "azure/gpt-6-luna"
+    assert route.qualified("other") == "azure/other"
+
+
+def test_a_bare_base_url_does_not_take_a_known_host_its_prices() -> None:
+    """Goal: `openai/gpt-…` at OpenRouter is OpenRouter's, though OPENAI_BASE_URL leads there."""
+    named = [Upstream("openai", "https://openrouter.ai/api/v1")]
+    route = recognise("POST", "https://openrouter.ai/api/v1/chat/completions", named)
+    assert route.qualified("openai/gpt-6-luna") == "openrouter/openai/gpt-6-luna"
+    named = [Upstream("openai", "https://eu.api.openai.com/v1")]
+    assert recognise("POST", "https://eu.api.openai.com/v1/responses", named).kind == REFUSED
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_base_urls_on_one_server_the_longer_decides(order: int) -> None:
+    named = [Upstream("openai", "http://gate:1/v1"), Upstream("openai", "http://gate:1", "groq")]
+    ours = recognise("POST", "http://gate:1/v1/chat/completions", named[::order])
+    assert ours.qualified("m") == "m"
+    theirs = recognise("POST", "http://gate:1/openai/v1/chat/completions", named[::order])
+    assert theirs.qualified("m") == "groq/m"
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://h/v1beta/models/m:generateContent?alt=sse&key=k",
+         "https://h/v1beta/models/m:countTokens?key=k"),
+        ("https://h/models/m%3AstreamGenerateContent", "https://h/models/m:countTokens"),
+    ],
+)  # fmt: skip
+def test_where_a_count_is_asked_for(url: str, wanted: str) -> None:
+    assert CountRequest(":countTokens", b"", replaces_method=True).url_of(url) == wanted
+    assert CountRequest("/c", b"").url_of("https://h/v1/messages?beta=true") == (
+        "https://h/v1/messages/c?beta=true"
+    )
