@@ -13,9 +13,12 @@ from pathlib import Path
 
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.errors import UsageError
+from noburn_cli.providers.registry import host_facts
 
 #: The folder that goes on PYTHONPATH; it holds sitecustomize.py and nothing more.
 INJECT_FOLDER = Path(__file__).parent / "inject"
+#: What Node executes first.  Not in the folder above: a Python must not find a module `node` there.
+NODE_PRELOAD = Path(__file__).parent / "node" / "preload.cjs"
 #: Attributes that have a variable of their own; `run` has NOBURN_RUN, tags NOBURN_TAGS.
 NAMED_ATTRIBUTES = ("project", "customer", "feature", "user", "job")
 
@@ -111,9 +114,12 @@ def child_environment(
     home: Path,
     daemon_command: Sequence[str],
 ) -> dict[str, str]:
-    """The child's environment: `base`, the hook's folder first on PYTHONPATH, our variables."""
+    """The child's environment: `base`, the hook's folder first on PYTHONPATH, the preload last
+    in NODE_OPTIONS, our variables."""
     environment = dict(base)
     environment["PYTHONPATH"] = _python_path(environment.get("PYTHONPATH", ""))
+    environment["NODE_OPTIONS"] = _node_options(environment.get("NODE_OPTIONS", ""))
+    environment["NOBURN_PROVIDER_HOSTS"] = json.dumps(host_facts())
     environment["NOBURN_GUARD"] = "1"
     environment["NOBURN_HOME"] = str(home)
     environment["NOBURN_RUN"] = run
@@ -136,6 +142,19 @@ def _python_path(before: str) -> str:
     # An empty entry means the working folder, so it stays.
     others = [entry for entry in before.split(os.pathsep) if entry != str(INJECT_FOLDER)]
     return os.pathsep.join([str(INJECT_FOLDER), *others])
+
+
+def _node_options(before: str) -> str:
+    """NODE_OPTIONS with our preload after what is there.
+
+    Node splits it at blanks; a part in double quotes may hold them, with `\\` before `"` and `\\`.
+    https://nodejs.org/api/cli.html#node_optionsoptions (checked 2026-11-27)
+    """
+    path = str(NODE_PRELOAD).replace("\\", "\\\\").replace('"', '\\"')
+    ours = f'--require "{path}"'
+    if ours in before:
+        return before
+    return f"{before} {ours}" if before.strip() else ours
 
 
 def _name_attributes(environment: dict[str, str], attributes: Mapping[str, str]) -> None:

@@ -117,6 +117,16 @@ def recognise(
     return route or _elsewhere(method, parts, host, body)
 
 
+def host_facts() -> dict[str, Any]:
+    """The hosts that bill and the paths of a call, for a reroute that is not Python's.
+
+    hosts, calls: regular expressions of a host and of a path, as Python and JavaScript both read
+    them.
+    """
+    hosts = [f"^{re.escape(host)}$" for host in _HOSTS]
+    return {"hosts": [*hosts, _REGIONAL.pattern], "calls": _LOOKS_LIKE_A_CALL.pattern}
+
+
 def guess_api(body: dict[str, Any]) -> str | None:
     """The API that a request body is written for, or None; for files, which name no URL."""
     if "messages" in body:

@@ -10,6 +10,7 @@ import pytest
 from noburn_cli.enforce.launch import (
     INJECT_FOLDER,
     NAMED_ATTRIBUTES,
+    NODE_PRELOAD,
     LaunchSettings,
     child_environment,
     run_attributes,
@@ -17,6 +18,7 @@ from noburn_cli.enforce.launch import (
     without_coerced_locale,
 )
 from noburn_cli.errors import UsageError
+from noburn_cli.providers.registry import host_facts
 
 BASE = {"PATH": "/bin", "EDITOR": "vi"}
 NOT_GIVEN = dict.fromkeys(NAMED_ATTRIBUTES)
@@ -36,6 +38,8 @@ def test_a_plain_run_adds_the_hook_and_who_it_is() -> None:
     assert told(BASE) == {
         **BASE,
         "PYTHONPATH": str(INJECT_FOLDER),
+        "NODE_OPTIONS": f'--require "{NODE_PRELOAD}"',
+        "NOBURN_PROVIDER_HOSTS": json.dumps(host_facts()),
         "NOBURN_GUARD": "1",
         "NOBURN_HOME": "/home",
         "NOBURN_RUN": "r1",
