@@ -71,6 +71,10 @@ class CallUnbounded(NoburnError):
     pass
 
 
+class KeyUnknown(NoburnError):
+    pass
+
+
 class LimitReached(NoburnError):
     exit_code = 3
 

@@ -36,6 +36,9 @@ REFUSED = "refused"
 RUN_START = "run.start"
 RUN_END = "run.end"
 RUN_WATCH = "run.watch"
+RUN_NOTE = "run.note"
+KEYS_LEND = "keys.lend"
+KEY = "key"
 BUDGET_SET = "budget.set"
 BUDGET_LIST = "budget.list"
 BUDGET_RM = "budget.rm"
@@ -44,7 +47,8 @@ REMAINING = "remaining"
 STATUS = "status"
 SHUTDOWN = "shutdown"
 OPERATIONS = (
-    HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH,
+    HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
+    KEYS_LEND, KEY,
     BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, REMAINING, STATUS, SHUTDOWN,
 )  # fmt: skip
 
@@ -58,13 +62,14 @@ UNKNOWN = "unknown"  # the commit failed: ask again with the same id
 MODEL_UNKNOWN = "model_unknown"
 PRICE_UNKNOWN = "price_unknown"
 UNBOUNDED = "unbounded"
+KEY_UNKNOWN = "key_unknown"  # a virtual key that nobody lends (any more)
 BAD_FRAME = "bad_frame"
 VERSION_MISMATCH = "version"
 LEDGER = "ledger"  # the ledger cannot be written (disk full, read-only, locked)
 DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, CONFLICT: False, CLOSED: False, NOT_FOUND: False, UNKNOWN: True,
-    MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, BAD_FRAME: False,
+    MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, KEY_UNKNOWN: False, BAD_FRAME: False,
     VERSION_MISMATCH: False, LEDGER: True, DRAINING: True,
 }  # fmt: skip
 

@@ -31,7 +31,11 @@ Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 CallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=protocol.CALL_ID_CHARS_MAX)]
 Word: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
+#: A value in the detail of a note.
+Noted: TypeAlias = Annotated[str, Meta(max_length=4096)] | int | bool | None
 Words: TypeAlias = Annotated[tuple[Word, ...], Meta(min_length=1, max_length=16)]
+#: A key, virtual or real; long, as some are signed tokens.
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16384)]
 Attributes: TypeAlias = Annotated[dict[str, str], Meta(max_length=64)]
 
 
@@ -78,6 +82,8 @@ class Reserve(Frame, tag=protocol.RESERVE):
     wait_ms: Annotated[int, Meta(ge=0, le=protocol.WAIT_MS_MAX)] = 0
     texts: Texts | None = None
     refined: bool = False
+    #: The virtual key that the request carries; its real one comes with the grant.
+    key: Key | None = None
 
 
 class Usage(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -144,6 +150,21 @@ class RunWatch(Frame, tag=protocol.RUN_WATCH):
     run: Text
 
 
+class RunNote(Frame, tag=protocol.RUN_NOTE):
+    run: Text
+    kind: Word
+    detail: Annotated[dict[str, Noted], Meta(max_length=32)] = {}
+
+
+class KeysLend(Frame, tag=protocol.KEYS_LEND):
+    run: Text
+    keys: Annotated[dict[Key, Key], Meta(max_length=256)]
+
+
+class KeyFor(Frame, tag=protocol.KEY):
+    key: Key
+
+
 class BudgetSet(Frame, tag=protocol.BUDGET_SET):
     scope: Text
     per: Word
@@ -182,7 +203,7 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
-    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
+    | RunNote | KeysLend | KeyFor | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch
@@ -233,7 +254,7 @@ def _bad_frame(line: bytes, error: Exception) -> BadFrame:
 
 
 # Replies to the two frequent requests, in the protocol's field order.
-class Granted(Struct, gc=False):
+class Granted(Struct, gc=False, omit_defaults=True):
     n: int
     ok: bool
     call: str
@@ -244,6 +265,8 @@ class Granted(Struct, gc=False):
     hold_nano: int
     bound: str
     book: str
+    #: The real key for the virtual one that was asked with; only on its way to the caller.
+    key: str | None = None
 
 
 class Closed(Struct, gc=False, omit_defaults=True):

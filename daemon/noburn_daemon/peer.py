@@ -12,6 +12,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from noburn_cli import protocol
 from noburn_cli.errors import FrameRefused
 from noburn_cli.version import __version__
@@ -40,6 +42,8 @@ class PeerConnection(asyncio.Protocol):
         self.out: list[bytes] = []
         #: Runs it watches: the last id to the path it named.
         self.watching: dict[str, str] = {}
+        #: Virtual keys of its unanswered reserves, by the number of the frame.
+        self.keyed: dict[int, str] = {}
         self.leaving = False
         #: Whether more than UNREAD_BYTES_HIGH wait to be read by the peer.
         self._full = False
@@ -117,7 +121,17 @@ class PeerConnection(asyncio.Protocol):
         """Queue a reply; it leaves with `deliver`."""
         if self.unanswered:
             self.unanswered -= 1
+        if self.keyed:
+            reply = self._with_key(reply)
         self.out.append(frames.encode(reply))
+
+    def _with_key(self, reply: Any) -> Any:
+        """A grant with the real key that was asked for, taken at the last moment."""
+        granted = isinstance(reply, frames.Granted)
+        virtual = self.keyed.pop(reply.n if granted else reply["n"], None)
+        if virtual is None or not granted:
+            return reply
+        return msgspec.structs.replace(reply, key=self._daemon.keys.real(virtual))
 
     def push(self, event: dict[str, Any]) -> None:
         """Queue something that nobody asked for."""

@@ -279,6 +279,16 @@ def start_run(book: Book, frame: frames.RunStart, owner: str, now_ms: int) -> Re
     return reply
 
 
+def note(book: Book, frame: frames.RunNote, now_ms: int) -> Reply:
+    """Journal what was seen of a run besides its calls.  Raises UsageError."""
+    check_run_path(frame.run)
+    detail = json.dumps(
+        {"kind": frame.kind, **frame.detail}, separators=(",", ":"), ensure_ascii=False
+    )
+    book.events.append(Event(0, now_ms, "run_note", run=frame.run, detail=detail))
+    return {"n": frame.n, "ok": True}
+
+
 def end_run(book: Book, run: str, exit_code: int | None, now_ms: int) -> bool:
     """Record that a run has ended; its own limit stays in force for what is left of it."""
     if book.runs.pop(run, None) is None:

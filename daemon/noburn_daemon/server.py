@@ -26,6 +26,7 @@ from noburn_daemon import frames, policy
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.exact import count_input
+from noburn_daemon.keys import RELEND_S, UNKNOWN, UNKNOWN_NEXT, UNKNOWN_WHY, WAIT_S, Keys
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricing import Pricing
@@ -45,7 +46,7 @@ _HOUR_MS = 3_600_000
 #: Requests that change no money, and are answered whatever the disk does.
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.Hello,
-    frames.Shutdown,
+    frames.Shutdown, frames.KeysLend, frames.KeyFor,
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -60,6 +61,9 @@ class Daemon:
     ) -> None:  # fmt: skip
         self.clock = clock
         self.peers: set[PeerConnection] = set()
+        self.keys = Keys()
+        #: Requests with a key that nobody lends (yet).
+        self._keyless: list[tuple[PeerConnection, Any]] = []
         self.done = loop.create_future()
         self._ledger = ledger
         self._pricing = pricing
@@ -70,6 +74,7 @@ class Daemon:
         self._loop = loop
         self._idle_exit_s = idle_exit_s
         self._started_ms = clock.now_ms()
+        self._waits_for_keys_until = loop.time() + RELEND_S
         self._busy_at = loop.time()
         self._replies: list[tuple[PeerConnection, Any]] = []
         self._flush_scheduled = False
@@ -100,6 +105,9 @@ class Daemon:
             frames.RunStart: self._run_start,
             frames.RunEnd: self._run_end,
             frames.RunWatch: self._run_watch,
+            frames.RunNote: lambda _peer, frame, now: policy.note(self.book, frame, now),
+            frames.KeysLend: self._lend,
+            frames.KeyFor: self._key,
             frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
             frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
@@ -172,6 +180,10 @@ class Daemon:
     def _reserve(self, peer: PeerConnection, frame: frames.Reserve, now_ms: int) -> Any:
         if self._draining:
             return refusal(frame.n, protocol.DRAINING, "the daemon is leaving: connect again")
+        if frame.key is not None:
+            if self.keys.real(frame.key) is None:
+                return self._without_key(peer, frame)
+            peer.keyed[frame.n] = frame.key
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)
         reply = self.book.reserve(frame, owner=peer.owner, caller=peer, now_ms=now_ms)
@@ -227,6 +239,39 @@ class Daemon:
             self._reply(peer, reply)
         elif not self._flush_scheduled:
             self._schedule_flush()
+
+    # Keys.
+
+    def _lend(self, peer: PeerConnection, frame: frames.KeysLend, _now_ms: int) -> Reply:
+        self.keys.lend(peer, frame.keys)
+        waiting, self._keyless = self._keyless, []
+        for asker, asked in waiting:
+            self._ask_again(asker, asked)
+        return {"n": frame.n, "ok": True}
+
+    def _key(self, peer: PeerConnection, frame: frames.KeyFor, _now_ms: int) -> Reply | None:
+        real = self.keys.real(frame.key)
+        if real is None:
+            return self._without_key(peer, frame)
+        return {"n": frame.n, "ok": True, "key": real}
+
+    def _without_key(self, peer: PeerConnection, frame: Any) -> Reply | None:
+        """Refuse, or wait a moment while those who lend may not be back yet."""
+        if self._draining or self._loop.time() >= self._waits_for_keys_until:
+            return _key_unknown(frame.n)
+        asked = (peer, frame)
+        self._keyless.append(asked)
+        self._loop.call_later(WAIT_S, self._waited_for_key, asked)
+        return None
+
+    def _waited_for_key(self, asked: tuple[PeerConnection, Any]) -> None:
+        if asked in self._keyless:
+            self._keyless.remove(asked)
+            self._reply(asked[0], _key_unknown(asked[1].n))
+
+    def _ask_again(self, peer: PeerConnection, frame: Any) -> None:
+        if peer.is_open:
+            self.handle(peer, frame)
 
     def _run_start(self, peer: PeerConnection, frame: frames.RunStart, now_ms: int) -> Reply:
         return policy.start_run(self.book, frame, peer.owner, now_ms)
@@ -476,6 +521,8 @@ class Daemon:
     def lost(self, peer: PeerConnection) -> None:
         """A connection has ended: what waits for it alone is cancelled; holds stay."""
         self.peers.discard(peer)
+        self.keys.take_back(peer)
+        self._keyless = [asked for asked in self._keyless if asked[0] is not peer]
         for run in peer.watching:
             self._watchers[run].discard(peer)
             if not self._watchers[run]:
@@ -498,6 +545,8 @@ class Daemon:
         reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")
         for waiter in self.book.waiting:
             self.book.dismiss(waiter, reply)
+        self._replies.extend((peer, {**reply, "n": frame.n}) for peer, frame in self._keyless)
+        self._keyless.clear()
         self._force_snapshot = True
         self._flush()
         for peer in list(self.peers):
@@ -507,3 +556,7 @@ class Daemon:
         self._counter.shutdown(wait=False, cancel_futures=True)
         if not self.done.done():
             self.done.set_result(None)
+
+
+def _key_unknown(n: int) -> Reply:
+    return refusal(n, protocol.KEY_UNKNOWN, UNKNOWN, why=UNKNOWN_WHY, next_step=UNKNOWN_NEXT)

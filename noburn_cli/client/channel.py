@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from noburn_cli import protocol
 from noburn_cli.client import forking
-from noburn_cli.client.connection import SEND_FLAGS, Connection
+from noburn_cli.client.connection import SEND_FLAGS, Connection, shown
 from noburn_cli.client.retry import Late, Lost
 from noburn_cli.errors import FrameRefused
 
@@ -189,7 +189,7 @@ class Channel(forking.Inherited):
     def _answered(self, reply: dict[str, Any]) -> None:
         request = self._unanswered.pop(reply.get("n", 0), None)
         if request is None:
-            raise FrameRefused("the daemon answered what was not asked", why=str(reply)[:200])
+            raise FrameRefused("the daemon answered what was not asked", why=shown(reply))
         if not request.future.done():  # Else its caller has gone; only its place counted.
             request.future.set_result(reply)
         lane = request.lane

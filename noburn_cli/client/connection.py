@@ -107,7 +107,7 @@ class Connection:
             reply = self.next_frame(deadline=deadline)
             n = reply.get("n")
             if type(n) is not int or not first <= n <= self.asked or n in replies:
-                raise FrameRefused("the daemon answered what was not asked", why=_shown(reply))
+                raise FrameRefused("the daemon answered what was not asked", why=shown(reply))
             replies[n] = reply
         return [replies[first + i] for i in range(len(frames))]
 
@@ -153,5 +153,6 @@ def _left_s(deadline: float) -> float:
     return left_s
 
 
-def _shown(frame: Mapping[str, Any]) -> str:
-    return str(dict(frame))[:200]
+def shown(frame: Mapping[str, Any]) -> str:
+    """A frame for an error message; a real key that it carries is not shown."""
+    return str({name: value for name, value in frame.items() if name != "key"})[:200]

@@ -42,6 +42,8 @@ class BillingStub:
 
     defaults: `x-stub-…` headers that hold for every request which does not send its own.
     on_disconnect: what is billed when a client goes away in the middle (see the module).
+    required_key: the one key that it takes, in any of the providers' headers; others are answered
+        401 in the provider's shape.  None takes every request, with a key or without.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class BillingStub:
         defaults: Mapping[str, str] | None = None,
         on_disconnect: str = "run_on",
         port: int = 0,
+        required_key: str | None = None,
     ) -> None:
         if on_disconnect not in _ON_DISCONNECT:
             raise ValueError(f"on_disconnect is one of {', '.join(_ON_DISCONNECT)}")
         self.book = book or load_book(os.environ)
         self.bill = Bill(self.book)
         self.defaults = {"x-stub-on-disconnect": on_disconnect, **(defaults or {})}
+        self.required_key = required_key
         self.requests: list[dict[str, Any]] = []
         self._in_flight = 0
         self._changed = threading.Condition()
@@ -121,13 +125,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--default", action="append", default=[], metavar="NAME=VALUE", help="an x-stub- header"
     )
+    parser.add_argument(
+        "--required-key-from", metavar="VARIABLE", help="answer 401 to any key but the one in it"
+    )
     chosen = parser.parse_args(arguments)
     defaults = dict(pair.split("=", 1) for pair in chosen.default)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with BillingStub(
-        defaults=defaults, on_disconnect=chosen.on_disconnect, port=chosen.port
+        defaults=defaults,
+        on_disconnect=chosen.on_disconnect,
+        port=chosen.port,
+        required_key=os.environ[chosen.required_key_from] if chosen.required_key_from else None,
     ) as stub:
         if chosen.print_url:
             sys.stdout.write(stub.url + "\n")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from noburn_cli.core.models import Model
 from noburn_cli.demo import stub_answers as answers
@@ -83,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, stub.state())
         elif path == "/stub/requests":
             self._answer(200, {"requests": list(stub.requests)})
+        elif not self._may_come_in():
+            self._answer(401, _error(path, 401, "the stub does not know this key"))
         elif path == "/v1/models":
             data = [{"id": "gpt-6-luna", "object": "model", "created": 0, "owned_by": "stub"}]
             self._answer(200, {"object": "list", "data": data})
@@ -106,7 +109,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.stub.finish()
         return None
 
+    def _may_come_in(self) -> bool:
+        required = self.server.stub.required_key
+        if required is None:
+            return True
+        given = [self.headers.get(name, "") for name in ("x-api-key", "x-goog-api-key", "api-key")]
+        given.append(self.headers.get("authorization", "").removeprefix("Bearer "))
+        given += parse_qs(urlsplit(self.path).query).get("key", [])
+        return required in given
+
     def _serve(self, path: str, raw: bytes, wishes: Mapping[str, str]) -> None:
+        if not self._may_come_in():
+            return self._answer(401, _error(path, 401, "the stub does not know this key"))
         try:
             api, model, body = self._read(path, raw)
             if path in _COUNTS:
@@ -273,11 +287,11 @@ def _wishes(headers: Any) -> dict[str, str]:
 def _error(path: str, status: int, message: str) -> dict[str, Any]:
     """An error in the shape of the provider whose path it is."""
     if "/messages" in path:
-        kind = {404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+        kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
         return {
             "type": "error",
             "error": {"type": kind.get(status, "api_error"), "message": message},
         }
-    kind = {404: "model_not_found", 429: "rate_limit_exceeded"}
+    kind = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
     error = {"message": message, "type": "stub_error", "param": None, "code": kind.get(status)}
     return {"error": error}

@@ -19,7 +19,8 @@ from noburn_cli.core.bounds import measure
 from noburn_cli.enforce.context import attributes, settings
 from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
-from noburn_cli.errors import NoburnError
+from noburn_cli.errors import NoburnError, Unavailable
+from noburn_cli.providers import credentials
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Block, Codec, CountRequest
 from noburn_cli.providers.registry import (
@@ -36,6 +37,8 @@ from noburn_cli.providers.registry import (
 CODE_BLOCKED = "noburn_budget_exceeded"
 CODE_REFUSED = "noburn_call_refused"
 CODE_UNAVAILABLE = "noburn_unavailable"
+#: For a virtual key that stands for nothing: HTTP 401, as the provider would.
+CODE_NO_KEY = "noburn_key_unknown"
 #: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
 ROUNDS_MAX = 5
 #: A floor above every model's own maximum: an uncapped output is granted whole or not at all.
@@ -78,7 +81,15 @@ class AskProvider:
 
 
 class Pass:
-    """Decision: this request is none of ours, or costs nothing."""
+    """Decision: this request is none of ours, or costs nothing.
+
+    exchange: (virtual, real), to be put in by credentials.swapped; None leaves it as it is.
+    """
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: tuple[str, str] | None = None) -> None:
+        self.exchange = exchange
 
 
 class Refuse:
@@ -91,13 +102,19 @@ class Refuse:
 
 
 class Send:
-    """Decision: send this body, and tell the tracker how it ends."""
+    """Decision: send this body, and tell the tracker how it ends.
 
-    __slots__ = ("body", "tracker")
+    exchange: (virtual, real), to be put in by credentials.swapped; None leaves the key as it is.
+    """
 
-    def __init__(self, body: bytes, tracker: Tracker) -> None:
+    __slots__ = ("body", "exchange", "tracker")
+
+    def __init__(
+        self, body: bytes, tracker: Tracker, exchange: tuple[str, str] | None = None
+    ) -> None:
         self.body = body
         self.tracker = tracker
+        self.exchange = exchange
 
 
 Step = AskDaemon | AskProvider
@@ -105,12 +122,19 @@ Decision = Pass | Refuse | Send
 PASS = Pass()
 
 
-def route_of(method: str, url: str, upstreams: Sequence[Upstream]) -> Route | None:
-    """What a request is, without its body; None when it needs no guard."""
+def route_of(
+    method: str, url: str, upstreams: Sequence[Upstream], headers: Mapping[str, str] | None = None
+) -> Route | None:
+    """What a request is, without its body; None when it needs no guard.
+
+    headers: found by lower-case names; with them, a free request with a virtual key has a route.
+        Of such a one `admit` needs no body.
+    """
     route = recognise(method, url, upstreams)
-    if route.kind == FREE or (route.kind == NOT_OURS and not route.look_into_body):
-        return None
-    return route
+    if route.kind == FREE:
+        virtual = None if headers is None else credentials.find_virtual(headers, url)
+        return route if virtual else None
+    return None if route.kind == NOT_OURS and not route.look_into_body else route
 
 
 def admit(
@@ -119,8 +143,11 @@ def admit(
     """Decide on one request that `route_of` did not wave through."""
     if route.look_into_body:
         route = recognise(request.method, request.url, upstreams, body=request.body)
-    if route.kind in (FREE, NOT_OURS):
+    if route.kind == NOT_OURS:
         return PASS
+    virtual = credentials.find_virtual(request.headers, request.url)
+    if route.kind == FREE:
+        return PASS if virtual is None else (yield from _free(route, virtual))
     call_id = new_call_id()
     failure = policy().failure
     if failure is not None:
@@ -140,11 +167,28 @@ def admit(
     if call.unbounded:
         step = "take that part out of the request, or run it without noburn"
         return (yield from _refused(call_id, codec, call.model, call.unbounded, step))
-    return (yield from _reserve(call_id, codec, call, request.body))
+    return (yield from _reserve(call_id, codec, call, request.body, virtual))
 
 
-def _reserve(call_id: str, codec: Codec, call: Call, body: bytes) -> Generator[Step, Any, Decision]:
+def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
+    """A request that costs nothing needs the real key all the same."""
+    try:
+        reply = yield AskDaemon(protocol.KEY, {"key": virtual})
+    except Unavailable as error:
+        codec = route.codec or _codec_of(route.api_family)
+        return Refuse(_block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step))
+    except NoburnError as error:
+        codec = route.codec or _codec_of(route.api_family)
+        return Refuse(_no_key(codec, error.message, error.why, error.next_step))
+    return Pass((virtual, str(reply["key"])))
+
+
+def _reserve(
+    call_id: str, codec: Codec, call: Call, body: bytes, virtual: str | None
+) -> Generator[Step, Any, Decision]:
     frame = reserve_fields(call_id, call)
+    if virtual is not None:
+        frame["key"] = virtual
     reply: Mapping[str, Any] = {}
     for _ in range(ROUNDS_MAX):
         try:
@@ -154,25 +198,33 @@ def _reserve(call_id: str, codec: Codec, call: Call, body: bytes) -> Generator[S
                 _block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step)
             )
         if reply.get("ok"):
+            if virtual is not None and not reply.get("key"):
+                # Who lent it went away while the call waited for its money.
+                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "no key"})
+                return Refuse(_no_key(codec, "the key for this call was taken away"))
             try:
-                return _granted(call_id, codec, call, body, reply)
+                return _granted(call_id, codec, call, body, reply, virtual)
             except Exception:
                 # A body that cannot be edited does not leave, so its money is free again.
                 yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "not editable"})
                 raise
         if reply.get("error") != protocol.REFINE:
             break
-        frame = yield from _refined(frame, codec, call, body, by=str(reply.get("by")))
+        frame = yield from _refined(frame, codec, call, body, virtual, by=str(reply.get("by")))
+    if reply.get("error") == protocol.KEY_UNKNOWN:
+        return Refuse(_no_key(codec, *(str(reply.get(part)) for part in ("message", "why", "next"))))
     return Refuse(_block_of(codec, call_id, reply))
 
 
 def _refined(
-    frame: dict[str, Any], codec: Codec, call: Call, body: bytes, *, by: str
+    frame: dict[str, Any], codec: Codec, call: Call, body: bytes, virtual: str | None, *, by: str
 ) -> Generator[Step, Any, dict[str, Any]]:
     """The frame again, with what the daemon asked for, or saying that it cannot be had."""
     if by == "text":
         return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
     count = codec.count_request(body) if by == "count" else None
+    if count is not None and virtual is not None:
+        count = yield from _with_key(count, virtual)
     answer = (yield AskProvider(count)) if count is not None else None
     if answer is not None:
         try:
@@ -184,13 +236,27 @@ def _refined(
     return {**frame, "refined": True}
 
 
+def _with_key(count: CountRequest, virtual: str) -> Generator[Step, Any, CountRequest | None]:
+    try:
+        reply = yield AskDaemon(protocol.KEY, {"key": virtual})
+    except NoburnError:
+        return None  # Without the provider's count the daemon decides on what it has.
+    return replace(count, exchange=(virtual, str(reply["key"])))
+
+
 def _granted(
-    call_id: str, codec: Codec, call: Call, body: bytes, reply: Mapping[str, Any]
+    call_id: str,
+    codec: Codec,
+    call: Call,
+    body: bytes,
+    reply: Mapping[str, Any],
+    virtual: str | None,
 ) -> Decision:
     cap = reply.get("granted") if reply.get("write_cap") else None
     strip_usage = call.stream and not codec.asks_usage(body)
     tracker = Tracker(call_id, codec, stream=call.stream, strip_usage=strip_usage)
-    return Send(codec.edit(body, cap=cap), tracker)
+    exchange = None if virtual is None else (virtual, str(reply["key"]))
+    return Send(codec.edit(body, cap=cap), tracker, exchange)
 
 
 def reserve_fields(call_id: str, call: Call) -> dict[str, Any]:
@@ -263,10 +329,19 @@ def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
 
 
 def _block(codec: Codec, code: str, *sentences: str) -> Block:
+    return codec.block(message=_said(sentences), code=code)
+
+
+def _no_key(codec: Codec, *sentences: str) -> Block:
+    """What the provider itself would say to a key that it does not know."""
+    return codec.block(message=_said(sentences), code=CODE_NO_KEY, status=401)
+
+
+def _said(sentences: Sequence[str]) -> str:
     said = [f"{part[0].upper()}{part[1:].rstrip('.')}" for part in sentences if part]
     # Lines to paste stand at the end, and take no full stop.
     end = "" if said[-1].endswith("\n") else "."
-    return codec.block(message="noburn: " + ". ".join(said) + end, code=code)
+    return "noburn: " + ". ".join(said) + end
 
 
 def failed_closed(route: Route, error: BaseException) -> Block:

@@ -22,8 +22,9 @@ from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_o
 from noburn_cli.enforce.httpx_progress import Progress
 from noburn_cli.enforce.httpx_streams import async_stream_class, sync_stream_class
 from noburn_cli.enforce.outcome import Outcome, Tracker
+from noburn_cli.providers import credentials
 from noburn_cli.providers.codec import Block, CountRequest
-from noburn_cli.providers.registry import Route, Upstream
+from noburn_cli.providers.registry import FREE, Route, Upstream
 
 #: On a client that `noburn_cli.wrap` marked: the upstreams it may call, beside the providers' own.
 MARK = "_noburn_upstreams"
@@ -76,7 +77,7 @@ class _Stack:
         if context.is_guarded() or (marked is None and not getattr(self.module, _STATE)):
             return None
         upstreams = (*(marked or ()), *context.upstreams())
-        route = route_of(request.method, str(request.url), upstreams)
+        route = route_of(request.method, str(request.url), upstreams, request.headers)
         return None if route is None else (route, upstreams)
 
     def guard_sync(self, original: Any) -> Any:
@@ -98,10 +99,10 @@ class _Stack:
                     return None  # Without the provider's count the daemon decides on what it has.
                 return bytes(body) if answer.status_code == 200 else None
 
-            seen = _seen(request, request.read())
+            seen = _seen(request, b"" if route.kind == FREE else request.read())
             decision = decide(route, admit(route, seen, upstreams), ask_provider)
             if isinstance(decision, Pass):
-                return original(client, request)
+                return original(client, self.passed(request, decision))
             if isinstance(decision, Refuse):
                 return self.blocked(decision.block, request)
             return self.send_sync(original, client, request, decision)
@@ -113,7 +114,7 @@ class _Stack:
         progress = self.progress(client, request, awaited=False)
         edited = None
         try:
-            edited = self.edited(request, decision.body, progress.extensions)
+            edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
             with context.guarded():
                 response = original(client, edited)
         except BaseException as error:
@@ -147,10 +148,10 @@ class _Stack:
                     return None
                 return bytes(body) if answer.status_code == 200 else None
 
-            seen = _seen(request, await request.aread())
+            seen = _seen(request, b"" if route.kind == FREE else await request.aread())
             decision = await decide_async(route, admit(route, seen, upstreams), ask_provider)
             if isinstance(decision, Pass):
-                return await original(client, request)
+                return await original(client, self.passed(request, decision))
             if isinstance(decision, Refuse):
                 return self.blocked(decision.block, request)
             return await self.send_async(original, client, request, decision)
@@ -162,7 +163,7 @@ class _Stack:
         progress = self.progress(client, request, awaited=True)
         edited = None
         try:
-            edited = self.edited(request, decision.body, progress.extensions)
+            edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
             with context.guarded():
                 response = await original(client, edited)
         except BaseException as error:
@@ -191,19 +192,36 @@ class _Stack:
             # Its bytes are handed on unpacked, so they must not be unpacked again.
             response.headers = _without(response.headers, "content-encoding", "content-length")
 
-    def edited(self, request: Any, body: bytes, extensions: Any) -> Any:
+    def edited(
+        self, request: Any, body: bytes, extensions: Any, exchange: tuple[str, str] | None
+    ) -> Any:
         """A copy of the request with another body, asking for an answer that we can read."""
         headers = _without(request.headers, "content-length", "transfer-encoding")
         headers["accept-encoding"] = "identity"
+        url = _exchanged(headers, request.url, exchange)
         return self.module.Request(
-            request.method, request.url, headers=headers, content=body, extensions=extensions
+            request.method, url, headers=headers, content=body, extensions=extensions
+        )
+
+    def passed(self, request: Any, decision: Pass) -> Any:
+        """The request as it is, or a copy with the real key."""
+        if decision.exchange is None:
+            return request
+        headers = request.headers.copy()
+        url = _exchanged(headers, request.url, decision.exchange)
+        return self.module.Request(
+            request.method,
+            url,
+            headers=headers,
+            stream=request.stream,
+            extensions=request.extensions,
         )
 
     def count_request(self, request: Any, count: CountRequest) -> Any:
         """The provider's free count of the same request, with the same credentials."""
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _COUNT_TIMEOUT_S)
-        copy = self.edited(request, count.body, {"timeout": timeouts})
-        copy.url = self.module.URL(count.url_of(str(request.url)))
+        copy = self.edited(request, count.body, {"timeout": timeouts}, count.exchange)
+        copy.url = self.module.URL(count.url_of(str(copy.url)))
         return copy
 
     def blocked(self, block: Block, request: Any) -> Any:
@@ -223,6 +241,17 @@ def _seen(request: Any, body: bytes) -> Request:
 
 def _lower(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _exchanged(headers: Any, url: Any, exchange: tuple[str, str] | None) -> Any:
+    """Put the real key into the headers; the URL with it."""
+    if exchange is None:
+        return url
+    keys = {name: headers[name] for name in credentials.HEADERS if name in headers}
+    changed, address = credentials.swapped(keys, str(url), *exchange)
+    for name, value in changed.items():
+        headers[name] = value
+    return type(url)(address)
 
 
 def _without(headers: Any, *names: str) -> Any:

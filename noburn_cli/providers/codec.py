@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -44,6 +44,8 @@ class CountRequest:
     path_suffix: str
     body: bytes
     replaces_method: bool = False
+    #: (virtual, real): keys to exchange in what is sent, or None.
+    exchange: tuple[str, str] | None = field(default=None, repr=False)
 
     def url_of(self, call_url: str) -> str:
         """Where to send it: beside the call itself, with the same query."""

@@ -1,0 +1,68 @@
+"""Where a request carries its key, and how a virtual key becomes the real one.
+
+Layer: providers (sans-IO, standard library, Python 3.10).  Below: nothing.  Above: guard, hooks.
+Owns: what a virtual key looks like.  Not here: which real key one stands for (the daemon), how
+virtual keys are made and put into an environment (enforce.keys).
+Sources: the headers that the openai, anthropic, google-genai, mistralai, groq and cohere SDKs send
+(FIELD §5, checked 2026-11-27); `api-key` is Azure's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+#: In every virtual key, and in nobody's real one.
+MARK = "noburn-vk-"
+#: Headers that carry a key, by lower-case name.
+HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+#: Google's APIs take the key in the query as well.
+QUERY = "key"
+_VIRTUAL = re.compile(r"[A-Za-z0-9_.-]*noburn-vk-[A-Za-z0-9]+")
+
+
+def find_virtual(headers: Mapping[str, str], url: str) -> str | None:
+    """The virtual key that a request carries, or None.
+
+    headers: found by lower-case names.
+    """
+    for name in HEADERS:
+        value = headers.get(name)
+        if value and MARK in value:
+            found = _VIRTUAL.search(value)
+            if found is not None:
+                return found.group()
+    if MARK in url:
+        found = _VIRTUAL.search(_query_key(url))
+        if found is not None:
+            return found.group()
+    return None
+
+
+def has_credentials(headers: Mapping[str, str], url: str) -> bool:
+    """Whether a request carries a key of any kind, real or virtual."""
+    return any(headers.get(name) for name in HEADERS) or bool(_query_key(url))
+
+
+def swapped(
+    headers: Mapping[str, str], url: str, virtual: str, real: str
+) -> tuple[dict[str, str], str]:
+    """Headers and URL of a request with the real key wherever the virtual one stood.
+
+    headers: in any spelling; only those that carry keys are changed.
+    """
+    changed = {
+        name: value.replace(virtual, real) if name.lower() in HEADERS else value
+        for name, value in headers.items()
+    }
+    address, mark, query = url.partition("?")
+    return changed, address + mark + query.replace(virtual, real)
+
+
+def _query_key(url: str) -> str:
+    try:
+        pairs = parse_qsl(urlsplit(url).query)
+    except ValueError:
+        return ""
+    return next((value for name, value in pairs if name == QUERY), "")
