@@ -69,8 +69,8 @@ LEDGER = "ledger"  # the ledger cannot be written (disk full, read-only, locked)
 DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, CONFLICT: False, CLOSED: False, NOT_FOUND: False, UNKNOWN: True,
-    MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, KEY_UNKNOWN: False, BAD_FRAME: False,
-    VERSION_MISMATCH: False, LEDGER: True, DRAINING: True,
+    MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, KEY_UNKNOWN: False,
+    BAD_FRAME: False, VERSION_MISMATCH: False, LEDGER: True, DRAINING: True,
 }  # fmt: skip
 
 SPENT = "spent"

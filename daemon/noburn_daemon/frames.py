@@ -203,7 +203,8 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
-    | RunNote | KeysLend | KeyFor | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
+    | RunNote | KeysLend | KeyFor | BudgetSet | BudgetList | BudgetRm | BudgetTopup
+    | Remaining | Status | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

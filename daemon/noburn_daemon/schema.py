@@ -16,7 +16,8 @@ APPLICATION_ID = 0x6E6F6275  # "nobu"
 #: Kinds of journal rows.  Which columns each fills is told in docs/ledger.md.
 KINDS = (
     "name", "reserve", "settle", "lose", "orphan", "void", "tombstone", "blocked", "refused",
-    "run_start", "run_end", "run_note", "budget_set", "budget_rm", "topup", "book", "bound_defect", "clock",
+    "run_start", "run_end", "run_note", "budget_set", "budget_rm", "topup", "book",
+    "bound_defect", "clock",
 )  # fmt: skip
 
 TABLES = """

@@ -287,7 +287,12 @@ def _wishes(headers: Any) -> dict[str, str]:
 def _error(path: str, status: int, message: str) -> dict[str, Any]:
     """An error in the shape of the provider whose path it is."""
     if "/messages" in path:
-        kind = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+        kind = {
+            401: "authentication_error",
+            404: "not_found_error",
+            429: "rate_limit_error",
+            529: "overloaded_error",
+        }
         return {
             "type": "error",
             "error": {"type": kind.get(status, "api_error"), "message": message},

@@ -201,7 +201,7 @@ def _reserve(
             if virtual is not None and not reply.get("key"):
                 # Who lent it went away while the call waited for its money.
                 yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "no key"})
-                return Refuse(_no_key(codec, "the key for this call was taken away"))
+                return Refuse(_no_key(codec, "this virtual key stands for no real one any more"))
             try:
                 return _granted(call_id, codec, call, body, reply, virtual)
             except Exception:
@@ -212,7 +212,9 @@ def _reserve(
             break
         frame = yield from _refined(frame, codec, call, body, virtual, by=str(reply.get("by")))
     if reply.get("error") == protocol.KEY_UNKNOWN:
-        return Refuse(_no_key(codec, *(str(reply.get(part)) for part in ("message", "why", "next"))))
+        return Refuse(
+            _no_key(codec, *(str(reply.get(part)) for part in ("message", "why", "next")))
+        )
     return Refuse(_block_of(codec, call_id, reply))
 
 
