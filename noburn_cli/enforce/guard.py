@@ -175,10 +175,10 @@ def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
     try:
         reply = yield AskDaemon(protocol.KEY, {"key": virtual})
     except Unavailable as error:
-        codec = route.codec or _codec_of(route.api_family)
+        codec = route.codec or error_codec(route.api_family)
         return Refuse(_block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step))
     except NoburnError as error:
-        codec = route.codec or _codec_of(route.api_family)
+        codec = route.codec or error_codec(route.api_family)
         return Refuse(_no_key(codec, error.message, error.why, error.next_step))
     return Pass((virtual, str(reply["key"])))
 
