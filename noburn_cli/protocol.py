@@ -76,8 +76,9 @@ ERRORS: Mapping[str, bool] = {
 SPENT = "spent"
 IN_FLIGHT = "in_flight"
 
-#: Attributes of a call, besides `tag.NAME`.  `run` is a path of run ids, outermost first: `r1/r2`.
-ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run")
+#: Attributes of a call, besides `tag.NAME`.  `run` is a path of run ids, outermost first: `r1/r2`;
+#: `step` is one of chain steps, graph nodes and tools: `graph/research/tool:search`.
+ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
 TAG_PREFIX = "tag."
 
 

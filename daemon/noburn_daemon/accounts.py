@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 
 from noburn_cli.core.budgets import (
     EACH,
-    NONE,
     Key,
     Scope,
     account_keys,
     budget_name,
+    named_values,
     parse_scope,
     replaces,
     window_bounds,
@@ -174,11 +174,10 @@ class Accounts:
         return self._accounts.get(place) is account
 
     def _matching(self, attributes: dict[str, str]) -> Iterator[Budget]:
-        runs = attributes["run"].split("/") if attributes.get("run") else [NONE]
         for keys, by_values in self._index.items():
             choices: list[tuple[str, ...]] = [()]
             for key in keys:
-                present = runs if key == "run" else [attributes.get(key) or NONE]
+                present = named_values(key, attributes)
                 choices = [(*c, v) for c in choices for v in (*present, EACH)]
             for values in choices:
                 yield from by_values.get(values, ())

@@ -113,6 +113,7 @@ _ATTRIBUTES = """
   json_extract(x.text, '$.user') AS user,
   json_extract(x.text, '$.job') AS job,
   json_extract(x.text, '$.run') AS run,
+  json_extract(x.text, '$.step') AS step,
   coalesce((SELECT json_group_object(substr(t.key, 5), t.value) FROM json_each(x.text) AS t
             WHERE t.key LIKE 'tag.%'), '{}') AS tags,
 """
@@ -194,5 +195,9 @@ WHERE s.kind = 'run_start';
 
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
-MIGRATIONS: dict[int, str] = {1: TABLES + VIEWS}
+MIGRATIONS: dict[int, str] = {
+    1: TABLES + VIEWS,
+    # `calls` tells the step.
+    2: "DROP VIEW calls; DROP VIEW runs;" + VIEWS,
+}
 VERSION = max(MIGRATIONS)

@@ -20,8 +20,9 @@ def report_command(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            help="run, model, customer, feature, project, user, job, api, state, day or "
-            "tag.NAME. Repeat, or join with commas, to group by several.",
+            help="run, model, customer, feature, project, user, job, step, api, state, day or "
+            "tag.NAME. Repeat, or join with commas, to group by several. `step` alone shows the "
+            "tree of chain steps, graph nodes and tools.",
             metavar="COLUMN",
         ),
     ] = None,
@@ -32,6 +33,10 @@ def report_command(
     until: Annotated[str | None, typer.Option(help="Calls before then.", metavar="TIME")] = None,
     run: Annotated[
         str | None, typer.Option(help="Only this run and the runs inside it.", metavar="ID")
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(help="Only this step and what is below it: research, a/b.", metavar="PATH"),
     ] = None,
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     customer: Annotated[
@@ -52,6 +57,8 @@ def report_command(
     from noburn_cli import paths
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.report import render_report, report_csv, report_data
+    from noburn_cli.render.steps import render_steps, steps_csv, steps_data
+    from noburn_cli.reports import steps
     from noburn_cli.reports.query import Question, read_report
 
     if as_json and as_csv:
@@ -67,16 +74,20 @@ def report_command(
         until_ms=until_ms,
         where={**{k: v for k, v in named.items() if v is not None}, **_tags(tag or [])},
         run=None if run is None else run.strip("/"),
+        step=None if step is None else step.strip("/"),
     )
     report = read_report(paths.ledger_path(), question)
+    tree = question.by == steps.BY
     if as_json:
-        period = {"since_ms": since_ms, "until_ms": until_ms, "run": question.run}
-        data = {**period, "where": question.where, **report_data(report)}
+        period = {
+            "since_ms": since_ms, "until_ms": until_ms, "run": question.run, "step": question.step,
+        }  # fmt: skip
+        data = {**period, "where": question.where, **(steps_data if tree else report_data)(report)}
         print_json("report", JSON_VERSION, data)
     elif as_csv:
-        typer.echo(report_csv(report), nl=False)
+        typer.echo((steps_csv if tree else report_csv)(report), nl=False)
     elif report.lines:
-        typer.echo("\n".join(render_report(report)))
+        typer.echo("\n".join((render_steps if tree else render_report)(report)))
     else:
         typer.echo("no calls match", err=True)
 

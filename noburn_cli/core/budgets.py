@@ -22,13 +22,14 @@ from datetime import datetime, timedelta, timezone
 
 from noburn_cli.errors import UsageError
 
-ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run")
+ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
 TAG_PREFIX = "tag."
 GLOBAL = "global"
 EACH = "*"
 NONE = "(none)"
 VALUE_CHARS_MAX = 256
 RUN_DEPTH_MAX = 16
+STEP_DEPTH_MAX = 16
 
 TOTAL, RUN, HOUR, DAY, WEEK, MONTH = "total", "run", "hour", "day", "week", "month"
 WINDOWS = (TOTAL, RUN, HOUR, DAY, WEEK, MONTH)
@@ -112,8 +113,8 @@ def check_value(key: str, value: str) -> str:
 def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """A call's attributes in canonical order, empty ones left out (they count as `(none)`).
 
-    Raises UsageError for an unknown key, a value that cannot be stored, or a run path that is
-    broken or too deep.
+    Raises UsageError for an unknown key, a value that cannot be stored, or a path of runs or steps
+    that is broken or too deep.
     """
     kept = {}
     for key in sorted(attributes, key=lambda key: key_order(check_key(key))):
@@ -126,6 +127,8 @@ def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
             kept[key] = value
     if "run" in kept:
         check_run_path(kept["run"])
+    if "step" in kept:
+        check_step_path(kept["step"])
     return kept
 
 
@@ -140,6 +143,21 @@ def check_run_path(path: str) -> list[str]:
     if len(runs) > RUN_DEPTH_MAX:
         raise UsageError(f"runs are nested deeper than {RUN_DEPTH_MAX}: {path!r}")
     return runs
+
+
+def check_step_path(path: str) -> list[str]:
+    """The steps in a path `graph/research/tool:search`, outermost first; one may come again.
+
+    Raises UsageError for an empty step, and above STEP_DEPTH_MAX.
+    """
+    steps = path.split("/")
+    if any(not step.strip() for step in steps) or {EACH, "each"} & set(steps):
+        raise UsageError(
+            f"not a path of steps: {path!r}", next_step="write it like research or graph/research"
+        )
+    if len(steps) > STEP_DEPTH_MAX:
+        raise UsageError(f"steps are nested deeper than {STEP_DEPTH_MAX}: {path!r}")
+    return steps
 
 
 def _split(text: str) -> list[str]:
@@ -180,6 +198,8 @@ def parse_scope(text: str) -> Scope:
             raise UsageError(f"{key} appears twice in {text!r}")
         if key == "run" and "/" in value:
             raise UsageError("a run is named alone, without its parents", next_step="write run=ID")
+        if key == "step" and value not in (EACH, "each"):
+            check_step_path(value)
         pairs[key] = EACH if value in (EACH, "each") else value
     return Scope(tuple(sorted(pairs.items(), key=lambda pair: key_order(pair[0]))))
 
@@ -214,17 +234,42 @@ def window_bounds(per: str, at_ms: int) -> tuple[int, int | None]:
 Key = tuple[tuple[str, str], ...]
 
 
+def each_value(key: str, attributes: Mapping[str, str]) -> list[str]:
+    """The values of `key` that have an account of their own in a family, for one call.
+
+    Every run in its path, every step in its path once, or the one value.
+    """
+    value = attributes.get(key) or NONE
+    if key == "run":
+        return value.split("/")
+    return list(dict.fromkeys(value.split("/"))) if key == "step" else [value]
+
+
+def named_values(key: str, attributes: Mapping[str, str]) -> list[str]:
+    """The values by which a scope may name this call: of a path of steps any stretch of it.
+
+    `graph/research/tool:search` is found by `step=research`, `step=graph/research` and so on.
+    """
+    if key != "step" or not attributes.get(key):
+        return each_value(key, attributes)
+    steps = attributes[key].split("/")
+    ends = range(1, len(steps) + 1)
+    return list(dict.fromkeys("/".join(steps[i:j]) for j in ends for i in range(j)))
+
+
 def account_keys(scope: Scope, per: str, attributes: Mapping[str, str]) -> list[Key]:
     """The accounts of a budget that a call with these attributes is charged to; none if no match.
 
     A call in runs `r1/r2` matches `run=r1` and `run=r2`; a family over runs, and a window of a run,
-    has one account for each run in the path.
+    has one account for each run in the path.  Steps: `named_values`, and in a family `each_value`.
     """
-    runs = attributes["run"].split("/") if attributes.get("run") else [NONE]
+    runs = each_value("run", attributes)
     choices: list[list[tuple[str, str]]] = []
     for key, wanted in scope.pairs:
-        present = runs if key == "run" else [attributes.get(key) or NONE]
-        values = present if wanted == EACH else [value for value in present if value == wanted]
+        if wanted == EACH:
+            values = each_value(key, attributes)
+        else:
+            values = [wanted] if wanted in named_values(key, attributes) else []
         if not values:
             return []
         choices.append([(key, value) for value in values])

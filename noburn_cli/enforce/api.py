@@ -14,6 +14,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
+from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.money import Nano, parse_limit
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import async_client, sync_client
@@ -35,11 +36,14 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
             ...
 
     customer, feature, project, user, job: names; they overlay those of an outer block.
+    step: where in the program this is; inside another step it is the inner part of a path,
+        `research/summary`.  A name out of a small set: the ledger keeps each path it has seen.
     tags: free tags by name.
     budget: a limit on this job (`0.50`, `$5`, `2Mtok`, `100req`); without `job` the block is a new
         job.  The limit is the job's, so a job that is entered again goes on with what it has left.
     Works with `with` and `async with`, in threads and tasks; context variables carry it.
-    Raises UsageError for a limit that cannot be read, DaemonUnavailable when it cannot be set.
+    Raises UsageError for a name or a limit that cannot be used, DaemonUnavailable when the limit
+    cannot be set.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
         project: str | None = None,
         user: str | None = None,
         job: str | None = None,
+        step: str | None = None,
         tags: Mapping[str, str] | None = None,
         budget: str | float | Decimal | None = None,
     ) -> None:
@@ -57,7 +62,7 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
         if self._limit is not None and job is None:
             job = f"block-{secrets.token_hex(8)}"
         self._changes = _named(
-            tags, customer=customer, feature=feature, project=project, user=user, job=job
+            tags, customer=customer, feature=feature, project=project, user=user, job=job, step=step
         )
 
     def __enter__(self) -> attribute:
@@ -99,12 +104,12 @@ class attribute:  # noqa: N801 - used as a verb, like contextlib's own
 
 
 def _named(tags: Mapping[str, str] | None, **names: str | None) -> dict[str, str]:
-    """Attributes as the daemon knows them.  Raises UsageError for an empty one."""
+    """Attributes as the daemon knows them.  Raises UsageError for one that cannot be."""
     found = {name: str(value) for name, value in names.items() if value is not None}
     found.update({f"{TAG_PREFIX}{key}": str(tag) for key, tag in (tags or {}).items()})
-    if empty := [name for name, value in found.items() if not value]:
+    if empty := [name for name, value in found.items() if not value.strip()]:
         raise UsageError(f"the attribute {empty[0]} is empty", next_step="leave it out")
-    return found
+    return check_attributes(found)
 
 
 def _written_out(amount: str | float | Decimal) -> str:
@@ -186,6 +191,7 @@ def remaining(
     project: str | None = None,
     user: str | None = None,
     job: str | None = None,
+    step: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Remaining:
     """What is left for calls made here and now, so that an agent can plan within its money.
@@ -193,7 +199,9 @@ def remaining(
     The arguments are those of `attribute`, to ask for somebody else.
     Raises DaemonUnavailable.
     """
-    asked = _named(tags, customer=customer, feature=feature, project=project, user=user, job=job)
+    asked = _named(
+        tags, customer=customer, feature=feature, project=project, user=user, job=job, step=step
+    )
     return _remaining(sync_client().remaining(attrs={**context.attributes(), **asked}))
 
 
@@ -204,10 +212,13 @@ async def aremaining(
     project: str | None = None,
     user: str | None = None,
     job: str | None = None,
+    step: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Remaining:
     """The same, without blocking the event loop."""
-    asked = _named(tags, customer=customer, feature=feature, project=project, user=user, job=job)
+    asked = _named(
+        tags, customer=customer, feature=feature, project=project, user=user, job=job, step=step
+    )
     reply = await async_client().remaining(attrs={**context.attributes(), **asked})
     return _remaining(reply)
 

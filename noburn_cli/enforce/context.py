@@ -15,21 +15,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from noburn_cli.enforce import steps
 from noburn_cli.enforce.policy import policy
 from noburn_cli.protocol import TAG_PREFIX, WAIT_MS_MAX
 from noburn_cli.providers.hosts import BASE_URL_VARIABLES
 from noburn_cli.providers.registry import Upstream
 
 #: Attributes that have a variable of their own: `NOBURN_CUSTOMER` and so on.
-NAMED = ("project", "customer", "feature", "user", "job", "run")
+NAMED = ("project", "customer", "feature", "user", "job", "run", "step")
 #: (family, variable, price prefix) of every variable that may name a server.
 BASE_URLS = BASE_URL_VARIABLES
 DEFAULT_WAIT_S = 30.0
 #: An uncapped call is not clamped below this many output tokens: less is rarely an answer.
 DEFAULT_OUTPUT_FLOOR = 256
 
-#: What each block around this code adds, outermost first.
-_layers: ContextVar[tuple[Mapping[str, str], ...]] = ContextVar("noburn_attributes", default=())
+#: What each block around this code adds, outermost first, and the frameworks' step where it began.
+_Layer = tuple[Mapping[str, str], steps.Path]
+_layers: ContextVar[tuple[_Layer, ...]] = ContextVar("noburn_attributes", default=())
 #: The guarded call that is on its way, so that a hooked layer below leaves it alone.
 _guarded: ContextVar[_OnItsWay | None] = ContextVar("noburn_guarded", default=None)
 
@@ -73,10 +75,18 @@ def settings() -> Settings:
 
 
 def attributes() -> dict[str, str]:
-    """The attributes of a call made here and now: the environment's, overlaid by the context's."""
+    """The attributes of a call made here and now: the environment's, overlaid by the context's.
+
+    A step does not overlay the steps around it: it is the innermost of their path.
+    """
     found = _environment_attributes()
-    for layer in _layers.get():
-        found.update(layer)
+    outer = found.get("step", "")
+    layers = _layers.get()
+    for changes, _ in layers:
+        found.update(changes)
+    blocks = [(began, changes["step"]) for changes, began in layers if "step" in changes]
+    if step := steps.compose(outer, blocks, steps.here()):
+        found["step"] = step
     return found
 
 
@@ -95,7 +105,8 @@ def upstreams() -> tuple[Upstream, ...]:
 
 def push(changes: Mapping[str, str]) -> None:
     """Add attributes to the calls made from here on, in this thread or task and its children."""
-    _layers.set((*_layers.get(), changes))
+    began = steps.here() if "step" in changes else ()
+    _layers.set((*_layers.get(), (changes, began)))
 
 
 def pop(changes: Mapping[str, str]) -> None:
@@ -106,7 +117,7 @@ def pop(changes: Mapping[str, str]) -> None:
     """
     layers = list(_layers.get())
     for place in reversed(range(len(layers))):
-        if layers[place] is changes:
+        if layers[place][0] is changes:
             del layers[place]
             break
     _layers.set(tuple(layers))

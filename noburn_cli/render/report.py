@@ -31,14 +31,15 @@ def render_report(report: Report) -> list[str]:
         *("CALLS", "TOKENS IN", "TOKENS OUT", "COST", "SHARE", "HELD", "UNCERTAIN"),
         *("BLOCKED", "CLAMPED"),
     )
-    rows = [(*line.keys, *_cells(line.sums, report.share(line))) for line in report.lines]
+    rows = [(*line.keys, *cells(line.sums, report.share(line))) for line in report.lines]
     whole = Fraction(1) if report.total.cost_nano else None
     blank = [""] * (len(report.by) - 1)
-    rows.append(("TOTAL", *blank, *_cells(report.total, whole)))
-    return [*format_table(headers, rows, align="l" * len(report.by) + "r" * 9), *_notes(report)]
+    rows.append(("TOTAL", *blank, *cells(report.total, whole)))
+    return [*format_table(headers, rows, align="l" * len(report.by) + "r" * 9), *notes(report)]
 
 
-def _cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:
+def cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:
+    """The numbers of one line, for the eye."""
     return (
         show_count(sums.calls),
         show_count(sums.input_tokens),
@@ -64,20 +65,20 @@ def _amount(nano: int) -> str:
     return show_dollars(nano) if nano else "-"
 
 
-def _notes(report: Report) -> list[str]:
+def notes(report: Report) -> list[str]:
     """What the numbers alone do not say."""
     total = report.total
-    notes = []
+    said = []
     if total.uncertain:
-        notes.append(
+        said.append(
             f"{total.uncertain:,} uncertain: charged at the hold because no bill came; "
             "`noburn ledger orphans` lists them."
         )
     if total.held_nano:
-        notes.append("Held is money of calls still in flight; no cost includes it.")
+        said.append("Held is money of calls still in flight; no cost includes it.")
     if total.refused:
-        notes.append(f"{total.refused:,} of the blocked were refused: no bound or no price.")
-    return ["", *notes] if notes else []
+        said.append(f"{total.refused:,} of the blocked were refused: no bound or no price.")
+    return ["", *said] if said else []
 
 
 def report_csv(report: Report) -> str:
@@ -86,8 +87,8 @@ def report_csv(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*report.by, *NUMBERS))
     for line in report.lines:
-        numbers = _numbers(line.sums, report.share(line))
-        writer.writerow((*line.keys, *("" if n is None else n for n in numbers.values())))
+        values = numbers(line.sums, report.share(line))
+        writer.writerow((*line.keys, *("" if n is None else n for n in values.values())))
     return text.getvalue()
 
 
@@ -96,20 +97,21 @@ def report_data(report: Report) -> dict[str, Any]:
     return {
         "by": list(report.by),
         "rows": list(_row_data(report)),
-        "total": _numbers(report.total, Fraction(1) if report.total.cost_nano else None),
+        "total": numbers(report.total, Fraction(1) if report.total.cost_nano else None),
     }
 
 
 def _row_data(report: Report) -> Iterator[dict[str, Any]]:
     for line in report.lines:
-        yield {"key": _keys(report, line), **_numbers(line.sums, report.share(line))}
+        yield {"key": _keys(report, line), **numbers(line.sums, report.share(line))}
 
 
 def _keys(report: Report, line: Line) -> dict[str, str]:
     return dict(zip(report.by, line.keys, strict=True))
 
 
-def _numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
+def numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
+    """The numbers of one line by NUMBERS' names, amounts as exact decimals."""
     values = (
         sums.calls, sums.input_tokens, sums.cached_tokens, sums.output_tokens,
         sums.reasoning_tokens, Nano(sums.cost_nano).exact(), Nano(sums.held_nano).exact(),

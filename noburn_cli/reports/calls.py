@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "call", "state", "api", "model", "resolved_model", "project", "customer", "feature", "user",
-    "job", "run", "tags", "reserved_at_ms", "closed_at_ms", "latency_ms", "status", "failure",
-    "hold_nano", "cost_nano", "bound", "input_bound", "wanted", "granted", "clamped", "waited_ms",
-    "book", "variant", "provider_id", "detail", *KINDS,
+    "job", "run", "step", "tags", "reserved_at_ms", "closed_at_ms", "latency_ms", "status",
+    "failure", "hold_nano", "cost_nano", "bound", "input_bound", "wanted", "granted", "clamped",
+    "waited_ms", "book", "variant", "provider_id", "detail", *KINDS,
 )  # fmt: skip
-_ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run")
+_ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
 #: Ids are made of characters below this one, so it ends every range of a prefix.
 _AFTER_ALL = "\x7f"
 _SHOWN_MAX = 5

@@ -28,6 +28,7 @@ COLUMNS: Mapping[str, str] = {
     "project": "project",
     "user": '"user"',
     "job": "job",
+    "step": "step",
     "api": "api",
     "state": "state",
     "day": "date(reserved_at_ms / 1000, 'unixepoch')",
@@ -65,6 +66,7 @@ class Question:
     since_ms, until_ms: reserved at or after, and before; None for no border.
     where: values by attribute, `model` or `tag.NAME`; `(none)` asks for calls without one.
     run: a run's id; everything below it counts as its own.
+    step: a step, or some in a row; everything below counts as its own.
     """
 
     by: tuple[str, ...]
@@ -72,6 +74,7 @@ class Question:
     until_ms: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     run: str | None = None
+    step: str | None = None
 
 
 def read_report(ledger_path: Path, question: Question) -> Report:
@@ -147,6 +150,9 @@ def _conditions(question: Question, values: dict[str, str | int]) -> Sequence[st
     if question.run is not None:
         values["run"] = f"/{question.run}/"
         found.append("instr('/' || run || '/', :run)")
+    if question.step is not None:
+        values["step"] = f"/{question.step}/"
+        found.append("instr('/' || step || '/', :step)")
     for number, (name, wanted) in enumerate(question.where.items()):
         column = _column(name, values)
         if wanted == NONE:

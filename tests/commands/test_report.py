@@ -76,6 +76,73 @@ def test_calls_without_an_attribute(filled: Any) -> None:
     assert [row["key"]["state"] for row in rows] == ["refused"]
 
 
+@pytest.fixture
+def stepped(home: Any, reserve: Any) -> Any:
+    """Calls in the steps of a graph, and one in none; gpt-6-luna as in `filled`."""
+    home.said("budget", "set", "step=research", "0.01")
+    with home.client() as client:
+        steps = ["graph", "graph/research", "graph/research/tool:search",
+                 "graph/research/tool:search", "graph/research/tool:read/agent", ""]  # fmt: skip
+        for number, step in enumerate(steps):
+            attrs = {"customer": "acme", "run": "r1", "step": step}
+            assert client.reserve(reserve(f"s{number}", attrs=attrs))["ok"]
+            client.settle(f"s{number}", {"input": 100, "output": 10 * (number + 1)})
+    return home
+
+
+def test_the_tree_of_steps(stepped: Any) -> None:
+    lines = stepped.said("report", "--run", "r1", "--by", "step").splitlines()
+    assert lines[0].split("  ")[0] == "STEP"
+    assert lines[1].split()[:6] == ["graph", "5", "500", "150", "$0.000015", "$0.000125"]
+    shown = [line[: lines[0].index("CALLS")].rstrip() for line in lines]
+    assert shown[1:] == [
+        "graph", "  research", "    tool:search", "    tool:read", "      agent", "(none)",
+        "TOTAL",
+    ]  # fmt: skip
+
+
+def test_each_step_tells_its_own_cost_and_that_of_all_below(stepped: Any) -> None:
+    rows = {row["key"]["step"]: row for row in _rows(stepped, "--by", "step")}
+    own = {step: row["cost_usd"] for step, row in rows.items()}
+    assert own == {
+        "graph": "0.000015",
+        "graph/research": "0.00002",
+        "graph/research/tool:search": "0.000055",
+        "graph/research/tool:read": "0",
+        "graph/research/tool:read/agent": "0.000035",
+        "(none)": "0.00004",
+    }
+    below = {step: row["with_below"] for step, row in rows.items()}
+    assert below["graph"]["cost_usd"] == "0.000125"
+    assert below["graph/research"]["cost_usd"] == "0.00011"
+    assert below["graph/research/tool:read"]["calls"] == 1
+    assert rows["graph/research/tool:read"]["depth"] == 2
+    document = json.loads(stepped.said("report", "--json", "--by", "step"))["data"]
+    assert sum(Decimal(row["cost_usd"]) for row in document["rows"]) == Decimal("0.000165")
+    assert document["total"]["cost_usd"] == "0.000165"
+
+
+def test_steps_as_csv_and_among_other_columns(stepped: Any) -> None:
+    read = list(csv.DictReader(io.StringIO(stepped.said("report", "--csv", "--by", "step"))))
+    assert sum(Decimal(row["cost_usd"]) for row in read) == Decimal("0.000165")
+    assert (read[0]["step"], read[0]["with_below_cost_usd"]) == ("graph", "0.000125")
+    rows = _rows(stepped, "--by", "customer,step")
+    assert len(rows) == 5
+    assert {tuple(row["key"]) for row in rows} == {("customer", "step")}
+
+
+@pytest.mark.parametrize(
+    ("step", "calls"), [("research", 4), ("graph/research", 4), ("tool:read", 1), ("search", 0)]
+)
+def test_a_step_holds_the_steps_below_it(stepped: Any, step: str, calls: int) -> None:
+    assert sum(row["calls"] for row in _rows(stepped, "--step", step)) == calls
+
+
+def test_a_budget_of_a_step_is_charged_for_all_below_it(stepped: Any) -> None:
+    shown = json.loads(stepped.said("budget", "list", "--json"))
+    assert "0.00011" in json.dumps(shown)
+
+
 def test_period(filled: Any) -> None:
     assert sum(row["calls"] for row in _rows(filled, "--since", "1h")) == 6
     assert _rows(filled, "--until", "2020-01-01") == []

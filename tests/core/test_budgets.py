@@ -13,6 +13,7 @@ from noburn_cli.core.budgets import (
     Scope,
     account_keys,
     check_attributes,
+    named_values,
     parse_scope,
     replaces,
     window_bounds,
@@ -43,7 +44,7 @@ def test_scopes_are_read(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "acme", "custmer=x", "customer=", "customer=a,customer=b", "tag.=x", "run=a/b",
-     "customer=a,", "customer=a\x07", "=x"],
+     "customer=a,", "customer=a\x07", "=x", "step=a//b", "step=/a"],
 )  # fmt: skip
 def test_scopes_that_mean_nothing_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
@@ -101,6 +102,32 @@ def test_a_call_in_nested_runs_is_charged_to_both() -> None:
     assert account_keys(parse_scope("customer=b"), "run", attributes) == []
 
 
+@pytest.mark.parametrize(
+    "named",
+    ["graph", "research", "tool:search", "graph/research", "research/tool:search",
+     "graph/research/tool:search"],
+)  # fmt: skip
+def test_a_budget_names_a_step_by_any_stretch_of_its_path(named: str) -> None:
+    attributes = {"step": "graph/research/tool:search"}
+    assert account_keys(parse_scope(f"step={named}"), "day", attributes) == [(("step", named),)]
+    assert named in named_values("step", attributes)
+
+
+@pytest.mark.parametrize(
+    "named", ["res", "search", "graph/tool:search", "research/graph", "(none)"]
+)
+def test_a_part_of_a_steps_name_names_nothing(named: str) -> None:
+    attributes = {"step": "graph/research/tool:search"}
+    assert account_keys(parse_scope(f"step={named}"), "day", attributes) == []
+    assert named not in named_values("step", attributes)
+
+
+def test_each_step_in_the_path_has_one_account_even_if_it_comes_again() -> None:
+    keys = account_keys(parse_scope("step=*"), "total", {"step": "agent/tool:ask/agent"})
+    assert keys == [(("step", "agent"),), (("step", "tool:ask"),)]
+    assert account_keys(parse_scope("step=*"), "total", {}) == [(("step", "(none)"),)]
+
+
 def test_a_missing_attribute_is_a_value_like_any_other() -> None:
     assert account_keys(parse_scope("customer=*"), "day", {}) == [(("customer", "(none)"),)]
     assert account_keys(parse_scope("customer=(none)"), "day", {}) == [(("customer", "(none)"),)]
@@ -124,7 +151,8 @@ def test_what_an_override_replaces(one: str, other: str, expected: bool) -> None
 @pytest.mark.parametrize(
     "attributes",
     [{"custmer": "a"}, {"customer": "*"}, {"customer": "each"}, {"run": "a//b"}, {"run": "a/a"},
-     {"customer": "x" * 257}, {"customer": "a\nb"}],
+     {"customer": "x" * 257}, {"customer": "a\nb"}, {"step": "a//b"}, {"step": "a/*"},
+     {"step": "/".join("abcdefghijklmnopq")}],
 )  # fmt: skip
 def test_attributes_that_cannot_be_are_refused(attributes: dict[str, str]) -> None:
     with pytest.raises(UsageError):

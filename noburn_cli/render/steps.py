@@ -1,0 +1,81 @@
+"""How the tree of steps looks: a table whose first column is indented, CSV, or data.
+
+Layer: render.  Below: reports.steps, render.report (its columns), render.table.
+Above: commands.report.
+Data and CSV give each step's own numbers first, so that a sum over the rows is the total.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from noburn_cli.core.money import show_dollars
+from noburn_cli.render.report import NUMBERS, cells, notes, numbers, report_data
+from noburn_cli.render.table import format_table
+from noburn_cli.reports.steps import Step, step_tree
+from noburn_cli.reports.totals import Report, Sums
+
+#: Of a step with everything below it, in CSV.
+_WITH_BELOW = ("calls", "cost_usd", "share")
+_INDENT = "  "
+
+
+def render_steps(report: Report) -> list[str]:
+    """The tree as aligned lines: OWN is the step's cost alone, the rest is with all below it."""
+    headers = (
+        *("STEP", "CALLS", "TOKENS IN", "TOKENS OUT", "OWN", "COST", "SHARE", "HELD"),
+        *("UNCERTAIN", "BLOCKED", "CLAMPED"),
+    )
+    rows = [
+        (_INDENT * step.depth + step.name, *_cells(report, step.own, step.total))
+        for step in step_tree(report)
+    ]
+    rows.append(("TOTAL", *_cells(report, report.total, report.total)))
+    return [*format_table(headers, rows, align="l" + "r" * 10), *notes(report)]
+
+
+def _cells(report: Report, own: Sums, total: Sums) -> tuple[str, ...]:
+    calls, tokens_in, tokens_out, *rest = cells(total, _share(report, total))
+    return (calls, tokens_in, tokens_out, show_dollars(own.cost_nano), *rest)
+
+
+def _share(report: Report, sums: Sums) -> Fraction | None:
+    whole = report.total.cost_nano
+    return Fraction(sums.cost_nano, whole) if whole else None
+
+
+def steps_csv(report: Report) -> str:
+    """The steps as CSV: their own numbers, then the main ones with everything below."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("step", *NUMBERS, *(f"with_below_{name}" for name in _WITH_BELOW)))
+    for step in step_tree(report):
+        own, total = _both(report, step)
+        shown = (*own.values(), *(total[name] for name in _WITH_BELOW))
+        writer.writerow((step.path, *("" if value is None else value for value in shown)))
+    return text.getvalue()
+
+
+def steps_data(report: Report) -> dict[str, Any]:
+    """The report as data, a row a step: its own numbers, and `with_below`, in the tree's order."""
+    return {**report_data(report), "rows": list(_rows(report))}
+
+
+def _rows(report: Report) -> Iterator[dict[str, Any]]:
+    for step in step_tree(report):
+        own, total = _both(report, step)
+        yield {
+            "key": {"step": step.path}, "name": step.name, "depth": step.depth, **own,
+            "with_below": total,
+        }  # fmt: skip
+
+
+def _both(
+    report: Report, step: Step
+) -> tuple[dict[str, int | str | None], dict[str, int | str | None]]:
+    own = numbers(step.own, _share(report, step.own))
+    return own, numbers(step.total, _share(report, step.total))
