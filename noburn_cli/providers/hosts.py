@@ -161,6 +161,13 @@ def known_upstreams(host: str) -> tuple[Upstream, ...]:
     return ()
 
 
+def host_patterns() -> tuple[str, ...]:
+    """Every host that bills, those that are refused included, as regular expressions."""
+    exact = [f"^{re.escape(host)}$" for host in _BY_HOST]
+    several = (_AZURE, _AZURE_SHARED, _BEDROCK, *(one.pattern for one in REFUSED_HOSTS))
+    return (*exact, *(pattern.pattern for pattern in several))
+
+
 def refused_host(host: str) -> RefusedHost | None:
     """Why calls to this host are refused whatever they ask for, or None."""
     return next((one for one in REFUSED_HOSTS if one.pattern.match(host)), None)

@@ -22,6 +22,7 @@ from noburn_cli.providers.codec import Codec
 from noburn_cli.providers.hosts import (
     RefusedHost,
     base_url_variable,
+    host_patterns,
     known_upstreams,
     refused_host,
 )
@@ -123,8 +124,7 @@ def host_facts() -> dict[str, Any]:
     hosts, calls: regular expressions of a host and of a path, as Python and JavaScript both read
     them.
     """
-    hosts = [f"^{re.escape(host)}$" for host in _HOSTS]
-    return {"hosts": [*hosts, _REGIONAL.pattern], "calls": _LOOKS_LIKE_A_CALL.pattern}
+    return {"hosts": list(host_patterns()), "calls": _LOOKS_LIKE_A_CALL.pattern}
 
 
 def guess_api(body: dict[str, Any]) -> str | None:
