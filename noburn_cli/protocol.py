@@ -39,6 +39,11 @@ RUN_WATCH = "run.watch"
 RUN_NOTE = "run.note"
 KEYS_LEND = "keys.lend"
 KEY = "key"
+RUN_STOP = "run.stop"
+RUN_PAUSE = "run.pause"
+RUN_RESUME = "run.resume"
+RUN_LIMIT = "run.limit"
+RUN_LIST = "run.list"
 BUDGET_SET = "budget.set"
 BUDGET_LIST = "budget.list"
 BUDGET_RM = "budget.rm"
@@ -48,7 +53,7 @@ STATUS = "status"
 SHUTDOWN = "shutdown"
 OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
-    KEYS_LEND, KEY,
+    RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
     BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, REMAINING, STATUS, SHUTDOWN,
 )  # fmt: skip
 
@@ -66,12 +71,20 @@ KEY_UNKNOWN = "key_unknown"  # a virtual key that nobody lends (any more)
 BAD_FRAME = "bad_frame"
 VERSION_MISMATCH = "version"
 LEDGER = "ledger"  # the ledger cannot be written (disk full, read-only, locked)
+STOPPED = "stopped"  # a run that the call is in was stopped, or has ended
+PAUSED = "paused"  # a run that the call is in has been paused for too long
 DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, CONFLICT: False, CLOSED: False, NOT_FOUND: False, UNKNOWN: True,
     MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, KEY_UNKNOWN: False,
-    BAD_FRAME: False, VERSION_MISMATCH: False, LEDGER: True, DRAINING: True,
+    BAD_FRAME: False, VERSION_MISMATCH: False, STOPPED: False, PAUSED: True,
+    LEDGER: True, DRAINING: True,
 }  # fmt: skip
+
+#: How long a paused run's calls wait before they are refused, in milliseconds.
+PAUSE_MS_MAX = 24 * 3600 * 1000
+#: How often a caller whose run is paused hears so, in seconds: far below what a reply may take.
+PAUSED_EVERY_S = 3.0
 
 SPENT = "spent"
 IN_FLIGHT = "in_flight"

@@ -25,8 +25,10 @@ from noburn_cli.core.budgets import (
     window_bounds,
 )
 from noburn_daemon.ledger import AccountRow, BudgetRow
+from noburn_daemon.runs import paths_of
 
 UNITS = ("dollars", "tokens", "requests")
+DOLLARS_INDEX = 0
 _NEVER = 2**62
 
 #: What a call weighs in each unit: (nano-dollars, tokens, requests), by UNITS' order.
@@ -79,13 +81,15 @@ class Context:
     """A set of attributes, with the accounts it is charged to right now."""
 
     __slots__ = (
-        "attributes", "charged", "checked", "epoch", "from_ms", "notes", "runs", "text", "until_ms",
+        "attributes", "charged", "checked", "epoch", "from_ms", "notes", "paths", "runs", "text",
+        "until_ms",
     )  # fmt: skip
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.attributes = attributes
         self.text = context_text(attributes)
         self.runs = attributes["run"].split("/") if "run" in attributes else []
+        self.paths = paths_of(attributes["run"]) if self.runs else ()
         self.charged: tuple[Account, ...] = ()
         self.checked: tuple[Account, ...] = ()
         self.notes: dict[str, str] = {}

@@ -13,9 +13,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from noburn_daemon.accounts import Account, Weights
+from noburn_daemon.accounts import DOLLARS_INDEX, Account, Weights
 
-DOLLARS_INDEX = 0
 _PICO_PER_NANO = 1000
 
 

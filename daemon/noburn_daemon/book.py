@@ -22,10 +22,20 @@ from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Account, Accounts, Context
 from noburn_daemon.admission import Quote, admit, can_never_fit, in_the_way
-from noburn_daemon.calls import REFUSED, TOMBSTONE, Call, CallMemory, close, counts, opened
+from noburn_daemon.calls import (
+    REFUSED,
+    TOMBSTONE,
+    Call,
+    CallMemory,
+    charged,
+    close,
+    counts,
+    opened,
+)
 from noburn_daemon.ledger import Event, Ledger, Snapshot
 from noburn_daemon.pricing import Pricing, refusal_word
-from noburn_daemon.replies import Reply, blocked, from_error, refusal
+from noburn_daemon.replies import Reply, barred, blocked, from_error, refusal
+from noburn_daemon.runs import PAUSED, Runs, RunState
 from noburn_daemon.waiting import Waiter, WaitingRoom
 
 _CONTEXTS_MAX = 20_000
@@ -56,7 +66,9 @@ class Book:
         self.outbox: list[tuple[object, Answer]] = []
         #: (run path of a blocked call, its id, message), for those who watch the run.
         self.blocks: list[tuple[list[str], str, str]] = []
-        self.runs: dict[str, str] = {}
+        self.runs = Runs(ledger.run_rows, ledger.run_totals)
+        #: Runs that were stopped: (path, message), for those who watch them.
+        self.stops: list[tuple[str, str]] = []
         self.changed = Snapshot()
         self.budget_ids: set[int] = set()
         #: Whether something was released since waiters were last looked at.
@@ -102,6 +114,13 @@ class Book:
             which all waiters are earlier.
         """
         frame, context = waiter.frame, waiter.context
+        first = ahead is None or waiter.undecided
+        bar = self.runs.bar(context.paths) if context.paths else None
+        if bar is not None:
+            waiter.undecided = first
+            return self._hold_up(waiter, *bar, now_ms)
+        waiter.resume(now_ms)
+        waiter.undecided = False
         try:
             quote = self.pricing.quote(frame, now_ms=now_ms, exact_tokens=waiter.exact_tokens)
         except NoburnError as error:
@@ -109,7 +128,7 @@ class Book:
             self._refuse(frame, context, word, now_ms, digest=waiter.digest, reason=error.message)
             return from_error(None, word, error)
         self.accounts.look_up(context, now_ms)
-        accounts = context.checked
+        accounts = charged(context.checked, notional=frame.notional)
         granted = admit(quote, accounts)
         queue: list[Account] = []
         if ahead is None:
@@ -118,17 +137,17 @@ class Book:
         elif ahead:
             queue = [a for a in accounts if a in ahead]
         if granted < 0 or queue:
-            return self._hold_back(waiter, quote, queue, now_ms, first=ahead is None)
-        if granted < quote.want and quote.refine_by and ahead is None:
+            return self._hold_back(waiter, quote, accounts, queue, now_ms, first=first)
+        if granted < quote.want and quote.refine_by and first:
             better = admit(_refined(frame, quote), accounts)
             if better == quote.want or better >= 2 * granted:
                 return _refine(quote)
         return self._grant(waiter, quote, granted, now_ms)
 
     def _hold_back(
-        self, waiter: Waiter, quote: Quote, queue: list[Account], now_ms: int, *, first: bool
-    ) -> Answer | None:
-        accounts = waiter.context.checked
+        self, waiter: Waiter, quote: Quote, accounts: tuple[Account, ...], queue: list[Account],
+        now_ms: int, *, first: bool,
+    ) -> Answer | None:  # fmt: skip
         least = quote.weights(quote.floor)
         never = can_never_fit(least, accounts)
         in_way = in_the_way(quote, accounts)
@@ -143,9 +162,53 @@ class Book:
         if never is None and now_ms < waiter.deadline_ms:
             waiter.block_on(in_way)
             return None
-        return self._block(
+        reply = self._block(
             waiter, quote, never or in_way[0], spent=never is not None, now_ms=now_ms
         )
+        self._kill(waiter.context, [never] if never else in_way, reply, now_ms)
+        return reply
+
+    def _hold_up(self, waiter: Waiter, path: str, state: RunState, now_ms: int) -> Reply | None:
+        """A run that the call is in lets none of its calls go: refuse it, or keep it waiting."""
+        if not state.final and waiter.pause(now_ms) < protocol.PAUSE_MS_MAX:
+            return None
+        reply = barred(path, state)
+        frame, context = waiter.frame, waiter.context
+        self._turn_away(
+            Event(
+                0, now_ms, "blocked", call=frame.call, context=context.text,
+                model=_json([frame.api, frame.model, None]), digest=waiter.digest,
+                waited_ms=now_ms - waiter.since_ms, failure=state.final or PAUSED,
+                detail=_blocked_detail(reply),
+            ),
+            context, reply["message"],
+        )  # fmt: skip
+        return reply
+
+    def _kill(self, context: Context, accounts: list[Account], reply: Reply, now_ms: int) -> None:
+        """A budget that kills has blocked a call: stop its run, or the one whose limit it is."""
+        killer = next((a for a in accounts if a.budget.row.action == "kill"), None)
+        if killer is None or not context.paths:
+            return
+        own = killer.budget.row.run
+        path = own if own in context.paths else context.paths[-1]
+        self.stop_run(str(path), reply["message"], by=f"budget `{killer.name}`", now_ms=now_ms)
+
+    def stop_run(self, path: str, message: str, *, by: str, now_ms: int) -> bool:
+        """Let no call of a run go any more, nor of what is below it; whether that is new.
+
+        Who waits for one is refused when waiters are looked at next.
+        """
+        state = self.runs.state(path)
+        if state.final:
+            return False
+        detail = _json({"message": message, "by": by})
+        event = Event(0, now_ms, "run_stop", run=path, detail=detail)
+        self.events.append(event)
+        state.apply(event)
+        self.stops.append((path, message))
+        self.stirred = True
+        return True
 
     def _grant(self, waiter: Waiter, quote: Quote, granted: int, now_ms: int) -> frames.Granted:
         frame, context = waiter.frame, waiter.context
@@ -160,7 +223,7 @@ class Book:
             context=context.text,
             model=quote.model,
             owner=waiter.owner,
-            note=_note(context, quote),
+            note=_note(context, quote, notional=frame.notional),
             book=quote.book,
             digest=waiter.digest,
             hold_nano=nano,
@@ -175,7 +238,7 @@ class Book:
             waited_ms=now_ms - waiter.since_ms,
         )
         self.events.append(event)
-        call = self.open_call(event, context, context.charged)
+        call = self.open_call(event, context, charged(context.charged, notional=frame.notional))
         return _granted(frame.n, call)
 
     def open_call(self, event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
@@ -185,6 +248,7 @@ class Book:
         for account in accounts:
             account.held += hold[account.unit_index]
             account.in_flight += 1
+        self.runs.opened(call, context.paths)
         self.calls.add(call)
         return call
 
@@ -193,8 +257,7 @@ class Book:
     ) -> Reply:
         reply = blocked(account, least=waiter.least, spent=spent)
         frame, context = waiter.frame, waiter.context
-        detail = {key: value for key, value in reply.items() if key not in ("ok", "error")}
-        self.events.append(
+        self._turn_away(
             Event(
                 0,
                 now_ms,
@@ -211,12 +274,19 @@ class Book:
                 wanted=quote.want if quote.choices else None,
                 waited_ms=now_ms - waiter.since_ms,
                 failure=reply["why_blocked"],
-                detail=_json(detail),
-            )
+                detail=_blocked_detail(reply),
+            ),
+            context,
+            reply["message"],
         )
-        if context.runs:
-            self.blocks.append((context.runs, frame.call, reply["message"]))
         return reply
+
+    def _turn_away(self, event: Event, context: Context, message: str) -> None:
+        """Record a call that did not go, and tell those who watch its run."""
+        self.events.append(event)
+        if context.runs:
+            self.runs.turned_away(event.kind, context.paths)
+            self.blocks.append((context.runs, str(event.call), message))
 
     # Waiters.
 
@@ -236,9 +306,13 @@ class Book:
         self._looked_at_hour = now_ms // HOUR_MS
         blocking: set[Account] = set()
         for waiter in self.waiting:
-            accounts = waiter.context.checked
-            behind = not blocking.isdisjoint(accounts) and now_ms < waiter.deadline_ms
-            if behind and can_never_fit(waiter.least, accounts) is None:
+            context = waiter.context
+            accounts = charged(context.checked, notional=waiter.frame.notional)
+            barred = context.paths and self.runs.bar(context.paths)
+            behind = (
+                not barred and not blocking.isdisjoint(accounts) and now_ms < waiter.deadline_ms
+            )
+            if behind and not waiter.undecided and can_never_fit(waiter.least, accounts) is None:
                 blocking.update(waiter.blocked_on)
                 continue
             waiter.block_on(())
@@ -294,7 +368,7 @@ class Book:
         """A budget that came after the call ended counts it as well: correct it there, too."""
         assert call.context is not None  # a call that may settle was admitted with its attributes
         at = self.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
-        call.accounts = tuple(at)
+        call.accounts = charged(at, notional=call.notional)
 
     def _settled_before(self, frame: frames.Settle, call: Call | None) -> Answer:
         if call is None:
@@ -393,6 +467,7 @@ class Book:
                 account.in_flight -= 1
             account.settled += added[index]
         self.accounts.dirty.update(call.accounts)
+        self.runs.closed(call, added[0], was_held=was_held, at_ms=event.at_ms)
         self.calls.closed(call)
         self.stirred = True
 
@@ -437,7 +512,7 @@ class Book:
         *, digest: int | None, reason: str,
     ) -> None:  # fmt: skip
         model = _json([frame.api, frame.model, None])
-        self.events.append(
+        self._turn_away(
             Event(
                 0,
                 now_ms,
@@ -448,10 +523,10 @@ class Book:
                 digest=digest,
                 failure=word,
                 detail=_json({"reason": reason}),
-            )
+            ),
+            context,
+            reason,
         )
-        if context.runs:
-            self.blocks.append((context.runs, frame.call, reason))
 
     # Small things.
 
@@ -483,7 +558,8 @@ class Book:
             if row.kind == "reserve":
                 context = Context(json.loads(str(row.context)))
                 accounts = self.accounts.at(context.attributes, row.at_ms, make=False)
-                call = opened(row, context, tuple(accounts))
+                call = opened(row, context, ())
+                call.accounts = charged(accounts, notional=call.notional)
             elif row.kind == "tombstone" or (row.kind == "refused" and row.digest is None):
                 call = Call(str(row.call), TOMBSTONE if row.kind == "tombstone" else REFUSED)
             elif row.kind in ("settle", "lose", "orphan", "void") and call is not None:
@@ -507,6 +583,7 @@ def content_digest(frame: frames.Reserve, context: Context) -> int:
             frame.input_kinds,
             frame.variants,
             frame.output,
+            *(("notional",) if frame.notional else ()),
         )
     )
     digest = hashlib.blake2b(content, digest_size=8).digest()
@@ -517,13 +594,19 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _note(context: Context, quote: Quote) -> str:
+def _blocked_detail(reply: Reply) -> str:
+    return _json({key: value for key, value in reply.items() if key not in ("ok", "error")})
+
+
+def _note(context: Context, quote: Quote, *, notional: bool) -> str:
     """Which rates and which budgets: the same for nearly every call of a context."""
-    note = context.notes.get(quote.rates_note)
+    place = f"{int(notional)}{quote.rates_note}"
+    note = context.notes.get(place)
     if note is None:
-        names = [account.name for account in context.checked]
-        note = _json({"rates": json.loads(quote.rates_note), "budgets": names})
-        context.notes[quote.rates_note] = note
+        names = [account.name for account in charged(context.checked, notional=notional)]
+        first = {"notional": True} if notional else {}
+        note = _json({**first, "rates": json.loads(quote.rates_note), "budgets": names})
+        context.notes[place] = note
     return note
 
 

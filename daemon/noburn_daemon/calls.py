@@ -10,12 +10,12 @@ look at the disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from noburn_cli.core.holds import STATE_AFTER, HoldState
-from noburn_daemon.accounts import Account, Context, Weights
+from noburn_daemon.accounts import DOLLARS_INDEX, Account, Context, Weights
 from noburn_daemon.frames import Usage
 from noburn_daemon.ledger import Event
 
@@ -25,6 +25,9 @@ REFUSED = "refused"
 RECENT_MAX = 32_768
 _FORGOTTEN_AT_ONCE = 512
 
+
+#: How the note of a call begins that a subscription pays for.
+NOTIONAL_NOTE = '{"notional":true'
 
 _HELD = HoldState.HELD.value
 _SETTLED = HoldState.SETTLED.value
@@ -59,6 +62,8 @@ class Call(Struct, gc=False, eq=False):
     factor: int = 1000
     usage: Counts | None = None
     variant: str | None = None
+    #: A subscription pays for it: charged to no account of dollars.
+    notional: bool = False
 
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
@@ -85,6 +90,7 @@ def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Cal
         model,  # type: ignore[arg-type]
         event.input_bound or 0,
         event.factor or 1000,
+        notional=str(event.note).startswith(NOTIONAL_NOTE),
     )
 
 
@@ -101,6 +107,13 @@ def close(call: Call, event: Event) -> Weights:
         call.usage = counts(event)
         call.variant = event.variant
     return nano - nano_before, tokens - tokens_before, 1 - requests_before
+
+
+def charged(accounts: Iterable[Account], *, notional: bool) -> tuple[Account, ...]:
+    """Those accounts that a call weighs on; of dollars none where a subscription pays."""
+    if notional:
+        return tuple(account for account in accounts if account.unit_index != DOLLARS_INDEX)
+    return tuple(accounts)
 
 
 def counts(used: Event | Usage) -> Counts:

@@ -84,6 +84,7 @@ class Reserve(Frame, tag=protocol.RESERVE):
     refined: bool = False
     #: The virtual key that the request carries; its real one comes with the grant.
     key: Key | None = None
+    notional: bool = False
 
 
 class Usage(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -156,6 +157,33 @@ class RunNote(Frame, tag=protocol.RUN_NOTE):
     detail: Annotated[dict[str, Noted], Meta(max_length=32)] = {}
 
 
+class RunStop(Frame, tag=protocol.RUN_STOP):
+    run: Text
+    reason: Text = ""
+    by: Text = ""
+
+
+class RunPause(Frame, tag=protocol.RUN_PAUSE):
+    run: Text
+    by: Text = ""
+
+
+class RunResume(Frame, tag=protocol.RUN_RESUME):
+    run: Text
+    by: Text = ""
+
+
+class RunLimit(Frame, tag=protocol.RUN_LIMIT):
+    run: Text
+    limit: LimitSpec
+    #: Whether the amount is added to what the run has, or replaces it.
+    add: bool = False
+
+
+class RunList(Frame, tag=protocol.RUN_LIST):
+    run: Text | None = None
+
+
 class KeysLend(Frame, tag=protocol.KEYS_LEND):
     run: Text
     keys: Annotated[dict[Key, Key], Meta(max_length=256)]
@@ -170,6 +198,7 @@ class BudgetSet(Frame, tag=protocol.BUDGET_SET):
     per: Word
     limit: LimitSpec
     override: bool = False
+    action: Word = "block"
 
 
 class BudgetList(Frame, tag=protocol.BUDGET_LIST):
@@ -203,8 +232,8 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
-    | RunNote | KeysLend | KeyFor | BudgetSet | BudgetList | BudgetRm | BudgetTopup
-    | Remaining | Status | Shutdown
+    | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
+    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

@@ -71,6 +71,8 @@ class BudgetRow:
     run: str | None = None
     ended_at_ms: int | None = None
     removed_at_ms: int | None = None
+    #: What a block by it does: `block` the call, or `kill` its run.
+    action: str = "block"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,24 @@ class Snapshot:
     factors: dict[str, int] = field(default_factory=dict)
     #: Runs that have not ended, with their owners; None says: unchanged.
     runs: dict[str, str] | None = None
+
+
+@dataclass
+class RunTotals:
+    """What a run came to, everything below it included; nano-dollars and counts.
+
+    cost_nano: of ended calls; held_nano: of open ones.  notional_nano: at list price, of calls
+    that a subscription pays for.
+    """
+
+    calls: int = 0
+    open: int = 0
+    held_nano: int = 0
+    cost_nano: int = 0
+    notional_nano: int = 0
+    blocked: int = 0
+    refused: int = 0
+    clamped: int = 0
 
 
 @dataclass
@@ -126,6 +146,12 @@ class Ledger(Protocol):
 
     def contexts(self, having: Iterable[str] = ()) -> list[str]:
         """Every context that any call ever had and that contains these pieces of text."""
+
+    def run_rows(self, run: str) -> list[Event]:
+        """Every row of a run itself (not of its calls), oldest first, texts resolved."""
+
+    def run_totals(self, run: str) -> RunTotals:
+        """What a run's calls came to since it began."""
 
     def probe(self) -> None:
         """Try whether the ledger can be written."""

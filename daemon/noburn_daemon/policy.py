@@ -30,8 +30,13 @@ from noburn_cli.errors import UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import UNITS, Account, Budget, Context, context_text
 from noburn_daemon.book import Book
+from noburn_daemon.calls import charged
 from noburn_daemon.ledger import BudgetRow, Event
 from noburn_daemon.replies import Reply, refusal
+
+BLOCK, KILL = "block", "kill"
+#: What a block by a budget does: to the call alone, or to its run.
+ACTIONS = (BLOCK, KILL)
 
 
 def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
@@ -42,6 +47,7 @@ def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
         frame.per,
         frame.limit,
         override=frame.override,
+        action=frame.action,
         now_ms=now_ms,
     )
     return {"n": frame.n, "ok": True, "budget": _shown(book, budget, now_ms)}
@@ -49,21 +55,26 @@ def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
 
 def put_budget(
     book: Book, scope: Scope, per: str, limit: frames.LimitSpec, *, override: bool, now_ms: int,
-    run: str | None = None,
+    run: str | None = None, action: str = BLOCK,
 ) -> Budget:  # fmt: skip
     """Create or change a budget; a new one starts with its window's ended calls and open holds."""
     check_window(per)
     _check_unit(limit.unit)
+    if action not in ACTIONS:
+        raise UsageError(f"unknown action {action!r}", why=f"known are {', '.join(ACTIONS)}")
     budget = book.accounts.named(scope, per, limit.unit)
     if budget is None:
         number = 1 + max(book.budget_ids, default=0)
-        budget = Budget(BudgetRow(number, str(scope), per, limit.unit, limit.amount, override, run))
+        row = BudgetRow(number, str(scope), per, limit.unit, limit.amount, override, run)
+        row.action = action
+        budget = Budget(row)
         book.budget_ids.add(number)
         book.accounts.add(budget)
         _fill(book, budget, now_ms)
     else:
         budget.row.amount = limit.amount
         budget.row.override = override
+        budget.row.action = action
         budget.row.run = run or budget.row.run
         budget.row.ended_at_ms = None
         book.accounts.epoch += 1
@@ -96,7 +107,8 @@ def _fill(book: Book, budget: Budget, now_ms: int) -> None:
                 book.accounts.dirty.add(account)
     for call in book.calls.open.values():
         assert call.context is not None  # an open call was admitted with its attributes
-        call.accounts = tuple(book.accounts.at(call.context.attributes, call.reserved_at_ms))
+        at = book.accounts.at(call.context.attributes, call.reserved_at_ms)
+        call.accounts = charged(at, notional=call.notional)
         for account in call.accounts:
             if account.budget is budget:
                 account.held += call.hold[account.unit_index]
@@ -107,7 +119,7 @@ def _record(book: Book, kind: str, budget: Budget, now_ms: int, **more: Any) -> 
     row = budget.row
     detail = {
         "budget": row.id, "scope": row.scope, "per": row.per, "unit": row.unit, "limit": row.amount,
-        "override": row.override, **more,
+        "override": row.override, "action": row.action, **more,
     }  # fmt: skip
     text = json.dumps(detail, separators=(",", ":"), ensure_ascii=False)
     book.events.append(Event(0, now_ms, kind, run=row.run, detail=text))
@@ -204,6 +216,7 @@ def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | No
     return {
         "name": budget.name, "scope": row.scope, "per": row.per, "unit": row.unit,
         "limit": row.amount, "override": row.override, "run": row.run,
+        "action": row.action,
         "accounts": [shown_account(account) for account in accounts],
     }  # fmt: skip
 
@@ -255,20 +268,20 @@ def start_run(book: Book, frame: frames.RunStart, owner: str, now_ms: int) -> Re
     detail = json.dumps(
         {"command": frame.command, "limit": limit}, separators=(",", ":"), ensure_ascii=False
     )
-    if frame.run not in book.runs:
-        book.events.append(
-            Event(
-                0,
-                now_ms,
-                "run_start",
-                run=frame.run,
-                context=context_text(attributes),
-                owner=owner,
-                detail=detail,
-            )
+    if frame.run not in book.runs.owners:
+        event = Event(
+            0,
+            now_ms,
+            "run_start",
+            run=frame.run,
+            context=context_text(attributes),
+            owner=owner,
+            detail=detail,
         )
-    book.runs[frame.run] = owner
-    book.changed.runs = book.runs
+        book.events.append(event)
+        book.runs.state(frame.run).apply(event)
+    book.runs.begin(frame.run, owner)
+    book.changed.runs = book.runs.owners
     reply: Reply = {"n": frame.n, "ok": True, "run": frame.run}
     if frame.limit is not None:
         scope = Scope((("run", runs[-1]),))
@@ -291,11 +304,13 @@ def note(book: Book, frame: frames.RunNote, now_ms: int) -> Reply:
 
 def end_run(book: Book, run: str, exit_code: int | None, now_ms: int) -> bool:
     """Record that a run has ended; its own limit stays in force for what is left of it."""
-    if book.runs.pop(run, None) is None:
+    if not book.runs.end(run):
         return False
-    book.changed.runs = book.runs
+    book.changed.runs = book.runs.owners
     failure = "its process is gone" if exit_code is None else None
-    book.events.append(Event(0, now_ms, "run_end", run=run, status=exit_code, failure=failure))
+    event = Event(0, now_ms, "run_end", run=run, status=exit_code, failure=failure)
+    book.events.append(event)
+    book.runs.state(run).apply(event)
     for budget in book.accounts.budgets.values():
         if budget.row.run == run:
             budget.row.ended_at_ms = now_ms

@@ -12,6 +12,7 @@ from noburn_cli import protocol
 from noburn_cli.core.money import show_amount
 from noburn_cli.errors import NoburnError
 from noburn_daemon.accounts import UNITS, Account, Weights
+from noburn_daemon.runs import PAUSED, STOPPED, RunState
 
 Reply = dict[str, Any]
 
@@ -57,6 +58,29 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
         "needed": needed,
         "resets_at_ms": account.end_ms,
         "waiting_helps": not spent,
+    }
+
+
+def barred(path: str, state: RunState) -> Reply:
+    """Why a call does not go although its money may be there: its run is not to go on."""
+    name = path.rsplit("/", 1)[-1]
+    why, step = "it has ended, and nobody watches what is left of it", ""
+    message = f"call blocked: run `{name}` has ended"
+    if state.final == STOPPED:
+        message = f"call blocked: run `{name}` was stopped"
+        why = state.message
+    elif not state.final:
+        message = f"call blocked: run `{name}` has been paused for too long"
+        why, step = f"paused by {state.paused}", f"run `noburn top` and resume it with `p`: {name}"
+    return {
+        "ok": False,
+        "error": protocol.STOPPED if state.final else protocol.PAUSED,
+        "message": message,
+        "why": why,
+        "next": step or "start the command again with `noburn run` when it may go on",
+        "why_blocked": state.final or PAUSED,
+        "run": path,
+        "waiting_helps": not state.final,
     }
 
 

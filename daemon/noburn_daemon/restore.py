@@ -12,6 +12,7 @@ from noburn_cli.core.budgets import window_bounds
 from noburn_cli.core.holds import HoldState
 from noburn_daemon.accounts import Account, Budget, Context, account_row, key_from_text
 from noburn_daemon.book import Book
+from noburn_daemon.calls import NOTIONAL_NOTE, charged
 from noburn_daemon.ledger import Event, Ledger, Snapshot
 from noburn_daemon.pricing import Pricing
 
@@ -26,7 +27,7 @@ def restore(ledger: Ledger, pricing: Pricing, now_ms: int) -> Book:
     pricing.factors.clear()
     pricing.factors.update(state.snapshot.factors)
     _restore_budgets(book, state.snapshot, now_ms)
-    book.runs = dict(state.snapshot.runs or {})
+    book.runs.owners = dict(state.snapshot.runs or {})
     for event in state.open_holds:
         _open(book, event)
     for event in state.newer:
@@ -53,7 +54,8 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
 
 def _open(book: Book, event: Event) -> None:
     context = Context(json.loads(str(event.context)))
-    accounts = tuple(book.accounts.at(context.attributes, event.at_ms))
+    notional = str(event.note).startswith(NOTIONAL_NOTE)
+    accounts = charged(book.accounts.at(context.attributes, event.at_ms), notional=notional)
     book.open_call(event, context, accounts)
 
 

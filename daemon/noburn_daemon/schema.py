@@ -16,8 +16,8 @@ APPLICATION_ID = 0x6E6F6275  # "nobu"
 #: Kinds of journal rows.  Which columns each fills is told in docs/ledger.md.
 KINDS = (
     "name", "reserve", "settle", "lose", "orphan", "void", "tombstone", "blocked", "refused",
-    "run_start", "run_end", "run_note", "budget_set", "budget_rm", "topup", "book",
-    "bound_defect", "clock",
+    "run_start", "run_end", "run_note", "run_stop", "run_pause", "run_resume",
+    "budget_set", "budget_rm", "topup", "book", "bound_defect", "clock",
 )  # fmt: skip
 
 TABLES = """
@@ -106,6 +106,9 @@ CREATE TABLE open_runs (run TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHO
 CREATE TABLE factors (model TEXT PRIMARY KEY, factor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+#: Whether a reserve's note (n) says that a subscription pays for the call.
+IS_NOTIONAL = """coalesce(json_extract(n.text, '$.notional'), 0)"""
+
 _ATTRIBUTES = """
   json_extract(x.text, '$.project') AS project,
   json_extract(x.text, '$.customer') AS customer,
@@ -193,11 +196,16 @@ LEFT JOIN journal AS e ON e.seq = (
 WHERE s.kind = 'run_start';
 """  # noqa: S608 - our own constants
 
+#: What a block by a budget does: `block` the call, or `kill` its run.
+VERSION_2 = """
+ALTER TABLE budgets ADD COLUMN action TEXT NOT NULL DEFAULT 'block';
+"""
+
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
 MIGRATIONS: dict[int, str] = {
     1: TABLES + VIEWS,
     # `calls` tells the step.
-    2: "DROP VIEW calls; DROP VIEW runs;" + VIEWS,
+    2: VERSION_2 + "DROP VIEW calls; DROP VIEW runs;" + VIEWS,
 }
 VERSION = max(MIGRATIONS)

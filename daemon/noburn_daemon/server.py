@@ -22,7 +22,7 @@ from noburn_cli import protocol
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.version import __version__
-from noburn_daemon import frames, policy
+from noburn_daemon import frames, policy, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.exact import count_input
@@ -33,6 +33,7 @@ from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, refusal
 from noburn_daemon.restore import restore, take_snapshot
+from noburn_daemon.runs import is_within
 from noburn_daemon.sqlite import SqliteLedger
 
 SNAPSHOT_MS = 100
@@ -45,8 +46,8 @@ LAST_WORDS_S = 1.0
 _HOUR_MS = 3_600_000
 #: Requests that change no money, and are answered whatever the disk does.
 _READING = (
-    frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.Hello,
-    frames.Shutdown, frames.KeysLend, frames.KeyFor,
+    frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
+    frames.Hello, frames.Shutdown, frames.KeysLend, frames.KeyFor,
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -84,6 +85,7 @@ class Daemon:
         self._hour = clock.now_ms() // _HOUR_MS
         self._sick: str | None = None
         self._probed_at = 0.0
+        self._told_paused_at = 0.0
         self._draining = False
         self._watchers: dict[str, set[PeerConnection]] = {}
         self._gone: dict[str, float] = {}
@@ -108,6 +110,11 @@ class Daemon:
             frames.RunNote: lambda _peer, frame, now: policy.note(self.book, frame, now),
             frames.KeysLend: self._lend,
             frames.KeyFor: self._key,
+            frames.RunStop: lambda _peer, frame, now: stopping.stop_run(self.book, frame, now),
+            frames.RunPause: lambda _peer, frame, now: stopping.pause_run(self.book, frame, now),
+            frames.RunResume: self._run_resume,
+            frames.RunLimit: lambda _peer, frame, now: stopping.limit_run(self.book, frame, now),
+            frames.RunList: self._run_list,
             frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
             frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
@@ -117,7 +124,14 @@ class Daemon:
             frames.Shutdown: self._shutdown,
         }
         self._administrative = frozenset(
-            (frames.RunStart, frames.RunEnd, frames.BudgetSet, frames.BudgetRm, frames.BudgetTopup)
+            (
+                frames.RunStart,
+                frames.RunEnd,
+                frames.RunLimit,
+                frames.BudgetSet,
+                frames.BudgetRm,
+                frames.BudgetTopup,
+            )
         )
 
     # Requests.
@@ -278,14 +292,29 @@ class Daemon:
 
     def _run_end(self, _peer: PeerConnection, frame: frames.RunEnd, now_ms: int) -> Reply:
         if policy.end_run(self.book, frame.run, frame.exit_code, now_ms):
-            return {"n": frame.n, "ok": True}
+            stopped = stopping.stopped_message(self.book, frame.run)
+            return {"n": frame.n, "ok": True, "stopped": stopped}
         return refusal(frame.n, protocol.NOT_FOUND, f"there is no open run {frame.run}")
 
     def _run_watch(self, peer: PeerConnection, frame: frames.RunWatch, _now_ms: int) -> Reply:
         run = frame.run.rsplit("/", 1)[-1]
         self._watchers.setdefault(run, set()).add(peer)
         peer.watching[run] = frame.run
-        return {"n": frame.n, "ok": True}
+        return {"n": frame.n, "ok": True, **stopping.state_of(self.book, frame.run)}
+
+    def _run_resume(self, _peer: PeerConnection, frame: frames.RunResume, now_ms: int) -> Reply:
+        reply = stopping.resume_run(self.book, frame, now_ms)
+        self.book.look_at_waiters(now_ms)
+        for waiter in self.book.waiting:  # their time for money goes on now
+            self._loop.call_later(
+                max(0, waiter.deadline_ms - now_ms) / 1000 + 0.005, self._look_again
+            )
+        return reply
+
+    def _run_list(self, _peer: PeerConnection, frame: frames.RunList, now_ms: int) -> Reply:
+        if self._sick is None:
+            self._flush()  # what is summed is read from the journal
+        return stopping.list_runs(self.book, frame, now_ms)
 
     def _status(self, _peer: PeerConnection, frame: frames.Status, now_ms: int) -> Reply:
         book = self.book
@@ -294,7 +323,7 @@ class Daemon:
             "n": frame.n, "ok": True, "version": __version__, "protocol": protocol.VERSION,
             "pid": os.getpid(), "uptime_ms": now_ms - self._started_ms, "now_ms": now_ms,
             "open_holds": len(book.calls.open), "waiters": len(book.waiting),
-            "connections": len(self.peers), "runs": len(book.runs),
+            "connections": len(self.peers), "runs": len(book.runs.owners),
             "budgets": len(book.accounts.budgets), "book": self._pricing.book.version,
             "durability": self._ledger.durability,
             "ledger": {"path": str(self._ledger.path), "head_seq": seq, "head": head,
@@ -346,9 +375,10 @@ class Daemon:
             self._distrust_memory(error)
             return
         self._deliver()
-        if book.blocks:
+        if book.blocks or book.stops:
             self._tell_watchers()
         book.calls.forget_old()
+        book.runs.forget_old()
 
     def _commit(self, book: Book) -> None:
         events, book.events = book.events, []
@@ -371,6 +401,14 @@ class Daemon:
             peer.deliver()
 
     def _tell_watchers(self) -> None:
+        stops, self.book.stops = self.book.stops, []
+        for path, message in stops:
+            for peer in {peer for peers in self._watchers.values() for peer in peers}:
+                for run in peer.watching.values():
+                    if is_within(run, path):
+                        peer.push({"event": protocol.STOPPED, "run": run, "stopped": path,
+                                   "message": message})  # fmt: skip
+                        peer.deliver()
         blocks, self.book.blocks = self.book.blocks, []
         for runs, call, message in blocks:
             for run in runs:
@@ -380,6 +418,18 @@ class Daemon:
                          "message": message}
                     )  # fmt: skip
                     peer.deliver()
+
+    def _tell_paused(self) -> None:
+        """Let those who wait for a paused run know that they are not forgotten."""
+        if self._loop.time() - self._told_paused_at < protocol.PAUSED_EVERY_S:
+            return
+        self._told_paused_at = self._loop.time()
+        for waiter in self.book.waiting:
+            if waiter.paused_at_ms is not None:
+                for caller, n in waiter.callers:
+                    assert isinstance(caller, PeerConnection)
+                    caller.push({"n": n, "event": protocol.PAUSED, "call": waiter.frame.call})
+                    caller.deliver()
 
     def _distrust_memory(self, error: Exception) -> None:
         """A bug of ours may have left the memory half changed: the disk alone is trusted."""
@@ -451,8 +501,9 @@ class Daemon:
         if self._gone:
             self._bury(now_ms)
         self._look_at_prices()
+        self._tell_paused()
         book = self.book
-        if self.peers or book.calls.open or book.runs or len(book.waiting):
+        if self.peers or book.calls.open or book.runs.owners or len(book.waiting):
             self._busy_at = self._loop.time()
         elif self._loop.time() - self._busy_at >= self._idle_exit_s:
             _log.info("idle: leaving")
@@ -490,7 +541,7 @@ class Daemon:
 
     def _watch_restored(self) -> None:
         owners = {call.owner for call in self.book.calls.open.values()}
-        for owner in owners | set(self.book.runs.values()):
+        for owner in owners | set(self.book.runs.owners.values()):
             self._reaper.watch(owner)
 
     def _owner_gone(self, owner: str) -> None:
@@ -508,7 +559,7 @@ class Daemon:
             del self._gone[owner]
             try:
                 self.book.owner_gone(owner, now_ms)
-                for run in [run for run, by in self.book.runs.items() if by == owner]:
+                for run in [run for run, by in self.book.runs.owners.items() if by == owner]:
                     policy.end_run(self.book, run, None, now_ms)
                     self._force_snapshot = True
             except LedgerUnavailable as error:

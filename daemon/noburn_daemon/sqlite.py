@@ -25,7 +25,7 @@ from noburn_cli.core.chain import COLUMNS, GENESIS
 from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import schema
 from noburn_daemon.checkpoint import Checkpointer
-from noburn_daemon.ledger import AccountRow, BudgetRow, Event, Restored, Snapshot
+from noburn_daemon.ledger import AccountRow, BudgetRow, Event, Restored, RunTotals, Snapshot
 from noburn_daemon.names import Names
 
 DURABILITIES = {"process": "NORMAL", "power": "FULL"}
@@ -208,10 +208,10 @@ class SqliteLedger:
             snapshot.dropped_accounts,
         )
         many(
-            "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (b.id, b.scope, b.per, b.unit, b.amount, int(b.override), b.run, b.ended_at_ms,
-                 b.removed_at_ms)
+                 b.removed_at_ms, b.action)
                 for b in snapshot.budgets
             ],
         )  # fmt: skip
@@ -243,8 +243,8 @@ class SqliteLedger:
             self._note_holds(newer)
             snapshot = Snapshot(
                 budgets=[
-                    BudgetRow(i, s, p, u, a, bool(o), r, e, x)
-                    for i, s, p, u, a, o, r, e, x in execute("SELECT * FROM budgets ORDER BY id")
+                    BudgetRow(i, s, p, u, a, bool(o), r, e, x, k)
+                    for i, s, p, u, a, o, r, e, x, k in execute("SELECT * FROM budgets ORDER BY id")
                 ],
                 accounts=[AccountRow(*row) for row in execute("SELECT * FROM accounts")],
                 factors=dict(execute("SELECT * FROM factors")),
@@ -269,10 +269,15 @@ class SqliteLedger:
     def charged(
         self, since_ms: int, contexts: Iterable[str]
     ) -> Iterator[tuple[str, int, int, int]]:
-        """(context, nano, tokens, requests) of ended calls reserved since then."""
+        """(context, nano, tokens, requests) of ended calls reserved since then.
+
+        What a subscription pays for costs nothing here: no budget of dollars is charged for it.
+        """
         query = (
-            "SELECT x.text, sum(e.cost_nano), sum(e.cost_tokens), count(*) FROM journal AS r"
-            " JOIN names AS x ON x.id = r.context"
+            f"SELECT x.text, sum(CASE WHEN {schema.IS_NOTIONAL} THEN 0"  # noqa: S608 - a constant
+            " ELSE e.cost_nano END),"
+            " sum(e.cost_tokens), count(*) FROM journal AS r"
+            " JOIN names AS x ON x.id = r.context LEFT JOIN names AS n ON n.id = r.note"
             " JOIN journal AS e ON e.seq = (SELECT max(c.seq) FROM journal AS c"
             "   WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void'))"
             " WHERE r.seq >= ? AND r.kind = 'reserve' AND e.kind <> 'void' AND r.at_ms >= ?"
@@ -284,6 +289,39 @@ class SqliteLedger:
             rows = list(self._connection.execute(query, (first, since_ms, wanted)))
         for text, nano, tokens, requests in rows:
             yield str(text), int(nano), int(tokens), int(requests)
+
+    def run_rows(self, run: str) -> list[Event]:
+        """Every row of a run itself (not of its calls), oldest first, texts resolved."""
+        with self._unavailable():
+            return self._events("WHERE run = ? ORDER BY seq", (run,))
+
+    def run_totals(self, run: str) -> RunTotals:
+        """What a run's calls came to since it began."""
+        query = f"""
+            SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
+              count(r.call) FILTER (WHERE r.kind = 'reserve' AND e.kind IS NULL),
+              total(r.hold_nano) FILTER (WHERE r.kind = 'reserve' AND e.kind IS NULL
+                AND NOT {schema.IS_NOTIONAL}),
+              total(e.cost_nano) FILTER (WHERE e.kind <> 'void' AND NOT {schema.IS_NOTIONAL}),
+              total(e.cost_nano) FILTER (WHERE e.kind <> 'void' AND {schema.IS_NOTIONAL}),
+              count(r.call) FILTER (WHERE r.kind = 'blocked'),
+              count(r.call) FILTER (WHERE r.kind = 'refused'),
+              count(r.call) FILTER (WHERE r.clamped = 1)
+            FROM journal AS r
+            LEFT JOIN journal AS e ON r.kind = 'reserve' AND e.seq = (SELECT max(c.seq)
+              FROM journal AS c WHERE c.call = r.call
+              AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
+            LEFT JOIN names AS n ON n.id = r.note
+            WHERE r.kind IN ('reserve', 'blocked', 'refused')
+              AND r.seq > coalesce((SELECT min(s.seq) FROM journal AS s
+                WHERE s.run = ?1 AND s.kind = 'run_start'), 0)
+              AND r.context IN (SELECT x.id FROM names AS x WHERE x.kind = 'context'
+                AND instr(x.text, ?2) AND (json_extract(x.text, '$.run') = ?1
+                  OR substr(json_extract(x.text, '$.run'), 1, length(?1) + 1) = ?1 || '/'))
+        """  # noqa: S608 - our own constants
+        with self._unavailable():
+            row = next(self._connection.execute(query, (run, run)))
+            return RunTotals(*(int(value) for value in row))
 
     def book_texts(self, version: str) -> list[tuple[str, str]] | None:
         """The texts of a price book that holds were stamped with."""

@@ -22,6 +22,8 @@ class Waiter(Struct, eq=False):
     """One reserve that has not been answered.
 
     least: what it needs at its floor.  blocked_on: the accounts that keep it waiting.
+    undecided: nobody has looked yet whether it fits, because its run is paused.
+    paused_at_ms: since when its run is paused; paused_ms: how long it was, before.
     callers: whoever is to hear the answer, opaque here; more than one after a repeat.
     """
 
@@ -34,10 +36,26 @@ class Waiter(Struct, eq=False):
     callers: list[tuple[object, int]]
     least: Weights = (0, 0, 0)
     blocked_on: tuple[Account, ...] = ()
+    undecided: bool = False
+    paused_at_ms: int | None = None
+    paused_ms: int = 0
 
     @property
     def deadline_ms(self) -> int:
-        return self.since_ms + self.frame.wait_ms
+        return self.since_ms + self.frame.wait_ms + self.paused_ms
+
+    def pause(self, now_ms: int) -> int:
+        """The run is paused: wait for nobody's money; for how long it has been so."""
+        self.block_on(())
+        if self.paused_at_ms is None:
+            self.paused_at_ms = now_ms
+        return now_ms - self.paused_at_ms
+
+    def resume(self, now_ms: int) -> None:
+        """The run goes on: the time of the pause was no waiting for money."""
+        if self.paused_at_ms is not None:
+            self.paused_ms += now_ms - self.paused_at_ms
+            self.paused_at_ms = None
 
     def block_on(self, accounts: Iterable[Account]) -> None:
         """Wait for these accounts, and no longer for those before."""

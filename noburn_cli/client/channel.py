@@ -187,6 +187,13 @@ class Channel(forking.Inherited):
             self.lose(f"{error.message}: {error.why}")
 
     def _answered(self, reply: dict[str, Any]) -> None:
+        if reply.get("event") == protocol.PAUSED:
+            paused = self._unanswered.get(reply.get("n", 0))
+            if paused is not None and paused.timer is not None:
+                # The run is paused: this may take as long as a person likes.
+                paused.timer.cancel()
+                paused.timer = self._loop.call_later(paused.within_s, self._late, paused)
+            return
         request = self._unanswered.pop(reply.get("n", 0), None)
         if request is None:
             raise FrameRefused("the daemon answered what was not asked", why=shown(reply))

@@ -103,8 +103,13 @@ class Connection:
         numbered = [{"n": first + i, **frame} for i, frame in enumerate(frames)]
         self._send(b"".join(map(protocol.encode, numbered)), deadline)
         replies: dict[int, dict[str, Any]] = {}
+        within_s = _left_s(deadline)
         while len(replies) < len(frames):
             reply = self.next_frame(deadline=deadline)
+            if reply.get("event") == protocol.PAUSED:
+                # The run is paused: this may take as long as a person likes.
+                deadline = time.monotonic() + within_s
+                continue
             n = reply.get("n")
             if type(n) is not int or not first <= n <= self.asked or n in replies:
                 raise FrameRefused("the daemon answered what was not asked", why=shown(reply))

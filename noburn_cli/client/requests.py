@@ -16,6 +16,7 @@ from noburn_cli.errors import (
     FrameRefused,
     KeyUnknown,
     LedgerUnavailable,
+    LimitReached,
     ModelUnknown,
     NoburnError,
     PriceUnknown,
@@ -36,6 +37,8 @@ _ERRORS: Mapping[str, type[NoburnError]] = {
     protocol.BAD_FRAME: UsageError,
     protocol.VERSION_MISMATCH: FrameRefused,
     protocol.LEDGER: LedgerUnavailable,
+    protocol.STOPPED: LimitReached,
+    protocol.PAUSED: LimitReached,
     protocol.UNKNOWN: DaemonUnavailable,
     protocol.DRAINING: DaemonUnavailable,
 }

@@ -208,6 +208,14 @@ class Client:
             raise
         return _Events(connection, self._pool, frame)
 
+    def run_stop(self, *, run: str, reason: str = "", by: str = "") -> Frame:
+        """Let no call of a run go any more; by: who says so, for the person that reads it."""
+        return self._accepted(protocol.RUN_STOP, run=run, reason=reason, by=by)
+
+    def run_list(self, run: str | None = None) -> Frame:
+        """The reply has `runs`: every open run as `noburn top` shows it, or the one named."""
+        return self._accepted(protocol.RUN_LIST, run=run)
+
     def budget_set(
         self, *, scope: str, per: str, limit: Mapping[str, Any], override: bool = False
     ) -> Frame:

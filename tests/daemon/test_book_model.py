@@ -10,12 +10,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from noburn_daemon import policy
+from noburn_daemon import policy, stopping
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
 
 INPUT_PICO, OUTPUT_PICO = 100_000, 500_000  # gpt-6-luna: $0.1 and $0.5 a million
 HOUR_MS = 3_600_000
 CUSTOMERS = ("acme", "beta", "")
+#: Runs that calls are in, by the step's index; `r1/r2` is below `r1`.
+RUNS = ("", "r1", "r1/r2", "r3")
 LIMITS = {  # scope, window, unit: limit
     ("global", "total", "dollars"): 3_000_000,
     ("customer=*", "hour", "dollars"): 1_200_000,
@@ -29,11 +31,17 @@ class Model:
     """What must be so, the slow way."""
 
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
+
+    def is_in(self, runs: set[str], run: str) -> bool:
+        return bool(runs & {run, run.split("/")[0]})
 
     def weight(self, call: dict[str, Any], unit: str) -> int:
         if call["state"] == "voided":
             return 0
         nano, tokens = call["cost"] if call["state"] == "settled" else call["hold"]
+        nano = 0 if call["notional"] else nano
         return {"dollars": nano, "tokens": tokens, "requests": 1}[unit]
 
     def used(self, scope: str, per: str, unit: str, customer: str, now_ms: int) -> tuple[int, int]:
@@ -58,7 +66,7 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(
             ["reserve", "reserve", "reserve", "settle", "settle", "lose", "void", "orphan",
-             "repeat", "tick", "restart"]
+             "repeat", "tick", "restart", "stop", "pause", "resume"]
         ),
         st.integers(0, 9),
         st.sampled_from(CUSTOMERS),
@@ -81,7 +89,24 @@ class Run:
             policy.set_budget(
                 self.book, read({**frame, "limit": {"unit": unit, "amount": amount}}), self.now_ms
             )
+        for run in RUNS[1:]:
+            start = {"n": 1, "op": "run.start", "run": run}
+            policy.start_run(self.book, read(start), "o:1:1", self.now_ms)
         commit(self.book, self.ledger, snapshot=True)
+
+    def steer(self, what: str, index: int) -> None:
+        """Stop, pause or resume a run; what was barred stays so over restarts."""
+        run = RUNS[1 + index % 3]
+        frame = read({"n": 1, "op": f"run.{what}", "run": run})
+        act = {"stop": stopping.stop_run, "pause": stopping.pause_run}
+        reply = act.get(what, stopping.resume_run)(self.book, frame, self.now_ms)
+        assert reply["ok"]
+        if what == "stop":
+            self.model.stopped.add(run)
+        elif what == "pause" and run not in self.model.stopped:
+            self.model.paused.add(run)
+        elif what == "resume":
+            self.model.paused.discard(run)
 
     def pick(self, index: int) -> str | None:
         known = list(self.model.calls)
@@ -94,20 +119,32 @@ class Run:
 
     def ask(self, call: str, index: int, customer: str, tokens: int, clamp: bool) -> None:
         size = 50 + index
+        run = RUNS[index % 4]
+        attrs = {"customer": customer, **({"run": run} if run else {})}
         frame = reserve_frame(
-            call, attrs={"customer": customer},
+            call, attrs=attrs, notional=index == 9,
             input={"bytes": size, "expanded": size, "overhead": 0},
             output={"wanted": tokens, "floor": 16, "choices": 1, "clamp": clamp},
         )  # fmt: skip
-        reply = shown(
-            self.book.reserve(read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms)
+        answer = self.book.reserve(
+            read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms
         )
+        if self.model.is_in(self.model.stopped, run):
+            assert answer["error"] == "stopped"
+            return
+        if self.model.is_in(self.model.paused, run):
+            assert answer is None
+            self.book.void(read({"n": 1, "op": "void", "call": call}), self.now_ms)
+            self.book.outbox.clear()
+            return
+        reply = shown(answer)
         fits = {}
         for (scope, per, unit), limit in LIMITS.items():
             if scope == "customer=acme" and customer != "acme":
                 continue
             settled, held = self.model.used(scope, per, unit, customer, self.now_ms)
-            fits[scope, per, unit] = limit - settled - held
+            if unit != "dollars" or not frame["notional"]:
+                fits[scope, per, unit] = limit - settled - held
         if not reply["ok"]:
             least = min(tokens, 16) if clamp else tokens
             needed = self.needed(size, least)
@@ -122,7 +159,7 @@ class Run:
         self.model.calls[call] = {
             "customer": customer, "at": self.now_ms, "state": "held", "frame": frame,
             "hold": (needed["dollars"], needed["tokens"]), "owner": f"o:{index}:1",
-            "reply": reply, "granted": granted, "size": size,
+            "reply": reply, "granted": granted, "size": size, "notional": frame["notional"],
         }  # fmt: skip
 
     @staticmethod
@@ -221,6 +258,8 @@ def test_the_book_does_what_the_model_says(todo: list[tuple[str, int, str, int, 
                     run.now_ms += index * 1_000_000
                 elif what == "restart":
                     run.restart(flag)
+                elif what in ("stop", "pause", "resume"):
+                    run.steer(what, index)
                 else:
                     call = run.pick(index)
                     if call is not None:

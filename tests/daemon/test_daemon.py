@@ -255,7 +255,7 @@ def test_a_run_has_a_limit_of_its_own_and_tells_its_watchers(running: Running) -
     assert (event["event"], event["run"], event["call"]) == ("blocked", "r1", "n2")
     assert caller.reserve("n3", attrs={"run": "r9"})["ok"]
     assert caller.ask(n=1, op="run.end", run="r1", exit_code=0)["ok"]
-    assert caller.reserve("n4", attrs={"run": "r1"})["error"] == "blocked"
+    assert caller.reserve("n4", attrs={"run": "r1"})["error"] == "stopped"
 
 
 def test_a_new_budget_starts_with_what_was_spent_and_is_held(running: Running) -> None:
