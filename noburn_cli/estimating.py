@@ -15,7 +15,7 @@ from noburn_cli import ranks
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import Measure, measure, utf8_bytes
 from noburn_cli.core.estimates import Estimate, Span
-from noburn_cli.core.models import EMBEDDING, Model, is_retired, retired_warning
+from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_warning
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
 from noburn_cli.inputs import Inputs, Item, by_source
@@ -121,7 +121,8 @@ class Job:
     def _candidates(self, *, embeds: bool) -> Sequence[Model]:
         """Models that can be called today and answer, or embed, as the input asks for."""
         if embeds not in self._models_that:
-            fitting = [m for m in self.book.models() if (m.family == EMBEDDING) == embeds]
+            texts = [m for m in self.book.models() if m.family != MEDIA]
+            fitting = [m for m in texts if (m.family == EMBEDDING) == embeds]
             alive = tuple(m for m in fitting if not is_retired(m, self.at_ms))
             self._models_that[embeds] = alive
             gone = len(fitting) - len(alive)

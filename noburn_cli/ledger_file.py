@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import apsw
 
 BUSY_MS = 5_000
+#: The schema whose views the readers rely on; the daemon brings an older file up to it.
+SCHEMA = 2
 _VIEWS = "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND name IN ('calls', 'runs')"
 
 
@@ -41,12 +43,20 @@ def open_ledger(path: Path) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_MS)
         # Touches the file: a wrong or damaged one is found here and not in the middle of a report.
         views = next(iter(connection.execute(_VIEWS)))[0]
+        version = next(iter(connection.execute("PRAGMA user_version")))[0]
     except apsw.Error as error:
         connection.close()
         raise _unreadable(path, error) from error
     if views != 2:
         connection.close()
         raise _unreadable(path, "it is a database, but not a ledger")
+    if version < SCHEMA:
+        connection.close()
+        raise LedgerUnavailable(
+            f"the ledger at {path} is as an older noburn wrote it (schema {version})",
+            why=f"this noburn reads schema {SCHEMA}; its daemon migrates the file when it starts",
+            next_step="run `noburn daemon start`, which keeps a copy of the file as it is",
+        )
     return connection
 
 

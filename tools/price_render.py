@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from noburn_cli.core.models import Model, RateRow, Tier
-from noburn_cli.core.usage import PRICED_KINDS
+from noburn_cli.core.usage import EXTRA_KINDS, FEE_PRICES, PRICED_KINDS
 
 _HEAD = """\
 # noburn's price book: what models cost, in US dollars per million tokens, exact.
@@ -60,8 +60,13 @@ def _model_lines(model: Model) -> list[str]:
 
 def _row_lines(row: RateRow) -> list[str]:
     base, *above = row.tiers
+    extra = [
+        f"{_extra_key(kind)} = {_dollars_for(row.extra[kind], kind)}"
+        for kind in EXTRA_KINDS
+        if kind in row.extra
+    ]
     lines = ["\n[[model.rate]]", f"variant = {_value(row.variant)}", f"starts_on = {row.starts_on}"]
-    lines += _rates(base)
+    lines += _rates(base) + extra
     if above:
         lines.append("above = [")
         for tier in above:
@@ -73,6 +78,17 @@ def _row_lines(row: RateRow) -> list[str]:
 
 def _rates(tier: Tier) -> list[str]:
     return [f"{kind} = {_dollars(tier.rates[kind])}" for kind in PRICED_KINDS if kind in tier.rates]
+
+
+def _extra_key(kind: str) -> str:
+    return FEE_PRICES[kind][0] if kind in FEE_PRICES else kind
+
+
+def _dollars_for(pico_per_unit: int, kind: str) -> str:
+    """Dollars for as many units as the kind's key says."""
+    units = FEE_PRICES[kind][1] if kind in FEE_PRICES else 1_000_000
+    whole, part = divmod(pico_per_unit * units, 10**12)
+    return f"{whole}.{part:012d}".rstrip("0").removesuffix(".")
 
 
 def _dollars(pico_per_token: int) -> str:

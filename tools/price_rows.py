@@ -8,8 +8,8 @@ from typing import Any
 
 import price_sources as sources
 
-from noburn_cli.core.models import VARIANTS, Model, RateRow, Tier
-from noburn_cli.core.usage import CACHE_WRITE_1H
+from noburn_cli.core.models import STANDARD, VARIANTS, Model, RateRow, Tier
+from noburn_cli.core.usage import CACHE_WRITE_1H, FEE_KINDS, WEB_SEARCH, WEB_SEARCH_PREVIEW
 
 
 @dataclass
@@ -140,7 +140,43 @@ def _merged(
         rows[day] = sources.row_of(
             theirs.variant, day, theirs.tiers, url=theirs.url, checked_on=inputs.today
         )
-    return list(rows.values())
+    return [_completed_by(row, _at(new, row.starts_on)) for row in rows.values()]
+
+
+def _completed_by(ours: RateRow, theirs: RateRow | None) -> RateRow:
+    """A kind that a released row did not rate at all may be added: no call was priced by it."""
+    if theirs is None or theirs.extra.items() <= ours.extra.items():
+        return ours
+    return replace(ours, extra={**theirs.extra, **ours.extra})
+
+
+def with_fees(
+    name: str,
+    rows: list[RateRow],
+    second: sources.SecondModel | None,
+    provider: str,
+    findings: Findings,
+) -> list[RateRow]:
+    """Fees for variants that the first source does not list, and those of the older search tool.
+
+    Fees for searches are the same in every variant (the providers list them apart from tokens).
+    """
+    done = []
+    standard = [row for row in rows if row.variant == STANDARD]
+    for row in rows:
+        now = _at(standard, max(row.starts_on, standard[0].starts_on)) or row
+        fees = {kind: now.extra[kind] for kind in FEE_KINDS if kind in now.extra}
+        extra = {**fees, **row.extra}
+        searches = extra.get(WEB_SEARCH)
+        if second is not None and second.search_pico is not None and searches is not None:
+            if provider == "openai":
+                extra.setdefault(WEB_SEARCH_PREVIEW, second.search_pico)
+            elif searches != second.search_pico:
+                findings.between_sources.append(
+                    f"{name} {row.variant} {WEB_SEARCH}: {searches} against {second.search_pico} p$"
+                )
+        done.append(replace(row, extra=extra))
+    return done
 
 
 def _at(rows: list[RateRow], day: date) -> RateRow | None:
@@ -152,6 +188,8 @@ def _at(rows: list[RateRow], day: date) -> RateRow | None:
 def _agrees(ours: RateRow, theirs: RateRow) -> bool:
     """Same tiers and rates; ours may rate more kinds (from the other source)."""
     if len(ours.tiers) != len(theirs.tiers):
+        return False
+    if any(ours.extra.get(kind, pico) != pico for kind, pico in theirs.extra.items()):
         return False
     return all(
         mine.above_input_tokens == other.above_input_tokens

@@ -11,20 +11,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from noburn_cli.core.models import EMBEDDING, STANDARD, RateRow, Tier
 from noburn_cli.core.usage import (
+    AUDIO_CACHE_READ,
+    AUDIO_INPUT,
+    AUDIO_OUTPUT,
+    AUDIO_SECONDS,
     CACHE_READ,
     CACHE_WRITE_1H,
     CACHE_WRITE_5M,
+    CHARACTERS,
+    FEE_PRICES,
+    FILE_SEARCH,
+    IMAGE_CACHE_READ,
+    IMAGE_INPUT,
+    IMAGE_OUTPUT,
     INPUT,
     OUTPUT,
     PRICED_KINDS,
+    WEB_SEARCH,
 )
 
 #: The source gives no first date: the rates hold from the model's first day.
@@ -36,6 +48,19 @@ _FIRST_KINDS = {
     "cache_write_mtok": CACHE_WRITE_5M,
     "cache_write_1h_mtok": CACHE_WRITE_1H,
     "output_mtok": OUTPUT,
+}
+#: Further kinds: tokens by the million, fees by the units that core.usage.FEE_PRICES names.
+_FIRST_EXTRA = {
+    "input_audio_mtok": AUDIO_INPUT,
+    "cache_audio_read_mtok": AUDIO_CACHE_READ,
+    "output_audio_mtok": AUDIO_OUTPUT,
+    "input_image_mtok": IMAGE_INPUT,
+    "cache_image_read_mtok": IMAGE_CACHE_READ,
+    "output_image_mtok": IMAGE_OUTPUT,
+    "web_searches_kcount": WEB_SEARCH,
+    "storage_searches_kcount": FILE_SEARCH,
+    "input_mchars": CHARACTERS,
+    "input_audio_hours": AUDIO_SECONDS,
 }
 #: OpenAI's `fast` is another word for `priority`, which is what its answers say.
 _FIRST_VARIANTS = {
@@ -79,13 +104,15 @@ def first_rows(model: Any, family: str, *, url: str, checked_on: date) -> list[R
     rows: list[RateRow] = []
     for variant in variants:
         when = _FIRST_VARIANTS.get(variant)
-        before: tuple[Tier, ...] | None = None
+        before: tuple[tuple[Tier, ...], dict[str, int]] | None = None
         for start in _change_dates(model, when):
             noon = datetime(start.year, start.month, start.day, 12, tzinfo=timezone.utc)
-            tiers = _first_tiers(model.get_prices(noon, when), family)
-            if tiers != before:
-                rows.append(row_of(variant, start, tiers, url=url, checked_on=checked_on))
-            before = tiers
+            prices = model.get_prices(noon, when)
+            now = _first_tiers(prices, family), _first_extra(prices)
+            if now != before:
+                row = row_of(variant, start, now[0], url=url, checked_on=checked_on)
+                rows.append(replace(row, extra=now[1]))
+            before = now
     return rows
 
 
@@ -94,6 +121,22 @@ def row_of(
 ) -> RateRow:
     at_ms = int(datetime(start.year, start.month, start.day, tzinfo=timezone.utc).timestamp())
     return RateRow(variant, start, at_ms * 1000, tiers, url, checked_on)
+
+
+def _first_extra(prices: Any) -> dict[str, int]:
+    """Rates of further kinds in pico-dollars per unit; one that no whole number gives is left out
+    (hours of live audio, which no call here is billed by).
+    """
+    found = {}
+    for key, kind in _FIRST_EXTRA.items():
+        price = getattr(prices, key, None)
+        if price is None:
+            continue
+        units = FEE_PRICES[kind][1] if kind in FEE_PRICES else 10**6
+        pico = Fraction(getattr(price, "base", price)) * 10**12 / units
+        if pico.denominator == 1:
+            found[kind] = int(pico)
+    return found
 
 
 def first_aliases(model: Any) -> set[str]:
@@ -176,12 +219,16 @@ def _whole(pico: Decimal, of: Any) -> int:
 
 @dataclass(frozen=True)
 class SecondModel:
-    """One entry of the second source: limits, and rates by (variant, kind, threshold)."""
+    """One entry of the second source: limits, and rates by (variant, kind, threshold).
+
+    search_pico: what a search costs at most, in pico-dollars; of OpenAI's models by the older tool.
+    """
 
     input_max: int | None
     output_max: int | None
     retires_on: date | None
     rates: Mapping[tuple[str, str, int], int]
+    search_pico: int | None = None
 
     def tiers(self, variant: str, family: str) -> tuple[Tier, ...] | None:
         """The variant's tiers, if the source gives a whole row for it."""
@@ -225,7 +272,15 @@ def _second_model(entry: Mapping[str, Any]) -> SecondModel:
         output_max=_limit(entry.get("max_output_tokens")),
         retires_on=date.fromisoformat(retires) if isinstance(retires, str) else None,
         rates=rates,
+        search_pico=_search_pico(entry),
     )
+
+
+def _search_pico(entry: Mapping[str, Any]) -> int | None:
+    sizes = entry.get("search_context_cost_per_query")
+    if not isinstance(sizes, dict) or not sizes:
+        return None
+    return _whole(Decimal(max(sizes.values())) * 10**12, sizes)
 
 
 def _limit(value: Any) -> int | None:

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import price_sources as sources  # noqa: E402
 from price_render import render_book  # noqa: E402
-from price_rows import Findings, Inputs, completed_rows, released_rows  # noqa: E402
+from price_rows import Findings, Inputs, completed_rows, released_rows, with_fees  # noqa: E402
 
 from noburn_cli.core.models import (  # noqa: E402
     EMBEDDING,
@@ -75,6 +75,7 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
         second = inputs.second.get(extra.get("second", _second_key(name, provider)))
         facts = _facts(name, extra, group, inputs, findings)
         rows = completed_rows(name, rows, second, family, inputs, findings)
+        rows = with_fees(name, rows, second, provider, findings)
     rows = released_rows(name, before, rows, inputs, findings)
     writes = any(
         kind in row.tiers[0].rates for row in rows for kind in (CACHE_WRITE_5M, CACHE_WRITE_1H)

@@ -31,6 +31,9 @@ class Quote(Struct, gc=False):
     model: [api, name as asked, name resolved] as JSON, as the journal names models.
     rates_note: where the rates come from, as JSON.
     refine_by: how a better bound can be had (`text`, `count`), or "".
+    flat_pico, flat_tokens: what fees and further kinds of tokens weigh, whatever the output.
+    extra: the units of those, as the journal writes them.
+    ceiling_nano: set aside for what nothing bounds, part of flat_pico; None without.
     full: what it weighs with all of `want`.
     """
 
@@ -49,13 +52,17 @@ class Quote(Struct, gc=False):
     rates_note: str
     factor: int
     refine_by: str
+    flat_pico: int = 0
+    flat_tokens: int = 0
+    extra: str | None = None
+    ceiling_nano: int | None = None
     full: Weights = (0, 0, 0)
 
     def weights(self, output: int) -> Weights:
         """What the call weighs with `output` tokens per choice; money rounded up."""
         tokens = output * self.choices
-        pico = self.input_tokens * self.input_pico + tokens * self.output_pico
-        return -(-pico // _PICO_PER_NANO), self.input_tokens + tokens, 1
+        pico = self.input_tokens * self.input_pico + tokens * self.output_pico + self.flat_pico
+        return -(-pico // _PICO_PER_NANO), self.input_tokens + tokens + self.flat_tokens, 1
 
     def affordable(self, amount: int, unit_index: int) -> int:
         """The most output per choice that `amount` of a unit pays for; negative for none at all.
@@ -63,9 +70,9 @@ class Quote(Struct, gc=False):
         Only for a unit in which output weighs something.
         """
         if unit_index == DOLLARS_INDEX:
-            left = amount * _PICO_PER_NANO - self.input_tokens * self.input_pico
+            left = amount * _PICO_PER_NANO - self.input_tokens * self.input_pico - self.flat_pico
             return left // (self.choices * self.output_pico)
-        return (amount - self.input_tokens) // self.choices
+        return (amount - self.input_tokens - self.flat_tokens) // self.choices
 
 
 def admit(quote: Quote, accounts: Iterable[Account]) -> int:

@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 
 from noburn_cli import protocol
+from noburn_cli.core.bounds import ASSUMED
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HOLD_NEXT, HoldEvent, HoldState
+from noburn_cli.core.usage import billed_total, input_total
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Account, Accounts, Context
@@ -236,6 +238,8 @@ class Book:
             clamped=1 if granted < ceiling else 0,
             write_cap=1 if has_output and granted < quote.own_max and granted != quote.asked else 0,
             waited_ms=now_ms - waiter.since_ms,
+            extra=quote.extra,
+            ceiling_nano=quote.ceiling_nano,
         )
         self.events.append(event)
         call = self.open_call(event, context, charged(context.charged, notional=frame.notional))
@@ -275,6 +279,8 @@ class Book:
                 waited_ms=now_ms - waiter.since_ms,
                 failure=reply["why_blocked"],
                 detail=_blocked_detail(reply),
+                extra=quote.extra,
+                ceiling_nano=quote.ceiling_nano,
             ),
             context,
             reply["message"],
@@ -346,12 +352,18 @@ class Book:
             self._find_accounts(call)
         given = frame.usage
         went_in = given.input + given.cache_read + given.cache_write_5m + given.cache_write_1h
+        came_out = given.output
+        if given.extra:
+            by_kind = given.by_kind()
+            went_in = input_total(by_kind)
+            came_out = billed_total(by_kind) - went_in
         event = Event(
             0, now_ms, "settle", call=call.id, variant=frame.variant, latency_ms=frame.latency_ms,
             status=frame.status, failure=frame.failure, provider_id=frame.provider_id,
-            served_model=frame.served_model, cost_tokens=went_in + given.output,
+            served_model=frame.served_model, cost_tokens=went_in + came_out,
             input=given.input, cache_read=given.cache_read, cache_write_5m=given.cache_write_5m,
             cache_write_1h=given.cache_write_1h, output=given.output, reasoning=given.reasoning,
+            extra=frames.extra_text(given.extra),
         )  # fmt: skip
         try:
             event.cost_nano = self.pricing.cost(
@@ -473,8 +485,8 @@ class Book:
 
     def _check_bound(self, call: Call, actual: int, now_ms: int) -> None:
         """A bill above its bound is a defect of the bound: raise the model's factor at once."""
-        if actual <= call.input_bound:
-            return
+        if actual <= call.input_bound or call.bound == ASSUMED:
+            return  # Under a ceiling nothing was claimed about the input.
         model = self.resolved(call.model)
         needed = -(-call.factor * actual // max(1, call.input_bound))
         factor = max(min(needed, 10**6), self.pricing.factors.get(model, 1000))
@@ -570,6 +582,8 @@ class Book:
 def content_digest(frame: frames.Reserve, context: Context) -> int:
     """What makes two reserves of one id the same: all but how it was counted, and the wait."""
     size = frame.input
+    # Only where there is something: a reserve of before these fields is still the same one.
+    further = (size.requests, size.windows, frame.output_kinds, frame.extra, frame.ceiling)
     content = msgspec.json.encode(
         (
             frame.api,
@@ -584,10 +598,14 @@ def content_digest(frame: frames.Reserve, context: Context) -> int:
             frame.variants,
             frame.output,
             *(("notional",) if frame.notional else ()),
+            *(further if further != _NOTHING_FURTHER else ()),
         )
     )
     digest = hashlib.blake2b(content, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+_NOTHING_FURTHER: tuple[object, ...] = (1, 0, ("output",), {}, None)
 
 
 def _json(value: object) -> str:

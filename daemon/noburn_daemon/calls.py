@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from noburn_cli.core.holds import STATE_AFTER, HoldState
 from noburn_daemon.accounts import DOLLARS_INDEX, Account, Context, Weights
-from noburn_daemon.frames import Usage
+from noburn_daemon.frames import Usage, extra_text
 from noburn_daemon.ledger import Event
 
 #: Not states of a hold: ids that are closed without ever having held anything.
@@ -35,8 +35,8 @@ _VOIDED = HoldState.VOIDED.value
 #: The state that each closing kind of row leads to; plain words, because this runs for every call.
 _STATE_OF = {event.value: state.value for event, state in STATE_AFTER.items()}
 
-#: Billed counts in the order of core.usage.KINDS.
-Counts = tuple[int, int, int, int, int, int]
+#: Billed counts in the order of core.usage.KINDS, and those of further kinds as text.
+Counts = tuple[int, int, int, int, int, int, str | None]
 
 
 class Call(Struct, gc=False, eq=False):
@@ -125,6 +125,7 @@ def counts(used: Event | Usage) -> Counts:
         used.cache_write_1h or 0,
         used.output or 0,
         used.reasoning or 0,
+        used.extra if isinstance(used, Event) else extra_text(used.extra),
     )
 
 

@@ -10,7 +10,7 @@ Unknown fields are refused: a misspelt `refined` must not be ignored where money
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from noburn_cli import protocol
 from noburn_cli.core.money import AMOUNT_MAX
+from noburn_cli.core.usage import EXTRA_KINDS, KINDS
 from noburn_cli.errors import FrameRefused
 
 #: Tokens, bytes and times above this are nobody's; sums of products of them still fit 64 bits
@@ -37,6 +38,10 @@ Words: TypeAlias = Annotated[tuple[Word, ...], Meta(min_length=1, max_length=16)
 #: A key, virtual or real; long, as some are signed tokens.
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16384)]
 Attributes: TypeAlias = Annotated[dict[str, str], Meta(max_length=64)]
+ExtraKind: TypeAlias = Annotated[str, Meta(pattern=f"^({'|'.join(EXTRA_KINDS)})$")]
+Extra: TypeAlias = dict[ExtraKind, Count]
+#: Inputs of one call that are bounded together; each can be a whole context window.
+REQUESTS_MAX = 100_000
 
 
 class Frame(Struct, tag_field="op", forbid_unknown_fields=True, gc=False):
@@ -55,6 +60,8 @@ class Input(Struct, forbid_unknown_fields=True, gc=False):
     tokens: Count = 0
     window: bool = False
     counted: Count | None = None
+    requests: Annotated[int, Meta(ge=1, le=REQUESTS_MAX)] = 1
+    windows: Annotated[int, Meta(ge=0, le=REQUESTS_MAX)] = 0
 
 
 class Output(Struct, forbid_unknown_fields=True, gc=False):
@@ -72,13 +79,17 @@ class Texts(Struct, forbid_unknown_fields=True, gc=False):
 class Reserve(Frame, tag=protocol.RESERVE):
     call: CallId
     api: Word
-    model: Word
+    #: Empty only with a ceiling: a request that names no model, such as a batch in a stored file.
+    model: Annotated[str, Meta(max_length=256)]
     #: Kept as bytes: the same attributes come with nearly every call, and are looked up by them.
     attrs: msgspec.Raw
     input: Input
     output: Output | None
     input_kinds: Words = ("input",)
     variants: Words = ("standard",)
+    output_kinds: Words = ("output",)
+    extra: Extra = {}
+    ceiling: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] | None = None
     wait_ms: Annotated[int, Meta(ge=0, le=protocol.WAIT_MS_MAX)] = 0
     texts: Texts | None = None
     refined: bool = False
@@ -94,6 +105,12 @@ class Usage(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     cache_write_1h: Count = 0
     output: Count = 0
     reasoning: Count = 0
+    extra: Extra = {}
+
+    def by_kind(self) -> dict[str, int]:
+        """All counts in one mapping, as core.usage has them."""
+        counts = {name: getattr(self, name) for name in KINDS}
+        return {**counts, **self.extra}
 
 
 class Settle(Frame, tag=protocol.SETTLE):
@@ -308,3 +325,9 @@ class Closed(Struct, gc=False, omit_defaults=True):
 
 
 encode = msgspec.json.encode
+
+
+def extra_text(extra: Mapping[str, int]) -> str | None:
+    """Counts of further kinds as the journal writes them: sorted, zeros left out, or None."""
+    counts = {kind: extra[kind] for kind in sorted(extra) if extra[kind]}
+    return encode(counts).decode() if counts else None

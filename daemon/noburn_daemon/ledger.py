@@ -56,6 +56,8 @@ class Event(Struct, array_like=True, gc=False):
     provider_id: str | None = None
     served_model: str | None = None
     detail: str | None = None
+    extra: str | None = None
+    ceiling_nano: int | None = None
 
 
 @dataclass

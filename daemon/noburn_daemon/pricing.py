@@ -14,11 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-import msgspec
 from msgspec import Struct
 
-from noburn_cli.core.bounds import Measure, input_bound
-from noburn_cli.core.money import AMOUNT_MAX, nano_from_pico_half_even
+from noburn_cli.core.bounds import ASSUMED, Measure, input_bound
+from noburn_cli.core.money import AMOUNT_MAX, PICO_PER_NANO, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
     Model,
@@ -27,13 +26,14 @@ from noburn_cli.core.pricebook import (
     RateRow,
     Tier,
     call_cost,
+    extra_hold_rates,
     hold_rates,
     rate_of,
 )
-from noburn_cli.core.usage import PRICED_KINDS
+from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, PRICED_KINDS
 from noburn_cli.errors import CallUnbounded, NoburnError, PriceUnknown
 from noburn_daemon.admission import Quote
-from noburn_daemon.frames import Reserve, Usage
+from noburn_daemon.frames import Reserve, Usage, extra_text
 
 #: A call may run this long on rates that start meanwhile.
 CALL_MS_MAX = 3_600_000
@@ -96,6 +96,8 @@ class Pricing:
         exact_tokens: the whole input, when its text was tokenised here.
         Raises: ModelUnknown, PriceUnknown; CallUnbounded when no number is high enough.
         """
+        if not frame.model:
+            return _ceiling_alone(frame, book=self.book.version)
         found = self._rates(frame, now_ms)
         model = found.model
         factor = self.factors.get(model.name, 1000)
@@ -113,6 +115,10 @@ class Pricing:
         quote = _with_output(
             frame, found, tokens=tokens, how=how, factor=factor, book=self.book.version
         )
+        if frame.extra:
+            self._add_extra(quote, frame, model, now_ms)
+        if frame.ceiling is not None:
+            _add_ceiling(quote, frame.ceiling)
         quote.full = quote.weights(quote.want)
         if quote.full[0] > AMOUNT_MAX:
             raise CallUnbounded(f"a call of `{model.name}` could cost more than any ledger holds")
@@ -124,6 +130,8 @@ class Pricing:
         at_ms: when it was reserved.
         Raises: PriceUnknown when a kind or variant has no rate, or the book is gone.
         """
+        if usage.extra:
+            return self._cost_by_the_book(version, model, usage, variant, at_ms)
         key = (version, model, variant, at_ms // _MINUTE_MS)
         tiers = self._tiers.get(key)
         if tiers is None:
@@ -150,10 +158,9 @@ class Pricing:
     def _cost_by_the_book(
         self, version: str, model: str, usage: Usage, variant: str, at_ms: int
     ) -> int:
-        """The same, slowly; it knows how to say what has no price."""
+        """The same, slowly: it knows the further kinds, and how to say what has no price."""
         book = self._books.get(version) or self._older_book(version)
-        by_kind = msgspec.structs.asdict(usage)
-        return call_cost(book.resolve(model), by_kind, variant=variant, at_ms=at_ms)
+        return call_cost(book.resolve(model), usage.by_kind(), variant=variant, at_ms=at_ms)
 
     def _settlement_tiers(
         self, version: str, model: str, variant: str, at_ms: int
@@ -178,9 +185,29 @@ class Pricing:
         book = self._books[version] = PriceBook.from_texts(texts)
         return book
 
+    def _add_extra(self, quote: Quote, frame: Reserve, model: Model, now_ms: int) -> None:
+        """Add the most that fees and further tokens come to, and where their rates are from."""
+        origins = extra_hold_rates(
+            model,
+            kinds=frame.extra,
+            variants=frame.variants,
+            from_ms=now_ms,
+            until_ms=now_ms + CALL_MS_MAX,
+        )
+        for kind, count in frame.extra.items():
+            quote.flat_pico += count * origins[kind].pico_per_token
+            quote.flat_tokens += count if kind in EXTRA_TOKEN_KINDS else 0
+        quote.extra = extra_text(frame.extra)
+        note = json.loads(quote.rates_note)
+        note["extra"] = {kind: _origin(origin) for kind, origin in origins.items()}
+        quote.rates_note = json.dumps(note, separators=(",", ":"))
+
     def _rates(self, frame: Reserve, now_ms: int) -> _Rates:
         minute = now_ms // _MINUTE_MS
-        key = (frame.api, frame.model, frame.variants, frame.input_kinds, minute)
+        key = (
+            *(frame.api, frame.model, frame.variants, frame.input_kinds, frame.output_kinds),
+            minute,
+        )
         found = self._cache.get(key)
         if found is None:
             if len(self._cache) >= _CACHE_MAX:
@@ -201,6 +228,7 @@ class Pricing:
                 input_tokens_max=tokens_max,
                 from_ms=from_ms,
                 until_ms=from_ms + _MINUTE_MS + CALL_MS_MAX,
+                output_kinds=frame.output_kinds,
             )
             rates.append((dearest.input_pico, dearest.output_pico, _note(dearest)))
         text = json.dumps([frame.api, frame.model, model.name], separators=(",", ":"))
@@ -227,12 +255,30 @@ def _with_output(
     measured = frame.input
     if how in ("bytes", "window") and not (
         measured.window or frame.refined or measured.counted is not None
-    ):
+        or measured.windows or measured.requests > 1
+    ):  # fmt: skip
         refine_by = "text" if model.tokenizer in LOCAL_TOKENIZERS else "count"
     return Quote(  # by position, which is faster
         tokens, how, input_pico, output_pico, choices, want, floor, own_max, asked, found.text,
         model.name, book, note, factor, refine_by,
     )  # fmt: skip
+
+
+def _add_ceiling(quote: Quote, ceiling_nano: int) -> None:
+    quote.flat_pico += ceiling_nano * PICO_PER_NANO
+    quote.ceiling_nano = ceiling_nano
+    quote.how = ASSUMED
+
+
+def _ceiling_alone(frame: Reserve, *, book: str) -> Quote:
+    """A request that names no model is held for its ceiling; its usage is never learnt."""
+    if frame.ceiling is None:
+        raise CallUnbounded("the call names no model, and no ceiling was given for it")
+    text = json.dumps([frame.api, "", ""], separators=(",", ":"))
+    quote = Quote(0, ASSUMED, 0, 0, 0, 0, 0, 0, None, text, "", book, "{}", 1000, "")
+    _add_ceiling(quote, frame.ceiling)
+    quote.full = quote.weights(0)
+    return quote
 
 
 def _tier_rates(model: Model, row: RateRow, tier: Tier) -> _Tier:

@@ -126,6 +126,15 @@ _MODEL = """
   json_extract(m.text, '$[2]') AS resolved_model,
 """
 
+#: extra: JSON, units of further kinds (core.usage.EXTRA_KINDS): of a `reserve` the most, of a
+#: `settle` what was billed.  ceiling_nano: set aside for what nothing bounds, by policy.
+EXTRA_COLUMNS = """
+ALTER TABLE journal ADD COLUMN extra TEXT;
+ALTER TABLE journal ADD COLUMN ceiling_nano INTEGER;
+DROP VIEW IF EXISTS calls;
+DROP VIEW IF EXISTS runs;
+"""
+
 # A late settle after `lose` or `orphan` is the last closing row, and wins.
 VIEWS = f"""
 CREATE VIEW calls AS
@@ -148,7 +157,8 @@ SELECT
   r.bound AS bound, r.input_bound AS input_bound, r.wanted AS wanted, r.granted AS granted,
   r.clamped AS clamped, r.waited_ms AS waited_ms,
   b.text AS book, e.variant AS variant, e.provider_id AS provider_id,
-  coalesce(r.detail, n.text) AS detail
+  coalesce(r.detail, n.text) AS detail,
+  e.extra AS extra, r.extra AS extra_max, r.ceiling_nano AS ceiling_nano
 FROM journal AS r
 LEFT JOIN journal AS e ON e.seq = (
   SELECT max(c.seq) FROM journal AS c
@@ -165,7 +175,7 @@ SELECT
   r.at_ms, r.at_ms, NULL, NULL, r.failure,
   NULL, NULL, NULL, NULL, NULL, NULL,
   r.hold_nano, NULL, r.bound, r.input_bound, r.wanted, r.granted, r.clamped, r.waited_ms,
-  b.text, NULL, NULL, r.detail
+  b.text, NULL, NULL, r.detail, NULL, r.extra, r.ceiling_nano
 FROM journal AS r
 LEFT JOIN names AS m ON m.id = r.model
 LEFT JOIN names AS x ON x.id = r.context
@@ -203,9 +213,10 @@ ALTER TABLE budgets ADD COLUMN action TEXT NOT NULL DEFAULT 'block';
 
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
+#: A released migration is not changed.  (A file of version 1 has older views; they are made anew.)
 MIGRATIONS: dict[int, str] = {
-    1: TABLES + VIEWS,
-    # `calls` tells the step.
-    2: VERSION_2 + "DROP VIEW calls; DROP VIEW runs;" + VIEWS,
+    1: TABLES,
+    # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
+    2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
 }
 VERSION = max(MIGRATIONS)

@@ -21,7 +21,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from noburn_cli.core.chain import COLUMNS, GENESIS
+from noburn_cli.core.chain import COLUMNS, FIRST_COLUMNS, GENESIS
 from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import schema
 from noburn_daemon.checkpoint import Checkpointer
@@ -38,6 +38,8 @@ _INSERT = (
     f" VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 )
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM journal "  # noqa: S608 - our own constants
+#: Where a row without values in the later columns ends: what they add is cut off.
+_BEFORE_LATER = -len(b",null" * (len(COLUMNS) - FIRST_COLUMNS) + b"]")
 _OPENS = "reserve"
 _CLOSES = frozenset(("settle", "lose", "orphan", "void"))
 
@@ -174,7 +176,10 @@ class SqliteLedger:
         for event in ordered:
             seq += 1
             event.seq = seq
-            chain = sha256(chain + encode(event)).digest()
+            encoded = encode(event)
+            if event.extra is None and event.ceiling_nano is None:
+                encoded = encoded[:_BEFORE_LATER] + b"]"  # as core.chain.canonical
+            chain = sha256(chain + encoded).digest()
             rows.append((*astuple(event), chain))
         return seq, chain, rows
 
@@ -402,12 +407,34 @@ class SqliteLedger:
                 why=f"this one knows schema {schema.VERSION}",
                 next_step="upgrade noburn, or set NOBURN_HOME to another folder",
             )
+        if 0 < version < schema.VERSION:
+            self._keep_copy(version)
         for number in range(version + 1, schema.VERSION + 1):
             with self._connection:
                 execute(schema.MIGRATIONS[number])
                 execute("INSERT INTO migrations VALUES (?, ?)", (number, now_ms))
                 execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
                 execute(f"PRAGMA user_version = {number}")
+
+    def _keep_copy(self, version: int) -> None:
+        """Keep the file as it was before a migration: `ledger.sqlite3.schema-1`, owner only.
+
+        Whole or not at all: it gets its name when it is on the disk.
+        """
+        kept = self.path.with_name(f"{self.path.name}.schema-{version}")
+        unfinished = kept.with_name(kept.name + ".part")
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        copy = apsw.Connection(str(unfinished))
+        try:
+            with copy.backup("main", self._connection, "main") as backup:
+                backup.step(-1)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            copy.close()
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.rename(kept)
 
     @contextlib.contextmanager
     def _unavailable(self) -> Iterator[None]:

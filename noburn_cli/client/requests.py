@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from noburn_cli import protocol
+from noburn_cli.core.usage import split
 from noburn_cli.errors import (
     BudgetExceeded,
     CallUnbounded,
@@ -85,7 +86,7 @@ def settle_frame(
     return {
         "op": protocol.SETTLE,
         "call": call,
-        "usage": dict(usage),
+        "usage": usage_fields(usage),
         "variant": variant,
         "latency_ms": latency_ms,
         "status": status,
@@ -93,6 +94,12 @@ def settle_frame(
         "served_model": served_model,
         "failure": failure,
     }
+
+
+def usage_fields(usage: Mapping[str, int]) -> dict[str, Any]:
+    """Usage by kind as a `settle` frame carries it: further kinds apart."""
+    counts, extra = split(usage)
+    return {**counts, "extra": extra} if extra else dict(counts)
 
 
 def unsettled_frame(

@@ -50,6 +50,9 @@ class Measure:
     tokens: input that arrives as token ids.
     window: whether only the context window bounds the input.
     counted: the provider's own count of the whole input, or None.
+    requests: how many requests were measured together (a batch); each has a context window.
+    windows: further inputs that only the window bounds: rounds of a hosted tool's loop, requests
+        of a batch with images.
     """
 
     bytes: int
@@ -58,6 +61,8 @@ class Measure:
     tokens: int
     window: bool
     counted: int | None = None
+    requests: int = 1
+    windows: int = 0
 
 
 class Bound(NamedTuple):
@@ -81,6 +86,8 @@ def measure(
     overhead_tokens: int,
     counted_tokens: int,
     window: bool,
+    requests: int = 1,
+    windows: int = 0,
 ) -> Measure:
     """Measure a call's input: `Call.texts`, `schema_text`, `overhead_tokens`, `counted_tokens`.
 
@@ -93,6 +100,8 @@ def measure(
         overhead=overhead_tokens,
         tokens=counted_tokens,
         window=window,
+        requests=requests,
+        windows=windows,
     )
 
 
@@ -109,17 +118,28 @@ def input_bound(
     factor_per_mille: raised by the daemon when a settlement was above its bound.
     The context window caps every bound: a longer input is refused by the provider, unbilled.
     """
+    own = _own_bound(measured, tokenizer, context_window, factor_per_mille)
+    if not measured.windows:
+        return own
+    return Bound(own.tokens + measured.windows * context_window, WINDOW)
+
+
+def _own_bound(
+    measured: Measure, tokenizer: str, context_window: int, factor_per_mille: int
+) -> Bound:
+    """The bound of what was measured; hosted tools and images of a batch come on top."""
+    most = measured.requests * context_window
     if measured.counted is not None:
         tokens, how = measured.counted, COUNTED
     elif measured.window:
-        return Bound(context_window, WINDOW)
+        return Bound(most, WINDOW)
     elif tokenizer in BYTE_TOKENIZERS:
         tokens, how = measured.bytes + measured.overhead + measured.tokens, BYTES
     elif tokenizer == CLAUDE:
         tokens, how = measured.expanded + measured.overhead + measured.tokens, BYTES
     else:
-        return Bound(context_window, WINDOW)
-    return _capped(tokens, how, context_window=context_window, factor_per_mille=factor_per_mille)
+        return Bound(most, WINDOW)
+    return _capped(tokens, how, context_window=most, factor_per_mille=factor_per_mille)
 
 
 def exact_bound(

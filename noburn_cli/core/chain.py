@@ -20,24 +20,31 @@ from collections.abc import Iterable, Sequence
 
 Value = int | str | None
 
-#: The journal's columns in canonical order; `chain` itself comes after them.
+#: The journal's columns in canonical order, without its `chain`.
 COLUMNS = (
     "seq", "at_ms", "kind", "call", "run", "context", "model", "owner", "note", "book", "digest",
     "hold_nano", "hold_tokens", "input_bound", "bound", "factor", "wanted", "granted", "clamped",
     "write_cap", "waited_ms", "cost_nano", "cost_tokens", "input", "cache_read", "cache_write_5m",
     "cache_write_1h", "output", "reasoning", "variant", "latency_ms", "status", "failure",
     "provider_id", "served_model", "detail",
+    "extra", "ceiling_nano",
 )  # fmt: skip
+#: How many of them the first schema had.  Later columns are not part of a row that has none of
+#: them, so that rows written before they existed keep their links.
+FIRST_COLUMNS = 36
 
 GENESIS = hashlib.sha256(b"noburn ledger 1").digest()
 
 
 def canonical(row: Sequence[Value]) -> bytes:
-    """A row's values in COLUMNS' order as compact JSON in UTF-8.
+    """A row's values in COLUMNS' order as compact JSON in UTF-8, without later columns if empty.
 
     The daemon writes the same bytes with msgspec; a test holds the two equal over all characters.
     """
-    return json.dumps(list(row), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    values = list(row)
+    if all(value is None for value in values[FIRST_COLUMNS:]):
+        del values[FIRST_COLUMNS:]
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
 def link(previous: bytes, encoded: bytes) -> bytes:

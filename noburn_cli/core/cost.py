@@ -7,7 +7,9 @@ Which rate a kind has, for holds and settlements alike:
 - its own, where the row gives one;
 - cached input without a rate of its own costs what input costs: no discount was published;
 - a cache write without a rate costs what input costs where the model says `cache_writes =
-  "as_input"`, and is unknown otherwise.  Unknown is never zero.
+  "as_input"`, and is unknown otherwise;
+- cached audio and images without a rate of their own cost what uncached ones do.
+Unknown is never zero.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from noburn_cli.core.models import EMBEDDING, WRITES_AS_INPUT, Model, RateRow, Tier
+from noburn_cli.core.models import NO_OUTPUT, WRITES_AS_INPUT, Model, RateRow, Tier
 from noburn_cli.core.money import nano_from_pico_half_even, nano_from_pico_up
 from noburn_cli.core.usage import (
+    AUDIO_CACHE_READ,
+    AUDIO_INPUT,
     CACHE_READ,
     CACHE_WRITE_1H,
     CACHE_WRITE_5M,
+    EXTRA_KINDS,
+    IMAGE_CACHE_READ,
+    IMAGE_INPUT,
     INPUT,
     OUTPUT,
     REASONING,
@@ -29,10 +36,15 @@ from noburn_cli.core.usage import (
 )
 from noburn_cli.errors import PriceUnknown
 
+_UNCACHED = {AUDIO_CACHE_READ: AUDIO_INPUT, IMAGE_CACHE_READ: IMAGE_INPUT}
+
 
 @dataclass(frozen=True)
 class RateOrigin:
-    """Where a rate comes from, so that a receipt can say it."""
+    """Where a rate comes from, so that a receipt can say it.
+
+    pico_per_token: of a fee, per unit.
+    """
 
     kind: str
     pico_per_token: int
@@ -87,14 +99,16 @@ def hold_rates(
     input_tokens_max: int,
     from_ms: int,
     until_ms: int,
+    output_kinds: Iterable[str] = (OUTPUT,),
 ) -> HoldRates:
     """The dearest input and output rate that a call can meet.
 
     Looked at: every variant, every row in force from `from_ms` to `until_ms`, every tier that
-    `input_tokens_max` input tokens can reach, every input kind.
+    `input_tokens_max` input tokens can reach, every kind of input and output.
     Raises: PriceUnknown when a variant has no row in force, or a kind no rate.
     """
     kinds = tuple(input_kinds) or (INPUT,)
+    answers = tuple(output_kinds)
     dearest_input: RateOrigin | None = None
     dearest_output: RateOrigin | None = None
     for row in _rows_that_may_apply(model, variants, from_ms, until_ms):
@@ -103,11 +117,23 @@ def hold_rates(
                 break
             for kind in kinds:
                 dearest_input = _dearer(dearest_input, model, row, tier, kind)
-            if model.family != EMBEDDING:
-                dearest_output = _dearer(dearest_output, model, row, tier, OUTPUT)
+            for kind in answers if model.family not in NO_OUTPUT else ():
+                dearest_output = _dearer(dearest_output, model, row, tier, kind)
     if dearest_input is None:
         raise PriceUnknown(f"no variant was named for a call of `{model.name}`")
     return HoldRates(dearest_input, dearest_output)
+
+
+def extra_hold_rates(
+    model: Model, *, kinds: Iterable[str], variants: Iterable[str], from_ms: int, until_ms: int
+) -> dict[str, RateOrigin]:
+    """The dearest rate per unit that each of these further kinds can meet.  Raises PriceUnknown."""
+    rows = _rows_that_may_apply(model, variants, from_ms, until_ms)
+    found: dict[str, RateOrigin] = {}
+    for kind in kinds:
+        for row in rows:
+            found[kind] = _dearer(found.get(kind), model, row, row.tiers[0], kind)
+    return found
 
 
 def hold_cost(rates: HoldRates, *, input_tokens: int, output_tokens: int) -> int:
@@ -127,14 +153,16 @@ def tier_for(row: RateRow, input_tokens: int) -> Tier:
 
 
 def rate_of(model: Model, row: RateRow, tier: Tier, kind: str) -> int:
-    """Pico-dollars per token of one kind; see the module's rules.  Raises PriceUnknown."""
+    """Pico-dollars per token or unit of one kind; see the module's rules.  Raises PriceUnknown."""
     rate = tier.rates.get(kind)
+    if rate is None and kind in EXTRA_KINDS:
+        rate = row.extra.get(kind, row.extra.get(_UNCACHED.get(kind, kind)))
     if rate is not None:
         return rate
     as_input = kind == CACHE_READ or (
         kind in (CACHE_WRITE_5M, CACHE_WRITE_1H) and model.cache_writes == WRITES_AS_INPUT
     )
-    if as_input:
+    if as_input and INPUT in tier.rates:
         return tier.rates[INPUT]
     raise PriceUnknown(
         f"`{model.name}` has no rate for {kind}",

@@ -22,7 +22,7 @@ from noburn_cli.core.bounds import (
     input_bound,
 )
 from noburn_cli.core.cost import call_cost, hold_cost, hold_rates
-from noburn_cli.core.models import EMBEDDING, Model
+from noburn_cli.core.models import NO_OUTPUT, Model
 from noburn_cli.core.usage import INPUT, OUTPUT
 from noburn_cli.errors import CallUnbounded, InputRefused
 
@@ -186,7 +186,7 @@ def estimate_request(
     )
     worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)
     expected_output = None
-    if output is not None and has_output and model.family != EMBEDDING:
+    if output is not None and has_output and model.family not in NO_OUTPUT:
         expected_output = Span(min(output.low, most), min(output.high, most))
     cost = _expected_cost(model, size.expected, expected_output, variants[0], at_ms)
     return Estimate(
@@ -214,7 +214,7 @@ def _shown_tokens(size: InputSize) -> int:
 
 
 def _output_most(model: Model, cap: int | None, choices: int) -> int:
-    if model.family == EMBEDDING:
+    if model.family in NO_OUTPUT:
         return 0
     limits = [limit for limit in (cap, model.output_max) if limit is not None]
     if not limits:

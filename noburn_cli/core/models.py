@@ -8,7 +8,7 @@ Not here: reading files (core.pricebook_file), arithmetic (core.cost).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 #: How a call is processed, which decides its price.  `fast` is a provider's faster mode, sold for
@@ -17,8 +17,11 @@ STANDARD = "standard"
 VARIANTS = (STANDARD, "batch", "flex", "priority", "fast")
 
 EMBEDDING = "embedding"
+MEDIA = "media"
 #: `reasoning` models bill tokens of thought as output, and may think by default.
-FAMILIES = ("text", "reasoning", EMBEDDING)
+#: `media` models answer with images, speech or a transcript: no text output that a cap limits.
+FAMILIES = ("text", "reasoning", EMBEDDING, MEDIA)
+NO_OUTPUT = (EMBEDDING, MEDIA)
 TOKENIZERS = ("o200k_base", "cl100k_base", "claude", "gemini")
 
 #: Cache writes have rates of their own, or are billed as input tokens without surcharge.
@@ -43,6 +46,7 @@ class RateRow:
     """The rates of one variant from a day on (00:00 UTC), until the variant's next row.
 
     tiers: ascending; the first one starts at 0.
+    extra: pico-dollars per unit of the further kinds (core.usage.EXTRA_KINDS), in all tiers.
     url, checked_on: where the rates were read, and when.
     """
 
@@ -52,6 +56,7 @@ class RateRow:
     tiers: tuple[Tier, ...]
     url: str
     checked_on: date
+    extra: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Model:
     context_window: the most tokens that a call's input can have; never below the truth, because
         input that only the provider knows is bounded by it.
     input_max: what the provider accepts as input, where that is less than the window.
-    output_max: the most tokens an answer can have; None for embeddings.
+    output_max: the most tokens an answer can have; None for embeddings and media.
     output_min: the least output cap that the provider accepts.
     rows: sorted by variant and start; never empty.
     retires_on: when the provider has said that it will switch the model off.

@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.models import FAMILIES, TOKENIZERS, WRITES_AS_INPUT, WRITES_PRICED
-from noburn_cli.core.money import PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+from noburn_cli.core.usage import FEE_PRICES
 from noburn_cli.errors import PriceBookInvalid
 
+PICO_PER_DOLLAR = 10**12
 #: More digits than any real rate has, and few enough for an exact fraction.
 _DIGITS_MAX = 30
 _TOKENS_MAX = 1_000_000_000
@@ -46,21 +47,32 @@ def only(table: Mapping[str, Any], known: set[str], refuse: Refuse) -> None:
 
 def pico_per_token(dollars: Any, kind: str, refuse: Refuse) -> int:
     """Pico-dollars per token of exact dollars per million tokens; never rounded, but refused."""
+    return pico_per_unit(dollars, kind, 1_000_000, refuse, of="million tokens", one="token")
+
+
+def fee_per_unit(dollars: Any, kind: str, refuse: Refuse) -> int:
+    """Pico-dollars per unit of a fee that is given for as many units as its key says."""
+    key, units = FEE_PRICES[kind]
+    return pico_per_unit(dollars, key, units, refuse, of=f"{units:,} units", one="unit")
+
+
+def pico_per_unit(dollars: Any, key: str, units: int, refuse: Refuse, *, of: str, one: str) -> int:
+    """Pico-dollars per unit of exact dollars for `units` units."""
     if type(dollars) is int:
         dollars = Decimal(dollars)
     if not isinstance(dollars, Decimal) or not dollars.is_finite():
-        raise refuse(f"{kind} is not a number of dollars per million tokens: {dollars!r}")
+        raise refuse(f"{key} is not a number of dollars per {of}: {dollars!r}")
     if dollars.is_signed() and dollars:
-        raise refuse(f"{kind} is negative: {dollars}")
+        raise refuse(f"{key} is negative: {dollars}")
     if not dollars:
         return 0
     # The size first: an exact fraction of 1e999999999 would fill the memory.
     size = dollars.adjusted()
     if not -12 <= size <= 6 or len(dollars.as_tuple().digits) > _DIGITS_MAX:
-        raise refuse(f"{kind} is out of range: {dollars} dollars per million tokens")
-    pico = Fraction(dollars) * PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+        raise refuse(f"{key} is out of range: {dollars} dollars per {of}")
+    pico = Fraction(dollars) * PICO_PER_DOLLAR / units
     if pico.denominator != 1:
-        raise refuse(f"{kind} is finer than a pico-dollar per token: {dollars}")
+        raise refuse(f"{key} is finer than a pico-dollar per {one}: {dollars}")
     return int(pico)
 
 

@@ -18,12 +18,13 @@ from typing import Any
 
 import tomllib
 
-from noburn_cli.core.models import EMBEDDING, VARIANTS, WRITES_PRICED, Model, RateRow, Tier
+from noburn_cli.core.models import MEDIA, NO_OUTPUT, VARIANTS, WRITES_PRICED, Model, RateRow, Tier
 from noburn_cli.core.pricebook_fields import (
     FIELDS,
     Refuse,
     count_of,
     date_of,
+    fee_per_unit,
     is_name,
     one_of,
     only,
@@ -31,7 +32,7 @@ from noburn_cli.core.pricebook_fields import (
     refuser,
     text_of,
 )
-from noburn_cli.core.usage import INPUT, OUTPUT, PRICED_KINDS
+from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, FEE_PRICES, INPUT, OUTPUT, PRICED_KINDS
 
 FORMAT = 1
 
@@ -150,7 +151,7 @@ def _row(given: Any, origin: str, name: str, number: int) -> RateRow:
     refuse = refuser(origin, f"model `{name}`", f"rate {number}")
     if not isinstance(given, dict):
         raise refuse("it is not a table")
-    only(given, {"variant", "starts_on", "checked_on", "url", "above", *PRICED_KINDS}, refuse)
+    only(given, _ROW_KEYS, refuse)
     variant = one_of(VARIANTS)(given.get("variant"), "variant", refuse)
     starts_on = date_of(given.get("starts_on"), "starts_on", refuse)
     url = text_of(given.get("url"), "url", refuse)
@@ -163,7 +164,29 @@ def _row(given: Any, origin: str, name: str, number: int) -> RateRow:
         tiers=_tiers(given, refuse),
         url=url,
         checked_on=date_of(given.get("checked_on"), "checked_on", refuse),
+        extra=_extra(given, refuse),
     )
+
+
+_ROW_KEYS = {
+    *("variant", "starts_on", "checked_on", "url", "above"),
+    *PRICED_KINDS,
+    *EXTRA_TOKEN_KINDS,
+    *(key for key, _ in FEE_PRICES.values()),
+}
+
+
+def _extra(given: dict[str, Any], refuse: Refuse) -> dict[str, int]:
+    """Rates of the further kinds: tokens by the million, fees by the units in their key."""
+    found = {
+        kind: pico_per_token(given[kind], kind, refuse)
+        for kind in EXTRA_TOKEN_KINDS
+        if kind in given
+    }
+    for kind, (key, _) in FEE_PRICES.items():
+        if key in given:
+            found[kind] = fee_per_unit(given[key], kind, refuse)
+    return found
 
 
 def _tiers(given: dict[str, Any], refuse: Refuse) -> tuple[Tier, ...]:
@@ -232,8 +255,8 @@ def _model(name: str, draft: Draft) -> Model:
 
 def _check_output(fields: Mapping[str, Any], refuse: Refuse) -> None:
     output_max = fields.get("output_max")
-    if (fields["family"] == EMBEDDING) != (output_max is None):
-        raise refuse("`output_max` belongs to every model but an embedding")
+    if (fields["family"] in NO_OUTPUT) != (output_max is None):
+        raise refuse("`output_max` belongs to every model but embeddings and media")
     if output_max is not None and output_max < fields.get("output_min", 1):
         raise refuse("`output_min` is above `output_max`")
 
@@ -244,10 +267,10 @@ def _check_rows(rows: Sequence[RateRow], family: str, refuse: Refuse) -> None:
     for row in rows:
         rates = row.tiers[0].rates
         place = f"its {row.variant} row from {row.starts_on}"
-        if INPUT not in rates:
+        if INPUT not in rates and not (family == MEDIA and row.extra):
             raise refuse(f"{place} has no input rate")
-        if (family == EMBEDDING) == (OUTPUT in rates):
-            raise refuse(f"{place}: an output rate belongs to every model but an embedding")
+        if (family in NO_OUTPUT) == (OUTPUT in rates):
+            raise refuse(f"{place}: an output rate belongs to every model but embeddings and media")
 
 
 def _start_ms(day: date) -> int:

@@ -18,6 +18,11 @@ from noburn_cli.core.pricebook import PriceBook
 
 _PICO_PER_DOLLAR = Decimal(10) ** 12
 _NANO = Decimal("1e-9")
+#: What fills the context window, and so decides the tier.
+_INPUT = (
+    *("input", "cache_read", "cache_write_5m", "cache_write_1h"),
+    *("audio_input", "audio_cache_read", "image_input", "image_cache_read"),
+)
 
 
 @dataclass
@@ -85,13 +90,14 @@ def price_nano(model: Model, usage: Mapping[str, int], *, variant: str, at_ms: i
     )
     if row is None:
         raise KeyError(f"{model.name} has no {variant} rates")
-    went_in = sum(count for kind, count in usage.items() if kind not in ("output", "reasoning"))
+    went_in = sum(usage.get(kind, 0) for kind in _INPUT)
     reached = [t for t in row.tiers if t.above_input_tokens == 0 or went_in > t.above_input_tokens]
     rates = max(reached, key=lambda tier: tier.above_input_tokens).rates
     dollars = Decimal(0)
     for kind, count in usage.items():
         if kind != "reasoning" and count:
-            dollars += count * (Decimal(_pico(model, rates, kind)) / _PICO_PER_DOLLAR)
+            rate = row.extra[kind] if kind in row.extra else _pico(model, rates, kind)
+            dollars += count * (Decimal(rate) / _PICO_PER_DOLLAR)
     return int((dollars / _NANO).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from noburn_cli import protocol
+from noburn_cli.client.requests import usage_fields
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import Codec, Settlement, StreamReader
 
@@ -129,7 +130,7 @@ class Tracker:
         if settlement is not None:
             return self._end(
                 protocol.SETTLE,
-                usage=dict(settlement.usage),
+                usage=usage_fields(settlement.usage),
                 variant=settlement.variant,
                 served_model=settlement.served_model or None,
                 provider_id=settlement.provider_id or None,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
 from noburn_cli.core.money import show_amount, show_dollars
-from noburn_cli.core.usage import INPUT_KINDS, OUTPUT
+from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
 from noburn_cli.render.exact import (
     align_decimals,
     show_exact,
@@ -38,6 +38,25 @@ KIND_WORDS = {
     "cache_write_5m": "cache write, 5 min",
     "cache_write_1h": "cache write, 1 h",
     "output": "output",
+    "audio_input": "audio input",
+    "audio_cache_read": "cached audio input",
+    "audio_output": "audio output",
+    "image_input": "image input",
+    "image_cache_read": "cached image input",
+    "image_output": "image output",
+    "web_search": "web search",
+    "web_search_preview": "web search (preview)",
+    "file_search": "file search",
+    "characters": "speech",
+    "audio_seconds": "transcription",
+}
+#: What a fee is counted in.
+UNIT_WORDS = {
+    "web_search": "searches",
+    "web_search_preview": "searches",
+    "file_search": "searches",
+    "characters": "characters",
+    "audio_seconds": "seconds",
 }
 _FROM_THE_START = "1970-01-01"
 _WIDTH = 98
@@ -168,7 +187,8 @@ def _hold_lines(facts: CallFacts, hold: Hold | None) -> Iterator[str]:
     words = BOUND_WORDS.get(facts.bound, facts.bound)
     if facts.bound == "bytes" and "claude" in (facts.resolved_model or facts.model):
         words = CLAUDE_BYTES
-    yield f"input: at most {facts.input_bound:,} tokens ({facts.bound}: {words})"
+    if facts.bound != "assumed" or facts.input_bound:
+        yield f"input: at most {facts.input_bound:,} tokens ({facts.bound}: {words})"
     if facts.factor_per_mille != 1000:
         yield (
             f"  raised {facts.factor_per_mille / 1000:g}-fold: an earlier call was above its bound"
@@ -185,7 +205,14 @@ def _hold_lines(facts: CallFacts, hold: Hold | None) -> Iterator[str]:
         (part.kind, part.tokens, part.pico_per_token, part.tokens * part.pico_per_token)
         for part in hold.parts
     ]
-    yield from _sum_table(rows, total=("rounded up", show_exact(hold.nano)))
+    if hold.ceiling_nano:
+        ceiling = show_exact(hold.ceiling_nano)
+        yield f"ceiling: {ceiling} set aside by your policy for what nothing bounds"
+    yield from _sum_table(
+        rows, total=("rounded up", show_exact(hold.nano)), ceiling_nano=hold.ceiling_nano
+    )
+    if not hold.parts:
+        return
     yield "at the dearest rates that may apply while it runs"
     yield from _source_lines([part.source for part in hold.parts])
 
@@ -208,14 +235,28 @@ def _bill_lines(facts: CallFacts, bill: Bill) -> Iterator[str]:
         yield f"above its hold of {held}: a defect of the bound, which was raised"
 
 
-def _sum_table(rows: Sequence[tuple[str, int, int, int]], *, total: tuple[str, str]) -> list[str]:
+def _sum_table(
+    rows: Sequence[tuple[str, int, int, int]], *, total: tuple[str, str], ceiling_nano: int = 0
+) -> list[str]:
     """(kind, tokens, pico-dollars a token, pico-dollars) a line, and what they come to."""
-    amounts = align_decimals([*(show_exact_pico(pico) for *_, pico in rows), total[1]])
+    ceiling = [show_exact(ceiling_nano)] if ceiling_nano else []
+    amounts = align_decimals([*(show_exact_pico(pico) for *_, pico in rows), *ceiling, total[1]])
     shown = [
-        (KIND_WORDS[kind], f"{tokens:,} tokens", f"x {show_rate(rate)}", f"= {amount}")
-        for (kind, tokens, rate, _), amount in zip(rows, amounts, strict=False)
-    ]
+        (KIND_WORDS[kind], f"{count:,} {UNIT_WORDS.get(kind, 'tokens')}", _rate(kind, rate),
+         f"= {amount}")
+        for (kind, count, rate, _), amount in zip(rows, amounts, strict=False)
+    ]  # fmt: skip
+    if ceiling:
+        shown.append(("ceiling", "", "", f"= {amounts[-2]}"))
     return format_table((), [*shown, ("", "", total[0], f"= {amounts[-1]}")], align="lrll")
+
+
+def _rate(kind: str, pico: int) -> str:
+    """Dollars per million tokens, or for as many units as the price list names."""
+    if kind not in FEE_PRICES:
+        return f"x {show_rate(pico)}"
+    units = FEE_PRICES[kind][1]
+    return f"x {show_exact_pico(pico * units)} / {units:,}"
 
 
 def _source_lines(sources: list[Source]) -> Iterator[str]:
@@ -272,4 +313,5 @@ def _resets(at_ms: int | None) -> str:
     return "never" if at_ms is None else _moment(at_ms)
 
 
-assert set(KIND_WORDS) == {*INPUT_KINDS, OUTPUT}
+assert set(KIND_WORDS) == {*INPUT_KINDS, OUTPUT, *EXTRA_KINDS}
+assert set(UNIT_WORDS) == set(FEE_KINDS)

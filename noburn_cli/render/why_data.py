@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from noburn_cli.core.money import DOLLARS
+from noburn_cli.core.usage import FEE_KINDS
 from noburn_cli.render.exact import per_million, usd, usd_of_pico
 from noburn_cli.render.why import next_step, sentence
 from noburn_cli.reports.calls import CallFacts
-from noburn_cli.reports.receipt import Bill, Hold, HoldPart
+from noburn_cli.reports.receipt import Bill, Hold, HoldPart, Item
 
 
 def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[
         "cap": {"wanted": facts.wanted, "granted": facts.granted, "clamped": bool(facts.clamped)},
         "hold_usd": usd(facts.hold_nano),
         "hold": None if hold is None else [_part_data(part) for part in hold.parts],
+        "ceiling_usd": usd(facts.ceiling_nano),
         "cost_usd": usd(facts.cost_nano),
         "usage": dict(facts.usage),
         "bill": None if bill is None else _bill_data(bill),
@@ -77,18 +79,23 @@ def _blocked_data(facts: CallFacts) -> dict[str, Any] | None:
 def _part_data(part: HoldPart) -> dict[str, Any]:
     return {
         "kind": part.kind,
-        "tokens": part.tokens,
-        "usd_per_million": per_million(part.pico_per_token),
+        **_count_data(part),
         "source": part.source,
     }
+
+
+def _count_data(of: HoldPart | Item) -> dict[str, Any]:
+    """How many, at which price: tokens by the million, units of a fee each."""
+    if of.kind in FEE_KINDS:
+        return {"units": of.tokens, "usd_per_unit": usd_of_pico(of.pico_per_token)}
+    return {"tokens": of.tokens, "usd_per_million": per_million(of.pico_per_token)}
 
 
 def _bill_data(bill: Bill) -> dict[str, Any]:
     items = [
         {
             "kind": item.kind,
-            "tokens": item.tokens,
-            "usd_per_million": per_million(item.pico_per_token),
+            **_count_data(item),
             "usd": usd_of_pico(item.pico),
         }
         for item in bill.items

@@ -24,7 +24,8 @@ _COLUMNS = (
     "call", "state", "api", "model", "resolved_model", "project", "customer", "feature", "user",
     "job", "run", "step", "tags", "reserved_at_ms", "closed_at_ms", "latency_ms", "status",
     "failure", "hold_nano", "cost_nano", "bound", "input_bound", "wanted", "granted", "clamped",
-    "waited_ms", "book", "variant", "provider_id", "detail", *KINDS,
+    "waited_ms", "book", "variant", "provider_id", "detail", "extra", "extra_max", "ceiling_nano",
+    *KINDS,
 )  # fmt: skip
 _ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
 #: Ids are made of characters below this one, so it ends every range of a prefix.
@@ -47,6 +48,7 @@ class CallFacts:
     """A call, its columns as in the view `calls`.  Amounts in nano-dollars, times in epoch ms.
 
     detail: of an admitted call its rates and budgets, of a blocked one the arithmetic of the block.
+    extra_max: the most units of further kinds that were held for.
     factor_per_mille: what the model's bound had been raised by; 1000 is not at all.
     book: the price book it was priced with; None when it was refused without a price.
     """
@@ -54,6 +56,7 @@ class CallFacts:
     row: Mapping[str, Any]
     attributes: Mapping[str, str]
     usage: Mapping[str, int]
+    extra_max: Mapping[str, int]
     detail: Mapping[str, Any]
     factor_per_mille: int
     owner: str | None
@@ -126,13 +129,18 @@ def _read(connection: apsw.Connection, call: str) -> CallFacts:
     return CallFacts(
         row=row,
         attributes=attributes,
-        usage={kind: row[kind] for kind in KINDS if row[kind]},
+        usage={**{kind: row[kind] for kind in KINDS if row[kind]}, **_counts(row["extra"])},
+        extra_max=_counts(row["extra_max"]),
         detail=json.loads(row["detail"]) if row["detail"] else {},
         factor_per_mille=factor or 1000,
         owner=owner,
         history=tuple(HistoryRow(*found) for found in connection.execute(_HISTORY, (call,))),
         book=_read_book(connection, row["book"]),
     )
+
+
+def _counts(text: str | None) -> dict[str, int]:
+    return dict(json.loads(text)) if text else {}
 
 
 _FACTOR_AND_OWNER = """

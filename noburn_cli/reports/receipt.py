@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from noburn_cli.core.money import nano_from_pico_half_even, nano_from_pico_up
+from noburn_cli.core.money import PICO_PER_NANO, nano_from_pico_half_even, nano_from_pico_up
 from noburn_cli.core.pricebook import STANDARD, Model, RateRow, Tier, rate_of, tier_for
-from noburn_cli.core.usage import INPUT_KINDS, OUTPUT, PRICED_KINDS, input_total
+from noburn_cli.core.usage import EXTRA_KINDS, INPUT, INPUT_KINDS, OUTPUT, PRICED_KINDS, input_total
 from noburn_cli.errors import PriceUnknown
 from noburn_cli.reports.calls import CallFacts
 
@@ -31,7 +31,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Item:
-    """One kind of usage: `tokens` times `pico_per_token`."""
+    """One kind of usage: `tokens`, or units of a fee, times `pico_per_token`."""
 
     kind: str
     tokens: int
@@ -78,10 +78,14 @@ class HoldPart:
 
 @dataclass(frozen=True)
 class Hold:
-    """What was set aside, or, of a blocked call, the least that would have had to be."""
+    """What was set aside, or, of a blocked call, the least that would have had to be.
+
+    ceiling_nano: the part that policy set aside for what nothing bounds.
+    """
 
     parts: tuple[HoldPart, ...]
     nano: int
+    ceiling_nano: int = 0
 
 
 def bill_of(facts: CallFacts) -> Bill | None:
@@ -95,7 +99,7 @@ def bill_of(facts: CallFacts) -> Bill | None:
     tier = tier_for(row, input_total(facts.usage))
     items = tuple(
         Item(kind, facts.usage[kind], rate_of(model, row, tier, kind))
-        for kind in PRICED_KINDS
+        for kind in (*PRICED_KINDS, *EXTRA_KINDS)
         if facts.usage.get(kind)
     )
     return Bill(items, _source(row, tier), facts.cost_nano or 0)
@@ -105,21 +109,33 @@ def hold_of(facts: CallFacts) -> Hold | None:
     """How the hold came about; None where the ledger does not tell the rates."""
     if facts.hold_nano is None or facts.input_bound is None:
         return None
+    ceiling_nano = facts.ceiling_nano or 0
     rates = facts.detail.get("rates")
+    if not facts.resolved_model:
+        return Hold((), facts.hold_nano, ceiling_nano)  # It named no model: the ceiling is all.
     parts = _parts_from_rates(facts, rates) if rates else _parts_from_book(facts)
-    return None if parts is None else Hold(parts, facts.hold_nano)
+    return None if parts is None else Hold(parts, facts.hold_nano, ceiling_nano)
 
 
 def _parts_from_rates(facts: CallFacts, rates: Mapping[str, Any]) -> tuple[HoldPart, ...] | None:
     """The parts as the reserve noted them; choices follow from the sum."""
     first, second = rates["input"], rates.get("output")
     parts = [HoldPart(first["kind"], facts.input_bound, first["pico_per_token"], _noted(first))]
+    further = [
+        HoldPart(kind, facts.extra_max[kind], origin["pico_per_token"], _noted(origin))
+        for kind, origin in rates.get("extra", {}).items()
+        if facts.extra_max.get(kind)
+    ]
     if second is not None and facts.granted is not None:
-        tokens = _output_tokens(facts, first["pico_per_token"], second["pico_per_token"])
+        flat_pico = sum(part.tokens * part.pico_per_token for part in further)
+        flat_pico += (facts.ceiling_nano or 0) * PICO_PER_NANO
+        tokens = _output_tokens(
+            facts, first["pico_per_token"], second["pico_per_token"], flat_pico=flat_pico
+        )
         if tokens is None:
             return None
-        parts.append(HoldPart(OUTPUT, tokens, second["pico_per_token"], _noted(second)))
-    return tuple(parts)
+        parts.append(HoldPart(second["kind"], tokens, second["pico_per_token"], _noted(second)))
+    return (*(part for part in parts if part.tokens or part.kind == INPUT), *further)
 
 
 def _parts_from_book(facts: CallFacts) -> tuple[HoldPart, ...] | None:
@@ -155,13 +171,15 @@ def _rate_or_none(model: Model, row: RateRow, tier: Tier, kind: str) -> int | No
         return None
 
 
-def _output_tokens(facts: CallFacts, input_pico: int, output_pico: int) -> int | None:
+def _output_tokens(
+    facts: CallFacts, input_pico: int, output_pico: int, *, flat_pico: int = 0
+) -> int | None:
     """The whole number of output tokens that the hold pays for; None if there is no such number."""
     if not output_pico:
         return int(facts.granted or 0)
-    rest = facts.hold_nano * 1000 - facts.input_bound * input_pico
-    tokens = rest // output_pico
-    total = facts.input_bound * input_pico + tokens * output_pico
+    before = facts.input_bound * input_pico + flat_pico
+    tokens = (facts.hold_nano * PICO_PER_NANO - before) // output_pico
+    total = before + tokens * output_pico
     return int(tokens) if tokens >= 0 and nano_from_pico_up(total) == facts.hold_nano else None
 
 

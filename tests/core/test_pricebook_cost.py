@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noburn_cli.core.models import Model, RateRow, Tier
-from noburn_cli.core.pricebook import call_cost, hold_cost, hold_rates
+from noburn_cli.core.pricebook import call_cost, extra_hold_rates, hold_cost, hold_rates
 from noburn_cli.errors import PriceUnknown
 
 DAY_MS = 86_400_000
@@ -243,3 +244,40 @@ def test_a_settlement_is_the_exact_sum(of: Model, usage: dict[str, int]) -> None
         Fraction(0),
     )
     assert abs(call_cost(of, usage, variant="batch", at_ms=at_ms) - exact) <= Fraction(1, 2)
+
+
+def with_extra(**extra: int) -> Model:
+    plain = row("standard", FIRST_DAY, (0, CHEAP), (272_000, DEAR))
+    return model(replace(plain, extra=extra))
+
+
+def test_fees_and_audio_have_their_own_rates_in_every_tier() -> None:
+    of = with_extra(web_search=10**10, audio_input=32_000_000)
+    assert settled(of, {"web_search": 3}) == 30_000_000
+    # Audio fills the window: 272,001 tokens of it put the text into the dear tier.
+    assert settled(of, {"audio_input": 272_001, "input": 1}) == 272_001 * 32_000 + 4_000
+    # Cached audio without a rate costs what audio costs; images and speech have none at all.
+    assert settled(of, {"audio_cache_read": 10}) == 320_000
+    for kind in ("image_input", "image_cache_read", "audio_output", "characters"):
+        with pytest.raises(PriceUnknown, match=f"no rate for {kind}"):
+            settled(of, {kind: 1})
+
+
+def test_a_hold_takes_the_dearest_kind_of_output_and_of_each_fee() -> None:
+    change = FIRST_DAY + timedelta(days=30)
+    of = with_extra(web_search=10**10, audio_output=64_000_000)
+    later = replace(of.rows[0], starts_on=change, starts_at_ms=ms(change), extra={"web_search": 5})
+    both = replace(of, rows=(of.rows[0], later))
+    found = hold_rates(
+        of, variants=("standard",), input_kinds=("input",), input_tokens_max=1,
+        from_ms=NOW, until_ms=NOW, output_kinds=("output", "audio_output"),
+    )  # fmt: skip
+    assert found.output_pico == 64_000_000
+    fees = extra_hold_rates(
+        both, kinds=("web_search",), variants=("standard",), from_ms=NOW, until_ms=ms(change)
+    )
+    assert fees["web_search"].pico_per_token == 10**10
+    with pytest.raises(PriceUnknown, match="no rate for file_search"):
+        extra_hold_rates(
+            both, kinds=("file_search",), variants=("standard",), from_ms=NOW, until_ms=NOW
+        )

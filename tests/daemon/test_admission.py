@@ -34,6 +34,8 @@ def quotes(draw: st.DrawFn) -> Quote:
         choices=draw(st.integers(1, 128)) if has_output else 0,
         want=want, floor=draw(st.integers(0, want)), own_max=want, asked=None, model="m",
         resolved="m", book="b", rates_note="{}", factor=1000, refine_by="",
+        flat_pico=draw(st.sampled_from([0, 0, 10**7, 123_456])),
+        flat_tokens=draw(st.sampled_from([0, 0, 77])),
     )  # fmt: skip
     quote.full = quote.weights(want)
     return quote

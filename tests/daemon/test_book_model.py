@@ -14,13 +14,14 @@ from noburn_daemon import policy, stopping
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
 
 INPUT_PICO, OUTPUT_PICO = 100_000, 500_000  # gpt-6-luna: $0.1 and $0.5 a million
+SEARCH_NANO, FILE_NANO = 10_000_000, 2_500_000  # $10 and $2.5 per thousand
 HOUR_MS = 3_600_000
 CUSTOMERS = ("acme", "beta", "")
 #: Runs that calls are in, by the step's index; `r1/r2` is below `r1`.
 RUNS = ("", "r1", "r1/r2", "r3")
 LIMITS = {  # scope, window, unit: limit
-    ("global", "total", "dollars"): 3_000_000,
-    ("customer=*", "hour", "dollars"): 1_200_000,
+    ("global", "total", "dollars"): 60_000_000,
+    ("customer=*", "hour", "dollars"): 24_000_000,
     ("customer=*", "day", "tokens"): 6_000,
     ("customer=acme", "total", "requests"): 7,
 }
@@ -121,10 +122,16 @@ class Run:
         size = 50 + index
         run = RUNS[index % 4]
         attrs = {"customer": customer, **({"run": run} if run else {})}
+        # Every third call may search, every fifth has a ceiling of its own.
+        extra = {"web_search": index, "file_search": 1} if index % 3 == 2 else {}
+        ceiling = 1_000 * index if index % 5 == 4 else None
+        flat = extra.get("web_search", 0) * SEARCH_NANO + len(extra) // 2 * FILE_NANO
+        flat += ceiling or 0
         frame = reserve_frame(
             call, attrs=attrs, notional=index == 9,
             input={"bytes": size, "expanded": size, "overhead": 0},
             output={"wanted": tokens, "floor": 16, "choices": 1, "clamp": clamp},
+            extra=extra, ceiling=ceiling,
         )  # fmt: skip
         answer = self.book.reserve(
             read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms
@@ -147,12 +154,12 @@ class Run:
                 fits[scope, per, unit] = limit - settled - held
         if not reply["ok"]:
             least = min(tokens, 16) if clamp else tokens
-            needed = self.needed(size, least)
+            needed = self.needed(size, least, flat)
             assert any(needed[unit] > left for (_, _, unit), left in fits.items()), reply
             return
         granted = reply["granted"]
         assert granted == tokens or (clamp and min(tokens, 16) <= granted < tokens)
-        needed = self.needed(size, granted)
+        needed = self.needed(size, granted, flat)
         assert reply["hold_nano"] == needed["dollars"]
         for (_, _, unit), left in fits.items():
             assert needed[unit] <= left  # settled + held + new <= limit
@@ -160,27 +167,29 @@ class Run:
             "customer": customer, "at": self.now_ms, "state": "held", "frame": frame,
             "hold": (needed["dollars"], needed["tokens"]), "owner": f"o:{index}:1",
             "reply": reply, "granted": granted, "size": size, "notional": frame["notional"],
+            "extra": extra,
         }  # fmt: skip
 
     @staticmethod
-    def needed(size: int, output: int) -> dict[str, int]:
-        pico = size * INPUT_PICO + output * OUTPUT_PICO
+    def needed(size: int, output: int, flat: int) -> dict[str, int]:
+        pico = size * INPUT_PICO + output * OUTPUT_PICO + flat * 1000
         return {"dollars": -(-pico // 1000), "tokens": size + output, "requests": 1}
 
     def settle(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
         output = min(tokens, known["granted"])
+        searches = min(tokens % 4, known["extra"].get("web_search", 0))
         frame = read(
             {"n": 1, "op": "settle", "call": call,
-             "usage": {"input": known["size"], "output": output}}
+             "usage": {"input": known["size"], "output": output, "extra": {"web_search": searches}}}
         )  # fmt: skip
         reply = shown(self.book.settle(frame, self.now_ms))
         if known["state"] in ("held", "uncertain", "orphaned"):
-            cost = known["size"] * 100 + output * 500
+            cost = known["size"] * 100 + output * 500 + searches * SEARCH_NANO
             assert (reply["state"], reply["cost_nano"]) == ("settled", cost)
-            known.update(state="settled", cost=(cost, known["size"] + output))
+            known.update(state="settled", cost=(cost, known["size"] + output), searches=searches)
         elif known["state"] == "settled":
-            same = known["cost"][1] == known["size"] + output
+            same = known["cost"][1] == known["size"] + output and known["searches"] == searches
             assert reply["ok"] is same
             assert same or reply["error"] == "conflict"
         else:
