@@ -70,6 +70,20 @@ COMMANDS = (
         _CHILD_ARGUMENTS,
     ),
     Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
+    Entry(
+        "config",
+        ENFORCE,
+        "config",
+        "app",
+        "Show the settings that hold here, and where each is from.",
+    ),
+    Entry(
+        "trust",
+        ENFORCE,
+        "trust",
+        "trust_command",
+        "Accept a project's configuration as it stands: its endpoints, prices and looser settings.",
+    ),
     Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and look at the ledger's daemon."),
     Entry("report", ACCOUNT, "report", "report_command", "Show who spent what, on which model."),
     Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
@@ -93,7 +107,7 @@ def load_command(entry: Entry) -> Command:
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None  # A group's own help would load rich: 60 ms for borders.
         group = typer.main.get_group(found)
-        group.name, group.no_args_is_help = entry.name, True
+        group.name, group.no_args_is_help = entry.name, not group.invoke_without_command
         return group
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     holder.command(entry.name, context_settings=dict(entry.context))(found)

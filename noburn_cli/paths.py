@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def home() -> Path:
     """The folder of configuration, state and socket: `NOBURN_HOME`, or the system's place."""
-    chosen = os.environ.get("NOBURN_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    return home_of(os.environ)
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """The home that an environment names."""
+    chosen = environment.get("NOBURN_HOME")
+    return Path(chosen).expanduser().absolute() if chosen else default_home()
+
+
+def default_home() -> Path:
+    """The system's place for it."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "noburn"
     state = os.environ.get("XDG_STATE_HOME")
@@ -36,6 +45,11 @@ def log_path(base: Path | None = None) -> Path:
 
 def lock_path(base: Path | None = None) -> Path:
     return (base or home()) / "daemon.lock"
+
+
+def trust_path(base: Path | None = None) -> Path:
+    """The record of the project configurations that this user trusts."""
+    return (base or home()) / "trusted.json"
 
 
 def journal_folder(base: Path | None = None) -> Path:

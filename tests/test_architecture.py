@@ -21,7 +21,10 @@ PACKAGES = {"noburn_cli": ROOT, "noburn_daemon": ROOT / "daemon"}
 
 LOWEST = ("noburn_cli.errors", "noburn_cli.version")
 WIRE = (*LOWEST, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.protocol")
-FILES = ("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.ranks", "noburn_cli.paths")
+FILES = (
+    *("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.ranks", "noburn_cli.paths"),
+    *("noburn_cli.config_files", "noburn_cli.trust"),
+)
 GUARD = (*WIRE, *FILES, "noburn_cli.client", "noburn_cli.enforce")
 
 #: Package or module -> what of ours it may import, itself always included.  The longest name that
@@ -35,10 +38,13 @@ ARROWS = {
     "noburn_cli.resources": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.paths": LOWEST,
     "noburn_cli.ranks": (*LOWEST, "noburn_cli.core", "noburn_cli.resources"),
-    "noburn_cli.prices": (*LOWEST, "noburn_cli.core", "noburn_cli.resources", "noburn_cli.paths"),
+    "noburn_cli.config_files": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
+    "noburn_cli.trust": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
+    "noburn_cli.prices": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_cli.client": (*WIRE, "noburn_cli.paths"),
     "noburn_cli.enforce": GUARD,
     "noburn_cli.render": (*GUARD, "noburn_cli.reports", "noburn_cli.run_summary"),
+    "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),
 }
 #: Nobody below the top may reach up to it.

@@ -287,7 +287,11 @@ class Daemon:
         if peer.is_open:
             self.handle(peer, frame)
 
-    def _run_start(self, peer: PeerConnection, frame: frames.RunStart, now_ms: int) -> Reply:
+    def _run_start(self, peer: PeerConnection, frame: frames.RunStart, now_ms: int) -> Reply | None:
+        if self._prices.changed():
+            # The run was started with endpoints that its calls are to be priced by.
+            self._read_prices(lambda: self._ask_again(peer, frame))
+            return None
         return policy.start_run(self.book, frame, peer.owner, now_ms)
 
     def _run_end(self, _peer: PeerConnection, frame: frames.RunEnd, now_ms: int) -> Reply:
@@ -515,8 +519,14 @@ class Daemon:
             return
         self._prices_looked_at = self._loop.time()
         if self._prices.changed():
-            reading = self._loop.run_in_executor(self._counter, self._prices.read)
-            reading.add_done_callback(self._prices_read)
+            self._read_prices(lambda: None)
+
+    def _read_prices(self, then: Callable[[], object]) -> None:
+        def done(reading: asyncio.Future[PriceBook]) -> None:
+            self._prices_read(reading)
+            then()
+
+        self._loop.run_in_executor(self._counter, self._prices.read).add_done_callback(done)
 
     def _prices_read(self, done: asyncio.Future[PriceBook]) -> None:
         """New holds are priced by the new book; a broken one changes nothing, and is told."""

@@ -56,11 +56,12 @@ def run_command(
         typer.Option(help="A free tag, as KEY=VALUE; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
     on_exceed: Annotated[
-        OnExceed,
+        OnExceed | None,
         typer.Option(
-            help="At a call that is stopped: `block` that call only, or `kill` the run and exit 3."
+            help="At a call that is stopped: `block` that call only, as by default, or `kill` the "
+            "run and exit 3.",
         ),
-    ] = OnExceed.block,
+    ] = None,
     fail_on_block: Annotated[
         bool,
         typer.Option(
@@ -104,21 +105,38 @@ def run_command(
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
+    from noburn_cli.core.configuration import attributes_of
     from noburn_cli.enforce import supervisor
     from noburn_cli.run_summary import find_stopped
+    from noburn_cli.settings import load, policy_text
 
     named = (project, customer, feature, user, job)
-    limit = None if budget is None else parse_limit(budget)
+    held = load(
+        os.environ,
+        Path.cwd(),
+        {
+            "run.budget": None if budget is None else parse_limit(budget),
+            "run.wait": _seconds(wait),
+            "run.clamp": clamp,
+            "run.lower_caps": lower_caps,
+            "run.floor": None if floor is None else parse_count(floor, what="the floor"),
+            "run.on_exceed": on_exceed,
+        },
+    )
+    _say(held.remarks())
+    limit = held.value("run.budget")
     settings = LaunchSettings(
         attributes=run_attributes(
             os.environ,
             named=dict(zip(NAMED_ATTRIBUTES, named, strict=True)),
             tags=_tags(tag or []),
+            configured=attributes_of(held.plain()),
         ),
-        wait_s=_seconds(wait),
-        clamp=clamp,
-        lower_caps=lower_caps,
-        output_floor=None if floor is None else parse_count(floor, what="the floor"),
+        wait_s=held.chosen("run.wait"),
+        clamp=held.chosen("run.clamp"),
+        lower_caps=held.chosen("run.lower_caps"),
+        output_floor=held.chosen("run.floor"),
+        policy=policy_text(held),
     )
     if summary_file is not None:
         _begin_summary(summary_file)
@@ -127,7 +145,9 @@ def run_command(
         command,
         limit=limit,
         settings=settings,
-        find_stopped=None if on_exceed is OnExceed.block else partial(find_stopped, ledger),
+        find_stopped=partial(find_stopped, ledger)
+        if held.value("run.on_exceed") == OnExceed.kill
+        else None,
         environment=without_coerced_locale(os.environ, _started_with()),
     )
     raise typer.Exit(
@@ -184,6 +204,8 @@ def _lines(outcome: RunOutcome, summary: RunSummary) -> list[str]:
 
 def _say(lines: list[str]) -> None:
     """Show lines on stderr; when nobody can see them, the exit code still tells."""
+    if not lines:
+        return
     with contextlib.suppress(OSError):
         typer.echo("\n".join(lines), err=True)
 

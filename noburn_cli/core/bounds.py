@@ -29,7 +29,7 @@ ASSUMED = "assumed"
 HOW = (EXACT, COUNTED, BYTES, WINDOW, ASSUMED)
 
 #: Tokenisers whose tokens are never more than the text's UTF-8 bytes.
-BYTE_TOKENIZERS = frozenset({"o200k_base", "cl100k_base", "gemini"})
+BYTE_TOKENIZERS = frozenset({"o200k_base", "cl100k_base", "gemini", "bytes"})
 CLAUDE = "claude"
 
 FACTOR_ONE_PER_MILLE = 1000

@@ -2,8 +2,9 @@
 
 Layer: core (pure).  Below: errors, core.models.  Above: core.pricebook.
 A name is known when it is a model's name or alias, one of these followed by a date
-(`-2026-03-05`, `-20260305`), or either after a listed prefix (`openai/`).  Case counts.  Anything
-else is unknown, however near: a wrong match is a wrong price.
+(`-2026-03-05`, `-20260305`), or either after a listed prefix (`openai/`).  Any name is known after
+the prefix of a provider that was declared free.  Case counts.  Anything else is unknown, however
+near: a wrong match is a wrong price.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 
+from noburn_cli.core.free_models import FreeProvider
 from noburn_cli.core.models import Model
 from noburn_cli.errors import ModelUnknown
 
@@ -25,11 +27,18 @@ class ModelNames:
 
     by_name: every name and alias.
     prefixes: prefix -> the provider whose models it may stand before.
+    free: providers by name whose every model costs nothing.
     """
 
-    def __init__(self, by_name: Mapping[str, Model], prefixes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        by_name: Mapping[str, Model],
+        prefixes: Mapping[str, str],
+        free: Mapping[str, FreeProvider] | None = None,
+    ) -> None:
         self._by_name = by_name
         self._prefixes = prefixes
+        self._free = free or {}
 
     def find(self, name: str) -> Model:
         """Return the model that `name` means.  Raises ModelUnknown, naming the nearest."""
@@ -41,6 +50,9 @@ class ModelNames:
                 found = self._find_plain(name[len(prefix) :])
                 if found is not None and found.provider == provider:
                     return found
+        provider, slash, rest = name.partition("/")
+        if slash and rest and provider in self._free:
+            return self._free[provider].model(name)
         raise _unknown(name, self._by_name)
 
     def _find_plain(self, name: str) -> Model | None:

@@ -22,7 +22,14 @@ MEDIA = "media"
 #: `media` models answer with images, speech or a transcript: no text output that a cap limits.
 FAMILIES = ("text", "reasoning", EMBEDDING, MEDIA)
 NO_OUTPUT = (EMBEDDING, MEDIA)
-TOKENIZERS = ("o200k_base", "cl100k_base", "claude", "gemini")
+#: A byte-level BPE whose ranks do not ship: never more tokens than bytes.
+BYTES_TOKENIZER = "bytes"
+#: Nothing is known: the context window bounds the input.
+WINDOW_TOKENIZER = "unknown"
+TOKENIZERS = (
+    *("o200k_base", "cl100k_base", "claude", "gemini"),
+    *(BYTES_TOKENIZER, WINDOW_TOKENIZER),
+)
 
 #: Cache writes have rates of their own, or are billed as input tokens without surcharge.
 WRITES_PRICED = "priced"

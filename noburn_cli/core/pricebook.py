@@ -73,7 +73,7 @@ class PriceBook:
         for origin, text in texts:
             files.add(origin, text)
         models, by_name = models_of(files)
-        return cls(texts, models, ModelNames(by_name, files.prefixes))
+        return cls(texts, models, ModelNames(by_name, files.prefixes, files.free))
 
     def resolve(self, name: str) -> Model:
         """The model that `name` means: exactly, by alias, date or listed prefix.

@@ -18,6 +18,7 @@ from typing import Any
 
 import tomllib
 
+from noburn_cli.core.free_models import FreeProvider, read_free
 from noburn_cli.core.models import MEDIA, NO_OUTPUT, VARIANTS, WRITES_PRICED, Model, RateRow, Tier
 from noburn_cli.core.pricebook_fields import (
     FIELDS,
@@ -47,17 +48,18 @@ class Draft:
 
 
 class Book:
-    """The drafts and prefixes of the files read so far; `add` reads one more."""
+    """The drafts, prefixes and free providers of the files read so far; `add` reads one more."""
 
     def __init__(self) -> None:
         self.drafts: dict[str, Draft] = {}
         self.prefixes: dict[str, str] = {}
+        self.free: dict[str, FreeProvider] = {}
 
     def add(self, origin: str, text: str) -> None:
         """Read one file over the earlier ones.  Raises PriceBookInvalid."""
         document = _document(origin, text)
         refuse = refuser(origin)
-        only(document, {"format", "generated", "prefixes", "model"}, refuse)
+        only(document, {"format", "generated", "prefixes", "model", "free"}, refuse)
         if document.get("format") != FORMAT:
             raise refuse(f"`format = {FORMAT}` is missing or another number")
         if not isinstance(document.get("generated", {}), dict):
@@ -66,6 +68,7 @@ class Book:
             if not (prefix and isinstance(provider, str) and provider):
                 raise refuse(f"prefix {prefix!r} does not name a provider")
             self.prefixes[prefix] = provider
+        self.free.update(read_free(document.get("free", []), origin))
         entries = document.get("model", [])
         if not isinstance(entries, list):
             raise refuse("`model` is not a list: write [[model]]")

@@ -19,6 +19,7 @@ from noburn_cli.core.money import Nano, parse_limit
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import async_client, sync_client
 from noburn_cli.enforce.httpx_hook import MARK, hook_httpx
+from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import UsageError
 from noburn_cli.protocol import TAG_PREFIX
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
@@ -143,6 +144,7 @@ def wrap(client: _Client, *, api: str | None = None) -> _Client:
             why="it takes clients of openai, anthropic, httpx and httpx2",
             next_step="run the program under `noburn run -- …` instead",
         )
+    policy()  # Read now: not inside a program's event loop, at its first call.
     hook_httpx(importlib.import_module(module_name), every_client=False)
     family = api or _family_of(client)
     if family not in (None, OPENAI, ANTHROPIC):

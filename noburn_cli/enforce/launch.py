@@ -36,6 +36,8 @@ class LaunchSettings:
     clamp: whether an uncapped output is lowered to what is affordable.
     lower_caps: whether an explicit output cap may be lowered as well.
     output_floor: the least cap, in tokens, that an uncapped call is clamped to.
+    policy: the text of NOBURN_POLICY (noburn_cli.settings); always set, so that no child looks for
+        a configuration of its own.
     """
 
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class LaunchSettings:
     clamp: bool | None = None
     lower_caps: bool | None = None
     output_floor: int | None = None
+    policy: str = "{}"
 
 
 def run_path(new_id: str, environment: Mapping[str, str]) -> str:
@@ -56,16 +59,22 @@ def run_attributes(
     *,
     named: Mapping[str, str | None],
     tags: Mapping[str, str],
+    configured: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The attributes of a run: the environment's, overlaid by what was given, empty ones left out.
+    """The attributes of a run: the configuration's, overlaid by the environment's, overlaid by what
+    was given, empty ones left out.
 
+    configured: by attribute, `tag.NAME` for tags.
     named: by attribute; None was not given, and an empty text takes the environment's away.
     Raises UsageError for a value that cannot be stored, and for a NOBURN_TAGS that is no object.
     """
     attributes = {
-        name: value
-        for name in NAMED_ATTRIBUTES
-        if (value := environment.get(f"NOBURN_{name.upper()}"))
+        **(configured or {}),
+        **{
+            name: value
+            for name in NAMED_ATTRIBUTES
+            if (value := environment.get(f"NOBURN_{name.upper()}"))
+        },
     }
     attributes.update({f"tag.{tag}": value for tag, value in _inherited_tags(environment).items()})
     attributes.update({name: value for name, value in named.items() if value is not None})
@@ -124,6 +133,7 @@ def child_environment(
     environment["NOBURN_HOME"] = str(home)
     environment["NOBURN_RUN"] = run
     environment["NOBURN_DAEMON"] = json.dumps(list(daemon_command))
+    environment["NOBURN_POLICY"] = settings.policy
     if settings.wait_s is not None:
         environment["NOBURN_WAIT_S"] = f"{settings.wait_s:g}"
     if settings.clamp is not None:

@@ -3,6 +3,8 @@
 Layer: enforce, injected (standard library, Python 3.10).  Below: providers.registry, errors.
 Above: context, guard, the hooks, the gateway.
 Owns: the form of NOBURN_POLICY, which `noburn run` writes (noburn_cli.settings makes the text).
+A program that `noburn run` did not start (noburn_cli.wrap) has noburn in its own environment and
+reads the user's configuration and the project's itself, once.
 Not here: the configuration files (noburn_cli.settings), what a ceiling bounds (the codecs).
 
 A policy that cannot be read fails closed: `Policy.failure` says why, and the guard refuses calls.
@@ -10,8 +12,10 @@ A policy that cannot be read fails closed: `Policy.failure` says why, and the gu
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,20 +56,34 @@ class Policy:
 
 
 NO_POLICY = Policy()
-#: The raw text that was read last, and what it says; replaced as a whole, so that no lock is
-#: needed.
-_read: tuple[str, Policy] = ("", NO_POLICY)
+#: The raw text that was read last (None: no variable), and what it says; replaced as a whole, so
+#: that no lock is needed.
+_read: tuple[str | None, Policy] = ("", NO_POLICY)
 
 
 def policy() -> Policy:
     """What holds here and now; it is read again when the variable has changed.  Never raises."""
     global _read
-    raw = os.environ.get(VARIABLE, "")
+    raw = os.environ.get(VARIABLE)
     text, found = _read
     if raw != text:
-        found = read_policy(raw)
+        found = _own_policy() if raw is None else read_policy(raw)
         _read = (raw, found)
     return found
+
+
+def _own_policy() -> Policy:
+    """What the configuration says to a program that was not started by `noburn run`."""
+    if sys.version_info < (3, 11):
+        return NO_POLICY
+    try:
+        # By name, because guests bring only the standard library of Python 3.10 along: this one is
+        # no guest, it imported noburn itself.
+        return read_policy(importlib.import_module("noburn_cli.settings").own_policy())
+    except NoburnError as error:
+        return Policy(failure=error)
+    except (ImportError, OSError) as error:
+        return Policy(failure=_unreadable(error))
 
 
 def read_policy(raw: str) -> Policy:

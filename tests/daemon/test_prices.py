@@ -95,3 +95,38 @@ def test_a_file_is_read_once_per_change(prices: Path) -> None:
     prices.unlink()
     assert watched.changed()
     assert watched.read().version == first.version
+
+
+FREE_ENDPOINT = """
+[[endpoint]]
+name = "local"
+base_url = "http://127.0.0.1:11434/v1"
+api = "openai"
+prices = "free"
+context_window = 4000
+"""
+
+
+def test_a_free_endpoint_costs_nothing_and_is_counted(tmp_path: Path) -> None:
+    """Goal: an endpoint added while the daemon runs prices the next run's first call."""
+    with daemon(variables={"NOBURN_HOME": str(tmp_path)}) as running:
+        caller = Caller(running.home)
+        assert caller.reserve("a0", model="local/qwen3:8b")["error"] == "model_unknown"
+        config = tmp_path / "config" / "noburn.toml"
+        config.parent.mkdir()
+        config.write_text(FREE_ENDPOINT, encoding="utf-8")
+        started = caller.ask(n=1, op="run.start", run="r1", attrs={"run": "r1"}, command=["x"])
+        assert started["ok"], started
+        caller.budget("global", 0)
+        caller.budget("customer=*", 5000, unit="tokens")
+        granted = caller.reserve("a1", model="local/qwen3:8b")
+        assert (granted["ok"], granted["hold_nano"]) == (True, 0)
+        assert granted["bound"] == "window"
+        blocked = caller.reserve("a2", model="local/other", attrs={"customer": "acme"})
+        assert blocked["error"] == "blocked"
+        assert "tokens" in blocked["message"]
+        assert caller.settle("a1")["cost_nano"] == 0
+        config.write_text("[run", encoding="utf-8")
+        assert caller.ask(n=1, op="run.start", run="r2", attrs={"run": "r2"}, command=["x"])["ok"]
+        assert "not TOML" in caller.ask(n=1, op="status")["warnings"][0]
+        assert caller.reserve("a3", model="local/qwen3:8b", attrs={"customer": "b"})["ok"]

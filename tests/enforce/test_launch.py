@@ -44,6 +44,7 @@ def test_a_plain_run_adds_the_hook_and_who_it_is() -> None:
         "NOBURN_HOME": "/home",
         "NOBURN_RUN": "r1",
         "NOBURN_DAEMON": '["python", "-m", "noburn_daemon"]',
+        "NOBURN_POLICY": "{}",
     }
 
 

@@ -1,0 +1,291 @@
+"""What a configuration file may say, and what one says: text in, checked values out.
+
+Layer: core (pure).  Below: core.endpoints, core.money, core.budgets, errors.
+Above: noburn_cli.settings, which finds the files and decides which value wins.
+Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
+Not for guests: it reads TOML, which Python 3.10 cannot.
+
+A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
+`endpoint.NAME`.  Every broken rule raises UsageError with the file, the key and the reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import tomllib
+
+from noburn_cli.core import endpoints
+from noburn_cli.core.budgets import TAG_PREFIX, check_key, check_value
+from noburn_cli.core.money import parse_count, parse_dollars, parse_limit
+from noburn_cli.errors import NoburnError, UsageError
+
+#: The most seconds that a call may wait for money in flight: the protocol's day.
+WAIT_S_MAX = 86_400
+ON_EXCEED = ("block", "kill")
+#: enforce.policy reads the same words, for guests.
+ON_ABORT = ("hold", "drain", "received")
+#: Providers that sell subscriptions whose programs log in without an API key.
+SUBSCRIPTIONS = ("openai", "anthropic", "google")
+NAMED_ATTRIBUTES = ("project", "customer", "feature", "user")
+
+#: A field of a provider's request that says who a call is for.
+_FIELD = re.compile(r"user|safety_identifier|metadata\.[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_CEILING = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+
+class Wrong(Exception):
+    """A value that its key does not take: why, and what to write.  Becomes a UsageError."""
+
+    def __init__(self, why: str, next_step: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.next_step = next_step
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key: how its value is read (raises Wrong or UsageError), its default, what it means."""
+
+    read: Callable[[Any], Any]
+    default: Any
+    help: str
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Wrong(f"{value!r} is neither true nor false")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    is_number = type(value) is int or (isinstance(value, Decimal) and value.is_finite())
+    if not is_number or not 0 <= value <= WAIT_S_MAX:
+        raise Wrong(f"{value!r} is no number of seconds from 0 to {WAIT_S_MAX}")
+    return float(value)
+
+
+def _tokens(value: Any) -> int:
+    if type(value) not in (int, str):
+        raise Wrong(f"{value!r} is no number of tokens", 'write 256, or "2k"')
+    count = parse_count(str(value))
+    if not 0 < count <= 10**9:
+        raise Wrong(f"{value!r} is no number of tokens above 0")
+    return count
+
+
+def _limit(value: Any) -> Any:
+    if type(value) not in (int, Decimal, str):
+        raise Wrong(f"{value!r} is no limit", 'write "$5", "2Mtok" or "100req"')
+    return parse_limit(_written(value))
+
+
+def _ceiling(value: Any) -> int:
+    if type(value) not in (int, Decimal, str):
+        raise Wrong(f"{value!r} is no amount of dollars", 'write "$2"')
+    return parse_dollars(_written(value))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
+        raise Wrong(f"{value!r} is no amount")  # Written out, 1e999999999 would fill the memory.
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise Wrong(f"{value!r} is not one of {', '.join(words)}", _nearest(str(value), words))
+        return str(value)
+
+    return read
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"{value!r} is no name", 'write it in quotes, like "acme"')
+    return check_value("the attribute", value)
+
+
+def _attribute(value: Any) -> str:
+    if not isinstance(value, str) or value == "run":
+        raise Wrong(f"{value!r} is no attribute", 'write "customer", "user" or "tag.NAME"')
+    return check_key(value)
+
+
+def _subscriptions(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(one in SUBSCRIPTIONS for one in value):
+        raise Wrong(f"{value!r} is not a list of {', '.join(SUBSCRIPTIONS)}")
+    return tuple(dict.fromkeys(value))
+
+
+#: Every key that has one value.  Defaults are what holds when nobody says anything.
+KEYS: Mapping[str, Key] = {
+    "run.budget": Key(_limit, None, "the limit of a run that is given none: `$5`, `2Mtok`"),
+    "run.wait": Key(_seconds, 30.0, "seconds that a call may wait for money in flight"),
+    "run.clamp": Key(_truth, True, "lower the cap of an uncapped output to what is affordable"),
+    "run.lower_caps": Key(_truth, False, "lower explicit output caps as well"),
+    "run.floor": Key(_tokens, 256, "least output cap, in tokens, that a call is clamped to"),
+    "run.on_exceed": Key(_one_of(ON_EXCEED), "block", "at a call that is stopped"),
+    "run.on_abort": Key(_one_of(ON_ABORT), "hold", "what a broken-off answer costs"),
+    **{
+        f"attributes.{name}": Key(_name, None, f"the {name} of a run that is given none")
+        for name in NAMED_ATTRIBUTES
+    },
+    "notional.subscriptions": Key(
+        _subscriptions, (), "subscription logins that count against no dollar budget"
+    ),
+}
+#: Tables whose keys are names that the person chooses: (pattern, what they are, how they are read).
+FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
+    "attributes.tags": (_TAG, "a tag's name", _name),
+    "attributes.from": (
+        _FIELD, "`user`, `safety_identifier` or `metadata.KEY`, in quotes", _attribute,
+    ),
+    "ceilings": (_CEILING, "the name of a ceiling, as the refusal of a call says it", _ceiling),
+}  # fmt: skip
+ENDPOINT = "endpoint"
+_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT)
+
+
+def parse_configuration(origin: str, text: str) -> dict[str, Any]:
+    """The values of one file by dotted key, in the order of the file.
+
+    origin: the file's path, for errors and as the source of an endpoint's prices.
+    Raises UsageError for the first rule that is broken.
+    """
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise _broken(origin, "", f"it is not TOML: {error}") from error
+    values: dict[str, Any] = {}
+    for table, content in document.items():
+        if table not in _TABLES:
+            raise _unknown(origin, table, _TABLES)
+        if table == ENDPOINT:
+            values.update(_endpoints(origin, content))
+        else:
+            _read_table(origin, table, content, values)
+    return values
+
+
+def read_value(origin: str, key: str, value: Any) -> Any:
+    """One value as its key reads it.  Raises UsageError naming `origin` and the key."""
+    family, _, _ = key.rpartition(".") if key not in KEYS else ("", "", "")
+    read = KEYS[key].read if key in KEYS else FAMILIES[_family(family)][2]
+    try:
+        return read(value)
+    except Wrong as wrong:
+        raise _broken(origin, key, wrong.why, wrong.next_step) from wrong
+    except NoburnError as error:
+        raise _broken(origin, key, f"{error.message}: {error.why}", error.next_step) from error
+
+
+def _family(prefix: str) -> str:
+    return next(name for name in FAMILIES if prefix == name or prefix.startswith(f"{name}."))
+
+
+def _read_table(origin: str, prefix: str, content: Any, values: dict[str, Any]) -> None:
+    """Read one table and the tables in it into `values`."""
+    if not isinstance(content, dict):
+        raise _broken(origin, prefix, "it is not a table", f"write [{prefix}]")
+    if prefix in FAMILIES:
+        pattern, what, _ = FAMILIES[prefix]
+        for name, value in content.items():
+            if not pattern.fullmatch(name):
+                raise _broken(origin, f"{prefix}.{name}", f"the name is not {what}")
+            values[f"{prefix}.{name}"] = read_value(origin, f"{prefix}.{name}", value)
+        return
+    known = [key for key in (*KEYS, *FAMILIES) if key.startswith(f"{prefix}.")]
+    for name, value in content.items():
+        key = f"{prefix}.{name}"
+        if key in FAMILIES:
+            _read_table(origin, key, value, values)
+        elif key in KEYS:
+            values[key] = read_value(origin, key, value)
+        else:
+            raise _unknown(origin, key, known)
+
+
+def _endpoints(origin: str, content: Any) -> dict[str, endpoints.Endpoint]:
+    if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        raise _broken(origin, ENDPOINT, "it is not a list of tables", "write [[endpoint]]")
+    found: dict[str, endpoints.Endpoint] = {}
+    urls: set[tuple[str, str]] = set()
+    for number, table in enumerate(content, start=1):
+        where = f"{ENDPOINT} {table.get('name') or number}"
+
+        def refuse(key: str, reason: str, where: str = where) -> NoburnError:
+            return _broken(origin, f"{where}: {key}", reason)
+
+        _check_keys(origin, where, table)
+        one = endpoints.read_endpoint(table, origin, refuse)
+        if f"{ENDPOINT}.{one.name}" in found:
+            raise refuse("name", "is in this file twice")
+        if (one.base_url, one.api) in urls:
+            raise refuse("base_url", "is that of another endpoint with the same api")
+        urls.add((one.base_url, one.api))
+        found[f"{ENDPOINT}.{one.name}"] = one
+    return found
+
+
+def _check_keys(origin: str, where: str, table: Mapping[str, Any]) -> None:
+    """No key but the known ones in an endpoint, its prices and the models in these."""
+    _only(origin, where, table, endpoints.KEYS)
+    prices = table.get("prices")
+    if not isinstance(prices, dict):
+        return
+    _only(origin, f"{where}: prices", prices, endpoints.PRICES_KEYS)
+    models = prices.get("models")
+    for name, rates in models.items() if isinstance(models, dict) else ():
+        if isinstance(rates, dict):
+            _only(origin, f"{where}: prices.models.{name}", rates, endpoints.MODEL_KEYS)
+
+
+def _only(origin: str, where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise _unknown(origin, f"{where}: {key}", list(known), plain=key)
+
+
+def _unknown(origin: str, key: str, known: Iterable[str], *, plain: str = "") -> UsageError:
+    names = list(known)
+    near = difflib.get_close_matches(plain or key, names, n=1, cutoff=0.4)
+    said = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(names)}"
+    return _broken(origin, key, "there is no such key", said)
+
+
+def _nearest(word: str, words: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _broken(origin: str, key: str, reason: str, next_step: str = "") -> UsageError:
+    place = f"{origin}: `{key}`" if key else origin
+    return UsageError(
+        f"configuration {place}: {reason}",
+        why="a setting that is skipped would not hold, and nobody would know",
+        next_step=next_step or "mend it; docs/configuration.md describes every key",
+    )
+
+
+def attributes_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes that the values give to a run, tags included, by name."""
+    named = {
+        name: values[key]
+        for name in NAMED_ATTRIBUTES
+        if values.get(key := f"attributes.{name}") is not None
+    }
+    prefix = "attributes.tags."
+    tags = {
+        TAG_PREFIX + key[len(prefix) :]: value
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }
+    return {**named, **tags}
