@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -32,20 +32,6 @@ DEFAULT_OUTPUT_FLOOR = 256
 #: What each block around this code adds, outermost first, and the frameworks' step where it began.
 _Layer = tuple[Mapping[str, str], steps.Path]
 _layers: ContextVar[tuple[_Layer, ...]] = ContextVar("noburn_attributes", default=())
-#: The guarded call that is on its way, so that a hooked layer below leaves it alone.
-_guarded: ContextVar[_OnItsWay | None] = ContextVar("noburn_guarded", default=None)
-
-
-class _OnItsWay:
-    """Set while a guarded call is being sent.
-
-    Tasks that start meanwhile inherit the context for all their life; this ends with the call.
-    """
-
-    __slots__ = ("ended",)
-
-    def __init__(self) -> None:
-        self.ended = False
 
 
 @dataclass(frozen=True)
@@ -121,24 +107,6 @@ def pop(changes: Mapping[str, str]) -> None:
             del layers[place]
             break
     _layers.set(tuple(layers))
-
-
-@contextlib.contextmanager
-def guarded() -> Iterator[None]:
-    """Mark what is sent inside as guarded already."""
-    call = _OnItsWay()
-    token = _guarded.set(call)
-    try:
-        yield
-    finally:
-        call.ended = True
-        with contextlib.suppress(ValueError):  # A task that is destroyed ends in another context.
-            _guarded.reset(token)
-
-
-def is_guarded() -> bool:
-    call = _guarded.get()
-    return call is not None and not call.ended
 
 
 def _is_url(text: str) -> bool:

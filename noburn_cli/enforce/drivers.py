@@ -6,13 +6,13 @@ Owns: this process's two clients, and the rule that a failure of our own never l
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from noburn_cli.client import AsyncClient, Client
+from noburn_cli.enforce import background
 from noburn_cli.enforce.guard import AskDaemon, Decision, Refuse, Step, failed_closed
 from noburn_cli.enforce.outcome import Outcome
 from noburn_cli.errors import NoburnError
@@ -122,7 +122,5 @@ def deliver_aside(outcome: Outcome | None) -> None:
     if not threading.main_thread().is_alive():
         deliver(outcome)  # The process is ending: no thread would be waited for.
         return
-    try:
-        _thread.start_new_thread(deliver, (outcome,))
-    except RuntimeError:
+    if not background.start(deliver, outcome):
         deliver(outcome)

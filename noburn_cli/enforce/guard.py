@@ -354,3 +354,9 @@ def failed_closed(route: Route, error: BaseException) -> Block:
         f"call refused: noburn itself failed ({type(error).__name__}: {error})",
         "please report this; the call was not sent",
     )
+
+
+def refused_here(route: Route, message: str, next_step: str) -> Block:
+    """The block for a call that this stack cannot send as it would have to be."""
+    codec = route.codec or error_codec(route.api_family)
+    return _block(codec, CODE_REFUSED, f"call refused: {message}", next_step)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from noburn_cli.enforce import context
+from noburn_cli.enforce import context, layers
 from noburn_cli.enforce.drivers import decide, decide_async, deliver, deliver_async
 from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_of
 from noburn_cli.enforce.httpx_progress import Progress
@@ -74,7 +74,7 @@ class _Stack:
     def route(self, client: Any, request: Any) -> tuple[Route, Sequence[Upstream]] | None:
         """What is to be guarded, and the client's upstreams; None for what is left alone."""
         marked = getattr(client, MARK, None)
-        if context.is_guarded() or (marked is None and not getattr(self.module, _STATE)):
+        if layers.is_guarded() or (marked is None and not getattr(self.module, _STATE)):
             return None
         upstreams = (*(marked or ()), *context.upstreams())
         route = route_of(request.method, str(request.url), upstreams, request.headers)
@@ -89,7 +89,7 @@ class _Stack:
 
             def ask_provider(count: CountRequest) -> bytes | None:
                 try:
-                    with context.guarded():
+                    with layers.guarded():
                         answer = original(client, self.count_request(request, count))
                         try:
                             body = answer.read()
@@ -115,7 +115,7 @@ class _Stack:
         edited = None
         try:
             edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
-            with context.guarded():
+            with layers.guarded():
                 response = original(client, edited)
         except BaseException as error:
             deliver(self.failed(tracker, progress, error))
@@ -138,7 +138,7 @@ class _Stack:
 
             async def ask_provider(count: CountRequest) -> bytes | None:
                 try:
-                    with context.guarded():
+                    with layers.guarded():
                         answer = await original(client, self.count_request(request, count))
                         try:
                             body = await answer.aread()
@@ -164,7 +164,7 @@ class _Stack:
         edited = None
         try:
             edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
-            with context.guarded():
+            with layers.guarded():
                 response = await original(client, edited)
         except BaseException as error:
             await deliver_async(self.failed(tracker, progress, error))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from noburn_cli import protocol
 from noburn_cli.client.requests import usage_fields
+from noburn_cli.enforce.policy import DRAIN, policy
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import Codec, Settlement, StreamReader
 
@@ -111,6 +112,17 @@ class Tracker:
             return b"" if self._body is None else self._body.close()
         except Exception:  # noqa: BLE001 - as in `receive`
             return b""
+
+    def edits(self) -> bool:
+        """Whether the bytes that are handed on are not those that came."""
+        return isinstance(self._body, _Events) and self._body.edits
+
+    def drains(self) -> bool:
+        """Whether the policy wants an answer read to its end that the program has let go of."""
+        body = self._body
+        if self._ended or policy().on_abort != DRAIN or isinstance(body, _Unreadable):
+            return False
+        return body is not None and self._status is not None and 200 <= self._status < 300
 
     def worth_draining(self) -> bool:
         """Whether the generation is over and only its usage has not been read yet."""

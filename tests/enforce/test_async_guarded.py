@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 import noburn_cli
-from noburn_cli.enforce import context
+from noburn_cli.enforce import layers
 
 MESSAGES = [{"role": "user", "content": "Which ships lay in the harbour that winter?"}]
 BODY = {"model": "gpt-6-luna", "messages": MESSAGES, "max_completion_tokens": 50}
@@ -188,11 +188,11 @@ def test_what_a_call_started_is_guarded_when_the_call_is_over(desk):
         gate = asyncio.Event()
 
         async def later():
-            found.append(context.is_guarded())
+            found.append(layers.is_guarded())
             await gate.wait()
-            found.append(context.is_guarded())
+            found.append(layers.is_guarded())
 
-        with context.guarded():
+        with layers.guarded():
             task = asyncio.create_task(later())
             await asyncio.sleep(0)
         gate.set()

@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.dirname(os.path.dirname(_HERE))
-HOOKED = ("httpx", "httpx2")
+#: By module: our module below noburn_cli.enforce, and the function in it that puts the guard in.
+HOOKED = {
+    "httpx": ("httpx_hook", "hook_httpx"),
+    "httpx2": ("httpx_hook", "hook_httpx"),
+    "http.client": ("http_client_hook", "hook_http_client"),
+}
 
 
-def _hook(module: "Any") -> None:
+def _hook(module: "Any", name: str) -> None:
     if sys.version_info < (3, 10):  # noqa: UP036 - the guest chooses the interpreter
+        if name in ("http.client",):
+            return  # Much else needs it; what it calls has no key that a provider takes.
         raise ImportError(f"noburn guards Python 3.10 and later: {module} cannot be used here")
-    from noburn_cli.enforce.httpx_hook import hook_httpx
-
+    ours, function = HOOKED[name]
+    hooks = __import__("noburn_cli.enforce." + ours, fromlist=[function])
     # A hook that fails lets the import fail: a program without a guard must not call.
-    hook_httpx(module, every_client=True)
+    getattr(hooks, function)(module, every_client=True)
 
 
 class _Loader:
@@ -43,7 +50,7 @@ class _Loader:
 
     def exec_module(self, module: "Any") -> None:
         self._inner.exec_module(module)
-        _hook(module)
+        _hook(module, module.__name__)
 
 
 class _Finder:
@@ -80,5 +87,5 @@ if os.environ.get("NOBURN_GUARD") == "1" and _Finder not in sys.meta_path:
     sys.meta_path.insert(0, _Finder)
     for _name in HOOKED:  # A .pth file may have been earlier.
         if _name in sys.modules:
-            _hook(sys.modules[_name])
+            _hook(sys.modules[_name], _name)
 _run_the_next_sitecustomize()
