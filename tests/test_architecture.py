@@ -62,7 +62,8 @@ IO_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint"}
 
 #: The supervisor's side of enforce runs in our own environment; all the rest is injected.
 OUR_SIDE = {
-    f"noburn_cli.enforce.{name}" for name in ("supervisor", "launch", "job", "watch", "survivors")
+    f"noburn_cli.enforce.{name}"
+    for name in ("supervisor", "launch", "job", "watch", "survivors", "gateway")
 }
 GUEST_ROOTS = ("noburn_cli.errors", "noburn_cli.protocol", "noburn_cli.client")
 GUEST_PACKAGES = ("noburn_cli.providers", "noburn_cli.enforce")
@@ -181,7 +182,7 @@ def guests():
     found = set()
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in OUR_SIDE and module in TREES:
+        if module not in found and not within(module, OUR_SIDE) and module in TREES:
             found.add(module)
             waiting += [module.rpartition(".")[0]]  # Importing a module runs its package first.
             waiting += [name for _, name in ours(module)]

@@ -127,9 +127,9 @@ class PeerConnection(asyncio.Protocol):
 
     def _with_key(self, reply: Any) -> Any:
         """A grant with the real key that was asked for, taken at the last moment."""
-        granted = isinstance(reply, frames.Granted)
-        virtual = self.keyed.pop(reply.n if granted else reply["n"], None)
-        if virtual is None or not granted:
+        number = reply["n"] if isinstance(reply, dict) else reply.n
+        virtual = self.keyed.pop(number, None)
+        if virtual is None or not isinstance(reply, frames.Granted):
             return reply
         return msgspec.structs.replace(reply, key=self._daemon.keys.real(virtual))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,7 @@ import pytest
 
 import noburn_cli
 from noburn_cli import protocol
-from noburn_cli.client import Client
+from noburn_cli.client import AsyncClient, Client
 from noburn_cli.client.connection import shown
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.errors import KeyUnknown
@@ -123,3 +124,23 @@ def test_keys_are_found_and_swapped_wherever_they_travel():
 
 def test_a_broken_reply_is_shown_without_its_key():
     assert REAL not in shown({"n": 1, "ok": True, "key": REAL})
+
+
+def test_a_grant_and_an_ending_cross_on_one_connection(home, lender):
+    """An ending's reply between a keyed reserve and its grant is not taken for it."""
+
+    async def both():
+        client = AsyncClient(home.folder)
+        frame = {
+            "call": "a", "api": "openai_chat", "model": "gpt-6-luna", "attrs": {},
+            "input": {"bytes": 100, "expanded": 100}, "output": None,
+        }  # fmt: skip
+        assert (await client.reserve({**frame, "key": VIRTUAL}))["key"] == REAL
+        return await asyncio.gather(
+            client.reserve({**frame, "call": "b", "key": VIRTUAL}),
+            client.settle("a", {"input": 1}),
+            client.reserve({**frame, "call": "c"}),
+        )
+
+    with_key, settled, without = asyncio.run(both())
+    assert (with_key["key"], settled["state"], "key" in without) == (REAL, "settled", False)
