@@ -60,12 +60,14 @@ def settings() -> Settings:
     )
 
 
-def attributes() -> dict[str, str]:
-    """The attributes of a call made here and now: the environment's, overlaid by the context's.
+def attributes(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The attributes of a call made here and now.
 
-    A step does not overlay the steps around it: it is the innermost of their path.
+    The environment's, overlaid by those the request itself has been given (enforce.attribution),
+    overlaid by the context's.  A step does not overlay the steps around it: it is the innermost
+    of their path.
     """
-    found = _environment_attributes()
+    found = {**_environment_attributes(), **(given or {})}
     outer = found.get("step", "")
     layers = _layers.get()
     for changes, _ in layers:

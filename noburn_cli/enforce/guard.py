@@ -16,10 +16,11 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.client import new_call_id
 from noburn_cli.core.bounds import measure
+from noburn_cli.enforce import attribution
 from noburn_cli.enforce.context import attributes, settings
 from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
-from noburn_cli.errors import NoburnError, Unavailable
+from noburn_cli.errors import NoburnError, Unavailable, UsageError
 from noburn_cli.providers import credentials
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Block, Codec, CountRequest
@@ -127,13 +128,16 @@ def route_of(
 ) -> Route | None:
     """What a request is, without its body; None when it needs no guard.
 
-    headers: found by lower-case names; with them, a free request with a virtual key has a route.
-        Of such a one `admit` needs no body.
+    headers: found by lower-case names; with them, a free request has a route that carries a virtual
+        key or a header of ours.  Of such a one `admit` needs no body.
     """
     route = recognise(method, url, upstreams)
     if route.kind == FREE:
-        virtual = None if headers is None else credentials.find_virtual(headers, url)
-        return route if virtual else None
+        if headers is None or not (
+            credentials.find_virtual(headers, url) or any(map(attribution.is_ours, headers))
+        ):
+            return None
+        return route
     return None if route.kind == NOT_OURS and not route.look_into_body else route
 
 
@@ -149,25 +153,36 @@ def admit(
     if route.kind == FREE:
         return PASS if virtual is None else (yield from _free(route, virtual))
     call_id = new_call_id()
-    failure = policy().failure
+    attrs, unfit = _attributes_of(request)
+    failure = policy().failure or unfit
     if failure is not None:
         codec = route.codec or error_codec(route.api_family)
         reason = f"{failure.message}: {failure.why}"
-        return (yield from _refused(call_id, codec, "", reason, failure.next_step))
+        return (yield from _refused(call_id, attrs, codec, "", reason, failure.next_step))
     if route.kind == REFUSED or route.codec is None:
         codec = route.codec or error_codec(route.api_family)
-        return (yield from _refused(call_id, codec, "", route.reason, route.next_step))
+        return (yield from _refused(call_id, attrs, codec, "", route.reason, route.next_step))
     codec = route.codec
     try:
         call = codec.parse(request.body)
         call = replace(call, model=route.qualified(call.model))
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
-        return (yield from _refused(call_id, codec, "", reason, error.next_step))
+        return (yield from _refused(call_id, attrs, codec, "", reason, error.next_step))
     if call.unbounded:
         step = "take that part out of the request, or run it without noburn"
-        return (yield from _refused(call_id, codec, call.model, call.unbounded, step))
-    return (yield from _reserve(call_id, codec, call, request.body, virtual))
+        return (yield from _refused(call_id, attrs, codec, call.model, call.unbounded, step))
+    return (yield from _reserve(call_id, attrs, codec, call, request.body, virtual))
+
+
+def _attributes_of(request: Request) -> tuple[dict[str, str], UsageError | None]:
+    """Whom a request is for, and why that cannot be told, if so."""
+    try:
+        given = attribution.from_fields(request.body, policy().fields)
+        given.update(attribution.take(request.headers)[0])
+    except UsageError as error:
+        return attributes(), error
+    return attributes(given), None
 
 
 def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
@@ -184,9 +199,9 @@ def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
 
 
 def _reserve(
-    call_id: str, codec: Codec, call: Call, body: bytes, virtual: str | None
+    call_id: str, attrs: dict[str, str], codec: Codec, call: Call, body: bytes, virtual: str | None
 ) -> Generator[Step, Any, Decision]:
-    frame = reserve_fields(call_id, call)
+    frame = reserve_fields(call_id, attrs, call)
     if virtual is not None:
         frame["key"] = virtual
     reply: Mapping[str, Any] = {}
@@ -261,8 +276,8 @@ def _granted(
     return Send(codec.edit(body, cap=cap), tracker, exchange)
 
 
-def reserve_fields(call_id: str, call: Call) -> dict[str, Any]:
-    """The fields of a reserve frame for a call made here and now (docs/protocol.md)."""
+def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str, Any]:
+    """The fields of a reserve frame (docs/protocol.md), with the settings of here and now."""
     chosen = settings()
     measured = measure(
         call.texts,
@@ -275,7 +290,7 @@ def reserve_fields(call_id: str, call: Call) -> dict[str, Any]:
         "call": call_id,
         "api": call.api,
         "model": call.model,
-        "attrs": attributes(),
+        "attrs": attrs,
         "input": {
             "bytes": measured.bytes,
             "expanded": measured.expanded,
@@ -304,14 +319,14 @@ def _output_fields(call: Call, *, clamp: bool, lower: bool) -> dict[str, Any] | 
 
 
 def _refused(
-    call_id: str, codec: Codec, model: str, reason: str, next_step: str
+    call_id: str, attrs: dict[str, str], codec: Codec, model: str, reason: str, next_step: str
 ) -> Generator[Step, Any, Decision]:
     """A refusal of the guard's own, recorded where the report finds it."""
     fields = {
         "call": call_id,
         "api": codec.api,
         "model": model,
-        "attrs": attributes(),
+        "attrs": attrs,
         "reason": reason[:FAILURE_CHARS_MAX],
         "error": protocol.UNBOUNDED,
     }

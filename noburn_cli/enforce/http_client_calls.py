@@ -143,9 +143,9 @@ class GuardedRequest:
             self._send(raw)
 
     def _passed(self, decision: Pass) -> bytes:
-        if decision.exchange is None:
-            return bytes(self._held.raw)
         headers, target = exchanged(self._held.headers, self._target(), decision.exchange)
+        if decision.exchange is None and len(headers) == len(self._held.headers):
+            return bytes(self._held.raw)
         line = with_target(self._held.request_line, target)
         return request_bytes(line, headers, self._held.body)
 

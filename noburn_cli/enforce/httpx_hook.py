@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from noburn_cli.enforce import context, layers
+from noburn_cli.enforce import attribution, context, layers
 from noburn_cli.enforce.drivers import decide, decide_async, deliver, deliver_async
 from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_of
 from noburn_cli.enforce.httpx_progress import Progress
@@ -196,7 +196,7 @@ class _Stack:
         self, request: Any, body: bytes, extensions: Any, exchange: tuple[str, str] | None
     ) -> Any:
         """A copy of the request with another body, asking for an answer that we can read."""
-        headers = _without(request.headers, "content-length", "transfer-encoding")
+        headers = _without(_bare(request.headers), "content-length", "transfer-encoding")
         headers["accept-encoding"] = "identity"
         url = _exchanged(headers, request.url, exchange)
         return self.module.Request(
@@ -204,10 +204,10 @@ class _Stack:
         )
 
     def passed(self, request: Any, decision: Pass) -> Any:
-        """The request as it is, or a copy with the real key."""
-        if decision.exchange is None:
+        """The request as it is, or a copy with the real key, and without what only we read."""
+        headers = _bare(request.headers)
+        if decision.exchange is None and len(headers) == len(request.headers):
             return request
-        headers = request.headers.copy()
         url = _exchanged(headers, request.url, decision.exchange)
         return self.module.Request(
             request.method,
@@ -260,6 +260,11 @@ def _without(headers: Any, *names: str) -> Any:
         with contextlib.suppress(KeyError):
             del copy[name]
     return copy
+
+
+def _bare(headers: Any) -> Any:
+    """A copy without the headers that end at noburn."""
+    return _without(headers, *filter(attribution.is_ours, headers.keys()))
 
 
 def _show_theirs(error: BaseException, edited: Any, request: Any) -> None:

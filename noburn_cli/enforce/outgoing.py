@@ -1,13 +1,15 @@
 """What a guarded request's headers become on the wire, the same for every stack.
 
-Layer: enforce, injected (standard library, Python 3.10), pure.  Below: providers.credentials.
-Above: the hooks, each of which edits a copy: the program keeps the request that it made.
+Layer: enforce, injected (standard library, Python 3.10), pure.  Below: attribution,
+providers.credentials.  Above: the hooks, each of which edits a copy: the program keeps the request
+that it made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noburn_cli.enforce import attribution
 from noburn_cli.providers import credentials
 
 Headers = list[tuple[str, str]]
@@ -22,9 +24,13 @@ def readable(headers: Sequence[tuple[str, str]]) -> Headers:
 def exchanged(
     headers: Sequence[tuple[str, str]], url: str, exchange: tuple[str, str] | None
 ) -> tuple[Headers, str]:
-    """Headers and URL (or target) with the real key in the place of the virtual one."""
+    """Headers and URL (or target) with the real key in the place of the virtual one.
+
+    The headers that say whom a call is for end here.
+    """
+    headers = [pair for pair in headers if not attribution.is_ours(pair[0])]
     if exchange is None:
-        return list(headers), url
+        return headers, url
     changed: Headers = []
     for name, value in headers:
         one, url = credentials.swapped({name: value}, url, *exchange)

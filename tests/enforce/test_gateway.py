@@ -142,15 +142,16 @@ def test_who_asks_and_for_whom(site: Site) -> None:
     assert site.post(path, x_noburn_attributes='{"run":"other"}')[0] == 200
     assert site.home.calls("customer, run")[1] == (None, "r1")
     for status, more in [
-        (400, {"x_noburn_attributes": "{"}),
-        (400, {"x_noburn_customer": "*"}),
+        (402, {"x_noburn_attributes": "{"}),
+        (402, {"x_noburn_customer": "*"}),
         (403, {"host": "evil.example"}),
         (401, {"key": None}),
         (401, {"key": "sk-noburn-vk-0"}),
         (401, {"key": "sk-wrong"}),
     ]:
         assert site.post(path, **more)[0] == status, more
-    assert site.home.states() == ["settled", "settled", "voided"], "a wrong real key costs nothing"
+    # Whom nobody can read is recorded; a wrong real key costs nothing.
+    assert site.home.states() == ["settled", "settled", "refused", "refused", "voided"]
     sent = json.dumps(site.stub.requests)
     assert "noburn" not in sent
 

@@ -254,3 +254,14 @@ def test_a_scripted_answer_is_booked_to_the_nano(desk, provider):
     assert answered.json()["id"] == "chat-1"
     assert desk.cost_nano() == CHAT_NANO
     assert provider.seen[0].headers["accept-encoding"] == "identity"
+
+
+def test_headers_that_say_whom_it_is_for_end_at_the_guard(desk, provider):
+    asked = {"x-noburn-feature": "by-header", "X-Noburn-Tag-Team": "x", "other": "kept"}
+    url = provider.url + "/v1/chat/completions"
+    assert requests.post(url, json=BODY, headers=asked, timeout=30).status_code == 200
+    assert requests.get(provider.url + "/v1/models", headers=asked, timeout=30).status_code == 200
+    assert desk.calls("feature, tags") == [("by-header", '{"team":"x"}')]
+    for seen in provider.seen:
+        assert seen.headers["other"] == "kept"
+        assert not [name for name in seen.headers if name.startswith("x-noburn")]

@@ -17,7 +17,7 @@ from aiohttp import web
 from noburn_cli import protocol
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import async_client, decide_async
-from noburn_cli.enforce.gateway.asked import attributes_of, forwarded, is_local
+from noburn_cli.enforce.gateway.asked import forwarded, is_local, run_of
 from noburn_cli.enforce.gateway.forward import Forwarder, UpstreamFailed
 from noburn_cli.enforce.gateway.routes import NoTarget, Target, find_target
 from noburn_cli.enforce.guard import Decision, Pass, Refuse, Request, admit
@@ -86,11 +86,11 @@ class Gateway:
             )
             if urlsplit(target.url).netloc == headers["host"]:
                 raise NoTarget("the gateway does not call itself", next_step="", status=400)
-            pushed = attributes_of(headers, run=self._run)
         except NoTarget as error:
             return _said(error, status=error.status, family=error.family)
         except UsageError as error:
             return _said(error, status=400)
+        pushed = run_of(headers, run=self._run)
         context.push(pushed)
         try:
             return await self._answer(request, target, headers)

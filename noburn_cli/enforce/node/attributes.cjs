@@ -4,7 +4,7 @@
 // function, and whatever it awaits or starts, carries them.
 'use strict';
 
-const NAMED = ['project', 'customer', 'feature', 'user', 'job'];
+const NAMED = ['project', 'customer', 'feature', 'user', 'job', 'step'];
 const HEADER = 'x-noburn-attributes';
 
 class Attributes {
@@ -14,7 +14,7 @@ class Attributes {
   }
 
   // Calls `run` with the attributes; the innermost value of a name counts.  Returns what it returns.
-  // names: project, customer, feature, user, job, each a text; tags: an object of texts.
+  // names: project, customer, feature, user, job, step, each a text; tags: an object of texts.
   around(names, run) {
     const added = checked(names);
     if (!this.storage) {
