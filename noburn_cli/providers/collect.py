@@ -154,3 +154,28 @@ def refuse_unknown(found: Collector, values: Mapping[str, Any], known: Container
     for key, value in values.items():
         if key not in known and value is not None:
             found.unbounded(f"the parameter `{key[:60]}` is not known, so neither is what it costs")
+
+
+def texts_or_ids(found: Collector, value: object, *, what: str) -> tuple[int, int]:
+    """Read text, token ids, or a list of either: how many pieces, and how many tokens as ids.
+
+    The texts go to `found`.  Raises InputRefused for anything else.
+    """
+    if isinstance(value, str):
+        found.text(value)
+        return 1, 0
+    if not isinstance(value, list) or not value:
+        raise refused(f"`{what}` is neither text nor a list")
+    if all(isinstance(item, str) for item in value):
+        for item in value:
+            found.text(item)
+        return len(value), 0
+    if _are_ids(value):
+        return 1, len(value)
+    if all(isinstance(item, list) and _are_ids(item) for item in value):
+        return len(value), sum(len(item) for item in value)
+    raise refused(f"`{what}` mixes texts, token ids or something else")
+
+
+def _are_ids(value: list[object]) -> bool:
+    return all(type(item) is int and item >= 0 for item in value)

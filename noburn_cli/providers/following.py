@@ -57,6 +57,13 @@ class Following:
         return not self._dropped_last
 
 
+class NoStream(Following):
+    """For an API without streams: nothing is learnt, everything is handed on."""
+
+    def look(self, event: Event) -> bool:  # noqa: ARG002
+        return False
+
+
 def event_object(event: Event) -> dict[str, Any] | None:
     """The JSON object in an event's data, or None: what cannot be read tells us nothing."""
     try:

@@ -35,6 +35,12 @@ class Member:
     value_end: int
 
 
+class RawJson(str):
+    """JSON text to be written into a body as it is."""
+
+    __slots__ = ()
+
+
 class Body:
     """The top-level object of one request or answer."""
 
@@ -52,6 +58,23 @@ class Body:
     def get(self, key: str) -> Any:
         """The member's value, or None: an explicit null means the same as no member."""
         return self.values.get(key)
+
+    def nested(self, key: str) -> Body:
+        """The object that a member is, to be edited by itself; empty where there is none.
+
+        Raises InputRefused when the member is something else.
+        """
+        for member in self.members:
+            if member.key == key and member.value is not None:
+                return Body(self._text[member.value_start : member.value_end].encode("utf-8"))
+        return Body(b"{}")
+
+    def raw(self, key: str) -> RawJson | None:
+        """The member's value as it is written, or None."""
+        for member in self.members:
+            if member.key == key:
+                return RawJson(self._text[member.value_start : member.value_end])
+        return None
 
     def with_values(self, changes: Mapping[str, object]) -> bytes:
         """The body with some members' values replaced, or added at the end; other bytes stay."""
@@ -103,6 +126,8 @@ def deep_refused(method: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def _ascii(value: object) -> str:
+    if isinstance(value, RawJson):
+        return value
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -8,6 +8,7 @@ Python SDK 3.54 (checked 2026-11-23).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from noburn_cli.providers import openai_common as common
@@ -47,8 +48,11 @@ _OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-)")
 _CHOICES_MAX = 128
 
 
+@dataclass(frozen=True)
 class OpenAIChat:
-    """`POST …/chat/completions`."""
+    """`POST …/chat/completions`.  model: what the URL names, where the body need not (Azure)."""
+
+    model: str = ""
 
     api = "openai_chat"
 
@@ -56,7 +60,7 @@ class OpenAIChat:
     def parse(self, body: bytes) -> Call:
         values = Body(body).values
         found = Collector()
-        model = model_name(values.get("model"))
+        model = self.model or model_name(values.get("model"))
         common.check_model(found, model)
         common.check_shared(found, values)
         refuse_unknown(found, values, _HARMLESS | _READ)
@@ -92,7 +96,7 @@ class OpenAIChat:
             caps = _caps(request.values)
             changes.update({name: min(cap, own) for name, own in caps.items() if own > cap})
             if not caps:
-                changes[_cap_name(request.values)] = cap
+                changes[_cap_name(request.values, self.model)] = cap
         if flag(request.get("stream"), what="stream") and not self.asks_usage(body):
             options = object_or_none(request.get("stream_options"), what="stream_options")
             changes["stream_options"] = {**(options or {}), "include_usage": True}
@@ -175,15 +179,14 @@ def _caps(values: dict[str, Any]) -> dict[str, int]:
     return {name: cap for name, cap in named.items() if cap is not None}
 
 
-def _cap_name(values: dict[str, Any]) -> str:
+def _cap_name(values: dict[str, Any], model: str) -> str:
     """The parameter to write a cap into, for a request that has none.
 
     `max_tokens` is deprecated, and refused by reasoning models; compatible servers may know nothing
     else, and predicted outputs are documented not to work with `max_completion_tokens`.
     """
-    if values.get("prediction") is not None or not _OPENAI_MODEL.match(
-        model_name(values.get("model"))
-    ):
+    model = model or model_name(values.get("model"))
+    if values.get("prediction") is not None or not _OPENAI_MODEL.match(model):
         return "max_tokens"
     return "max_completion_tokens"
 

@@ -135,9 +135,13 @@ def settlement_of(answer: dict[str, Any], *, inputs: str, outputs: str) -> Settl
     cached = count_of(details, "cached_tokens")
     written = count_of(details, "cache_write_tokens")
     output = count_of(usage, f"{outputs}_tokens")
+    everything = count_of(usage, "total_tokens")
     reasoning = count_of(thoughts, "reasoning_tokens")
     if total is None or cached is None or written is None or output is None or reasoning is None:
         return None
+    # xAI and Google leave thoughts out of the output count, and have them in the total alone
+    # (litellm 1.109, `llms/xai/chat/transformation.py`; checked 2026-11-27).
+    output = max(output, (everything or 0) - total)
     if count_of(details, "audio_tokens") or count_of(thoughts, "audio_tokens"):
         return None  # Audio tokens cost more than text; the hold stays until somebody knows.
     cached = min(cached, total)

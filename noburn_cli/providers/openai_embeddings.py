@@ -7,22 +7,35 @@ openai Python SDK 3.54 (checked 2026-11-23).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from noburn_cli.core.usage import INPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
-from noburn_cli.providers.collect import Collector, model_name, names, refuse_unknown
-from noburn_cli.providers.following import Following, answer_object, count_of, text_of
+from noburn_cli.providers.collect import (
+    Collector,
+    model_name,
+    names,
+    refuse_unknown,
+    texts_or_ids,
+)
+from noburn_cli.providers.following import NoStream, answer_object, count_of, text_of
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
-from noburn_cli.providers.sse import Event
 
 _KNOWN = names("input model dimensions encoding_format user")
 #: OpenAI adds nothing; compatible servers may add a token at each end.
 _OVERHEAD_TEXT = 2
 
 
+@dataclass(frozen=True)
 class OpenAIEmbeddings:
-    """`POST …/embeddings`: no output, no stream, nothing to clamp."""
+    """`POST …/embeddings`: no output, no stream, nothing to clamp.
+
+    model: what the URL names, where the body need not (Azure).
+    """
+
+    model: str = ""
 
     api = "openai_embeddings"
 
@@ -34,7 +47,7 @@ class OpenAIEmbeddings:
         counted_tokens = _read_input(found, values.get("input"))
         return Call(
             api=self.api,
-            model=model_name(values.get("model")),
+            model=self.model or model_name(values.get("model")),
             texts=found.texts,
             overhead_tokens=found.overhead_tokens,
             frame_tokens=found.frame_tokens,  # Nothing stands around an embedded text.
@@ -65,7 +78,7 @@ class OpenAIEmbeddings:
         )
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
-        return _NoStream(strip_usage=False)
+        return NoStream(strip_usage=False)
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return common.block(message=message, code=code, status=status)
@@ -80,32 +93,8 @@ class OpenAIEmbeddings:
         return common.parse_input_tokens(body)
 
 
-class _NoStream(Following):
-    def look(self, event: Event) -> bool:  # noqa: ARG002
-        return False
-
-
 def _read_input(found: Collector, value: object) -> int:
     """Note the texts; return how many tokens arrive as ids."""
-    if isinstance(value, str):
-        found.add_overhead(_OVERHEAD_TEXT)
-        found.text(value)
-        return 0
-    if not isinstance(value, list) or not value:
-        raise refused("`input` is neither text nor a list")
-    if all(isinstance(item, str) for item in value):
-        found.add_overhead(_OVERHEAD_TEXT * len(value))
-        for item in value:
-            found.text(item)
-        return 0
-    if _are_ids(value):
-        found.add_overhead(_OVERHEAD_TEXT)
-        return len(value)
-    if all(isinstance(item, list) and _are_ids(item) for item in value):
-        found.add_overhead(_OVERHEAD_TEXT * len(value))
-        return sum(len(item) for item in value)
-    raise refused("`input` mixes texts, token ids or something else")
-
-
-def _are_ids(value: list[object]) -> bool:
-    return all(type(item) is int and item >= 0 for item in value)
+    texts, counted_tokens = texts_or_ids(found, value, what="input")
+    found.add_overhead(_OVERHEAD_TEXT * texts)
+    return counted_tokens

@@ -16,7 +16,10 @@ from urllib.parse import unquote
 
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
 from noburn_cli.providers.codec import Codec
+from noburn_cli.providers.gemini import Gemini
+from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
 from noburn_cli.providers.openai_chat import OpenAIChat
+from noburn_cli.providers.openai_completions import OpenAICompletions
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
 from noburn_cli.providers.openai_responses import OpenAIResponses
 from noburn_cli.providers.routes import (
@@ -36,13 +39,21 @@ from noburn_cli.providers.routes import (
 #: Every codec by its name; those whose URL names the model are here without one.
 CODECS: dict[str, Codec] = {
     codec.api: codec
-    for codec in (OpenAIChat(), OpenAIResponses(), OpenAIEmbeddings(), AnthropicMessages())
+    for codec in (
+        OpenAIChat(),
+        OpenAIResponses(),
+        OpenAICompletions(),
+        OpenAIEmbeddings(),
+        AnthropicMessages(),
+        Gemini(),
+        GeminiEmbeddings(),
+    )
 }
 #: The codec whose error a refused request of a family is answered with.
 ERRORS_OF = {
     OPENAI: OpenAIChat.api,
     ANTHROPIC: AnthropicMessages.api,
-    GOOGLE: OpenAIChat.api,
+    GOOGLE: Gemini.api,
     MISTRAL: OpenAIChat.api,
     BEDROCK: OpenAIChat.api,
     COHERE: OpenAIChat.api,
@@ -51,6 +62,7 @@ ERRORS_OF = {
 _CALLS: dict[tuple[str, str], Codec] = {
     (OPENAI, "/chat/completions"): OpenAIChat(),
     (OPENAI, "/responses"): OpenAIResponses(),
+    (OPENAI, "/completions"): OpenAICompletions(),
     (OPENAI, "/embeddings"): OpenAIEmbeddings(),
     (ANTHROPIC, "/messages"): AnthropicMessages(),
 }
@@ -128,5 +140,41 @@ def plain_path(family: str, path: str) -> str:
     return path.rstrip("/") or "/"
 
 
+_DEPLOYMENT = re.compile(r"^/deployments/([^/]+)(/chat/completions|/completions|/embeddings)$")
+
+
+def _azure(path: str, models: dict[str, str]) -> Codec | None:
+    """Azure's older paths name the deployment: `/openai/deployments/NAME/chat/completions`."""
+    found = _DEPLOYMENT.match(path)
+    if found is None:
+        return None
+    name = unquote(found[1])
+    model = models.get(name, name)
+    codecs: dict[str, Codec] = {
+        "/chat/completions": OpenAIChat(model),
+        "/completions": OpenAICompletions(model),
+        "/embeddings": OpenAIEmbeddings(model),
+    }
+    return codecs[found[2]]
+
+
+_GEMINI = re.compile(
+    r"^/models/([^/:]+):(generateContent|streamGenerateContent|embedContent|batchEmbedContents)$"
+)
+
+
+def _google(path: str, models: dict[str, str]) -> Codec | None:  # noqa: ARG001
+    """`/models/MODEL:METHOD`; the path is unquoted already.  Tuned models have no price."""
+    found = _GEMINI.match(path)
+    if found is None or not found[1].isprintable():
+        return None
+    if found[2].endswith("mbedContents") or found[2] == "embedContent":
+        return GeminiEmbeddings(found[1])
+    return Gemini(found[1], streams=found[2] == "streamGenerateContent")
+
+
 #: Families in which a URL may name the model.
-_BY_URL: dict[str, Callable[[str, dict[str, str]], Codec | None]] = {}
+_BY_URL: dict[str, Callable[[str, dict[str, str]], Codec | None]] = {
+    OPENAI: _azure,
+    GOOGLE: _google,
+}

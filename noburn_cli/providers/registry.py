@@ -19,6 +19,7 @@ from noburn_cli.errors import InputRefused
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Codec
+from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.hosts import (
     RefusedHost,
     base_url_variable,
@@ -28,6 +29,7 @@ from noburn_cli.providers.hosts import (
 )
 from noburn_cli.providers.jsonbody import Body, refused
 from noburn_cli.providers.openai_chat import OpenAIChat
+from noburn_cli.providers.openai_completions import OpenAICompletions
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
 from noburn_cli.providers.openai_responses import OpenAIResponses
 from noburn_cli.providers.paths import CODECS, ERRORS_OF, plain_path, route_of_path
@@ -135,7 +137,9 @@ def guess_api(body: dict[str, Any]) -> str | None:
         model = body.get("model")
         embeds = isinstance(model, str) and "embedding" in model
         return OpenAIEmbeddings.api if embeds else OpenAIResponses.api
-    return None
+    if "contents" in body:
+        return Gemini.api
+    return OpenAICompletions.api if "prompt" in body else None
 
 
 def parse_body(api: str | None, body: bytes) -> Call:
@@ -146,8 +150,9 @@ def parse_body(api: str | None, body: bytes) -> Call:
     api = api or guess_api(Body(body).values)
     if api is None:
         raise refused(
-            "the request has neither `messages` nor `input`",
-            next_step="write a body as for chat completions, responses, embeddings or messages",
+            "the request has neither `messages` nor `input`, `prompt` or `contents`",
+            next_step="write a body as for chat completions, responses, completions, embeddings, "
+            "messages or generateContent",
         )
     return codec(api).parse(body)
 

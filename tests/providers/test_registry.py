@@ -41,7 +41,7 @@ UPSTREAMS = (
         ("POST", "https://api.openai.com/v1/audio/speech", REFUSED),
         ("POST", "https://api.openai.com/v1/batches", REFUSED),
         ("POST", "https://api.openai.com/v1/fine_tuning/jobs", REFUSED),
-        ("POST", "https://api.openai.com/v1/completions", REFUSED),
+        ("POST", "https://api.openai.com/v1/completions", GUARD),
         ("POST", "https://api.openai.com/v1/responses/compact", REFUSED),
         ("POST", "https://api.openai.com/v1/something/new", REFUSED),
         ("PUT", "https://api.openai.com/v1/chat/completions", REFUSED),
@@ -105,7 +105,8 @@ def test_a_call_to_an_unlisted_host_is_refused_by_its_body(path, body, kind):
         ({"messages": [], "system": "x"}, "anthropic_messages"),
         ({"model": "gpt-6-luna", "input": "x"}, "openai_responses"),
         ({"model": "text-embedding-3-small", "input": "x"}, "openai_embeddings"),
-        ({"prompt": "x"}, None),
+        ({"prompt": "x"}, "openai_completions"),
+        ({"question": "x"}, None),
         ({"model": ["gpt"], "input": "x"}, "openai_responses"),
     ],
 )
@@ -115,7 +116,7 @@ def test_the_api_of_a_body_without_a_url(body, api):
 
 def test_parse_body_refuses_what_it_cannot_place():
     with pytest.raises(InputRefused, match="neither"):
-        registry.parse_body(None, b'{"prompt":"x"}')
+        registry.parse_body(None, b'{"question":"x"}')
     with pytest.raises(InputRefused, match="no codec"):
         registry.parse_body("gemini", b"{}")
 
