@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ MESSAGES = "anthropic_messages"
 ANSWER_TOKENS = 400
 #: A stream sends its answer in about so many pieces.
 PIECES = 12
-_WORD = " word"
+WORD = " word"
 _numbers = itertools.count(1)
 
 
@@ -93,6 +93,30 @@ class Piece:
     final: bool = False
 
 
+@dataclass(frozen=True)
+class Shape:
+    """An API whose answers another module makes.
+
+    inputs: its input tokens.  cap: the request's own cap per choice, or None; may raise
+        BadRequestError.  choices: how many answers are billed.
+    whole: the complete answer.  pieces: its stream; None for an API without output.
+    variant: the price variant that is served.  count: the answer of a count endpoint.
+    """
+
+    inputs: Callable[[Model, dict[str, Any]], int]
+    cap: Callable[[dict[str, Any]], int | None]
+    choices: Callable[[dict[str, Any]], int]
+    whole: Callable[[Plan], dict[str, Any]]
+    pieces: Callable[[Plan], Iterator[Piece]] | None = None
+    variant: Callable[[dict[str, Any]], str] = lambda _: "standard"
+    count: Callable[[int], dict[str, Any]] = lambda tokens: {"input_tokens": tokens}
+    content_type: Callable[[Plan], str] = lambda _: "text/event-stream"
+
+
+#: The APIs beyond those of this module, by name; demo.stub_routes fills it.
+FURTHER: dict[str, Shape] = {}
+
+
 def plan(api: str, model: Model, body: dict[str, Any], wishes: Mapping[str, str]) -> Plan:
     """What this request will use.  wishes: the `x-stub-…` headers.  Raises BadRequestError."""
     try:
@@ -103,7 +127,8 @@ def plan(api: str, model: Model, body: dict[str, Any], wishes: Mapping[str, str]
     limits = [limit for limit in (cap, model.output_max) if limit is not None]
     cap = min(limits) if limits else None
     length = ANSWER_TOKENS if cap is None or _explicit(api, body) is None else -(-cap * 6 // 10)
-    if api == EMBEDDINGS:
+    writes = FURTHER[api].pieces is not None if api in FURTHER else api != EMBEDDINGS
+    if not writes:
         cap, length = None, 0
     cached = min(_wish(wishes, "x-stub-cached-tokens", 0), inputs)
     written = min(_wish(wishes, "x-stub-cache-write-tokens", 0), inputs - cached)
@@ -111,8 +136,9 @@ def plan(api: str, model: Model, body: dict[str, Any], wishes: Mapping[str, str]
     return Plan(
         api=api, model=model, body=body, request_id=f"stub-{next(_numbers):08d}", inputs=inputs,
         cached=cached, written=written, written_1h=written_1h, cap=cap,
-        length=_wish(wishes, "x-stub-output-tokens", length) if api != EMBEDDINGS else 0,
-        choices=int(body.get("n") or 1), variant=_variant(api, body),
+        length=_wish(wishes, "x-stub-output-tokens", length) if writes else 0,
+        choices=FURTHER[api].choices(body) if api in FURTHER else int(body.get("n") or 1),
+        variant=_variant(api, body),
     )  # fmt: skip
 
 
@@ -126,6 +152,8 @@ def count_input(api: str, model: Model, body: dict[str, Any]) -> int:
 
 def whole(made: Plan) -> dict[str, Any]:
     """The complete answer of a call that does not stream."""
+    if made.api in FURTHER:
+        return FURTHER[made.api].whole(made)
     return {CHAT: _chat, RESPONSES: _response, EMBEDDINGS: _embeddings, MESSAGES: _message}[
         made.api
     ](made)
@@ -133,6 +161,9 @@ def whole(made: Plan) -> dict[str, Any]:
 
 def pieces(made: Plan) -> Iterator[Piece]:
     """The events of a stream, in order."""
+    further = FURTHER.get(made.api)
+    if further is not None and further.pieces is not None:
+        return further.pieces(made)
     return {CHAT: _chat_pieces, RESPONSES: _response_pieces, MESSAGES: _message_pieces}[made.api](
         made
     )
@@ -140,10 +171,12 @@ def pieces(made: Plan) -> Iterator[Piece]:
 
 def text(tokens: int) -> str:
     """An answer of so many tokens; `word` with its blank is one in o200k and cl100k."""
-    return (_WORD * tokens).lstrip() if tokens else ""
+    return (WORD * tokens).lstrip() if tokens else ""
 
 
 def _input_tokens(api: str, model: Model, body: dict[str, Any]) -> int:
+    if api in FURTHER:
+        return FURTHER[api].inputs(model, body)
     if api == EMBEDDINGS:
         return sum(stub_tokens.embedding_tokens(model, body))
     if api == MESSAGES:
@@ -152,6 +185,8 @@ def _input_tokens(api: str, model: Model, body: dict[str, Any]) -> int:
 
 
 def _explicit(api: str, body: dict[str, Any]) -> int | None:
+    if api in FURTHER:
+        return FURTHER[api].cap(body)
     names = {
         CHAT: ("max_completion_tokens", "max_tokens"),
         RESPONSES: ("max_output_tokens",),
@@ -173,6 +208,8 @@ def _cap(api: str, body: dict[str, Any]) -> int | None:
 
 
 def _variant(api: str, body: dict[str, Any]) -> str:
+    if api in FURTHER:
+        return FURTHER[api].variant(body)
     if api == MESSAGES:
         return "fast" if body.get("speed") == "fast" else "standard"
     tier = body.get("service_tier")
@@ -184,13 +221,13 @@ def _wish(wishes: Mapping[str, str], name: str, otherwise: int) -> int:
     return otherwise if value is None else max(0, int(value))
 
 
-def _shares(tokens: int) -> list[int]:
+def shares(tokens: int) -> list[int]:
     """How many tokens each piece of a stream carries."""
     size = max(1, -(-tokens // PIECES))
     return [min(size, tokens - start) for start in range(0, tokens, size)]
 
 
-def _openai_usage(made: Plan, inputs: str, outputs: str) -> dict[str, Any]:
+def openai_usage(made: Plan, inputs: str, outputs: str) -> dict[str, Any]:
     output = made.produced * made.choices
     return {
         f"{inputs}_tokens": made.inputs,
@@ -221,7 +258,7 @@ def _chat(made: Plan) -> dict[str, Any]:
     return {
         "id": made.request_id, "object": "chat.completion", "created": int(time.time()),
         "model": made.body["model"], "choices": choices, "service_tier": _tier(made),
-        "usage": _openai_usage(made, "prompt", "completion"),
+        "usage": openai_usage(made, "prompt", "completion"),
     }  # fmt: skip
 
 
@@ -235,7 +272,7 @@ def _chat_pieces(made: Plan) -> Iterator[Piece]:
 
     def chunk(choices: list[dict[str, Any]], usage: object = None) -> bytes:
         extra = {"usage": usage} if with_usage else {}
-        return b"data: " + _json({**base, "choices": choices, **extra}) + b"\n\n"
+        return b"data: " + as_json({**base, "choices": choices, **extra}) + b"\n\n"
 
     def for_all(delta: dict[str, Any], reason: str | None) -> list[dict[str, Any]]:
         return [
@@ -245,12 +282,12 @@ def _chat_pieces(made: Plan) -> Iterator[Piece]:
 
     yield Piece(chunk(for_all({"role": "assistant", "content": ""}, None)), 0)
     sent = 0
-    for share in _shares(made.produced):
+    for share in shares(made.produced):
         sent += share
-        yield Piece(chunk(for_all({"content": _WORD * share}, None)), sent)
+        yield Piece(chunk(for_all({"content": WORD * share}, None)), sent)
     yield Piece(chunk(for_all({}, "length" if made.cut else "stop")), sent, final=True)
     if with_usage:
-        yield Piece(chunk([], _openai_usage(made, "prompt", "completion")), sent, final=True)
+        yield Piece(chunk([], openai_usage(made, "prompt", "completion")), sent, final=True)
     yield Piece(b"data: [DONE]\n\n", sent, final=True)
 
 
@@ -267,7 +304,7 @@ def _response(made: Plan, *, status: str = "") -> dict[str, Any]:
         "previous_response_id": None, "reasoning": {"effort": None, "summary": None},
         "service_tier": _tier(made), "store": False, "temperature": 1.0, "tool_choice": "auto",
         "text": {"format": {"type": "text"}}, "tools": [], "top_p": 1.0, "truncation": "disabled",
-        "usage": _openai_usage(made, "input", "output") if done else None, "user": None,
+        "usage": openai_usage(made, "input", "output") if done else None, "user": None,
     }  # fmt: skip
 
 
@@ -287,7 +324,7 @@ def _response_pieces(made: Plan) -> Iterator[Piece]:
 
     def event(kind: str, **members: object) -> bytes:
         data = {"type": kind, "sequence_number": next(numbers), **members}
-        return f"event: {kind}\n".encode() + b"data: " + _json(data) + b"\n\n"
+        return f"event: {kind}\n".encode() + b"data: " + as_json(data) + b"\n\n"
 
     started = _response(made, status="in_progress")
     yield Piece(event("response.created", response=started), 0)
@@ -296,8 +333,8 @@ def _response_pieces(made: Plan) -> Iterator[Piece]:
     yield Piece(event("response.output_item.added", output_index=0, item=begun), 0)
     yield Piece(event("response.content_part.added", **place, part=empty), 0)
     sent = 0
-    for share in _shares(made.produced):
-        delta = _WORD * share if sent else (_WORD * share).lstrip()
+    for share in shares(made.produced):
+        delta = WORD * share if sent else (WORD * share).lstrip()
         sent += share
         delta_event = event("response.output_text.delta", **place, delta=delta, logprobs=[])
         yield Piece(delta_event, sent)
@@ -346,7 +383,9 @@ def _message(made: Plan) -> dict[str, Any]:
 
 def _message_pieces(made: Plan) -> Iterator[Piece]:
     def event(kind: str, **members: object) -> bytes:
-        return f"event: {kind}\n".encode() + b"data: " + _json({"type": kind, **members}) + b"\n\n"
+        return (
+            f"event: {kind}\n".encode() + b"data: " + as_json({"type": kind, **members}) + b"\n\n"
+        )
 
     start = {**_message(made), "content": [], "stop_reason": None, "usage": _claude_usage(made, 1)}
     yield Piece(event("message_start", message=start), 0)
@@ -354,8 +393,8 @@ def _message_pieces(made: Plan) -> Iterator[Piece]:
     yield Piece(event("content_block_start", index=0, content_block=block), 0)
     yield Piece(event("ping"), 0)
     sent = 0
-    for share in _shares(made.produced):
-        delta = {"type": "text_delta", "text": _WORD * share if sent else text(share)}
+    for share in shares(made.produced):
+        delta = {"type": "text_delta", "text": WORD * share if sent else text(share)}
         sent += share
         yield Piece(event("content_block_delta", index=0, delta=delta), sent)
     yield Piece(event("content_block_stop", index=0), sent, final=True)
@@ -366,5 +405,10 @@ def _message_pieces(made: Plan) -> Iterator[Piece]:
     yield Piece(event("message_stop"), sent, final=True)
 
 
-def _json(value: object) -> bytes:
+def sse(value: object) -> bytes:
+    """One event without a name."""
+    return b"data: " + as_json(value) + b"\n\n"
+
+
+def as_json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()

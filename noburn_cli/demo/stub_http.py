@@ -7,6 +7,7 @@ What the `x-stub-…` headers mean stands in demo.stub.
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import struct
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from noburn_cli.core.models import Model
 from noburn_cli.demo import stub_answers as answers
 from noburn_cli.demo.stub_bill import BilledCall
+from noburn_cli.demo.stub_routes import read_url
 from noburn_cli.errors import ModelUnknown
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _COUNTS = {
 }
 #: Closing with unsent data thrown away: the peer sees a reset.
 _LINGER_NOT = struct.pack("ii", 1, 0)
+#: What the APIs call the block that says what was used.
+_USAGE_NAMES = ("usage", "usageMetadata")
+_USAGE = re.compile(rb'"usage(Metadata)?"')
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -122,12 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._may_come_in():
             return self._answer(401, _error(path, 401, "the stub does not know this key"))
         try:
-            api, model, body = self._read(path, raw)
-            if path in _COUNTS:
+            api, model, body, counting = self._read(path, raw)
+            if counting:
                 tokens = answers.count_input(api, model, body)
-                return self._answer(
-                    200, {"input_tokens": tokens, "object": "response.input_tokens"}
-                )
+                return self._answer(200, _counted(api, tokens))
             made = answers.plan(api, model, body, wishes)
             if not self.server.stub.bill.knows(made.model, made.variant):
                 raise answers.BadRequestError(f"{made.model.name} has no {made.variant} tier")
@@ -149,16 +152,26 @@ class _Handler(BaseHTTPRequestHandler):
             return self._stream(made, wishes)
         return self._whole(made, wishes)
 
-    def _read(self, path: str, raw: bytes) -> tuple[str, Model, dict[str, Any]]:
-        """The API, the model and the body.  Raises KeyError, ModelUnknown, BadRequest."""
-        api = _APIS[path] if path in _APIS else _COUNTS[path]
+    def _read(self, path: str, raw: bytes) -> tuple[str, Model, dict[str, Any], bool]:
+        """The API, the model, the body, and whether only a count is asked for.
+
+        Raises KeyError, ModelUnknown, BadRequestError.
+        """
+        asked = read_url(self.path)
+        api = asked.api or _APIS.get(path) or _COUNTS[path]
         try:
             body = json.loads(raw)
         except ValueError as error:
             raise answers.BadRequestError(f"the body is not JSON: {error}") from error
-        if not isinstance(body, dict) or not isinstance(body.get("model"), str):
+        if not isinstance(body, dict):
+            raise answers.BadRequestError("the body is no object")
+        body = {**body, **asked.members}
+        if not isinstance(body.get("model"), str):
             raise answers.BadRequestError("you must provide a model parameter")
-        return api, self.server.stub.book.resolve(body["model"]), body
+        if not body["model"].startswith(asked.prefix):
+            body["model"] = asked.prefix + body["model"]
+        counting = asked.counting or path in _COUNTS
+        return api, self.server.stub.book.resolve(body["model"]), body, counting
 
     def _whole(self, made: answers.Plan, wishes: Mapping[str, str]) -> None:
         # Billed before the client can know: a bill is never behind what a client has settled.
@@ -166,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         call.disconnected = self._client_gone()
         answer = answers.whole(made)
         if wishes.get("x-stub-fault") == "no-usage":
-            answer.pop("usage", None)
+            for name in _USAGE_NAMES:
+                answer.pop(name, None)
         if wishes.get("x-stub-reset") == "after":
             body = json.dumps(answer).encode()
             self._head(200, "application/json", length=len(body))
@@ -183,7 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
         call: BilledCall | None = None
         sent = 0
         try:
-            self._head(200, "text/event-stream")
+            further = answers.FURTHER.get(made.api)
+            kind = "text/event-stream" if further is None else further.content_type(made)
+            self._head(200, kind)
             for number, piece in enumerate(answers.pieces(made)):
                 self._wait(wishes, "x-stub-chunk-delay-ms")
                 if piece.final and call is None:
@@ -193,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._spoil(wishes, number)
                 data = piece.data
                 if wishes.get("x-stub-fault") == "no-usage":
-                    data = data.replace(b'"usage"', b'"not_usage"')
+                    data = _USAGE.sub(b'"not_usage"', data)
                 self._chunk(data)
                 sent = piece.sent
             self._send(b"0\r\n\r\n")
@@ -275,9 +291,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _path(target: str) -> str:
-    """The path without its query, always with `/v1` in front."""
-    path = target.partition("?")[0].rstrip("/")
-    return path if path.startswith(("/v1/", "/stub/")) else f"/v1{path}"
+    """The path without its query and the provider in front, always with `/v1` in front."""
+    return read_url(target).path
+
+
+def _counted(api: str, tokens: int) -> dict[str, Any]:
+    if api in answers.FURTHER:
+        return answers.FURTHER[api].count(tokens)
+    return {"input_tokens": tokens, "object": "response.input_tokens"}
 
 
 def _wishes(headers: Any) -> dict[str, str]:
@@ -286,6 +307,8 @@ def _wishes(headers: Any) -> dict[str, str]:
 
 def _error(path: str, status: int, message: str) -> dict[str, Any]:
     """An error in the shape of the provider whose path it is."""
+    if ":" in path.rpartition("/")[2]:
+        return {"error": {"code": status, "message": message, "status": "STUB_ERROR"}}
     if "/messages" in path:
         kind = {
             401: "authentication_error",

@@ -53,18 +53,20 @@ def embedding_tokens(model: Model, body: dict[str, Any]) -> list[int]:
 
 def claude_tokens(body: dict[str, Any]) -> int:
     """Input tokens of a messages request."""
-    total = _CLAUDE_FRAME + _dense(body.get("system"))
+    total = _CLAUDE_FRAME + dense(body.get("system"))
     for message in body["messages"]:
-        total += _CLAUDE_MESSAGE + _dense(message.get("content"))
+        total += _CLAUDE_MESSAGE + dense(message.get("content"))
     if body.get("tools"):
-        total += _CLAUDE_TOOLS + _dense(_compact(body["tools"]))
+        total += _CLAUDE_TOOLS + dense(_compact(body["tools"]))
     return total
 
 
 def text_tokens(model: Model, text: str) -> int:
-    """Exact tokens of one text in the model's own encoding."""
+    """Tokens of one text: exact in OpenAI's encodings, a plausible density otherwise."""
     from noburn_cli import ranks  # Loading an encoding takes most of a second: when needed.
 
+    if model.tokenizer not in ("o200k_base", "cl100k_base"):
+        return dense(text)
     return len(ranks.encoding(model.tokenizer).encode_ordinary(text))
 
 
@@ -91,7 +93,8 @@ def _strings(value: object) -> Iterator[str]:
                 yield from _strings(member)
 
 
-def _dense(value: object) -> int:
+def dense(value: object) -> int:
+    """Tokens of the texts in a value where no tokeniser is public: 3.2 bytes each."""
     size = sum(len(text.encode()) for text in _strings(value))
     return -(-size * 10 // 32)
 

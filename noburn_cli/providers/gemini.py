@@ -83,6 +83,7 @@ class Gemini:
         read_tools(found, values)
         config = camel(values.get("generationConfig"), what="generationConfig")
         _read_config(found, config)
+        variants = _variants(found, values.get("serviceTier"))
         return Call(
             api=self.api,
             model=model,
@@ -93,7 +94,7 @@ class Gemini:
             window=found.why_window,
             unbounded=found.why_unbounded,
             input_kinds=(INPUT, CACHE_READ),  # Caching is implicit as well.
-            variants=_variants(found, values.get("serviceTier")),
+            variants=variants,
             output=_output(config),
             stream=self.streams,
         )

@@ -107,8 +107,8 @@ def _part(found: Collector, part: dict[str, Any], *, model: str) -> None:
     for name in ("inlineData", "fileData"):
         if part.get(name) is not None:
             _media(found, camel(part[name], what=name), stored=name == "fileData", model=model)
-    # "Thought signatures will increase the input tokens you are charged when sent back", and the API
-    # is stateless (https://ai.google.dev/gemini-api/docs/thinking): a signature carries what it
+    # "Thought signatures will increase the input tokens you are charged when sent back", and calls
+    # are stateless (https://ai.google.dev/gemini-api/docs/thinking): a signature carries what it
     # stands for, and no token of it takes less than a character of Base64.
     found.schema(part.get("thoughtSignature"))
     found.rest(part, _PART_READ)

@@ -118,7 +118,7 @@ def test_parse_body_refuses_what_it_cannot_place():
     with pytest.raises(InputRefused, match="neither"):
         registry.parse_body(None, b'{"question":"x"}')
     with pytest.raises(InputRefused, match="no codec"):
-        registry.parse_body("gemini", b"{}")
+        registry.parse_body("nonesuch", b"{}")
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
