@@ -69,6 +69,13 @@ COMMANDS = (
         "Run a command with every LLM call inside a budget.",
         _CHILD_ARGUMENTS,
     ),
+    Entry(
+        "stop",
+        ENFORCE,
+        "stop",
+        "stop_command",
+        "Stop a run: no more calls, streams cut, every process ended.",
+    ),
     Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
     Entry(
         "config",

@@ -105,8 +105,9 @@ def list_runs(book: Book, frame: frames.RunList, now_ms: int) -> Reply:
         if path is None:
             return _no_run(book, frame)
         paths = [path]
+    shown = [run for path in paths if (run := _shown(book, path, now_ms)) is not None]
     return {"n": frame.n, "ok": True, "now_ms": now_ms,
-            "runs": [shown for path in paths if (shown := _shown(book, path, now_ms))]}  # fmt: skip
+            "runs": sorted(shown, key=lambda run: run["started_at_ms"])}  # fmt: skip
 
 
 def _shown(book: Book, path: str, now_ms: int) -> Reply | None:

@@ -193,20 +193,21 @@ class Client:
     def run_watch(self, *, run: str) -> Iterator[Frame]:
         """The events of a run from now on, on a connection of their own.
 
+        A run that has been stopped already begins with the event that said so.
         Ends with DaemonUnavailable when the connection does, `close` by another thread included.
         """
         connection = self._pool.take(self._open, fresh=True)
         frame = {"op": protocol.RUN_WATCH, "run": run}
         try:
             deadline = time.monotonic() + reply_limit_s(frame)
-            accepted(connection.exchange(frame, deadline=deadline))
+            reply = accepted(connection.exchange(frame, deadline=deadline))
         except NoReply as error:
             self._pool.drop(connection)
             raise unavailable(frame, error, sent=True) from error
         except BaseException:
             self._pool.drop(connection)
             raise
-        return _Events(connection, self._pool, frame)
+        return _Events(connection, self._pool, frame, reply)
 
     def run_stop(self, *, run: str, reason: str = "", by: str = "") -> Frame:
         """Let no call of a run go any more; by: who says so, for the person that reads it."""
@@ -317,15 +318,19 @@ class Client:
 class _Events:
     """The events of one watched run; an iterator that closes its connection with itself."""
 
-    def __init__(self, connection: Connection, pool: Pool, frame: Frame) -> None:
+    def __init__(self, connection: Connection, pool: Pool, frame: Frame, reply: Frame) -> None:
         self._connection = connection
         self._frame = frame
+        self._missed = reply if reply.get("state") == protocol.STOPPED else None
         self._close = weakref.finalize(self, pool.drop, connection)
 
     def __iter__(self) -> _Events:
         return self
 
     def __next__(self) -> Frame:
+        if self._missed is not None:
+            message, self._missed = self._missed.get("message"), None
+            return {"event": protocol.STOPPED, "run": self._frame["run"], "message": message}
         try:
             while True:
                 event = self._connection.next_frame(deadline=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,14 @@ UNITS = (DOLLARS, TOKENS, REQUESTS)
 app = typer.Typer(
     help="Set, list, show, remove and top up budgets.", add_completion=False, rich_markup_mode=None
 )
+
+
+class Action(StrEnum):
+    """What a block by a budget does."""
+
+    block = "block"
+    kill = "kill"
+
 
 ScopeArgument = Annotated[
     str,
@@ -66,6 +75,12 @@ def set_command(
         bool,
         typer.Option("--override", help="Stand in for the budget of `each`, instead of beside it."),
     ] = False,
+    action: Annotated[
+        Action,
+        typer.Option(
+            help="What a block by it does: `block` that call only, or `kill` its run at once."
+        ),
+    ] = Action.block,
     as_json: Json = False,
 ) -> None:
     """Set a budget, or change the limit of one."""
@@ -79,6 +94,7 @@ def set_command(
             per=per,
             limit={"unit": amount.unit, "amount": amount.amount},
             override=override,
+            action=action.value,
         )
     _show([reply["budget"]], as_json=as_json)
     if not amount.amount:

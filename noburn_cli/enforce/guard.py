@@ -18,7 +18,7 @@ from noburn_cli.client import new_call_id
 from noburn_cli.core.bounds import measure
 from noburn_cli.enforce import attribution
 from noburn_cli.enforce.context import attributes, settings
-from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
+from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
 from noburn_cli.providers import credentials
@@ -38,6 +38,7 @@ from noburn_cli.providers.registry import (
 CODE_BLOCKED = "noburn_budget_exceeded"
 CODE_REFUSED = "noburn_call_refused"
 CODE_UNAVAILABLE = "noburn_unavailable"
+_CODES = {protocol.BLOCKED: CODE_BLOCKED, protocol.STOPPED: CODE_STOPPED}
 #: For a virtual key that stands for nothing: HTTP 401, as the provider would.
 CODE_NO_KEY = "noburn_key_unknown"
 #: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
@@ -339,7 +340,7 @@ def _refused(
 
 
 def _block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
-    code = CODE_BLOCKED if reply.get("error") == protocol.BLOCKED else CODE_REFUSED
+    code = _CODES.get(str(reply.get("error")), CODE_REFUSED)
     message = str(reply.get("message") or f"call refused: {reply.get('error')}")
     why, step = str(reply.get("why") or ""), str(reply.get("next") or "")
     return _block(codec, code, message, why, step, f"see `noburn why {call_id}`")

@@ -59,6 +59,8 @@ def sync_stream_class(module: ModuleType) -> Any:
                 for chunk in self._bytes:
                     if kept := _received(self._tracker, chunk, module):
                         yield kept
+                    if self._tracker.cut is not None:
+                        break
             except GeneratorExit:
                 raise  # Closed early: close() decides.
             except BaseException as error:
@@ -98,6 +100,8 @@ def async_stream_class(module: ModuleType) -> Any:
                 async for chunk in self._bytes:
                     if kept := _received(self._tracker, chunk, module):
                         yield kept
+                    if self._tracker.cut is not None:
+                        break
             except GeneratorExit:
                 raise
             except BaseException as error:

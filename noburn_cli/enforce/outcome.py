@@ -8,6 +8,7 @@ Owns: which ending means what (docs/threat-model.md has the table).
 from __future__ import annotations
 
 import os
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from noburn_cli import protocol
 from noburn_cli.client.requests import usage_fields
+from noburn_cli.enforce import cutting
 from noburn_cli.enforce.policy import DRAIN, policy
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import Codec, Settlement, StreamReader
@@ -22,6 +24,11 @@ from noburn_cli.providers.codec import Codec, Settlement, StreamReader
 #: An answer above this size is passed on, but not kept to read its usage.
 BODY_BYTES_MAX = 64 * 1024 * 1024
 FAILURE_CHARS_MAX = 300
+#: The code in the error event of a stream that was cut, and in the block of a stopped run.
+CODE_STOPPED = "noburn_run_stopped"
+#: What ends an event; enough of what was handed on is kept to find it across chunks.
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_END_BYTES = 4
 
 
 class Outcome:
@@ -51,6 +58,8 @@ class Tracker:
         self._status: int | None = None
         self._body: _Body | None = None
         self._ended = False
+        #: Why the stream was cut, or None; its follower is to read no further then.
+        self.cut: str | None = None
 
     def not_sent(self, error: BaseException) -> Outcome | None:
         """No byte of the request reached the provider."""
@@ -77,6 +86,7 @@ class Tracker:
             return False
         reader = self._codec.stream(strip_usage=self._strip_usage)
         self._body = _Events(reader, unpack, edits=self._strip_usage)
+        cutting.watch()
         return packed and self._strip_usage
 
     def _is_events(self, status: int, content_type: str) -> bool:
@@ -90,11 +100,14 @@ class Tracker:
     def receive(self, chunk: bytes) -> bytes:
         """Bytes of the answer in, the bytes to hand on out.
 
+        When the run was stopped these end with the provider's own error event, and `cut` says why.
         Raises zlib.error when bytes that must be unpacked cannot be; nothing else.
         """
         if self._body is None:
             return chunk
         try:
+            if cutting.cut_by() is not None and isinstance(self._body, _Events):
+                return self._cut(self._body, chunk, cutting.cut_by() or "")
             return self._body.receive(chunk)
         except zlib.error:
             edited = isinstance(self._body, _Events) and self._body.edits
@@ -106,10 +119,21 @@ class Tracker:
             self._body = _Unreadable()
             return chunk
 
+    def _cut(self, body: _Events, chunk: bytes, message: str) -> bytes:
+        """Between two events, end the stream; one whose generation is over ends by itself."""
+        if self.cut is not None:
+            return b""
+        kept, whole = body.up_to_event(chunk)
+        if kept is None or body.is_over():
+            return whole
+        self.cut = message
+        said = f"noburn: {message[0].upper()}{message[1:].rstrip('.')}."
+        return kept + self._codec.stream_error(message=said, code=CODE_STOPPED)
+
     def rest(self) -> bytes:
         """The bytes still withheld at the end of the answer."""
         try:
-            return b"" if self._body is None else self._body.close()
+            return b"" if self._body is None or self.cut is not None else self._body.close()
         except Exception:  # noqa: BLE001 - as in `receive`
             return b""
 
@@ -138,6 +162,8 @@ class Tracker:
         return self._finish(reason)
 
     def _finish(self, lost_because: str) -> Outcome | None:
+        if self.cut is not None:
+            lost_because = f"cut: {self.cut}"[:FAILURE_CHARS_MAX]
         settlement = self._settlement()
         if settlement is not None:
             return self._end(
@@ -232,11 +258,35 @@ class _Events:
         self._reader = reader
         self._unpack = unpack
         self.edits = edits
+        #: The last bytes that were handed on.
+        self._tail = b"\n\n"
 
     def receive(self, chunk: bytes) -> bytes:
         plain = chunk if self._unpack is None else self._unpack.receive(chunk)
         kept = self._reader.receive(plain)
-        return kept if self.edits else chunk
+        if not self.edits:
+            kept = chunk
+        self._tail = (self._tail + kept[-_END_BYTES:])[-_END_BYTES:]
+        return kept
+
+    def up_to_event(self, chunk: bytes) -> tuple[bytes | None, bytes]:
+        """What of a chunk belongs to an event that was begun, and the whole, as it is handed on.
+
+        None when the chunk does not end that event, so that nothing can be put in between.
+        """
+        tail = self._tail
+        whole = self.receive(chunk)
+        if self._unpack is not None and not self.edits:
+            return None, whole  # packed, as it came
+        if self.edits or tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
+            return b"", whole
+        ends = (found.end() - len(tail) for found in _EVENT_END.finditer(tail + chunk))
+        end = next((end for end in ends if end > 0), None)
+        return (None if end is None else chunk[:end]), whole
+
+    def is_over(self) -> bool:
+        """Whether the generation has ended: then the stream does, too."""
+        return self._reader.ended or self._reader.settlement is not None
 
     def close(self) -> bytes:
         rest = self._reader.close()

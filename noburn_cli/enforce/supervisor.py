@@ -41,7 +41,7 @@ class RunOutcome:
         3 when noburn ended it.
     child_code: the same without noburn's word, None when there was no child.
     limited: whether a budget applied to the run's attributes when it began.
-    killed_by: the message of the call that ended it, or None.
+    killed_by: the message of the call, or of the person or budget, that ended it; or None.
     survivors: processes that a kill did not reach, as `pid (name)`.
     failure: why the command could not be started, or None.
     """
@@ -88,12 +88,11 @@ def run_supervised(
         )
         limited = bool(client.remaining(attributes)["accounts"])
         # Before the child: its very first call may be the one.
-        watch = None if find_stopped is None else Watch(run, find_stopped=find_stopped)
+        watch = Watch(run, find_stopped=find_stopped)
         try:
             job = Job.start(command, told)
         except OSError as error:
-            if watch is not None:
-                watch.close()
+            watch.close()
             code = EXIT_NOT_FOUND if error.errno in _NOT_FOUND else EXIT_NOT_EXECUTABLE
             _end_run(client, run, code)
             return RunOutcome(run, code, None, limited, failure=_why_not(command[0], error))
@@ -102,11 +101,8 @@ def run_supervised(
     return outcome
 
 
-def _follow(job: Job, watch: Watch | None, run: str, *, limited: bool) -> RunOutcome:
-    """Wait for the child, or for the call that ends it."""
-    if watch is None:
-        code = job.wait()
-        return RunOutcome(run, code, code, limited)
+def _follow(job: Job, watch: Watch, run: str, *, limited: bool) -> RunOutcome:
+    """Wait for the child, or for what ends it."""
     watch.start(lambda: job.end(grace_s=KILL_GRACE_S))
     code = job.wait()
     killed_by = watch.finish()

@@ -1,11 +1,12 @@
-"""Watching a run for the first call that is stopped.
+"""Watching a run for what ends it: somebody who stops it, or the first call that is stopped.
 
 Layer: enforce (the supervisor's side).  Below: client.  Above: supervisor.
 Owns: the connection that the daemon's events come on, and what was missed while it was down.
 Not here: how a job is ended (job).
 
-Stopped is a call that was refused for good: blocked by a budget, after its wait if it had one, or
-refused because nothing bounds or prices it.  A call that still waits for money is none.
+A run is stopped by `noburn stop`, or by a budget that kills.  A stopped call is one that was
+refused for good: blocked by a budget, after its wait if it had one, or refused because nothing
+bounds or prices it.  A call that still waits for money is none.
 """
 
 from __future__ import annotations
@@ -24,21 +25,23 @@ from noburn_cli.errors import NoburnError
 #: How long the watch waits before it asks a daemon that went away again, in seconds.
 RETRY_S = 0.5
 
-#: The message of a run's first stopped call as the ledger has it, or None.
+#: Asks for the message of a run's first stopped call as the ledger has it, or None.
 FindStopped = Callable[[str], str | None]
 
 
 class Watch:
     """Subscribed when made, so that no block is too early; calls `end` once, from a thread.
 
-    find_stopped: asks the ledger; may raise NoburnError.
+    find_stopped: given, the first stopped call ends the run as well; asks the ledger, and may raise
+        NoburnError.
     Raises DaemonUnavailable.
     """
 
-    def __init__(self, run: str, *, find_stopped: FindStopped) -> None:
+    def __init__(self, run: str, *, find_stopped: FindStopped | None) -> None:
         self._run = run
         self._find_stopped = find_stopped
-        self._client = Client()
+        # Only who counts on every block needs a daemon while nobody calls.
+        self._client = Client(start_daemon=find_stopped is not None)
         self._events: Iterator[dict[str, Any]] | None = self._subscribe()
         self._finished = threading.Event()
         self._lock = threading.Lock()
@@ -52,7 +55,7 @@ class Watch:
         self._thread.start()
 
     def finish(self) -> str | None:
-        """The command has gone: the message of the call that ends the run, if one does.
+        """The command has gone: the message of what ends the run, if something does.
 
         A program that left because its call was stopped may be faster than the event; the ledger
         knows, and what is left of the job is ended.
@@ -65,7 +68,7 @@ class Watch:
             self._thread.join()
             return self._ended_by
         with contextlib.suppress(NoburnError):
-            self._ended_by = self._find_stopped(self._run)
+            self._ended_by = self._missed() or self._stopped()
         if self._ended_by is not None:
             self._end()
         return self._ended_by
@@ -91,7 +94,21 @@ class Watch:
             if self._finished.is_set():
                 return
             self._ended_by = message
+        if self._find_stopped is not None:
+            # What left the group, and who is slow to leave: no call of theirs goes any more.
+            with contextlib.suppress(NoburnError):
+                self._client.run_stop(run=self._run, reason=message, by="`--on-exceed kill`")
         self._end()
+
+    def _missed(self) -> str | None:
+        return None if self._find_stopped is None else self._find_stopped(self._run)
+
+    def _stopped(self) -> str | None:
+        """Who stopped the run, as the daemon has it."""
+        for run in self._client.run_list(self._run)["runs"]:
+            if run["state"] == protocol.STOPPED:
+                return str(run["message"])
+        return None
 
     def _first_stopped(self) -> str | None:
         while not self._finished.is_set():
@@ -99,11 +116,13 @@ class Watch:
             with contextlib.suppress(NoburnError):
                 if self._events is None:
                     self._events = self._subscribe()
-                    missed = self._find_stopped(self._run)
+                    missed = self._missed()
                     if missed is not None:
                         return missed
                 for event in self._events:
-                    if event.get("event") == protocol.BLOCKED:
+                    if event.get("event") == protocol.STOPPED:
+                        return str(event.get("message") or "the run was stopped")
+                    if event.get("event") == protocol.BLOCKED and self._find_stopped is not None:
                         return str(event.get("message") or "a call was blocked")
             self._events = None
             self._finished.wait(RETRY_S)

@@ -28,7 +28,8 @@ def render_budgets(budgets: Sequence[Mapping[str, Any]], *, now_ms: int) -> list
 def _rows(budget: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, ...]]:
     """One line for a plain budget; a family's own line, and one for each account below it."""
     unit = budget["unit"]
-    name = budget["name"] + (" (override)" if budget["override"] else "")
+    marks = [word for word, holds in _marks(budget) if holds]
+    name = budget["name"] + (f" ({', '.join(marks)})" if marks else "")
     limit = show_amount(unit, budget["limit"])
     accounts = budget["accounts"]
     if not is_family(budget):
@@ -38,6 +39,11 @@ def _rows(budget: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, ...]]:
     yield (name, limit + " each", "", "", "", "" if accounts else "no calls yet")
     for account in accounts:
         yield ("  " + account["key"], *_cells(unit, account, now_ms))
+
+
+def _marks(budget: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    yield "override", budget["override"]
+    yield "kills", budget.get("action") == "kill"
 
 
 def is_family(budget: Mapping[str, Any]) -> bool:
@@ -112,6 +118,7 @@ def budget_data(budget: Mapping[str, Any]) -> dict[str, Any]:
         "unit": unit,
         "limit": _exact(unit, budget["limit"]),
         "override": budget["override"],
+        "action": budget["action"],
         "accounts": [_account_data(unit, account) for account in budget["accounts"]],
     }
 

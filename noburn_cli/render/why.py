@@ -7,8 +7,9 @@ Above: commands.why.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 from noburn_cli.core.money import show_amount, show_dollars
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
@@ -31,6 +32,7 @@ BOUND_WORDS = {
     "window": "only the context window bounds it",
     "assumed": "assumed: measured with a margin, not proven",
 }
+NOTIONAL_WORDS = "shown at list price; no budget of dollars was charged"
 CLAUDE_BYTES = "the most that Claude's tokeniser makes of the text"
 KIND_WORDS = {
     "input": "input",
@@ -97,19 +99,28 @@ def sentence(facts: CallFacts) -> str:
         return f"{name} is in flight: {show_dollars(facts.hold_nano)} is held for it."
     if facts.state == "settled":
         late = _was_late(facts)
-        return f"{name} cost {cost}{_clamped_words(facts)}{late}."
+        listed = " at list price (notional)" if facts.detail.get("notional") else ""
+        return f"{name} cost {cost}{listed}{_clamped_words(facts)}{late}."
     reason = safe_text(facts.failure or "its usage was never learnt")
     return f"{name} is charged at its hold, {cost}, because no bill came: {reason}."
 
 
 def _blocked_because(facts: CallFacts) -> str:
     detail = facts.detail
+    if "unit" not in detail:
+        return _barred_because(detail)
     unit = detail["unit"]
     left = max(0, detail["limit"] - detail["settled"] - detail["held"])
     return (
         f"budget `{safe_text(detail['budget'])}` had {show_amount(unit, left)} left and the call "
         f"needed {show_amount(unit, detail['needed'])}"
     )
+
+
+def _barred_because(detail: Mapping[str, Any]) -> str:
+    """Not the money was in its way: its run was stopped, paused for too long, or has ended."""
+    message = str(detail["message"]).removeprefix("call blocked: ")
+    return safe_text(f"{message}: {detail['why']}".rstrip(". "))
 
 
 def _refused_because(facts: CallFacts) -> str:
@@ -151,12 +162,14 @@ def _who(facts: CallFacts) -> Iterator[tuple[str, str]]:
 def _sections(
     facts: CallFacts, bill: Bill | None, hold: Hold | None
 ) -> Iterator[tuple[str, list[str]]]:
-    if facts.state == "blocked":
+    if facts.state == "blocked" and "unit" in facts.detail:
         yield "The budget in its way, at that moment", _budget_lines(facts)
     if facts.detail.get("budgets"):
         yield "Budgets it was checked against", [safe_text(b) for b in facts.detail["budgets"]]
     elif facts.state not in ("blocked", "refused"):
         yield "Budgets it was checked against", ["none: it is recorded only"]
+    if facts.detail.get("notional"):
+        yield "Paid by a subscription", [NOTIONAL_WORDS]
     if facts.input_bound is not None:
         title = "What it needed at least" if facts.state == "blocked" else "What was held for it"
         yield title, list(_hold_lines(facts, hold))

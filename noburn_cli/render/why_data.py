@@ -33,6 +33,7 @@ def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[
         "status": facts.status,
         "waited_ms": facts.waited_ms,
         "failure": facts.failure,
+        "notional": bool(facts.detail.get("notional")),
         "provider_id": facts.provider_id,
         "book": facts.row["book"],
         "budgets": facts.detail.get("budgets", []),
@@ -61,6 +62,9 @@ def _blocked_data(facts: CallFacts) -> dict[str, Any] | None:
     if facts.state != "blocked":
         return None
     detail = facts.detail
+    if "unit" not in detail:
+        barred = ("run", "message", "why", "waiting_helps", "why_blocked")
+        return {name: detail[name] for name in barred}
     unit = detail["unit"]
     amounts = {
         name: usd(detail[name]) if unit == DOLLARS else detail[name]
