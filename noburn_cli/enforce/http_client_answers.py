@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import zlib
 from typing import Any
 
@@ -25,7 +26,8 @@ _READ_BYTES = 64 * 1024
 def follow(response: Any, tracker: Tracker) -> None:
     """Read along with an answer whose head has come; `response` is an http.client.HTTPResponse."""
     headers = {name.lower(): value for name, value in response.msg.items()}
-    edits = tracker.answered(response.status, headers) or tracker.edits()
+    # A stream of events is framed anew as well, so that it can be cut between two of them.
+    edits = tracker.answered(response.status, headers) or tracker.edits() or tracker.can_be_cut()
     framing = _framing(response)
     if response.fp is None or framing.ended:
         deliver(tracker.completed())
@@ -86,10 +88,21 @@ class _Tap(io.RawIOBase):
             if isinstance(error, zlib.error):
                 raise OSError(f"the answer cannot be unpacked: {error}") from error
             raise
+        if self._follower.tracker.cut is not None:
+            return self._cut_off(payload)
         if raw and not self._framing.ended:
             return self._handed_on(raw, payload)
         self._at_end = True
         return self._handed_on(raw, payload) + self._end(whole=bool(raw) or self._is_until_close())
+
+    def _cut_off(self, payload: bytes) -> bytes:
+        """The run was stopped: the answer ends here, and so does its connection."""
+        self._at_end = True
+        with contextlib.suppress(Exception):
+            # Not to be used again: the rest of the answer is still on its way.
+            self._inner.raw._sock.shutdown(socket.SHUT_RDWR)
+        deliver(self._follower.abandoned())
+        return chunk(payload) + LAST_CHUNK if self._rechunks else payload
 
     def _handed_on(self, raw: bytes, payload: bytes) -> bytes:
         if not self._edits:

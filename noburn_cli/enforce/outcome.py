@@ -141,10 +141,19 @@ class Tracker:
         """Whether the bytes that are handed on are not those that came."""
         return isinstance(self._body, _Events) and self._body.edits
 
+    def can_be_cut(self) -> bool:
+        """Whether an event of ours may come to stand in what is handed on."""
+        return isinstance(self._body, _Events) and self._body.is_plain()
+
     def drains(self) -> bool:
         """Whether the policy wants an answer read to its end that the program has let go of."""
         body = self._body
-        if self._ended or policy().on_abort != DRAIN or isinstance(body, _Unreadable):
+        if (
+            self._ended
+            or self.cut is not None
+            or policy().on_abort != DRAIN
+            or isinstance(body, _Unreadable)
+        ):
             return False
         return body is not None and self._status is not None and 200 <= self._status < 300
 
@@ -269,6 +278,10 @@ class _Events:
         self._tail = (self._tail + kept[-_END_BYTES:])[-_END_BYTES:]
         return kept
 
+    def is_plain(self) -> bool:
+        """Whether the bytes that are handed on are no packed ones."""
+        return self.edits or self._unpack is None
+
     def up_to_event(self, chunk: bytes) -> tuple[bytes | None, bytes]:
         """What of a chunk belongs to an event that was begun, and the whole, as it is handed on.
 
@@ -276,8 +289,8 @@ class _Events:
         """
         tail = self._tail
         whole = self.receive(chunk)
-        if self._unpack is not None and not self.edits:
-            return None, whole  # packed, as it came
+        if not self.is_plain():
+            return None, whole
         if self.edits or tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
             return b"", whole
         ends = (found.end() - len(tail) for found in _EVENT_END.finditer(tail + chunk))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import itertools
+import json
 
 import anthropic
 import openai
 import pytest
+import requests
 
 import noburn_cli
-from noburn_cli.enforce import cutting
+from noburn_cli.enforce import cutting, layers
+from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.enforce.outcome import CODE_STOPPED, Tracker
-from noburn_cli.providers.registry import codec
+from noburn_cli.providers.registry import OPENAI, Upstream, codec
 from tests.enforce.conftest import Desk
 
 ASKED = "Which ships lay in the harbour that winter?"
@@ -101,17 +105,40 @@ def test_a_stream_of_a_stopped_run_ends_with_the_providers_error(
     assert f"Run `{run}` was stopped by ann" in str(refused.value)
 
 
+def test_a_stream_below_requests_is_cut_as_well(desk, run):
+    """Goal: the error is an event, the answer is whole, and its connection is not used again."""
+    hook_http_client(http.client, every_client=False)
+    url = desk.stub.url + "/v1/chat/completions"
+    body = {"model": "gpt-6-luna", "messages": MESSAGES, "max_completion_tokens": 400}
+    with (
+        layers.marking((Upstream(OPENAI, desk.stub.url + "/v1"),)),
+        requests.Session() as session,
+        session.post(url, json={**body, "stream": True}, stream=True) as answer,
+    ):
+        lines = []
+        for line in answer.iter_lines():
+            lines += [line] if line else []
+            if len(lines) == 3:
+                desk.home.client.run_stop(run=run, reason="too dear", by="ann")
+        assert json.loads(lines[-1].removeprefix(b"data: "))["error"]["code"] == CODE_STOPPED
+        assert b"[DONE]" not in b"".join(lines)
+        assert desk.states_when_ended() == ["uncertain"]
+        assert session.post(url, json=body).status_code == 402
+
+
 EVENTS = [b'data: {"a": 1}\n\n', b'data: {"b": 2}\r\n\r\n', b'data: {"c": 3}\r\r', b"data: x\n\n"]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 100])
 @pytest.mark.parametrize("strip", [False, True], ids=["as-it-came", "edited"])
-@pytest.mark.parametrize("before", range(0, 60, 7))
-def test_a_cut_falls_between_two_events_wherever_the_bytes_are_cut(
-    monkeypatch, size, strip, before
-):
+def test_a_cut_falls_between_two_events_wherever_the_bytes_are_cut(monkeypatch, strip):
     """Goal: the error is an event of its own, never inside one that was begun."""
     monkeypatch.delenv("NOBURN_RUN", raising=False)
+    for size in (1, 2, 3, 5, 16, 100):
+        for before in range(0, 60, 7):
+            check_cut(monkeypatch, size, strip, before)
+
+
+def check_cut(monkeypatch, size, strip, before):
     chat = codec("openai_chat")
     tracker = Tracker("c", chat, stream=True, strip_usage=strip)
     tracker.answered(200, {"content-type": "text/event-stream"})

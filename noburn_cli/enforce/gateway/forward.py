@@ -132,6 +132,9 @@ class Forwarder:
             await _prepare(response, request)
             async for chunk in _chunks(answer):
                 await _write(response, tracker.receive(chunk))
+                if tracker.cut is not None:
+                    answer.close()  # The run was stopped: the provider is to stop as well.
+                    break
             await _write(response, tracker.rest())
             await deliver_async(tracker.completed())
         except (ClientGone, asyncio.CancelledError) as error:
