@@ -209,6 +209,7 @@ def test_what_was_not_sent_is_void_and_what_may_have_been_is_not(desk, url):
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         requests.post(url, json=BODY, headers={"x-stub-reset": "after"}, timeout=30)
     assert desk.states() == ["uncertain", "voided", "uncertain", "uncertain"]
+    assert desk.cost_nano() >= desk.bill_nano()
 
 
 def test_a_daemon_counts_before_it_blocks(desk, provider):

@@ -21,6 +21,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(_HERE))
 HOOKED = {
     "httpx": ("httpx_hook", "hook_httpx"),
     "httpx2": ("httpx_hook", "hook_httpx"),
+    "aiohttp": ("aiohttp_hook", "hook_aiohttp"),
     "http.client": ("http_client_hook", "hook_http_client"),
 }
 
