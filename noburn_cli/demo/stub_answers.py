@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from noburn_cli.core.models import Model
@@ -40,7 +40,8 @@ class Plan:
 
     cap: the most output per choice, or None.
     length: what the answer would be without the cap, per choice.
-    cached, written, written_1h: parts of `inputs`.
+    cached, written, written_1h, heard (audio): parts of `inputs`, spoken of the output.
+    fees: units that are billed beside tokens.
     """
 
     api: str
@@ -55,6 +56,9 @@ class Plan:
     length: int
     choices: int
     variant: str
+    heard: int = 0
+    spoken: int = 0
+    fees: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def produced(self) -> int:
@@ -78,6 +82,10 @@ class Plan:
             "cache_write_1h": self.written_1h,
             "output": output_per_choice * self.choices,
         }
+        spoken = min(self.spoken, counts["output"])
+        counts["input"] -= self.heard
+        counts["output"] -= spoken
+        counts.update({"audio_input": self.heard, "audio_output": spoken, **self.fees})
         return {kind: count for kind, count in counts.items() if count}
 
 
@@ -123,6 +131,9 @@ def plan(api: str, model: Model, body: dict[str, Any], wishes: Mapping[str, str]
         inputs = _input_tokens(api, model, body)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise BadRequestError(f"the input cannot be read: {error!r}") from error
+    # A hosted tool's rounds: each reads the whole input again, and what the tool found.
+    rounds = _wish(wishes, "x-stub-tool-rounds", 0)
+    inputs += rounds * (inputs + _wish(wishes, "x-stub-round-tokens", 500))
     cap = _cap(api, body)
     limits = [limit for limit in (cap, model.output_max) if limit is not None]
     cap = min(limits) if limits else None
@@ -139,6 +150,9 @@ def plan(api: str, model: Model, body: dict[str, Any], wishes: Mapping[str, str]
         length=_wish(wishes, "x-stub-output-tokens", length) if writes else 0,
         choices=FURTHER[api].choices(body) if api in FURTHER else int(body.get("n") or 1),
         variant=_variant(api, body),
+        heard=min(_wish(wishes, "x-stub-audio-input-tokens", 0), inputs - cached - written),
+        spoken=_wish(wishes, "x-stub-audio-output-tokens", 0),
+        fees=_fees(body, wishes),
     )  # fmt: skip
 
 
@@ -221,6 +235,17 @@ def _wish(wishes: Mapping[str, str], name: str, otherwise: int) -> int:
     return otherwise if value is None else max(0, int(value))
 
 
+def _fees(body: dict[str, Any], wishes: Mapping[str, str]) -> dict[str, int]:
+    """Searches that the client asked to have made: by the tool that the request brings."""
+    kinds = [str(tool.get("type")) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    preview = any(kind.startswith("web_search_preview") for kind in kinds)
+    search = "web_search_preview" if preview else "web_search"
+    return {
+        search: _wish(wishes, "x-stub-web-searches", 0),
+        "file_search": _wish(wishes, "x-stub-file-searches", 0),
+    }
+
+
 def shares(tokens: int) -> list[int]:
     """How many tokens each piece of a stream carries."""
     size = max(1, -(-tokens // PIECES))
@@ -236,8 +261,12 @@ def openai_usage(made: Plan, inputs: str, outputs: str) -> dict[str, Any]:
         f"{inputs}_tokens_details": {
             "cached_tokens": made.cached,
             "cache_write_tokens": made.written,
+            "audio_tokens": made.heard,
         },
-        f"{outputs}_tokens_details": {"reasoning_tokens": 0},
+        f"{outputs}_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": min(made.spoken, output),
+        },
     }
 
 
@@ -300,12 +329,31 @@ def _response(made: Plan, *, status: str = "") -> dict[str, Any]:
         "incomplete_details": {"reason": "max_output_tokens"} if done and made.cut else None,
         "instructions": made.body.get("instructions"), "metadata": {},
         "max_output_tokens": made.body.get("max_output_tokens"), "model": made.body["model"],
-        "output": [_output_item(made)] if done else [], "parallel_tool_calls": True,
+        "output": _output(made) if done else [], "parallel_tool_calls": True,
         "previous_response_id": None, "reasoning": {"effort": None, "summary": None},
         "service_tier": _tier(made), "store": False, "temperature": 1.0, "tool_choice": "auto",
-        "text": {"format": {"type": "text"}}, "tools": [], "top_p": 1.0, "truncation": "disabled",
+        "text": {"format": {"type": "text"}}, "tools": made.body.get("tools") or [], "top_p": 1.0,
+        "truncation": "disabled", **({"tool_usage": _tool_usage(made)} if done else {}),
         "usage": openai_usage(made, "input", "output") if done else None, "user": None,
     }  # fmt: skip
+
+
+def _output(made: Plan) -> list[dict[str, Any]]:
+    searches = [
+        {"id": f"fs-{number}", "type": "file_search_call", "status": "completed", "queries": []}
+        for number in range(made.fees.get("file_search", 0))
+    ]
+    return [*searches, _output_item(made)]
+
+
+def _tool_usage(made: Plan) -> dict[str, Any]:
+    searches = made.fees.get("web_search", 0) + made.fees.get("web_search_preview", 0)
+    drawn = {"image_tokens": 0, "text_tokens": 0}
+    image_gen = {"input_tokens": 0, "input_tokens_details": drawn, "output_tokens": 0}
+    return {
+        "web_search": {"num_requests": searches},
+        "image_gen": {**image_gen, "total_tokens": 0},
+    }
 
 
 def _output_item(made: Plan) -> dict[str, Any]:
@@ -368,6 +416,10 @@ def _claude_usage(made: Plan, output: int) -> dict[str, Any]:
         },
         "output_tokens": output,
         "service_tier": "standard",
+        "server_tool_use": {
+            "web_search_requests": made.fees.get("web_search", 0),
+            "web_fetch_requests": 0,
+        },
         **({"speed": "fast"} if made.variant == "fast" else {}),
     }
 

@@ -23,6 +23,7 @@ from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
 from noburn_cli.providers import credentials
 from noburn_cli.providers.call import Call
+from noburn_cli.providers.ceilings import missing_step
 from noburn_cli.providers.codec import Block, Codec, CountRequest
 from noburn_cli.providers.registry import (
     FREE,
@@ -170,8 +171,8 @@ def admit(
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
         return (yield from _refused(call_id, attrs, codec, "", reason, error.next_step))
-    if call.unbounded:
-        step = "take that part out of the request, or run it without noburn"
+    if call.unbounded and not _has_ceilings(call):
+        step = missing_step(call.unbounded_kinds, policy().ceilings)
         return (yield from _refused(call_id, attrs, codec, call.model, call.unbounded, step))
     return (yield from _reserve(call_id, attrs, codec, call, request.body, virtual))
 
@@ -184,6 +185,12 @@ def _attributes_of(request: Request) -> tuple[dict[str, str], UsageError | None]
     except UsageError as error:
         return attributes(), error
     return attributes(given), None
+
+
+def _has_ceilings(call: Call) -> bool:
+    """Whether the policy sets something aside for every part that nothing bounds."""
+    ceilings = policy().ceilings
+    return bool(call.unbounded_kinds) and all(name in ceilings for name in call.unbounded_kinds)
 
 
 def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
@@ -272,7 +279,10 @@ def _granted(
 ) -> Decision:
     cap = reply.get("granted") if reply.get("write_cap") else None
     strip_usage = call.stream and not codec.asks_usage(body)
-    tracker = Tracker(call_id, codec, stream=call.stream, strip_usage=strip_usage)
+    tracker = Tracker(
+        call_id, codec, stream=call.stream, strip_usage=strip_usage,
+        tells_all=call.usage_tells_all, fixed_usage=call.fixed_usage,
+    )  # fmt: skip
     exchange = None if virtual is None else (virtual, str(reply["key"]))
     return Send(codec.edit(body, cap=cap), tracker, exchange)
 
@@ -286,7 +296,10 @@ def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str,
         overhead_tokens=call.overhead_tokens,
         counted_tokens=call.counted_tokens,
         window=bool(call.window),
+        requests=call.requests,
+        windows=call.windows,
     )
+    ceilings = policy().ceilings
     return {
         "call": call_id,
         "api": call.api,
@@ -299,9 +312,16 @@ def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str,
             "tokens": measured.tokens,
             "window": measured.window,
             "counted": measured.counted,
+            "requests": measured.requests,
+            "windows": measured.windows,
         },
         "input_kinds": list(call.input_kinds),
+        "output_kinds": list(call.output_kinds),
         "variants": list(call.variants),
+        "extra": dict(call.extra),
+        "ceiling": (
+            sum(ceilings.get(name, 0) for name in call.unbounded_kinds) if call.unbounded else None
+        ),
         "output": _output_fields(call, clamp=chosen.clamp, lower=chosen.lower_caps),
         "wait_ms": chosen.wait_ms,
         "texts": None,

@@ -29,6 +29,7 @@ CODE_STOPPED = "noburn_run_stopped"
 #: What ends an event; enough of what was handed on is kept to find it across chunks.
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _END_BYTES = 4
+_NOT_ALL = "its usage does not tell all that it cost, so that it stays at its ceiling"
 
 
 class Outcome:
@@ -46,13 +47,20 @@ class Tracker:
 
     Every method that can end the call returns its Outcome the first time and None afterwards.
     stream: whether events were asked for.  strip_usage: take out what only we asked for.
+    tells_all: whether the usage of the answer is all that the call cost.
+    fixed_usage: what a successful answer is billed, where the request alone decides it.
     """
 
-    def __init__(self, call_id: str, codec: Codec, *, stream: bool, strip_usage: bool) -> None:
+    def __init__(
+        self, call_id: str, codec: Codec, *, stream: bool, strip_usage: bool,
+        tells_all: bool = True, fixed_usage: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self.call_id = call_id
         self._codec = codec
         self._stream = stream
         self._strip_usage = strip_usage
+        self._tells_all = tells_all
+        self._fixed_usage = fixed_usage
         self._pid = os.getpid()
         self._began = time.monotonic()
         self._status: int | None = None
@@ -174,6 +182,8 @@ class Tracker:
         if self.cut is not None:
             lost_because = f"cut: {self.cut}"[:FAILURE_CHARS_MAX]
         settlement = self._settlement()
+        if not self._tells_all and self._status is not None and 200 <= self._status < 300:
+            settlement, lost_because = None, _NOT_ALL
         if settlement is not None:
             return self._end(
                 protocol.SETTLE,
@@ -192,6 +202,9 @@ class Tracker:
         return self._end(protocol.LOSE, reason=lost_because)
 
     def _settlement(self) -> Settlement | None:
+        if self._fixed_usage is not None:
+            answered = self._status is not None and 200 <= self._status < 300
+            return Settlement(self._fixed_usage) if answered else None
         try:
             return None if self._body is None else self._body.settlement()
         except Exception:  # noqa: BLE001 - usage that we fail to read is unknown: charged in full

@@ -11,12 +11,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT
-from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
+from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, WEB_SEARCH
+from noburn_cli.providers.collect import (
+    Collector,
+    count_or_none,
+    names,
+    object_list,
+    object_or_none,
+)
 from noburn_cli.providers.jsonbody import refused
 
 #: Top-level members that make up the input.
-READ = names("messages system tools tool_choice output_config cache_control")
+READ = names("messages system tools tool_choice output_config cache_control mcp_servers")
 #: What the count endpoint takes; anything else would be refused there.
 COUNTED = (
     *("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"),
@@ -42,6 +48,9 @@ OVERHEAD_TOOL = 64
 OVERHEAD_FORMAT = 1_200
 #: Thinking may change the hidden prompt.
 OVERHEAD_THINKING = 256
+#: No image takes more, whatever its size: 1,568 until Claude 4.6, 4,784 from 4.7 on, as one of
+#: 28-pixel patches after scaling (https://platform.claude.com/docs/en/build-with-claude/vision).
+OVERHEAD_IMAGE = 4_784 + 16
 #: Published are 245 tokens for bash and 700 for the text editor (Claude 4).
 OVERHEAD_KNOWN_TOOL = 2_048
 
@@ -50,6 +59,11 @@ _KNOWN_TOOL = re.compile(r"^(bash|text_editor)_\d{8}$")
 _WINDOW_TOOL = re.compile(r"^(memory_|computer_|browser_)")
 _BLOCK_KEYS = names("type text cache_control")
 _CITED = "citations"
+_SERVER_BLOCKS = names(
+    "server_tool_use web_search_tool_result web_fetch_tool_result code_execution_tool_result "
+    "bash_code_execution_tool_result text_editor_code_execution_tool_result "
+    "tool_search_tool_result mcp_tool_use mcp_tool_result"
+)
 
 
 def read_input(found: Collector, values: dict[str, Any]) -> None:
@@ -138,10 +152,14 @@ def _block(found: Collector, block: dict[str, Any]) -> None:
         # With `display: omitted` the signature stands for thoughts that are not in the request.
         if not block.get("thinking"):
             found.window("earlier thinking that only the provider can read")
+    elif isinstance(kind, str) and kind in _SERVER_BLOCKS:
+        # What a server tool did in an earlier turn: its results come encrypted, or cut short.
+        found.window(f"an earlier {kind}, which the provider renders")
     elif kind == "redacted_thinking":
         found.window("earlier thinking that only the provider can read")
     elif kind == "image":
-        found.window("an image, whose tokens only the provider counts")
+        found.add_overhead(OVERHEAD_IMAGE)
+        found.frame_unknown()
     else:
         found.unbounded(f"a content block of the type {kind!r:.40}, which is not known")
 
@@ -168,6 +186,7 @@ def _document(found: Collector, block: dict[str, Any]) -> None:
 
 def _tools(found: Collector, values: dict[str, Any]) -> None:
     tools = object_list(values.get("tools"), what="tools")
+    uses = 0
     for tool in tools:
         kind = tool.get("type")
         found.add_overhead(OVERHEAD_TOOL)
@@ -179,7 +198,45 @@ def _tools(found: Collector, values: dict[str, Any]) -> None:
         elif isinstance(kind, str) and _WINDOW_TOOL.match(kind):
             found.window(f"the tool {kind!r:.40}, whose definition the provider adds")
         else:
-            found.unbounded(f"the server tool {kind!r:.40} bills what it does")
+            uses += _server_tool(found, kind, tool)
+    if uses:
+        # A use beyond the last is answered with an error, and the model asked once more.
+        found.loop(uses + 1)
     if tools:
         found.add_overhead(OVERHEAD_TOOLS)
+    if values.get("mcp_servers") is not None:
+        found.unbounded("remote MCP servers, which may be called without end", "mcp")
     found.schema(values.get("tool_choice"))
+
+
+def _server_tool(found: Collector, kind: object, tool: dict[str, Any]) -> int:
+    """A tool that Anthropic runs: how often at most, 0 where nothing says so."""
+    name = kind if isinstance(kind, str) else ""
+    search, fetch = name.startswith("web_search_"), name.startswith("web_fetch_")
+    if not (search or fetch):
+        known = (of for start, of in _SERVER_TOOLS.items() if name.startswith(start))
+        ceiling = next(known, "hosted_tool")
+        found.unbounded(f"the server tool {kind!r:.40} bills what it does", ceiling)
+        return 0
+    ceiling = WEB_SEARCH if search else "web_fetch"
+    uses = count_or_none(tool.get("max_uses"), what="max_uses", least=1)
+    if uses is None:
+        found.unbounded(f"the server tool {kind} without `max_uses`", ceiling)
+        return 0
+    if search:
+        found.fee(WEB_SEARCH, uses)
+    if name not in _DIRECT and tool.get("allowed_callers") != ["direct"]:
+        # Newer versions also run code that filters what was found, in rounds that nothing counts.
+        found.unbounded(
+            f"the server tool {kind}, which may run code: say `allowed_callers` = `direct`", ceiling
+        )
+    return uses
+
+
+#: Versions that the model calls by itself alone; later ones also from code that it writes.
+_DIRECT = ("web_search_20250305", "web_fetch_20250910")
+_SERVER_TOOLS = {
+    "code_execution_": "code_execution",
+    "tool_search_tool_": "tool_search",
+    "mcp_toolset": "mcp",
+}

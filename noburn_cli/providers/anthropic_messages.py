@@ -17,6 +17,7 @@ from noburn_cli.core.usage import (
     INPUT,
     OUTPUT,
     REASONING,
+    WEB_SEARCH,
 )
 from noburn_cli.providers.anthropic_input import COUNTED, READ, input_kinds, read_input
 from noburn_cli.providers.call import Call, OutputCap
@@ -44,7 +45,9 @@ from noburn_cli.providers.sse import Event
 _HARMLESS = names(
     "diagnostics metadata stop_sequences temperature top_k top_p user_profile_id workspace_id"
 )
-_OTHER = names("model max_tokens stream thinking service_tier speed inference_geo container")
+_OTHER = names(
+    "model max_tokens stream thinking service_tier speed inference_geo container context_management"
+)
 _THINKING_LEAST = 1024
 
 
@@ -70,9 +73,13 @@ class AnthropicMessages:
             frame_tokens=found.frame_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
+            windows=found.windows,
+            extra=found.extra,
             input_kinds=input_kinds(values),
             variants=variants,
-            output=_output(values),
+            output=_output(values, rounds=found.windows),
             stream=flag(values.get("stream"), what="stream"),
         )
 
@@ -165,9 +172,9 @@ def settlement_of(message: dict[str, Any], usage: dict[str, Any]) -> Settlement 
     """What a usage block says; None without input or output, or when it bills more than tokens."""
     if type(usage.get("input_tokens")) is not int or type(usage.get("output_tokens")) is not int:
         return None
-    fees = usage.get("server_tool_use")
-    if isinstance(fees, dict) and any(fees.values()):
-        return None  # Fees per search are not tokens; the hold stays until somebody knows.
+    searches = _searches(usage)
+    if searches is None or not _all_ours(usage.get("iterations")):
+        return None  # The hold stays until somebody knows.
     details = usage.get("cache_creation")
     written = count_of(usage, "cache_creation_input_tokens")
     for_1h = count_of(details, "ephemeral_1h_input_tokens")
@@ -182,6 +189,7 @@ def settlement_of(message: dict[str, Any], usage: dict[str, Any]) -> Settlement 
         CACHE_WRITE_1H: for_1h,
         OUTPUT: count_of(usage, "output_tokens"),
         REASONING: count_of(usage.get("output_tokens_details"), "thinking_tokens"),
+        WEB_SEARCH: searches,
     }
     if any(count is None for count in counts.values()):
         return None
@@ -191,6 +199,29 @@ def settlement_of(message: dict[str, Any], usage: dict[str, Any]) -> Settlement 
         served_model=text_of(message.get("model")),
         provider_id=text_of(message.get("id")),
     )
+
+
+def _searches(usage: dict[str, Any]) -> int | None:
+    """Web searches, which are billed by number; None when another tool's use may be, too.
+
+    Fetching a page costs its tokens alone.
+    """
+    fees = usage.get("server_tool_use")
+    if not isinstance(fees, dict):
+        return 0
+    known = ("web_search_requests", "web_fetch_requests")
+    if any(count for name, count in fees.items() if name not in known):
+        return None
+    return count_of(fees, "web_search_requests")
+
+
+def _all_ours(iterations: object) -> bool:
+    """Whether every sampling round is in the totals: those of compaction and of an advisor (another
+    model) are documented not to be (`iterations` in the anthropic Python SDK 2.14).
+    """
+    if not isinstance(iterations, list):
+        return iterations is None
+    return all(isinstance(one, dict) and one.get("type") == "message" for one in iterations)
 
 
 def _served_variant(usage: dict[str, Any]) -> str:
@@ -203,16 +234,30 @@ def _served_variant(usage: dict[str, Any]) -> str:
 def _variants(found: Collector, values: dict[str, Any]) -> tuple[str, ...]:
     tier = values.get("service_tier")
     if tier not in (None, "auto", "standard_only"):
-        found.unbounded(f"the service tier {tier!r:.40} has no price in the book")
+        found.unbounded(f"the service tier {tier!r:.40} has no price in the book", "service_tier")
     geo = values.get("inference_geo")
     if geo not in (None, "global"):
-        found.unbounded(f"inference in {geo!r:.40} costs more, by an amount not in the book")
+        found.unbounded(
+            f"inference in {geo!r:.40} costs more, by an amount not in the book", "regional"
+        )
     if values.get("container") is not None:
-        found.unbounded("a container is billed by time")
+        found.unbounded("a container is billed by time", "code_execution")
+    if not _only_clears(values.get("context_management")):
+        found.unbounded("compaction, which writes a summary beyond the cap", "compaction")
     speed = values.get("speed")
     if speed not in (None, "standard", "fast"):
-        found.unbounded(f"the speed {speed!r:.40} has no price in the book")
+        found.unbounded(f"the speed {speed!r:.40} has no price in the book", "service_tier")
     return ("fast",) if speed == "fast" else ("standard",)
+
+
+def _only_clears(management: object) -> bool:
+    """Whether context management only leaves earlier parts out, which makes no call dearer."""
+    if management is None:
+        return True
+    edits = management.get("edits") if isinstance(management, dict) else None
+    return isinstance(edits, list) and all(
+        isinstance(edit, dict) and str(edit.get("type", "")).startswith("clear_") for edit in edits
+    )
 
 
 def _max_tokens(values: dict[str, Any]) -> int:
@@ -227,11 +272,15 @@ def _thinking_budget(values: dict[str, Any]) -> int | None:
     return count_or_none(thinking.get("budget_tokens"), what="budget_tokens", least=1)
 
 
-def _output(values: dict[str, Any]) -> OutputCap | None:
-    """The cap: required by the API, thoughts included; 0 only fills the cache."""
+def _output(values: dict[str, Any], *, rounds: int) -> OutputCap | None:
+    """The cap: required by the API, thoughts included; 0 only fills the cache.
+
+    rounds: of a server tool's loop.  No documentation says that the cap covers them together, so
+        each is taken to have it.
+    """
     wanted = _max_tokens(values)
     if wanted == 0:
         return None
     budget = _thinking_budget(values)
     floor = 1 if budget is None else max(budget, _THINKING_LEAST) + 1
-    return OutputCap(wanted=wanted, floor=min(wanted, floor))
+    return OutputCap(wanted=wanted, floor=min(wanted, floor), choices=rounds + 1)

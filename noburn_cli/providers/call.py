@@ -6,6 +6,7 @@ Not here: tokens and money.  The client measures; the daemon (or `estimate`) cou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from noburn_cli.core.usage import INPUT, OUTPUT
@@ -41,8 +42,17 @@ class Call:
     counted_tokens: input that arrives as token ids (embeddings).
     window: why the input can only be bounded by the context window (images, files, stored turns),
         or "" when it is all here.
-    unbounded: why nothing bounds this call's cost, or "": such a call is refused.
+    unbounded: why nothing bounds this call's cost, or "": such a call is refused, unless the policy
+        has a ceiling for each of `unbounded_kinds`.
+    unbounded_kinds: the names of those ceilings (providers.ceilings).
+    usage_tells_all: whether the answer's usage tells everything that the call cost.
+    fixed_usage: what a successful answer is billed, known from the request alone; None where only
+        the answer tells.
+    requests, windows: how many requests are in this one (a batch), and how many further inputs the
+        provider may read that only the context window bounds (rounds of a hosted tool).
+    extra: the most units of further kinds (core.usage.EXTRA_KINDS).
     input_kinds: the kinds of usage as which input tokens may be billed.
+    output_kinds: the same for output tokens.
     variants: the price variants that may apply (`standard`, `batch`, `flex`, `priority`).
     output: the cap, or None for a call without output (embeddings).
     stream: whether the answer is a stream of events.
@@ -57,7 +67,14 @@ class Call:
     counted_tokens: int = 0
     window: str = ""
     unbounded: str = ""
+    unbounded_kinds: tuple[str, ...] = ()
+    usage_tells_all: bool = True
+    fixed_usage: Mapping[str, int] | None = None
+    requests: int = 1
+    windows: int = 0
+    extra: Mapping[str, int] = field(default_factory=dict)
     input_kinds: tuple[str, ...] = (INPUT,)
+    output_kinds: tuple[str, ...] = (OUTPUT,)
     variants: tuple[str, ...] = ("standard",)
     output: OutputCap | None = field(default_factory=OutputCap)
     stream: bool = False
@@ -75,4 +92,4 @@ class Call:
 
     def kinds(self) -> tuple[str, ...]:
         """Every priced kind this call can use."""
-        return self.input_kinds if self.output is None else (*self.input_kinds, OUTPUT)
+        return self.input_kinds if self.output is None else (*self.input_kinds, *self.output_kinds)

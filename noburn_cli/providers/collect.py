@@ -11,6 +11,7 @@ import re
 from collections.abc import Container, Mapping
 from typing import Any
 
+from noburn_cli.providers.ceilings import TOLD_BY_USAGE, UNKNOWN
 from noburn_cli.providers.jsonbody import compact, refused
 
 _MODEL_CHARS_MAX = 512
@@ -30,6 +31,13 @@ class Collector:
         self._frame_known = True
         self._window: dict[str, None] = {}
         self._unbounded: dict[str, None] = {}
+        self._ceilings: dict[str, None] = {}
+        self._tells_all = True
+        self.windows = 0
+        self.extra: dict[str, int] = {}
+        #: Whether audio goes in, and whether cache writes may be for the long lifetime.
+        self.audio = False
+        self.long_cache = False
 
     def text(self, value: object) -> None:
         """A piece of text, or a value that stands where text should: then its JSON."""
@@ -73,9 +81,23 @@ class Collector:
         """Only the context window bounds the input, because of `reason`."""
         self._window[reason] = None
 
-    def unbounded(self, reason: str) -> None:
-        """Nothing bounds the cost, because of `reason`."""
+    def unbounded(self, reason: str, ceiling: str = UNKNOWN, *, told: bool = True) -> None:
+        """Nothing bounds the cost, because of `reason`.
+
+        ceiling: the name under which a policy may (providers.ceilings).
+        told: false where this API's usage does not tell what others do.
+        """
         self._unbounded[reason] = None
+        self._ceilings[ceiling] = None
+        self._tells_all = self._tells_all and told and ceiling in TOLD_BY_USAGE
+
+    def loop(self, rounds: int) -> None:
+        """The provider may ask the model again so often, each time with up to a whole window."""
+        self.windows += rounds
+
+    def fee(self, kind: str, units: int) -> None:
+        """The call may be billed so many more units of a further kind."""
+        self.extra[kind] = self.extra.get(kind, 0) + units
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -92,6 +114,14 @@ class Collector:
     @property
     def why_unbounded(self) -> str:
         return "; ".join(self._unbounded)
+
+    @property
+    def unbounded_kinds(self) -> tuple[str, ...]:
+        return tuple(self._ceilings)
+
+    @property
+    def usage_tells_all(self) -> bool:
+        return self._tells_all
 
 
 def names(words: str) -> frozenset[str]:

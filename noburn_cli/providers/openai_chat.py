@@ -7,10 +7,10 @@ Python SDK 3.54 (checked 2026-11-23).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from noburn_cli.core.usage import AUDIO_OUTPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
 from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
@@ -43,8 +43,6 @@ _READ = names(
     "web_search_options moderation prompt_cache_options"
 )
 _CAPS = ("max_completion_tokens", "max_tokens")
-#: OpenAI's own models; other names belong to compatible servers, which all know `max_tokens`.
-_OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-)")
 _CHOICES_MAX = 128
 
 
@@ -82,7 +80,10 @@ class OpenAIChat:
             frame_tokens=found.frame_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
-            input_kinds=common.INPUT_KINDS,
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
+            input_kinds=common.input_kinds(found),
+            output_kinds=(OUTPUT, AUDIO_OUTPUT) if _speaks(values) else (OUTPUT,),
             variants=variants,
             output=OutputCap(wanted=wanted, choices=choices),
             stream=flag(values.get("stream"), what="stream"),
@@ -186,7 +187,7 @@ def _cap_name(values: dict[str, Any], model: str) -> str:
     else, and predicted outputs are documented not to work with `max_completion_tokens`.
     """
     model = model or model_name(values.get("model"))
-    if values.get("prediction") is not None or not _OPENAI_MODEL.match(model):
+    if values.get("prediction") is not None or not common.OPENAI_MODEL.match(model):
         return "max_tokens"
     return "max_completion_tokens"
 
@@ -204,7 +205,7 @@ def _read_messages(found: Collector, values: dict[str, Any]) -> None:
             found.add_overhead(common.OVERHEAD_NAME)
             found.add_frame(common.FRAME_NAME)
             found.text(message["name"])
-        _read_content(found, message.get("content"))
+        _read_content(found, message.get("content"), values.get("model"))
         for call in object_list(message.get("tool_calls"), what="tool_calls"):
             found.add_overhead(common.OVERHEAD_TOOL_CALL)
             found.schema(call)
@@ -212,7 +213,8 @@ def _read_messages(found: Collector, values: dict[str, Any]) -> None:
             found.add_overhead(common.OVERHEAD_TOOL_CALL)
             found.schema(message["function_call"])
         if message.get("audio") is not None:
-            found.unbounded("an earlier audio answer is read again as audio tokens")
+            found.audio = True
+            found.window("an earlier audio answer, which the provider keeps")
         role = message.get("role")
         if role in _ROLES:
             found.add_frame(common.FRAME_ROLE)  # Each of them is one token in both encodings.
@@ -225,7 +227,7 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "function", None)
 _MESSAGE = ("role", "name", "content", "tool_calls", "function_call", "audio")
 
 
-def _read_content(found: Collector, content: object) -> None:
+def _read_content(found: Collector, content: object, model: object) -> None:
     if not isinstance(content, list):
         found.text(content)
         return
@@ -234,12 +236,12 @@ def _read_content(found: Collector, content: object) -> None:
         if place:
             found.add_frame(-common.FRAME_SEAM, common.FRAME_SEAM)
         if isinstance(part, dict):
-            _read_part(found, part)
+            _read_part(found, part, model)
         else:
             found.text(part)
 
 
-def _read_part(found: Collector, part: dict[str, Any]) -> None:
+def _read_part(found: Collector, part: dict[str, Any], model: object) -> None:
     kind = part.get("type")
     common.check_breakpoint(found, part)
     if kind == "text":
@@ -247,13 +249,14 @@ def _read_part(found: Collector, part: dict[str, Any]) -> None:
     elif kind == "refusal":
         found.text(part.get("refusal"))
     elif kind == "image_url":
-        found.window("an image, whose tokens only the provider counts")
+        common.image(found, model)
         return
     elif kind == "file":
         found.window("a file, whose text only the provider extracts")
         return
     elif kind == "input_audio":
-        found.unbounded("audio input, which is billed as audio tokens")
+        found.audio = True
+        found.window("audio, whose length only the provider measures")
         return
     else:
         found.unbounded(f"a content part of the unknown type {kind!r:.40}")
@@ -266,7 +269,9 @@ def _read_tools(found: Collector, values: dict[str, Any]) -> None:
     functions = object_list(values.get("functions"), what="functions")
     for tool in tools:
         if tool.get("type") not in ("function", "custom"):
-            found.unbounded(f"the hosted tool {tool.get('type')!r:.40} bills what it does")
+            found.unbounded(
+                f"the hosted tool {tool.get('type')!r:.40} bills what it does", "hosted_tool"
+            )
     for definition in (*tools, *functions):
         found.add_overhead(common.OVERHEAD_TOOL)
         found.schema(definition)
@@ -284,9 +289,22 @@ def _read_extras(found: Collector, values: dict[str, Any]) -> None:
     prediction = object_or_none(values.get("prediction"), what="prediction")
     if prediction is not None:
         found.frame_unknown()
-        _read_content(found, prediction.get("content"))
+        _read_content(found, prediction.get("content"), values.get("model"))
     if values.get("web_search_options") is not None:
-        found.unbounded("web search bills a fee for each search")
+        found.unbounded("web search bills a fee for each search", "web_search", told=False)
+    if values.get("modalities") is not None:
+        for modality in values["modalities"] if isinstance(values["modalities"], list) else [None]:
+            if modality not in ("text", "audio"):
+                found.unbounded(f"output as {modality!r:.40} has no price in the book")
+
+
+def _speaks(values: dict[str, Any]) -> bool:
+    """Whether the answer may be audio: its tokens count towards the cap, and cost more.
+
+    Source: `completion_tokens_details.audio_tokens` are part of `completion_tokens`, which
+    `max_completion_tokens` limits (openai Python SDK 3.57, checked 2026-11-27).
+    """
     modalities = values.get("modalities")
-    if values.get("audio") is not None or modalities not in (None, ["text"]):
-        found.unbounded("audio output, which is billed as audio tokens")
+    return values.get("audio") is not None or (
+        isinstance(modalities, list) and "audio" in modalities
+    )

@@ -9,10 +9,15 @@ https://developers.openai.com/api/docs/guides/prompt-caching.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from noburn_cli.core.usage import (
+    AUDIO_CACHE_READ,
+    AUDIO_INPUT,
+    AUDIO_OUTPUT,
     CACHE_READ,
+    CACHE_WRITE_1H,
     CACHE_WRITE_5M,
     INPUT,
     OUTPUT,
@@ -68,6 +73,25 @@ OVERHEAD_FORMAT = 64
 
 _PER_CALL_FEE = ("-search-preview", "-search-api", "deep-research")
 
+#: No image takes more tokens, whatever its size and detail.  By patches: at most 10,000 (detail
+#: `original`; https://github.com/openai/codex/pull/19865, which cites the guide
+#: https://developers.openai.com/api/docs/guides/images-vision), times at most 2.46 (nano models).
+#: By tiles: at most 8 of 512 pixels after scaling; with 170 a tile and 85 that is 1,445.
+IMAGE_TOKENS_MAX = 24_600
+#: gpt-4o-mini counts 5,667 a tile and 2,833.
+IMAGE_TOKENS_MAX_4O_MINI = 48_169
+#: OpenAI's own models; other names belong to compatible servers, of whose images nothing is known.
+OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-)")
+
+
+def image(found: Collector, model: object) -> None:
+    """An image in the input: the most that any takes on OpenAI's models, else the window."""
+    if not isinstance(model, str) or not OPENAI_MODEL.match(model):
+        found.window("an image, whose tokens only the provider counts")
+        return
+    found.add_overhead(IMAGE_TOKENS_MAX_4O_MINI if "4o-mini" in model else IMAGE_TOKENS_MAX)
+    found.frame_unknown()
+
 
 def request_variants(found: Collector, service_tier: object) -> tuple[str, ...]:
     """The price variant that a request asks for; unset means the project's default, `standard`."""
@@ -75,7 +99,9 @@ def request_variants(found: Collector, service_tier: object) -> tuple[str, ...]:
         return ("standard",)
     variant = _TIER_VARIANTS.get(service_tier) if isinstance(service_tier, str) else None
     if variant is None or variant == "batch":
-        found.unbounded(f"the service tier {service_tier!r:.40} has no price in the book")
+        found.unbounded(
+            f"the service tier {service_tier!r:.40} has no price in the book", "service_tier"
+        )
         return ("standard",)
     if variant == "flex":
         # "the response body will include the `service_tier` value based on the processing mode
@@ -98,7 +124,7 @@ def served_variant(service_tier: object) -> str:
 def check_model(found: Collector, model: str) -> None:
     """Models that bill more than tokens, whatever the request says."""
     if any(part in model for part in _PER_CALL_FEE):
-        found.unbounded(f"{model} bills a fee for each search it makes")
+        found.unbounded(f"{model} bills a fee for each search it makes", "web_search", told=False)
 
 
 def check_shared(found: Collector, values: dict[str, Any]) -> None:
@@ -107,17 +133,30 @@ def check_shared(found: Collector, values: dict[str, Any]) -> None:
     if moderation is not None:
         name = moderation.get("model") if isinstance(moderation, dict) else None
         if not (isinstance(name, str) and name.startswith(("omni-moderation", "text-moderation"))):
-            found.unbounded("moderation by a model that is not known to be free")
-    options = values.get("prompt_cache_options")
-    if isinstance(options, dict) and options.get("ttl") not in (None, "30m"):
-        found.unbounded("cache writes for longer than 30 minutes have no price in the book")
+            found.unbounded("moderation by a model that is not known to be free", "moderation")
+    _check_lifetime(found, values.get("prompt_cache_options"))
 
 
 def check_breakpoint(found: Collector, part: dict[str, Any]) -> None:
     """A content part's own cache lifetime."""
-    mark = part.get("prompt_cache_breakpoint")
-    if mark is not None and not (isinstance(mark, dict) and mark.get("ttl") in (None, "30m")):
-        found.unbounded("cache writes for longer than 30 minutes have no price in the book")
+    _check_lifetime(found, part.get("prompt_cache_breakpoint"))
+
+
+def _check_lifetime(found: Collector, options: object) -> None:
+    """`30m` is the book's short lifetime, `12h` its long one."""
+    if options is None:
+        return
+    ttl = options.get("ttl") if isinstance(options, dict) else options
+    if ttl == "12h":
+        found.long_cache = True
+    elif ttl not in (None, "30m"):
+        found.unbounded(f"cache writes for {ttl!r:.40} have no price in the book", "cache_lifetime")
+
+
+def input_kinds(found: Collector) -> tuple[str, ...]:
+    """As what the input may be billed: audio and long-lived cache writes only where asked for."""
+    kinds = (*INPUT_KINDS, CACHE_WRITE_1H) if found.long_cache else INPUT_KINDS
+    return (*kinds, AUDIO_INPUT, AUDIO_CACHE_READ) if found.audio else kinds
 
 
 def settlement_of(answer: dict[str, Any], *, inputs: str, outputs: str) -> Settlement | None:
@@ -132,27 +171,36 @@ def settlement_of(answer: dict[str, Any], *, inputs: str, outputs: str) -> Settl
     details = usage.get(f"{inputs}_tokens_details")
     thoughts = usage.get(f"{outputs}_tokens_details")
     total = count_of(usage, f"{inputs}_tokens")
-    cached = count_of(details, "cached_tokens")
-    written = count_of(details, "cache_write_tokens")
     output = count_of(usage, f"{outputs}_tokens")
     everything = count_of(usage, "total_tokens")
     reasoning = count_of(thoughts, "reasoning_tokens")
-    if total is None or cached is None or written is None or output is None or reasoning is None:
+    heard = count_of(details, "audio_tokens")
+    spoken = count_of(thoughts, "audio_tokens")
+    written = _written(details)
+    cached = count_of(details, "cached_tokens")
+    if total is None or output is None or reasoning is None or written is None:
         return None
     # xAI and Google leave thoughts out of the output count, and have them in the total alone
     # (litellm 1.109, `llms/xai/chat/transformation.py`; checked 2026-11-27).
     output = max(output, (everything or 0) - total)
-    if count_of(details, "audio_tokens") or count_of(thoughts, "audio_tokens"):
-        return None  # Audio tokens cost more than text; the hold stays until somebody knows.
-    cached = min(cached, total)
+    if heard is None or spoken is None or cached is None or heard > total or spoken > output:
+        return None
+    if heard and cached:
+        return None  # Which of them came from the cache is not told.
+    cached = min(cached, total - heard)
     # The count of writes is documented as unadjusted: it may include what was read.
-    written = min(written, total - cached)
+    left = total - heard - cached
+    for_12h = min(written[1], left)
+    for_30m = min(written[0], left - for_12h)
     counts = {
-        INPUT: total - cached - written,
+        INPUT: left - for_12h - for_30m,
         CACHE_READ: cached,
-        CACHE_WRITE_5M: written,
-        OUTPUT: output,
+        CACHE_WRITE_5M: for_30m,
+        CACHE_WRITE_1H: for_12h,
+        OUTPUT: output - spoken,
         REASONING: reasoning,
+        AUDIO_INPUT: heard,
+        AUDIO_OUTPUT: spoken,
     }
     return Settlement(
         usage={kind: count for kind, count in counts.items() if count},
@@ -160,6 +208,20 @@ def settlement_of(answer: dict[str, Any], *, inputs: str, outputs: str) -> Settl
         served_model=text_of(answer.get("model")),
         provider_id=text_of(answer.get("id")),
     )
+
+
+def _written(details: object) -> tuple[int, int] | None:
+    """Tokens written to the cache for 30 minutes and for 12 hours; None when they are no counts.
+
+    The total is the truth; what the breakdown does not place was written for the short time.
+    """
+    total = count_of(details, "cache_write_tokens")
+    by_lifetime = details.get("cache_write_tokens_details") if isinstance(details, dict) else None
+    for_12h = count_of(by_lifetime, "ttl_12h_tokens")
+    for_30m = count_of(by_lifetime, "ttl_30m_tokens")
+    if total is None or for_12h is None or for_30m is None:
+        return None
+    return max(total - for_12h, for_30m), for_12h
 
 
 def block(*, message: str, code: str, status: int) -> Block:

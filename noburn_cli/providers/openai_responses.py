@@ -22,13 +22,14 @@ from noburn_cli.providers.collect import (
     object_or_none,
     refuse_unknown,
 )
-from noburn_cli.providers.following import Following, answer_object, count_of, event_object
+from noburn_cli.providers.following import Following, answer_object, event_object
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused
 from noburn_cli.providers.responses_input import READ, read_input
+from noburn_cli.providers.responses_tools import settlement_of
 from noburn_cli.providers.sse import Event
 
 _HARMLESS = names(
-    "include max_tool_calls metadata parallel_tool_calls prompt_cache_key prompt_cache_retention "
+    "include metadata parallel_tool_calls prompt_cache_key prompt_cache_retention "
     "safety_identifier store stream_options temperature top_logprobs top_p truncation user image"
 )
 _OTHER = names(
@@ -71,7 +72,11 @@ class OpenAIResponses:
             overhead_tokens=found.overhead_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
-            input_kinds=common.INPUT_KINDS,
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
+            windows=found.windows,
+            extra=found.extra,
+            input_kinds=common.input_kinds(found),
             variants=variants,
             output=OutputCap(wanted=wanted, floor=floor),
             stream=flag(values.get("stream"), what="stream"),
@@ -90,7 +95,7 @@ class OpenAIResponses:
 
     def usage(self, body: bytes) -> Settlement | None:
         answer = answer_object(body)
-        return _settlement(answer) if answer is not None else None
+        return settlement_of(answer) if answer is not None else None
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return _ResponseStream(strip_usage=False)
@@ -128,19 +133,8 @@ class _ResponseStream(Following):
             self.failed = self.failed or kind == "response.failed"
             response = data.get("response")
             if isinstance(response, dict):
-                self.settlement = _settlement(response)
+                self.settlement = settlement_of(response)
         return False
-
-
-def _settlement(answer: dict[str, Any]) -> Settlement | None:
-    """What a response says it used; None when it also used something that is billed by the call."""
-    tools = answer.get("tool_usage")
-    if isinstance(tools, dict):
-        searches = count_of(tools.get("web_search"), "num_requests")
-        images = count_of(tools.get("image_gen"), "total_tokens")
-        if searches != 0 or images != 0:
-            return None
-    return common.settlement_of(answer, inputs="input", outputs="output")
 
 
 def _wanted(values: dict[str, Any]) -> int | None:
@@ -150,11 +144,14 @@ def _wanted(values: dict[str, Any]) -> int | None:
 def _check_modes(found: Collector, values: dict[str, Any]) -> None:
     """Ways of running a response whose cost no cap bounds."""
     if flag(values.get("background"), what="background"):
-        found.unbounded("background mode, which goes on after the program has left")
+        found.unbounded("background mode, which goes on after the program has left", "background")
     if values.get("context_management") is not None:
-        found.unbounded("compaction, which writes a summary beyond the cap")
+        found.unbounded("compaction, which writes a summary beyond the cap", "compaction")
     reasoning = object_or_none(values.get("reasoning"), what="reasoning") or {}
     if reasoning.get("mode") not in (None, "standard"):
-        found.unbounded(f"the reasoning mode {reasoning['mode']!r:.40}, whose cost is not known")
+        found.unbounded(
+            f"the reasoning mode {reasoning['mode']!r:.40}, whose cost is not known",
+            "reasoning_mode",
+        )
     if values.get("background_options") is not None:
-        found.unbounded("background options, which change how the call is billed")
+        found.unbounded("background options, which change how the call is billed", "background")

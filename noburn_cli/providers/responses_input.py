@@ -11,9 +11,13 @@ from typing import Any
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
 from noburn_cli.providers.jsonbody import refused
+from noburn_cli.providers.responses_tools import read_tools
 
 #: Top-level members that make up the input.
-READ = names("input instructions tools tool_choice text previous_response_id conversation prompt")
+READ = names(
+    "input instructions tools tool_choice max_tool_calls text "
+    "previous_response_id conversation prompt"
+)
 _ROLES = ("system", "developer", "user", "assistant", None)
 _TEXT_PARTS = names("input_text output_text text refusal summary_text reasoning_text")
 _TEXT_KEYS = names("type text refusal prompt_cache_breakpoint annotations logprobs")
@@ -24,8 +28,6 @@ _WINDOW_ITEMS = names(
     "mcp_approval_request mcp_approval_response local_shell_call local_shell_call_output "
     "shell_call shell_call_output apply_patch_call apply_patch_call_output"
 )
-#: Tools that run in the program, but whose definition the provider adds.
-_WINDOW_TOOLS = names("local_shell apply_patch")
 _CALLS = names("function_call custom_tool_call")
 _OUTPUTS = names("function_call_output custom_tool_call_output")
 
@@ -44,10 +46,10 @@ def read_input(found: Collector, values: dict[str, Any]) -> None:
         found.text(given)
     else:
         for item in object_list(given, what="input"):
-            _item(found, item)
+            _item(found, item, values.get("model"))
     if given is None and not found.why_window:
         raise refused("the request has no input")
-    _tools(found, values)
+    read_tools(found, values)
     text = object_or_none(values.get("text"), what="text") or {}
     if text.get("format") is not None:
         found.add_overhead(common.OVERHEAD_FORMAT)
@@ -61,16 +63,17 @@ def _stored(found: Collector, values: dict[str, Any]) -> None:
         found.window("earlier turns of a stored conversation")
     if values.get("prompt") is not None:
         # A stored prompt can also bring tools and settings that we cannot see.
-        found.unbounded("a stored prompt, which may bring tools and settings of its own")
+        found.window("a stored prompt")
+        found.unbounded("a stored prompt, which may bring tools and settings", "stored_prompt")
 
 
-def _item(found: Collector, item: dict[str, Any]) -> None:
+def _item(found: Collector, item: dict[str, Any], model: object) -> None:
     kind = item.get("type")
     found.add_overhead(common.OVERHEAD_MESSAGE)
     if kind in (None, "message") and "role" in item:
         role = item.get("role")
         found.text(role if role not in _ROLES else None)
-        _content(found, item.get("content"))
+        _content(found, item.get("content"), model)
         found.rest(item, ("type", "role", "content", "id", "status", "phase"))
     elif kind == "reasoning":
         _reasoning(found, item)
@@ -79,7 +82,7 @@ def _item(found: Collector, item: dict[str, Any]) -> None:
         found.rest(item, ("type", "status"))
     elif isinstance(kind, str) and kind in _OUTPUTS:
         found.add_overhead(common.OVERHEAD_TOOL_CALL)
-        _content(found, item.get("output"))
+        _content(found, item.get("output"), model)
         found.rest(item, ("type", "output", "status"))
     elif (isinstance(kind, str) and kind in _WINDOW_ITEMS) or (kind is None and "id" in item):
         found.window(f"an item of the type {kind or 'item_reference'}, which the provider renders")
@@ -87,19 +90,19 @@ def _item(found: Collector, item: dict[str, Any]) -> None:
         found.unbounded(f"an input item of the type {kind!r:.40}, which is not known")
 
 
-def _content(found: Collector, content: object) -> None:
+def _content(found: Collector, content: object, model: object) -> None:
     if not isinstance(content, list):
         found.text(content)
         return
     for part in content:
         found.add_overhead(common.OVERHEAD_PART)
         if isinstance(part, dict):
-            _part(found, part)
+            _part(found, part, model)
         else:
             found.text(part)
 
 
-def _part(found: Collector, part: dict[str, Any]) -> None:
+def _part(found: Collector, part: dict[str, Any], model: object) -> None:
     kind = part.get("type")
     common.check_breakpoint(found, part)
     if isinstance(kind, str) and kind in _TEXT_PARTS:
@@ -107,11 +110,12 @@ def _part(found: Collector, part: dict[str, Any]) -> None:
         found.text(part.get("refusal"))
         found.rest(part, _TEXT_KEYS)
     elif kind in ("input_image", "computer_screenshot"):
-        found.window("an image, whose tokens only the provider counts")
+        common.image(found, model)
     elif kind == "input_file":
         found.window("a file, whose text only the provider extracts")
     elif kind == "input_audio":
-        found.unbounded("audio input, which is billed as audio tokens")
+        found.audio = True
+        found.window("audio, whose length only the provider measures")
     else:
         found.unbounded(f"a content part of the unknown type {kind!r:.40}")
 
@@ -120,28 +124,6 @@ def _reasoning(found: Collector, item: dict[str, Any]) -> None:
     """Earlier thoughts: encrypted, or kept by the provider under their id, so of unknown length."""
     if item.get("encrypted_content") is not None or item.get("id") is not None:
         found.window("earlier reasoning that only the provider can read")
-    _content(found, item.get("summary"))
-    _content(found, item.get("content"))
+    _content(found, item.get("summary"), None)
+    _content(found, item.get("content"), None)
     found.rest(item, ("type", "id", "summary", "content", "encrypted_content", "status"))
-
-
-def _tools(found: Collector, values: dict[str, Any]) -> None:
-    tools = object_list(values.get("tools"), what="tools")
-    for tool in tools:
-        _tool(found, tool)
-    if tools:
-        found.add_overhead(common.OVERHEAD_TOOLS)
-    found.schema(values.get("tool_choice"))
-
-
-def _tool(found: Collector, tool: dict[str, Any]) -> None:
-    kind = tool.get("type")
-    found.add_overhead(common.OVERHEAD_TOOL)
-    found.schema(tool)
-    if kind == "namespace":
-        for inner in object_list(tool.get("tools"), what="tools"):
-            _tool(found, inner)
-    elif isinstance(kind, str) and kind in _WINDOW_TOOLS:
-        found.window(f"the tool {kind}, whose definition the provider adds")
-    elif kind not in ("function", "custom"):
-        found.unbounded(f"the hosted tool {kind!r:.40} bills what it does")

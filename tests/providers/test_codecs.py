@@ -125,18 +125,24 @@ def test_embedding_inputs_that_are_none(given):
 # -- What only the provider knows, and what nothing bounds ---------------------------------------
 
 
+AUDIO = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
+IMAGE_URL = {"type": "image_url", "image_url": {"url": "u"}}
+
+
 @pytest.mark.parametrize(
     ("codec", "body", "reason"),
     [
-        (CHAT, chat(messages=said({"type": "image_url", "image_url": {"url": "u"}})), "image"),
+        (CHAT, chat(model="llava", messages=said(IMAGE_URL)), "image"),
+        (CHAT, chat(messages=said(AUDIO)), "audio"),
+        (CHAT, chat(messages=[{"role": "assistant", "audio": {"id": "a"}}]), "audio"),
         (CHAT, chat(messages=said({"type": "file", "file": {"file_id": "f"}})), "file"),
         (RESPONSES, responses(previous_response_id="r"), "earlier turns"),
         (RESPONSES, responses(conversation="c"), "conversation"),
         (RESPONSES, responses(input=[{"type": "item_reference", "id": "i"}]), "item_reference"),
         (RESPONSES, responses(input=[{"id": "i"}]), "item_reference"),
         (RESPONSES, responses(input=[ENCRYPTED]), "reasoning"),
-        (RESPONSES, responses(input=said({"type": "input_image", "image_url": "u"})), "image"),
-        (MESSAGES, messages(messages=said({"type": "image", "source": {}})), "image"),
+        (RESPONSES, responses(tools=[{"type": "computer"}]), "computer"),
+        (MESSAGES, messages(messages=said({"type": "server_tool_use", "id": "s"})), "server_tool"),
         (
             MESSAGES,
             messages(messages=said({"type": "document", "source": {"type": "file"}})),
@@ -152,14 +158,10 @@ def test_input_that_only_the_window_bounds(codec, body, reason):
     assert call.unbounded == ""
 
 
-AUDIO = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
-
-
 @pytest.mark.parametrize(
     ("codec", "body", "reason"),
     [
-        (CHAT, chat(modalities=["text", "audio"]), "audio"),
-        (CHAT, chat(messages=said(AUDIO)), "audio"),
+        (CHAT, chat(modalities=["text", "video"]), "video"),
         (CHAT, chat(web_search_options={}), "search"),
         (CHAT, chat(model="gpt-4o-search-preview"), "search"),
         (CHAT, chat(tools=[{"type": "web_search"}]), "web_search"),
@@ -167,7 +169,7 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
         (CHAT, chat(service_tier=[]), "tier"),
         (CHAT, chat(something_new=1), "something_new"),
         (CHAT, chat(moderation={"model": "gpt-6-astra"}), "moderation"),
-        (CHAT, chat(prompt_cache_options={"ttl": "12h"}), "cache"),
+        (CHAT, chat(prompt_cache_options={"ttl": "30d"}), "cache"),
         (CHAT, chat(messages=said({"type": "hologram"})), "hologram"),
         (RESPONSES, responses(background=True), "background"),
         (RESPONSES, responses(prompt={"id": "p"}), "stored prompt"),
@@ -176,13 +178,20 @@ AUDIO = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
         (RESPONSES, responses(input=[{"type": "configuration_update"}]), "configuration_update"),
         *(
             (RESPONSES, responses(tools=[{"type": kind}]), kind)
-            for kind in ("web_search", "code_interpreter", "file_search", "mcp", "computer")
+            for kind in (
+                "web_search",
+                "code_interpreter",
+                "file_search",
+                "mcp",
+                "tool_search",
+                "shell",
+            )
         ),
         *(
             (MESSAGES, messages(tools=[{"type": kind, "name": "x"}]), kind)
             for kind in ("web_search_20250305", "web_fetch_20260318", "code_execution_20260521")
         ),
-        (MESSAGES, messages(mcp_servers=[{"url": "u"}]), "mcp_servers"),
+        (MESSAGES, messages(mcp_servers=[{"url": "u"}]), "MCP servers"),
         (MESSAGES, messages(inference_geo="us"), "us"),
         (MESSAGES, messages(service_tier="gold"), "gold"),
         (MESSAGES, messages(container={"id": "c"}), "container"),
@@ -351,12 +360,16 @@ def test_claudes_cache_writes_by_lifetime(creation, writes):
         (CHAT, {"usage": {"prompt_tokens": 1.5, "completion_tokens": 1}}),
         (CHAT, {"usage": {"prompt_tokens": 1, "completion_tokens": True}}),
         (CHAT, {"usage": {"prompt_tokens": 9, "completion_tokens": 1,
-                          "prompt_tokens_details": {"audio_tokens": 5}}}),
+                          "prompt_tokens_details": {"audio_tokens": 5, "cached_tokens": 3}}}),
         (MESSAGES, {"usage": {"input_tokens": 5}}),
         (MESSAGES, {"usage": {"input_tokens": 5, "output_tokens": 5,
-                              "server_tool_use": {"web_search_requests": 1}}}),
+                              "server_tool_use": {"code_execution_requests": 1}}}),
+        (MESSAGES, {"usage": {"input_tokens": 5, "output_tokens": 5,
+                              "iterations": [{"type": "compaction"}]}}),
         (RESPONSES, {"usage": {"input_tokens": 5, "output_tokens": 5},
-                     "tool_usage": {"web_search": {"num_requests": 1}}}),
+                     "output": [{"type": "web_search_call"}]}),
+        (RESPONSES, {"usage": {"input_tokens": 5, "output_tokens": 5},
+                     "tools": [{"type": "code_interpreter"}]}),
         (EMBEDDINGS, {"usage": {}, "data": []}),
     ],
 )  # fmt: skip
