@@ -76,6 +76,20 @@ COMMANDS = (
         "stop_command",
         "Stop a run: no more calls, streams cut, every process ended.",
     ),
+    Entry(
+        "top",
+        ENFORCE,
+        "top",
+        "top_command",
+        "Watch the open runs; raise, pause, resume or stop one.",
+    ),
+    Entry(
+        "statusline",
+        ENFORCE,
+        "statusline",
+        "statusline_command",
+        "Print what is left, in one short line.",
+    ),
     Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
     Entry(
         "config",

@@ -12,9 +12,31 @@ Below: protocol, paths, errors.  Above: enforce, commands.
     foreign      under another async library
 """
 
-from noburn_cli.client.async_client import AsyncClient
-from noburn_cli.client.ids import new_call_id
-from noburn_cli.client.starting import ensure_daemon
-from noburn_cli.client.sync import Client
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from noburn_cli.client.async_client import AsyncClient
+    from noburn_cli.client.ids import new_call_id
+    from noburn_cli.client.starting import ensure_daemon
+    from noburn_cli.client.sync import Client
 
 __all__ = ["AsyncClient", "Client", "ensure_daemon", "new_call_id"]
+
+#: Loaded when asked for: a command that needs one connection imports neither client.
+_MODULES = {
+    "AsyncClient": "async_client",
+    "Client": "sync",
+    "ensure_daemon": "starting",
+    "new_call_id": "ids",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
