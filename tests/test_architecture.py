@@ -43,6 +43,8 @@ ARROWS = {
     "noburn_cli.prices": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_cli.client": (*WIRE, "noburn_cli.paths"),
     "noburn_cli.enforce": GUARD,
+    "noburn_cli.langchain": GUARD,
+    "noburn_cli.queues": GUARD,
     "noburn_cli.render": (*GUARD, "noburn_cli.reports", "noburn_cli.run_summary"),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),
@@ -65,10 +67,15 @@ OUR_SIDE = {
     f"noburn_cli.enforce.{name}"
     for name in ("supervisor", "launch", "job", "watch", "survivors", "gateway")
 }
-GUEST_ROOTS = ("noburn_cli.errors", "noburn_cli.protocol", "noburn_cli.client")
+GUEST_ROOTS = (
+    *("noburn_cli.errors", "noburn_cli.protocol", "noburn_cli.client"),
+    *("noburn_cli.langchain", "noburn_cli.queues"),
+)
 GUEST_PACKAGES = ("noburn_cli.providers", "noburn_cli.enforce")
 #: What the hooks stand in front of: there when the program brought it.
-HOOKED = {"httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic"}
+HOOKED = {"httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic"} | {
+    *("langchain_core", "celery", "rq"),
+}
 
 AFTER_3_10 = {
     "asyncio": {"Runner", "TaskGroup", "timeout", "timeout_at"},
