@@ -78,6 +78,12 @@ def attributes(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return found
 
 
+def is_gateway(url: str) -> bool:
+    """Whether a request goes to this run's gateway, which guards it there."""
+    origin = os.environ.get("NOBURN_GATEWAY")
+    return bool(origin) and (url == origin or url.startswith(f"{origin}/"))
+
+
 def upstreams() -> tuple[Upstream, ...]:
     """The configuration's endpoints, and the base URLs that the environment names.
 

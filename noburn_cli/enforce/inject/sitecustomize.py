@@ -22,6 +22,7 @@ HOOKED = {
     "httpx": ("httpx_hook", "hook_httpx"),
     "httpx2": ("httpx_hook", "hook_httpx"),
     "aiohttp": ("aiohttp_hook", "hook_aiohttp"),
+    "botocore.endpoint": ("botocore_hook", "hook_botocore"),
     "http.client": ("http_client_hook", "hook_http_client"),
 }
 #: The same for what only tells whom calls are for: a program goes on without it.
