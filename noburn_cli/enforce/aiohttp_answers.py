@@ -118,12 +118,13 @@ def _cut_off(reader: Any, answer: _Answer, last: bytes, feed_data: Any) -> None:
     outcome = answer.follower.abandoned()
     if outcome is not None:
         _tell(outcome)
+    protocol = reader._protocol
+    protocol.force_close()  # Not to be used again: the rest is still on its way.
     if last:
         feed_data(reader, last)
     reader.feed_eof()
-    transport = reader._protocol.transport
-    if transport is not None:
-        transport.close()
+    if protocol.transport is not None:
+        protocol.transport.close()
 
 
 def _feed_eof(original: Any) -> Any:
