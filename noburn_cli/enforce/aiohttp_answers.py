@@ -17,6 +17,7 @@ import zlib
 from types import ModuleType
 from typing import Any
 
+from noburn_cli.enforce import outliving
 from noburn_cli.enforce.drivers import deliver_aside, deliver_async
 from noburn_cli.enforce.follower import Follower, ReadingOn
 from noburn_cli.enforce.outcome import Outcome, Tracker
@@ -25,8 +26,6 @@ from noburn_cli.providers.codec import Block
 _OURS = "_noburn_guard"
 #: The readers of guarded answers that have not ended.
 _followed: dict[int, _Answer] = {}
-#: Tasks that end calls; a loop keeps only weak references to its tasks.
-_errands: set[asyncio.Task[None]] = set()
 
 
 class _Answer:
@@ -37,6 +36,7 @@ class _Answer:
         self.follower = Follower(tracker, holder)
         self.edits = tracker.edits()
         self.handed_on = 0
+        self.is_cut = False
         _followed[self._key] = self
         # The reader's identity may be another's once it is forgotten.
         self._unlist = weakref.finalize(holder, _followed.pop, self._key, None)
@@ -66,19 +66,9 @@ class _Answer:
 def _tell(outcome: Outcome) -> None:
     """From a callback of the loop: what comes next in it is asked after this."""
     try:
-        _start(deliver_async(outcome))
+        outliving.start(deliver_async(outcome))
     except RuntimeError:  # No loop runs any more.
         deliver_aside(outcome)
-
-
-def _start(work: Any) -> None:
-    try:
-        task = asyncio.get_running_loop().create_task(work)
-    except RuntimeError:
-        work.close()
-        raise
-    _errands.add(task)
-    task.add_done_callback(_errands.discard)
 
 
 def hook_answers(module: ModuleType) -> None:
@@ -106,20 +96,44 @@ def _feed_data(original: Any) -> Any:
         answer = _followed.get(id(reader))
         if answer is None:
             return original(reader, data, *more)
+        if answer.is_cut:
+            return False
         try:
             kept = answer.receive(bytes(data))
         except zlib.error as error:
             answer.broke(error)
             reader.set_exception(error)
             return False
+        if answer.follower.tracker.cut is not None:
+            _cut_off(reader, answer, kept, original)
+            return False
         return original(reader, kept) if kept else False
 
     return feed_data
 
 
+def _cut_off(reader: Any, answer: _Answer, last: bytes, feed_data: Any) -> None:
+    """The run was stopped: the answer ends here, and so does its connection."""
+    answer.is_cut = True
+    outcome = answer.follower.abandoned()
+    if outcome is not None:
+        _tell(outcome)
+    protocol = reader._protocol
+    protocol.force_close()  # Not to be used again: the rest is still on its way.
+    if last:
+        feed_data(reader, last)
+    reader.feed_eof()
+    if protocol.transport is not None:
+        protocol.transport.close()
+
+
 def _feed_eof(original: Any) -> Any:
     def feed_eof(reader: Any) -> None:
         answer = _followed.get(id(reader))
+        if answer is not None and answer.is_cut:
+            if not reader.is_eof():
+                original(reader)
+            return
         if answer is not None:
             rest = answer.follower.rest()
             answer.completed()  # Before whoever waits for the end goes on.
@@ -145,6 +159,8 @@ def _end_chunk(original: Any) -> Any:
 def _set_exception(original: Any) -> Any:
     def set_exception(reader: Any, error: Any, *more: Any) -> None:
         answer = _followed.get(id(reader))
+        if answer is not None and answer.is_cut:
+            return  # It is at its end, and what comes behind is nobody's.
         if answer is not None:
             answer.broke(error if isinstance(error, BaseException) else error())
         original(reader, error, *more)
@@ -174,7 +190,7 @@ def _read_on_aside(module: ModuleType, response: Any, answer: _Answer, patience:
         return False
     work = _read_on(reader, connection, answer, patience)
     try:
-        _start(work)
+        outliving.start(work)
     except RuntimeError:
         return False
     response._connection = None

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from noburn_cli.enforce import context, layers, signing
+from noburn_cli.enforce import context, layers, outliving, signing
 from noburn_cli.enforce.aiohttp_answers import blocked, follow, hook_answers
 from noburn_cli.enforce.drivers import decide_async, deliver_async
 from noburn_cli.enforce.guard import Decision, Pass, Refuse, Request, Send, admit, route_of
@@ -84,7 +84,10 @@ class _Stack:
         self, session: Any, method: str, url: str, headers: Any
     ) -> tuple[Route, Sequence[Upstream]] | None:
         """What is to be guarded, and the session's upstreams; None for what is left alone."""
+        above = layers.above()
         marked = getattr(session, MARK, None) or layers.marked()
+        if marked is None and above is not None:
+            marked = above.upstreams
         if marked is None and not getattr(self.module, _ALL):
             return None
         upstreams = (*(marked or ()), *context.upstreams())
@@ -103,10 +106,9 @@ class _Stack:
         if found is None:
             return await handler(request)
         above = layers.above()
-        if above is not None:
-            if above.take():
-                return await handler(request)
-            await deliver_async(above.tried_again())
+        if above is not None and above.take():
+            return await handler(request)
+        await deliver_async(layers.tried_again())
         route, upstreams = found
         body = b"" if route.kind == FREE else await _body(request)
         seen = Request(request.method, str(request.url), _lower(request.headers), body)
@@ -141,9 +143,16 @@ class _Stack:
     async def send(self, caller: _Caller, request: Any, handler: Any, decision: Send) -> Any:
         tracker = decision.tracker
         progress = _Progress(request)
+
+        async def read_on(response: Any) -> None:
+            follow(response, tracker, is_unpacked=caller.unpacks)
+            response.release()
+
         try:
             with _Exchanged(request, decision.exchange), layers.guarded(tracker):
-                response = await handler(request)
+                response = await outliving.send(handler(request), tracker, read_on)
+        except outliving.Outlived:
+            raise
         except BaseException as error:
             ended = tracker.broke(error) if progress.sending else tracker.not_sent(error)
             await deliver_async(ended)
@@ -198,14 +207,14 @@ class _Exchanged:
         self._exchange = exchange
 
     def __enter__(self) -> None:
-        if self._exchange is None:
-            return
         request = self._request
         self._headers = list(request.headers.items())
         self._url = request.url
         headers, url = exchanged(self._headers, str(request.url), self._exchange)
-        self._set(headers)
-        request.url = type(request.url)(url, encoded=True)
+        if headers != self._headers:
+            self._set(headers)
+        if self._exchange is not None:
+            request.url = type(request.url)(url, encoded=True)
 
     def __exit__(self, *_: object) -> None:
         if self._exchange is not None:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -78,6 +78,12 @@ def attributes(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return found
 
 
+def is_gateway(url: str) -> bool:
+    """Whether a request goes to this run's gateway, which guards it there."""
+    origin = os.environ.get("NOBURN_GATEWAY")
+    return bool(origin) and (url == origin or url.startswith(f"{origin}/"))
+
+
 def upstreams() -> tuple[Upstream, ...]:
     """The configuration's endpoints, and the base URLs that the environment names.
 
@@ -109,6 +115,49 @@ def pop(changes: Mapping[str, str]) -> None:
             del layers[place]
             break
     _layers.set(tuple(layers))
+
+
+def variables() -> dict[str, str]:
+    """What a process started here needs in its environment to be for whom this code is for.
+
+    Only what differs from this process's own environment.
+    """
+    before, now = _environment_attributes(), attributes()
+    found = {
+        f"NOBURN_{name.upper()}": now[name]
+        for name in NAMED
+        if name in now and now[name] != before.get(name)
+    }
+    tags = {key[len(TAG_PREFIX) :]: tag for key, tag in now.items() if key.startswith(TAG_PREFIX)}
+    if any(before.get(TAG_PREFIX + key) != tag for key, tag in tags.items()):
+        found["NOBURN_TAGS"] = json.dumps(tags, sort_keys=True)
+    return found
+
+
+def carried() -> dict[str, str]:
+    """What work given away from here takes along, to be done with this same environment."""
+    before, now = _environment_attributes(), attributes()
+    changed = {name: value for name, value in now.items() if value != before.get(name)}
+    if "step" in changed and before.get("step"):
+        # The environment's part is there already.
+        changed["step"] = changed["step"].removeprefix(before["step"] + "/")
+    return changed
+
+
+@contextlib.contextmanager
+def only(changes: Mapping[str, str]) -> Iterator[None]:
+    """Do what is inside for these attributes, and not for those of code around it."""
+    layers = ((dict(changes), steps.here()),) if changes else ()
+    before = _layers.set(layers)
+    try:
+        yield
+    finally:
+        _layers.reset(before)
+
+
+def is_in_block() -> bool:
+    """Whether any attributes beside the environment's are in force."""
+    return bool(_layers.get())
 
 
 def _is_url(text: str) -> bool:

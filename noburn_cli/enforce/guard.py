@@ -17,7 +17,7 @@ from noburn_cli import protocol
 from noburn_cli.client import new_call_id
 from noburn_cli.core.bounds import measure
 from noburn_cli.enforce import attribution
-from noburn_cli.enforce.context import attributes, settings
+from noburn_cli.enforce.context import attributes, is_gateway, settings
 from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
@@ -133,6 +133,8 @@ def route_of(
     headers: found by lower-case names; with them, a free request has a route that carries a virtual
         key or a header of ours.  Of such a one `admit` needs no body.
     """
+    if is_gateway(url):
+        return None
     route = recognise(method, url, upstreams)
     if route.kind == FREE:
         if headers is None or not (

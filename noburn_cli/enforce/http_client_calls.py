@@ -33,7 +33,10 @@ def begin(
 
     send: http.client's own `send`.
     """
+    above = layers.above()
     marked = layers.marked()
+    if marked is None and above is not None:
+        marked = above.upstreams
     if marked is None and not every_client:
         return None
     try:
@@ -45,11 +48,9 @@ def begin(
     route = route_of(begun.method, url, upstreams, held.lower_headers())
     if route is None:
         return None
-    above = layers.above()
-    if above is not None:
-        if above.take():
-            return None
-        deliver(above.tried_again())
+    if above is not None and above.take():
+        return None
+    deliver(layers.tried_again())
     return GuardedRequest(connection, begun.method, url, held, send, route, upstreams)
 
 

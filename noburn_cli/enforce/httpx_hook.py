@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from noburn_cli.enforce import attribution, context, layers
+from noburn_cli.enforce import attribution, context, layers, signing
 from noburn_cli.enforce.drivers import decide, decide_async, deliver, deliver_async
 from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_of
 from noburn_cli.enforce.httpx_progress import Progress
@@ -50,17 +50,20 @@ def hook_httpx(module: ModuleType, *, every_client: bool) -> None:
                 f"{client_class.__name__} has no {_METHOD}"
             )
     stack = _Stack(module)
-    _replace(module.Client, stack.guard_sync)
-    _replace(module.AsyncClient, stack.guard_async)
+    _replace(module.Client, _METHOD, stack.guard_sync)
+    _replace(module.AsyncClient, _METHOD, stack.guard_async)
+    # A transport of the program's own may try again by itself, below the client's one call.
+    _replace(module.HTTPTransport, "handle_request", stack.guard_sync)
+    _replace(module.AsyncHTTPTransport, "handle_async_request", stack.guard_async)
     setattr(module, _STATE, getattr(module, _STATE, False) or every_client)
 
 
-def _replace(client_class: Any, make: Any) -> None:
-    original = getattr(client_class, _METHOD)
+def _replace(owner_class: Any, method: str, make: Any) -> None:
+    original = getattr(owner_class, method)
     if not hasattr(original, _OURS):
         guarded = make(original)
         setattr(guarded, _OURS, True)
-        setattr(client_class, _METHOD, guarded)
+        setattr(owner_class, method, guarded)
 
 
 class _Stack:
@@ -71,14 +74,22 @@ class _Stack:
         self.sync_stream = sync_stream_class(module)
         self.async_stream = async_stream_class(module)
 
-    def route(self, client: Any, request: Any) -> tuple[Route, Sequence[Upstream]] | None:
-        """What is to be guarded, and the client's upstreams; None for what is left alone."""
-        marked = getattr(client, MARK, None)
-        if layers.is_guarded() or (marked is None and not getattr(self.module, _STATE)):
+    def route(self, owner: Any, request: Any) -> tuple[Route, Sequence[Upstream]] | None:
+        """What is to be guarded, and the upstreams of its owner; None for what is left alone.
+
+        owner: the client, or the transport below it.
+        """
+        above = layers.above()
+        if above is not None and hasattr(owner, _METHOD):
+            return None
+        marked = getattr(owner, MARK, None) if above is None else above.upstreams
+        if marked is None and not getattr(self.module, _STATE):
             return None
         upstreams = (*(marked or ()), *context.upstreams())
         route = route_of(request.method, str(request.url), upstreams, request.headers)
-        return None if route is None else (route, upstreams)
+        if route is None or (above is not None and above.take()):
+            return None
+        return route, upstreams
 
     def guard_sync(self, original: Any) -> Any:
         def send(client: Any, request: Any) -> Any:
@@ -86,6 +97,7 @@ class _Stack:
             if found is None or not isinstance(request.stream, self.module.SyncByteStream):
                 return original(client, request)
             route, upstreams = found
+            deliver(layers.tried_again())
 
             def ask_provider(count: CountRequest) -> bytes | None:
                 try:
@@ -105,18 +117,23 @@ class _Stack:
                 return original(client, self.passed(request, decision))
             if isinstance(decision, Refuse):
                 return self.blocked(decision.block, request)
-            return self.send_sync(original, client, request, decision)
+            return self.send_sync(original, client, request, route, decision)
 
         return send
 
-    def send_sync(self, original: Any, client: Any, request: Any, decision: Send) -> Any:
+    def send_sync(
+        self, original: Any, client: Any, request: Any, route: Route, decision: Send
+    ) -> Any:
         tracker = decision.tracker
         progress = self.progress(client, request, awaited=False)
         edited = None
         try:
             edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
-            with layers.guarded():
+            with layers.guarded(tracker, getattr(client, MARK, None)):
                 response = original(client, edited)
+        except signing.NotSigned as error:
+            deliver(tracker.not_sent(error))
+            return self.blocked(signing.refusal(route, error), request)
         except BaseException as error:
             deliver(self.failed(tracker, progress, error))
             _show_theirs(error, edited, request)
@@ -135,6 +152,7 @@ class _Stack:
             if found is None or not isinstance(request.stream, self.module.AsyncByteStream):
                 return await original(client, request)
             route, upstreams = found
+            await deliver_async(layers.tried_again())
 
             async def ask_provider(count: CountRequest) -> bytes | None:
                 try:
@@ -154,18 +172,32 @@ class _Stack:
                 return await original(client, self.passed(request, decision))
             if isinstance(decision, Refuse):
                 return self.blocked(decision.block, request)
-            return await self.send_async(original, client, request, decision)
+            return await self.send_async(original, client, request, route, decision)
 
         return send
 
-    async def send_async(self, original: Any, client: Any, request: Any, decision: Send) -> Any:
+    async def send_async(
+        self, original: Any, client: Any, request: Any, route: Route, decision: Send
+    ) -> Any:
+        from noburn_cli.enforce import outliving
+
         tracker = decision.tracker
         progress = self.progress(client, request, awaited=True)
         edited = None
+
+        async def read_on(response: Any) -> None:
+            self.answered(tracker, response)
+            await self.async_stream(response.stream, tracker).aclose()
+
         try:
             edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
-            with layers.guarded():
-                response = await original(client, edited)
+            with layers.guarded(tracker, getattr(client, MARK, None)):
+                response = await outliving.send(original(client, edited), tracker, read_on)
+        except signing.NotSigned as error:
+            await deliver_async(tracker.not_sent(error))
+            return self.blocked(signing.refusal(route, error), request)
+        except outliving.Outlived:
+            raise
         except BaseException as error:
             await deliver_async(self.failed(tracker, progress, error))
             _show_theirs(error, edited, request)
@@ -180,7 +212,8 @@ class _Stack:
 
     def progress(self, client: Any, request: Any, *, awaited: bool) -> Progress:
         own = self.module.AsyncHTTPTransport if awaited else self.module.HTTPTransport
-        transport = client._transport_for_url(request.url)
+        find = getattr(client, "_transport_for_url", None)
+        transport = client if find is None else find(request.url)
         return Progress(request.extensions, tells_all=type(transport) is own, awaited=awaited)
 
     def failed(self, tracker: Tracker, progress: Progress, error: BaseException) -> Outcome | None:
@@ -196,8 +229,12 @@ class _Stack:
         self, request: Any, body: bytes, extensions: Any, exchange: tuple[str, str] | None
     ) -> Any:
         """A copy of the request with another body, asking for an answer that we can read."""
+        items = list(request.headers.items())
+        # Nobody here knows the secret: a signed request leaves as it is, or not at all.
+        signing.sign_anew(items, unedited=request.content, body=body)
         headers = _without(_bare(request.headers), "content-length", "transfer-encoding")
-        headers["accept-encoding"] = "identity"
+        if not signing.is_signed(items):
+            headers["accept-encoding"] = "identity"
         url = _exchanged(headers, request.url, exchange)
         return self.module.Request(
             request.method, url, headers=headers, content=body, extensions=extensions

@@ -26,12 +26,14 @@ class OnItsWay:
 
     Tasks that start meanwhile inherit the context for all their life; this ends with the call.
     tracker: of the call that holds the money, or None for a request that costs nothing.
+    upstreams: those of the client that makes it, if `noburn_cli.wrap` marked it.
     """
 
-    __slots__ = ("ended", "taken", "tracker")
+    __slots__ = ("ended", "taken", "tracker", "upstreams")
 
-    def __init__(self, tracker: Tracker | None) -> None:
+    def __init__(self, tracker: Tracker | None, upstreams: tuple[Upstream, ...] | None) -> None:
         self.tracker = tracker
+        self.upstreams = upstreams
         self.ended = False
         self.taken = False
 
@@ -44,15 +46,13 @@ class OnItsWay:
         first, self.taken = not self.taken, True
         return first
 
-    def tried_again(self) -> Outcome | None:
-        """How the first attempt ended when another one is made below it: nobody knows."""
-        return None if self.tracker is None else self.tracker.broke(_TRIED_AGAIN)
-
 
 @contextlib.contextmanager
-def guarded(tracker: Tracker | None = None) -> Iterator[None]:
-    """Mark what is sent inside as guarded already; tracker: of the call that pays for it."""
-    call = OnItsWay(tracker)
+def guarded(
+    tracker: Tracker | None = None, upstreams: tuple[Upstream, ...] | None = None
+) -> Iterator[None]:
+    """Mark what is sent inside as guarded already; the arguments are those of OnItsWay."""
+    call = OnItsWay(tracker, upstreams)
     token = _guarded.set(call)
     try:
         yield
@@ -70,6 +70,12 @@ def above() -> OnItsWay | None:
 
 def is_guarded() -> bool:
     return above() is not None
+
+
+def tried_again() -> Outcome | None:
+    """How the call above ended when another attempt is made below it: nobody knows."""
+    call = above()
+    return None if call is None or call.tracker is None else call.tracker.broke(_TRIED_AGAIN)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ import json
 import aiohttp
 import pytest
 
-from noburn_cli.enforce import layers
+from noburn_cli.enforce import cutting, layers
 from noburn_cli.enforce.aiohttp_hook import hook_aiohttp
+from noburn_cli.enforce.outcome import CODE_STOPPED
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
 from tests.enforce.scripted import CHAT_EVENTS, EVENT_STREAM, Answer, Scripted, chat_answer
 
@@ -235,3 +236,23 @@ def test_tasks_share_one_budget(desk, url):
     assert sorted(desk.states_when_ended()) == sorted(seen)
     assert set(seen) == {"blocked", "settled"}
     assert desk.cost_nano() == desk.bill_nano() <= 400_000
+
+
+def test_a_stream_of_a_stopped_run_ends_with_an_error_event(desk, url, monkeypatch):
+    monkeypatch.setattr(cutting, "_stopped", {})
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+
+    async def ask(session):
+        lines = []
+        async with session.post(url, json={**BODY, "stream": True}) as answer:
+            async for line in answer.content:
+                lines += [line.strip()] if line.strip() else []
+                if len(lines) == 2:
+                    cutting._stopped["r"] = "run `r` was stopped"
+        return lines, len(session.connector._conns)
+
+    lines, kept = in_session(ask)
+    assert json.loads(lines[-1].removeprefix(b"data: "))["error"]["code"] == CODE_STOPPED
+    assert kept == 0
+    assert desk.states_when_ended() == ["uncertain"]
+    assert desk.cost_nano() >= desk.bill_nano()

@@ -151,7 +151,7 @@ def test_who_asks_and_for_whom(site: Site) -> None:
     ]:
         assert site.post(path, **more)[0] == status, more
     # Whom nobody can read is recorded; a wrong real key costs nothing.
-    assert site.home.states() == ["settled", "settled", "refused", "refused", "voided"]
+    assert site.when_ended(5) == ["settled", "settled", "refused", "refused", "voided"]
     sent = json.dumps(site.stub.requests)
     assert "noburn" not in sent
 

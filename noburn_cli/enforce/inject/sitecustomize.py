@@ -22,11 +22,23 @@ HOOKED = {
     "httpx": ("httpx_hook", "hook_httpx"),
     "httpx2": ("httpx_hook", "hook_httpx"),
     "aiohttp": ("aiohttp_hook", "hook_aiohttp"),
+    "botocore.endpoint": ("botocore_hook", "hook_botocore"),
     "http.client": ("http_client_hook", "hook_http_client"),
+}
+#: The same for what only tells whom calls are for: a program goes on without it.
+TOLD = {
+    "subprocess": ("children", "hook_subprocess"),
+    "multiprocessing.process": ("children", "hook_process"),
+    "multiprocessing.pool": ("children", "hook_pool"),
+    "concurrent.futures.process": ("children", "hook_executor"),
+    "langchain_core.tracers.context": ("langchain_steps", "hook_langchain"),
 }
 
 
 def _hook(module: "Any", name: str) -> None:
+    if name in TOLD:
+        _tell(module, *TOLD[name])
+        return
     if sys.version_info < (3, 10):  # noqa: UP036 - the guest chooses the interpreter
         if name in ("http.client",):
             return  # Much else needs it; what it calls has no key that a provider takes.
@@ -35,6 +47,16 @@ def _hook(module: "Any", name: str) -> None:
     hooks = __import__("noburn_cli.enforce." + ours, fromlist=[function])
     # A hook that fails lets the import fail: a program without a guard must not call.
     getattr(hooks, function)(module, every_client=True)
+
+
+def _tell(module: "Any", ours: str, function: str) -> None:
+    if sys.version_info < (3, 10):  # noqa: UP036
+        return
+    try:
+        hooks = __import__("noburn_cli.enforce." + ours, fromlist=[function])
+        getattr(hooks, function)(module)
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write("noburn: calls are not attributed by %s: %s\n" % (ours, error))  # noqa: UP031
 
 
 class _Loader:
@@ -61,7 +83,7 @@ class _Finder:
     def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         if name == "noburn_cli":
             return importlib.machinery.PathFinder.find_spec(name, [os.path.dirname(_PACKAGE)])
-        if name not in HOOKED:
+        if name not in HOOKED and name not in TOLD:
             return None
         for finder in sys.meta_path:
             find = None if finder is _Finder else getattr(finder, "find_spec", None)
@@ -86,7 +108,7 @@ def _run_the_next_sitecustomize() -> None:
 
 if os.environ.get("NOBURN_GUARD") == "1" and _Finder not in sys.meta_path:
     sys.meta_path.insert(0, _Finder)
-    for _name in HOOKED:  # A .pth file may have been earlier.
+    for _name in (*HOOKED, *TOLD):  # A .pth file may have been earlier.
         if _name in sys.modules:
             _hook(sys.modules[_name], _name)
 _run_the_next_sitecustomize()

@@ -1,0 +1,135 @@
+"""`on_abort = "drain"`: what the program lets go of is read on, and booked at what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+
+import aiohttp
+import openai
+import pytest
+import requests
+
+import noburn_cli
+from noburn_cli.enforce import layers
+from noburn_cli.enforce.aiohttp_hook import hook_aiohttp
+from noburn_cli.enforce.http_client_hook import hook_http_client
+from noburn_cli.providers.registry import OPENAI, Upstream
+
+BODY = {
+    "model": "gpt-6-luna",
+    "messages": [{"role": "user", "content": "Which ships lay in the harbour?"}],
+    "max_completion_tokens": 100,
+}
+
+
+@pytest.fixture(autouse=True)
+def draining(desk, monkeypatch):
+    monkeypatch.setenv("NOBURN_POLICY", json.dumps({"on_abort": "drain"}))
+    hook_http_client(http.client, every_client=False)
+    hook_aiohttp(aiohttp, every_client=False)
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = "20"
+    with layers.marking((Upstream(OPENAI, desk.stub.url + "/v1"),)):
+        yield
+
+
+@pytest.fixture
+def url(desk):
+    return desk.stub.url + "/v1/chat/completions"
+
+
+def wrapped(desk, kind):
+    return noburn_cli.wrap(
+        kind(api_key="any", base_url=desk.stub.url + "/v1", max_retries=0, timeout=30)
+    )
+
+
+def booked(desk):
+    """Goal: what nobody read is settled at the bill, to the nano."""
+    assert desk.states_when_ended() == ["settled"]
+    assert desk.cost_nano() == desk.bill_nano() > 0
+    assert desk.calls("cost_nano < hold_nano") == [(1,)]
+
+
+def test_a_stream_that_openai_closes_early(desk):
+    with wrapped(desk, openai.OpenAI) as client:
+        stream = client.chat.completions.create(**BODY, stream=True)
+        next(iter(stream))
+        stream.close()
+        booked(desk)
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_an_awaited_stream(desk, how):
+    async def main():
+        async with wrapped(desk, openai.AsyncOpenAI) as client:
+            stream = await client.chat.completions.create(**BODY, stream=True)
+            if how == "closed":
+                await anext(aiter(stream))
+                await stream.close()
+            else:
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(_all(stream), 0.05)
+            await asyncio.to_thread(booked, desk)
+
+    asyncio.run(main())
+
+
+async def _all(stream):
+    async for _ in stream:
+        pass
+
+
+def test_an_awaited_call_whose_task_is_cancelled_before_the_answer(desk):
+    desk.stub.defaults["x-stub-delay-ms"] = "300"
+
+    async def main():
+        async with wrapped(desk, openai.AsyncOpenAI) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.chat.completions.create(**BODY), 0.15)
+            await asyncio.to_thread(booked, desk)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_requests_closes_early(desk, url):
+    with requests.post(url, json={**BODY, "stream": True}, stream=True, timeout=30) as answer:
+        assert next(answer.iter_content(16))
+    booked(desk)
+
+
+@pytest.mark.parametrize("how", ["released", "cancelled"])
+def test_a_stream_that_aiohttp_releases_early(desk, url, how):
+    if how == "cancelled":
+        desk.stub.defaults["x-stub-delay-ms"] = "300"
+
+    async def ask(session):
+        async with session.post(url, json={**BODY, "stream": True}) as answer:
+            await answer.content.readline()
+
+    async def main():
+        async with aiohttp.ClientSession() as session:
+            if how == "released":
+                await ask(session)
+            else:
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(ask(session), 0.15)
+            await asyncio.to_thread(booked, desk)
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_ends_ends_the_reading_as_well(desk):
+    """Charged in full then, never forgotten."""
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = "200"
+
+    async def main():
+        client = wrapped(desk, openai.AsyncOpenAI)
+        stream = await client.chat.completions.create(**BODY, stream=True)
+        await anext(aiter(stream))
+        await stream.close()
+
+    asyncio.run(main())
+    assert desk.states_when_ended() == ["uncertain"]
+    assert desk.cost_nano() >= desk.bill_nano()
