@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
 from noburn_cli.ledger_file import reading_ledger
+from noburn_cli.run_notes import RunNotes, read_notes
 
 #: A run and everything below it: `r1` is also in `r1/r2`.  Only what was journalled since it began
 #: is looked at, so that a short run's summary does not wait for a long ledger.
@@ -73,6 +74,7 @@ class RunSummary:
     blocked: refused by a budget; refused: refused by the guard itself (no bound, no price).
     unlimited: calls that no budget applied to.
     limit_unit, limit: the run's own budget, or None.
+    notes: what was seen besides its calls.
     """
 
     run: str
@@ -93,6 +95,7 @@ class RunSummary:
     limit: int | None
     last_stopped_call: str | None
     last_stopped_message: str | None
+    notes: RunNotes = field(default_factory=RunNotes)
 
     def as_json(self) -> dict[str, Any]:
         """The summary with exact decimal dollars as strings."""
@@ -117,6 +120,7 @@ class RunSummary:
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
+            "bypass": self.notes.as_json(),
         }
 
 
@@ -130,7 +134,8 @@ def read_run_summary(ledger_path: Path, run: str) -> RunSummary:
         totals = next(iter(ledger.execute(_TOTALS, of_run)))
         stopped = next(iter(ledger.execute(_LAST_STOPPED, of_run)), (None, None))
         limit = next(iter(ledger.execute(_LIMIT, of_run)), (None, None))
-    return RunSummary(run, *totals, *limit, *stopped)
+    summary = RunSummary(run, *totals, *limit, *stopped)
+    return replace(summary, notes=read_notes(ledger_path, run))
 
 
 def read_final_summary(ledger_path: Path, run: str) -> RunSummary:
@@ -204,7 +209,8 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
             f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
         )
     if summary.calls == summary.blocked == summary.refused == 0:
-        yield "no call was seen: noburn guards Python programs that call over httpx or httpx2"
+        yield "no call was seen"
+    yield from summary.notes.lines()
     if not limited and summary.unlimited == summary.calls:
         yield "no budget applied: calls are recorded, not limited; give one with --budget"
     elif summary.unlimited:

@@ -65,7 +65,10 @@ IO_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint"}
 #: The supervisor's side of enforce runs in our own environment; all the rest is injected.
 OUR_SIDE = {
     f"noburn_cli.enforce.{name}"
-    for name in ("supervisor", "launch", "job", "watch", "survivors", "gateway")
+    for name in (
+        *("supervisor", "launch", "job", "watch", "survivors", "gateway"),
+        *("keys", "dotenv_keys", "unprotected", "lending", "bypass", "processes", "host_run"),
+    )
 }
 GUEST_ROOTS = (
     *("noburn_cli.errors", "noburn_cli.protocol", "noburn_cli.client"),

@@ -19,6 +19,7 @@ from noburn_cli import paths
 from noburn_cli.client.connection import connect
 from noburn_cli.client.retry import Late
 from noburn_cli.errors import DaemonUnavailable
+from noburn_cli.providers.credentials import KEY_VARIABLES
 
 START_S = 10.0
 _LOOK_AGAIN_S = 0.02
@@ -171,6 +172,9 @@ def _environment(home: Path) -> dict[str, str]:
     """
     environment = dict(os.environ)
     environment.pop("NOBURN_GUARD", None)
+    for name in KEY_VARIABLES:
+        # It outlives whoever starts it, and keys are lent to it, never left with it.
+        environment.pop(name, None)
     environment["NOBURN_HOME"] = str(home.absolute())
     entries = [
         str(Path(entry).absolute())

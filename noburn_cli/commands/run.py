@@ -102,6 +102,14 @@ def run_command(
             help="Least output cap, in tokens, that a call is clamped to.", metavar="TOKENS"
         ),
     ] = None,
+    keep_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave the real key in this variable, as for a program that checks it; may be "
+            "repeated. Calls with it are guarded where a guard is passed.",
+            metavar="VARIABLE",
+        ),
+    ] = None,
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
@@ -137,6 +145,7 @@ def run_command(
         lower_caps=held.chosen("run.lower_caps"),
         output_floor=held.chosen("run.floor"),
         policy=policy_text(held),
+        keep_keys=tuple(keep_key or ()),
     )
     if summary_file is not None:
         _begin_summary(summary_file)

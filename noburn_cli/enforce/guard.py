@@ -9,9 +9,12 @@ returns what is to be done.  A sync and an async driver carry out the same steps
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from noburn_cli import protocol
 from noburn_cli.client import new_call_id
@@ -21,10 +24,11 @@ from noburn_cli.enforce.context import attributes, is_gateway, settings
 from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
-from noburn_cli.providers import credentials, paid_headers
+from noburn_cli.providers import credentials
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.ceilings import missing_step
 from noburn_cli.providers.codec import Block, Codec, CountRequest
+from noburn_cli.providers.hosts import known_upstreams
 from noburn_cli.providers.registry import (
     FREE,
     NOT_OURS,
@@ -123,6 +127,8 @@ class Send:
 Step = AskDaemon | AskProvider
 Decision = Pass | Refuse | Send
 PASS = Pass()
+#: Providers that this process called with a key of its own.
+_noted: set[str] = set()
 
 
 def route_of(
@@ -156,6 +162,8 @@ def admit(
     virtual = credentials.find_virtual(request.headers, request.url)
     if route.kind == FREE:
         return PASS if virtual is None else (yield from _free(route, virtual))
+    if virtual is None:
+        yield from _note_own_key(request)
     call_id = new_call_id()
     attrs, unfit = _attributes_of(request)
     failure = policy().failure or unfit
@@ -170,7 +178,6 @@ def admit(
     try:
         call = codec.parse(request.body)
         call = replace(call, model=route.qualified(call.model))
-        call = paid_headers.with_headers(call, route.api_family, request.headers)
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
         return (yield from _refused(call_id, attrs, codec, "", reason, error.next_step))
@@ -194,6 +201,20 @@ def _has_ceilings(call: Call) -> bool:
     """Whether the policy sets something aside for every part that nothing bounds."""
     ceilings = policy().ceilings
     return bool(call.unbounded_kinds) and all(name in ceilings for name in call.unbounded_kinds)
+
+
+def _note_own_key(request: Request) -> Generator[Step, Any, None]:
+    """Tell the run, once for each provider, of a key that is no virtual one."""
+    host = urlsplit(request.url).hostname or ""
+    run = os.environ.get("NOBURN_RUN")
+    if not run or host in _noted or not known_upstreams(host):
+        return
+    if not credentials.has_credentials(request.headers, request.url):
+        return
+    _noted.add(host)
+    note = {"run": run, "kind": "key", "detail": {"host": host}}
+    with contextlib.suppress(NoburnError):
+        yield AskDaemon(protocol.RUN_NOTE, note)
 
 
 def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:

@@ -38,6 +38,7 @@ class LaunchSettings:
     output_floor: the least cap, in tokens, that an uncapped call is clamped to.
     policy: the text of NOBURN_POLICY (noburn_cli.settings); always set, so that no child looks for
         a configuration of its own.
+    keep_keys: variables whose real key the child keeps.
     """
 
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class LaunchSettings:
     lower_caps: bool | None = None
     output_floor: int | None = None
     policy: str = "{}"
+    keep_keys: tuple[str, ...] = ()
 
 
 def run_path(new_id: str, environment: Mapping[str, str]) -> str:

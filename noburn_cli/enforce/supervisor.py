@@ -19,6 +19,7 @@ from noburn_cli import paths
 from noburn_cli.client import Client
 from noburn_cli.client.starting import daemon_command
 from noburn_cli.core.money import Limit
+from noburn_cli.enforce.host_run import RunHost
 from noburn_cli.enforce.job import Job
 from noburn_cli.enforce.launch import LaunchSettings, child_environment, run_path
 from noburn_cli.enforce.survivors import find_survivors
@@ -75,9 +76,6 @@ def run_supervised(
     Raises Unavailable before anything was started; the command does not run unguarded.
     """
     run = run_path(new_run_id(), environment)
-    told = child_environment(
-        environment, settings, run=run, home=paths.home(), daemon_command=daemon_command()
-    )
     attributes = {**settings.attributes, "run": run}
     with Client() as client:
         client.run_start(
@@ -87,18 +85,42 @@ def run_supervised(
             limit=None if limit is None else {"unit": limit.unit, "amount": limit.amount},
         )
         limited = bool(client.remaining(attributes)["accounts"])
-        # Before the child: its very first call may be the one.
-        watch = Watch(run, find_stopped=find_stopped)
+        host = _host(run, command, environment, keep=settings.keep_keys)
+        told = child_environment(
+            host.environment, settings, run=run, home=paths.home(), daemon_command=daemon_command()
+        )
+        try:
+            # Before the child: its very first call may be the one.
+            watch = Watch(run, find_stopped=find_stopped)
+        except BaseException:
+            host.abandon()
+            raise
         try:
             job = Job.start(command, told)
         except OSError as error:
             watch.close()
+            host.abandon()
             code = EXIT_NOT_FOUND if error.errno in _NOT_FOUND else EXIT_NOT_EXECUTABLE
             _end_run(client, run, code)
             return RunOutcome(run, code, None, limited, failure=_why_not(command[0], error))
+        host.start(told, root=job.group)
         outcome = _follow(job, watch, run, limited=limited)
+        host.close(client)
         _end_run(client, run, outcome.exit_code)
     return outcome
+
+
+def _host(
+    run: str, command: Sequence[str], environment: Mapping[str, str], *, keep: Sequence[str]
+) -> RunHost:
+    try:
+        return RunHost(run, command, environment, keep=keep)
+    except OSError as error:
+        raise NoburnError(
+            "the run's gateway could not be set up, so nothing was started",
+            why=error.strerror or str(error),
+            next_step="look whether 127.0.0.1 can be used, and the folder for temporary files",
+        ) from error
 
 
 def _follow(job: Job, watch: Watch, run: str, *, limited: bool) -> RunOutcome:

@@ -1,8 +1,8 @@
 """Where a request carries its key, and how a virtual key becomes the real one.
 
 Layer: providers (sans-IO, standard library, Python 3.10).  Below: nothing.  Above: guard, hooks.
-Owns: what a virtual key looks like.  Not here: which real key one stands for (the daemon), how
-virtual keys are made and put into an environment (enforce.keys).
+Owns: what marks a virtual key, and which variables hold keys.  Not here: which real key a
+virtual one stands for (the daemon), how one is made and put into an environment (enforce.keys).
 Sources: the headers that the openai, anthropic, google-genai, mistralai, groq and cohere SDKs send
 (FIELD §5, checked 2026-11-27); `api-key` is Azure's.
 """
@@ -19,6 +19,18 @@ MARK = "noburn-vk-"
 HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 #: Google's APIs take the key in the query as well.
 QUERY = "key"
+#: Variables that hold a provider's key, of the providers whose calls the guard reads.
+#: Source: the SDKs named in providers.hosts, and litellm 1.109 (checked 2026-11-27).
+KEY_VARIABLES = (
+    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
+    "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY",
+    "MISTRAL_API_KEY", "CODESTRAL_API_KEY", "GROQ_API_KEY", "CO_API_KEY", "COHERE_API_KEY",
+    "DEEPSEEK_API_KEY", "TOGETHER_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY",
+    "OPENROUTER_API_KEY", "XAI_API_KEY", "FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY",
+    "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "AZURE_API_KEY", "AWS_BEARER_TOKEN_BEDROCK",
+    "CEREBRAS_API_KEY", "MOONSHOT_API_KEY", "SAMBANOVA_API_KEY", "DEEPINFRA_API_KEY",
+    "NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY", "NOVITA_API_KEY", "ZAI_API_KEY", "HUGGINGFACE_API_KEY",
+)  # fmt: skip
 _VIRTUAL = re.compile(r"[A-Za-z0-9_.-]*noburn-vk-[A-Za-z0-9]+")
 
 

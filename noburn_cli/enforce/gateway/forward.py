@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -130,8 +129,15 @@ class Forwarder:
         response = _answer_head(answer, edited=_is_events(lower), unpacked=unpacked)
         try:
             await _prepare(response, request)
-            async for chunk in _chunks(answer):
-                await _write(response, tracker.receive(chunk))
+            left_bytes = answer.content_length
+            async for chunk in answer.content.iter_any():
+                kept = tracker.receive(chunk)
+                left_bytes = None if left_bytes is None else left_bytes - len(chunk)
+                if left_bytes == 0:
+                    # The client knows that these are the last: what it cost is to be told before.
+                    kept += tracker.rest()
+                    await deliver_async(tracker.completed())
+                await _write(response, kept)
                 if tracker.cut is not None:
                     answer.close()  # The run was stopped: the provider is to stop as well.
                     break
@@ -187,11 +193,6 @@ async def _read_on(answer: aiohttp.ClientResponse, tracker: Tracker, within_s: f
     finally:
         answer.close()
         await deliver_async(outcome)
-
-
-async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async for chunk in answer.content.iter_any():
-        yield chunk
 
 
 async def _prepare(response: web.StreamResponse, request: web.BaseRequest) -> None:

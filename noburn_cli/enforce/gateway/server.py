@@ -6,7 +6,6 @@ Above: __main__.  Not here: moving bytes (forward), URLs (routes), keys (the dae
 
 from __future__ import annotations
 
-import contextlib
 import os
 import zlib
 from collections.abc import Mapping
@@ -14,9 +13,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from noburn_cli import protocol
 from noburn_cli.enforce import context
-from noburn_cli.enforce.drivers import async_client, decide_async
+from noburn_cli.enforce.drivers import decide_async
 from noburn_cli.enforce.gateway.asked import forwarded, is_local, run_of
 from noburn_cli.enforce.gateway.forward import Forwarder, UpstreamFailed
 from noburn_cli.enforce.gateway.routes import NoTarget, Target, find_target
@@ -55,8 +53,6 @@ class Gateway:
     def __init__(self, *, run: str) -> None:
         self._run = run
         self._forwarder = Forwarder()
-        #: Providers that were called with a key of the program's own, each noted once.
-        self._noted: set[str] = set()
         #: Requests that are being answered.
         self.in_flight = 0
 
@@ -111,7 +107,6 @@ class Gateway:
             body = b"" if route.kind == FREE else await _read(request, headers)
         except BodyRefused as error:
             return _said(error, status=413, family=target.family)
-        await self._note_own_key(headers, target.url)
         sent = _sent_headers(request, guarded=route.kind != FREE)
 
         async def ask_provider(count: CountRequest) -> bytes | None:
@@ -143,19 +138,6 @@ class Gateway:
             error = NoburnError(f"{host} could not be reached", why=str(failed))
             family = route.api_family or target.family
             return _said(error, status=502, family=family, code=CODE_UPSTREAM)
-
-    async def _note_own_key(self, headers: Mapping[str, str], url: str) -> None:
-        """A key that the program found for itself is guarded here, but it is no virtual one."""
-        if not self._run or credentials.find_virtual(headers, url) is not None:
-            return
-        host = urlsplit(url).hostname or ""
-        if host in self._noted or not credentials.has_credentials(headers, url):
-            return
-        self._noted.add(host)
-        with contextlib.suppress(NoburnError):
-            await async_client().request(
-                protocol.RUN_NOTE, run=self._run, kind="key", detail={"host": host}
-            )
 
 
 _NO_KEY = NoburnError(

@@ -106,6 +106,40 @@ def _run_the_next_sitecustomize() -> None:
     spec.loader.exec_module(module)
 
 
+def _restore_base_urls() -> None:
+    """A guarded Python calls where it would have called without us, not the gateway.
+
+    In our own mapping only, so that programs it starts go by the gateway; and a variable that
+    somebody has set since is theirs.
+    """
+    gateway, text = os.environ.get("NOBURN_GATEWAY"), os.environ.get("NOBURN_BASE_URLS")
+    if not gateway or not text:
+        return
+    import json
+
+    own: Any = os.environ
+    for name, value in json.loads(text).items():
+        if os.environ.get(name, "").startswith(gateway + "/"):
+            own._data.pop(own.encodekey(name), None)
+            if value is not None:
+                own._data[own.encodekey(name)] = own.encodevalue(value)
+
+
+def _say_present() -> None:
+    """A file named after this process tells the run that it is guarded."""
+    folder = os.environ.get("NOBURN_PRESENCE")
+    if folder:
+        try:  # noqa: SIM105 - an import more at every start
+            os.close(os.open(os.path.join(folder, str(os.getpid())), os.O_CREAT, 0o600))
+        except OSError:
+            pass  # The run has ended, and nobody asks any more.
+
+
+if os.environ.get("NOBURN_GUARD") == "1":
+    _restore_base_urls()
+    _say_present()
+    if hasattr(os, "register_at_fork"):  # 3.7
+        os.register_at_fork(after_in_child=_say_present)
 if os.environ.get("NOBURN_GUARD") == "1" and _Finder not in sys.meta_path:
     sys.meta_path.insert(0, _Finder)
     for _name in (*HOOKED, *TOLD):  # A .pth file may have been earlier.
