@@ -162,6 +162,8 @@ class Job:
             output=self.output,
             calls=self.calls,
             at_ms=self.at_ms,
+            output_kinds=call.output_kinds,
+            extra=call.extra,
         )
 
     def _counted(self, item: Item, model: Model, measured: Measure) -> Measure:
@@ -179,7 +181,12 @@ class Job:
     def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
         """The exact count of a request's texts, once per encoding; None without an encoding."""
         name = model.tokenizer
-        if name not in ranks.NAMES or measured.counted is not None or measured.window:
+        if (
+            name not in ranks.NAMES
+            or measured.counted is not None
+            or measured.window
+            or measured.windows
+        ):
             return None
         if name not in self._exact:
             self._exact[name] = sum(ranks.count(name, text) for text in item.call.texts)
@@ -193,6 +200,8 @@ def _measure(call: Call) -> Measure:
         overhead_tokens=call.overhead_tokens,
         counted_tokens=call.counted_tokens,
         window=bool(call.window),
+        requests=call.requests,
+        windows=call.windows,
     )
 
 

@@ -6,7 +6,7 @@ Not here: reading inputs, counting tokens, the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,14 +15,14 @@ from noburn_cli.core.bounds import (
     COUNTED,
     EXACT,
     HOW,
-    WINDOW,
     Bound,
     Measure,
     exact_bound,
     input_bound,
 )
-from noburn_cli.core.cost import call_cost, hold_cost, hold_rates
+from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_rates
 from noburn_cli.core.models import NO_OUTPUT, Model
+from noburn_cli.core.money import nano_from_pico_up
 from noburn_cli.core.usage import INPUT, OUTPUT
 from noburn_cli.errors import CallUnbounded, InputRefused
 
@@ -110,8 +110,11 @@ def size_of(
             measured, tokenizer=model.tokenizer, context_window=model.context_window
         )
         return InputSize(Span(measured.counted, measured.counted), COUNTED, bound)
-    if measured.window:
-        return InputSize(None, "", Bound(model.context_window, WINDOW))
+    if measured.window or measured.windows:
+        bound = input_bound(
+            measured, tokenizer=model.tokenizer, context_window=model.context_window
+        )
+        return InputSize(None, "", bound)
     if text_tokens is not None:
         known = max(0, text_tokens + measured.tokens + frame.low)
         exact = exact_bound(
@@ -167,8 +170,12 @@ def estimate_request(
     output: Span | None,
     calls: int,
     at_ms: int,
+    output_kinds: Sequence[str] = (OUTPUT,),
+    extra: Mapping[str, int] | None = None,
 ) -> Estimate:
     """Price one request.
+
+    extra: the most units of further kinds (fees), which are part of the worst case alone.
 
     variants: the first one prices what is expected, the dearest of all the worst case.
     output_cap: tokens per choice that the request allows, or None for the model's own maximum.
@@ -183,8 +190,14 @@ def estimate_request(
         input_tokens_max=size.bound.tokens,
         from_ms=at_ms,
         until_ms=at_ms,
+        output_kinds=output_kinds,
     )
+    fees = extra_hold_rates(
+        model, kinds=extra or (), variants=variants, from_ms=at_ms, until_ms=at_ms
+    )
+    fees_pico = sum(fees[kind].pico_per_token * count for kind, count in (extra or {}).items())
     worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)
+    worst += nano_from_pico_up(fees_pico)
     expected_output = None
     if output is not None and has_output and model.family not in NO_OUTPUT:
         expected_output = Span(min(output.low, most), min(output.high, most))

@@ -49,6 +49,8 @@ TOLD_BY_USAGE = frozenset(
 def missing_step(names: Sequence[str], ceilings: Mapping[str, int]) -> str:
     """What a person can do about parts without a ceiling: the lines for the configuration."""
     lines = "; ".join(f'{name} = "$2"' for name in names if name not in ceilings)
+    if not lines:
+        return "take that part out of the request, or run it without noburn"
     return (
         f"take that part out of the request, or give it a ceiling in the configuration:"
         f" [ceilings] {lines}"

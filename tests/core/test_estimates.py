@@ -123,3 +123,12 @@ def test_refusals() -> None:
         estimated(size(), variants=("batch",))
     with pytest.raises(CallUnbounded):
         estimated(size(), replace(MODEL, output_max=None))
+
+
+def test_fees_and_rounds_of_hosted_tools_are_part_of_the_worst_case() -> None:
+    priced = replace(MODEL, rows=(replace(ROW, extra={"web_search": 10**10}),))
+    sized = size(replace(MEASURE, windows=2))
+    assert (sized.expected, sized.bound) == (None, Bound(107 + 2 * 1000, WINDOW))
+    plain = estimated(sized, priced, output_cap=5, calls=2)
+    searching = estimated(sized, priced, output_cap=5, calls=2, extra={"web_search": 3})
+    assert searching.worst == plain.worst + 2 * 3 * 10_000_000

@@ -175,7 +175,7 @@ def test_long_lived_cache_writes_are_priced() -> None:
 
 
 def quoted(call: Any) -> Any:
-    fields = {**reserve_fields("c1", call), "n": 1, "op": "reserve"}
+    fields = {**reserve_fields("c1", {}, call), "n": 1, "op": "reserve"}
     frame = frames.decode(json.dumps(fields).encode())
     return Pricing(BOOK, lambda _: None).quote(frame, now_ms=START_MS)
 
