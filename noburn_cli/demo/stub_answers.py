@@ -168,7 +168,7 @@ def whole(made: Plan) -> dict[str, Any]:
     """The complete answer of a call that does not stream."""
     if made.api in FURTHER:
         return FURTHER[made.api].whole(made)
-    return {CHAT: _chat, RESPONSES: _response, EMBEDDINGS: _embeddings, MESSAGES: _message}[
+    return {CHAT: _chat, RESPONSES: _response, EMBEDDINGS: _embeddings, MESSAGES: message}[
         made.api
     ](made)
 
@@ -178,7 +178,7 @@ def pieces(made: Plan) -> Iterator[Piece]:
     further = FURTHER.get(made.api)
     if further is not None and further.pieces is not None:
         return further.pieces(made)
-    return {CHAT: _chat_pieces, RESPONSES: _response_pieces, MESSAGES: _message_pieces}[made.api](
+    return {CHAT: _chat_pieces, RESPONSES: _response_pieces, MESSAGES: message_pieces}[made.api](
         made
     )
 
@@ -424,7 +424,7 @@ def _claude_usage(made: Plan, output: int) -> dict[str, Any]:
     }
 
 
-def _message(made: Plan) -> dict[str, Any]:
+def message(made: Plan) -> dict[str, Any]:
     return {
         "id": made.request_id, "type": "message", "role": "assistant", "model": made.body["model"],
         "content": [{"type": "text", "text": text(made.produced)}],
@@ -433,13 +433,13 @@ def _message(made: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _message_pieces(made: Plan) -> Iterator[Piece]:
+def message_pieces(made: Plan) -> Iterator[Piece]:
     def event(kind: str, **members: object) -> bytes:
         return (
             f"event: {kind}\n".encode() + b"data: " + as_json({"type": kind, **members}) + b"\n\n"
         )
 
-    start = {**_message(made), "content": [], "stop_reason": None, "usage": _claude_usage(made, 1)}
+    start = {**message(made), "content": [], "stop_reason": None, "usage": _claude_usage(made, 1)}
     yield Piece(event("message_start", message=start), 0)
     block = {"type": "text", "text": ""}
     yield Piece(event("content_block_start", index=0, content_block=block), 0)

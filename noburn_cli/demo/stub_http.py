@@ -41,6 +41,7 @@ _COUNTS = {
 _LINGER_NOT = struct.pack("ii", 1, 0)
 #: What the APIs call the block that says what was used.
 _USAGE_NAMES = ("usage", "usageMetadata")
+_TEXTS = ("text/event-stream", "application/json")
 _USAGE = re.compile(rb'"usage(Metadata)?"')
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 
@@ -209,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._spoil(wishes, number)
                 data = piece.data
                 if wishes.get("x-stub-fault") == "no-usage":
+                    if kind not in _TEXTS and _USAGE.search(data):
+                        continue  # What has a checksum cannot be edited.
                     data = _USAGE.sub(b'"not_usage"', data)
                 self._chunk(data)
                 sent = piece.sent
@@ -260,6 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self, status: int, content_type: str, *, length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("content-type", content_type)
+        if status >= 400 and _is_bedrock(self.path):
+            self.send_header("x-amzn-errortype", _BEDROCK_ERRORS.get(status, "ValidationException"))
         if length is None:
             self.send_header("transfer-encoding", "chunked")
         else:
@@ -295,6 +300,20 @@ def _path(target: str) -> str:
     return read_url(target).path
 
 
+#: The names by which botocore knows the failures; others are no fault of the service.
+_BEDROCK_ERRORS = {
+    401: "UnrecognizedClientException",
+    404: "ResourceNotFoundException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+}
+
+
+def _is_bedrock(target: str) -> bool:
+    return "/model/" in target
+
+
 def _counted(api: str, tokens: int) -> dict[str, Any]:
     if api in answers.FURTHER:
         return answers.FURTHER[api].count(tokens)
@@ -307,6 +326,8 @@ def _wishes(headers: Any) -> dict[str, str]:
 
 def _error(path: str, status: int, message: str) -> dict[str, Any]:
     """An error in the shape of the provider whose path it is."""
+    if _is_bedrock(path):
+        return {"message": message}
     if ":" in path.rpartition("/")[2]:
         return {"error": {"code": status, "message": message, "status": "STUB_ERROR"}}
     if "/messages" in path:

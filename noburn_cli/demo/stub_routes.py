@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_google, stub_openai
+from noburn_cli.demo import stub_bedrock, stub_google, stub_openai
 
 #: Providers that the stub stands for below a path of their name.
 MOUNTS = (
@@ -27,9 +27,12 @@ _GEMINI = re.compile(
     r"/models/([^/:]+):(generateContent|streamGenerateContent|countTokens"
     r"|embedContent|batchEmbedContents)$"
 )
+_BEDROCK = re.compile(
+    r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream)$"
+)
 _DEPLOYMENT = re.compile(r"^/openai/deployments/([^/]+)(/.+)$")
 
-answers.FURTHER.update({**stub_openai.SHAPES, **stub_google.SHAPES})
+answers.FURTHER.update({**stub_openai.SHAPES, **stub_google.SHAPES, **stub_bedrock.SHAPES})
 
 
 class Asked(NamedTuple):
@@ -64,8 +67,16 @@ def read_url(target: str) -> Asked:
         members = {"model": gemini[1], "stream": gemini[2].startswith("stream"), "alt": alt}
         api = stub_google.EMBEDDINGS if "mbedContent" in gemini[2] else stub_google.GENERATE
         return Asked(api, path, members, counting=gemini[2] == "countTokens")
+    named: dict[str, Any]
+    bedrock = _BEDROCK.search(path)
+    if bedrock is not None:
+        model = unquote(bedrock[1])
+        invoked = stub_bedrock.TITAN if "titan-embed" in model else stub_bedrock.INVOKE
+        api = stub_bedrock.CONVERSE if bedrock[2].startswith("converse") else invoked
+        named = {"model": model, "stream": bedrock[2].endswith("stream")}
+        return Asked(api, path, named, "bedrock/")
     deployment = _DEPLOYMENT.match(path)
-    named: dict[str, Any] = {}
+    named = {}
     if deployment is not None:
         path, named = deployment[2], {"model": unquote(deployment[1])}
         prefix = prefix or "azure/"

@@ -24,7 +24,7 @@ from noburn_cli.enforce.context import attributes, is_gateway, settings
 from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
-from noburn_cli.providers import credentials
+from noburn_cli.providers import credentials, paid_headers
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.ceilings import missing_step
 from noburn_cli.providers.codec import Block, Codec, CountRequest
@@ -178,6 +178,7 @@ def admit(
     try:
         call = codec.parse(request.body)
         call = replace(call, model=route.qualified(call.model))
+        call = paid_headers.with_headers(call, route.api_family, request.headers)
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
         return (yield from _refused(call_id, attrs, codec, "", reason, error.next_step))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from noburn_cli.core.usage import CACHE_READ, INPUT
+from noburn_cli.core.usage import AUDIO_CACHE_READ, AUDIO_INPUT, CACHE_READ, INPUT
 from noburn_cli.providers.call import Call, OutputCap
 from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
 from noburn_cli.providers.collect import (
@@ -48,6 +48,9 @@ _CONFIG_HARMLESS = names(
     "frequencyPenalty seed responseMimeType mediaResolution enableEnhancedCivicAnswers"
 )
 _THINKING = names("thinkingBudget includeThoughts thinkingLevel")
+#: Caching is implicit as well.
+_INPUT_KINDS = (INPUT, CACHE_READ)
+_INPUT_KINDS_AUDIO = (*_INPUT_KINDS, AUDIO_INPUT, AUDIO_CACHE_READ)
 _COUNTED = ("contents", "systemInstruction", "cachedContent", "tools", "toolConfig")
 _CANDIDATES_MAX = 8
 #: https://ai.google.dev/gemini-api/docs/priority-inference: a priority request above its limits is
@@ -93,7 +96,9 @@ class Gemini:
             frame_tokens=found.frame_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
-            input_kinds=(INPUT, CACHE_READ),  # Caching is implicit as well.
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
+            input_kinds=_INPUT_KINDS_AUDIO if found.audio else _INPUT_KINDS,
             variants=variants,
             output=_output(config),
             stream=self.streams,
@@ -214,9 +219,11 @@ def _read_config(found: Collector, config: dict[str, Any]) -> None:
     modalities = config.get("responseModalities")
     spoken = config.get("speechConfig") is not None
     if spoken or (modalities and [str(one).upper() for one in modalities] != ["TEXT"]):
-        found.unbounded("audio or images in the answer, which are billed at rates of their own")
+        found.unbounded(
+            "audio or images in the answer, which are billed at rates of their own", "images"
+        )
     if config.get("imageConfig") is not None:
-        found.unbounded("images in the answer, which are billed at rates of their own")
+        found.unbounded("images in the answer, which are billed at rates of their own", "images")
 
 
 def _variants(found: Collector, tier: object) -> tuple[str, ...]:
@@ -226,6 +233,6 @@ def _variants(found: Collector, tier: object) -> tuple[str, ...]:
         _TIERS.get(tier.lower().removeprefix("service_tier_")) if isinstance(tier, str) else None
     )
     if variants is None:
-        found.unbounded(f"the service tier {tier!r:.40} has no price in the book")
+        found.unbounded(f"the service tier {tier!r:.40} has no price in the book", "service_tier")
         return ("standard",)
     return variants

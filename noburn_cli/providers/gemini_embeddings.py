@@ -57,6 +57,8 @@ class GeminiEmbeddings:
             overhead_tokens=found.overhead_tokens,
             window=found.why_window,
             unbounded=found.why_unbounded,
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
             input_kinds=(INPUT,),
             output=None,
         )
@@ -108,7 +110,7 @@ def _read(found: Collector, request: dict[str, Any]) -> None:
     found.text(request.get("title"))
     if request.get("taskType") is not None:
         found.add_overhead(_OVERHEAD_TASK)
-    if found.why_window:
+    if found.why_window or found.audio:
         found.unbounded("media, which embeddings bill at rates of their own")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from noburn_cli.providers.ceilings import UNKNOWN
 from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
 from noburn_cli.providers.jsonbody import refused
 
@@ -31,15 +32,19 @@ IMAGE_TOKENS_MAX = 2_240
 _IMAGES_KNOWN = re.compile(r"^gemini-3(\.|-)")
 
 _SNAKE = re.compile(r"_([a-z0-9])")
+#: Tools that the provider runs: why they have no bound, and the ceiling that would give them one.
+#: A grounded answer does not tell how many fees it was billed (queries on some models, prompts on
+#: others).
 _HOSTED = {
-    "googleSearch": "Google Search bills a fee for each query",
-    "googleSearchRetrieval": "Google Search bills a fee for each prompt",
-    "googleMaps": "Google Maps bills a fee for each prompt",
-    "urlContext": "pages that the provider fetches are billed as input",
-    "codeExecution": "the code's steps and results are billed as input",
-    "fileSearch": "what a file search finds is billed as input",
-    "mcpServers": "an MCP server adds input without a limit",
+    "googleSearch": ("Google Search bills a fee for each query", "web_search"),
+    "googleSearchRetrieval": ("Google Search bills a fee for each prompt", "web_search"),
+    "googleMaps": ("Google Maps bills a fee for each prompt", "hosted_tool"),
+    "urlContext": ("pages that the provider fetches are billed as input", "web_fetch"),
+    "codeExecution": ("the code's steps and results are billed as input", "code_execution"),
+    "fileSearch": ("what a file search finds is billed as input", "file_search"),
+    "mcpServers": ("an MCP server adds input without a limit", "mcp"),
 }
+_FEES = ("web_search",)
 _DECLARATIONS = "functionDeclarations"
 _PART_READ = names(
     "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult "
@@ -132,10 +137,11 @@ def _media(found: Collector, media: dict[str, Any], *, stored: bool, model: str)
         else:
             found.window("an image, whose tokens only the provider counts")
     elif kind.startswith("audio/"):
-        found.unbounded("audio input, which is billed as audio tokens")
+        found.audio = True
+        found.window("audio, whose length only the provider measures")
     elif kind.startswith("video/") or (stored and not kind):
-        # Its sound is counted, and billed, as audio.
-        found.unbounded("video input, whose sound is billed as audio tokens")
+        found.audio = True  # Its sound is counted, and billed, as audio.
+        found.window("a video, whose frames and sound only the provider counts")
     elif kind in ("application/pdf", "") or stored or not kind.startswith("text/"):
         found.window("a file, whose text only the provider extracts")
     else:
@@ -160,8 +166,10 @@ def read_tools(found: Collector, values: dict[str, Any]) -> None:
                 found.window("the tool `computerUse`, whose definition the provider adds")
                 found.schema(value)
             else:
-                why = _HOSTED.get(name, "what it bills is not known")
-                found.unbounded(f"the hosted tool `{name[:40]}`: {why}")
+                why, ceiling = _HOSTED.get(name, ("what it bills is not known", UNKNOWN))
+                found.unbounded(
+                    f"the hosted tool `{name[:40]}`: {why}", ceiling, told=ceiling not in _FEES
+                )
     if listed:
         found.add_overhead(OVERHEAD_TOOLS)
     found.schema(values.get("toolConfig"))

@@ -11,11 +11,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from noburn_cli.core.usage import CACHE_READ, INPUT, OUTPUT, REASONING
+from noburn_cli.core.usage import (
+    AUDIO_CACHE_READ,
+    AUDIO_INPUT,
+    AUDIO_OUTPUT,
+    CACHE_READ,
+    IMAGE_OUTPUT,
+    INPUT,
+    OUTPUT,
+    REASONING,
+)
 from noburn_cli.providers.codec import Settlement
 from noburn_cli.providers.following import Following, count_of, event_object, text_of
 from noburn_cli.providers.sse import Event
 
+_IMPOSSIBLE = 10**18
 _TIERS = {
     "": "standard",
     "standard": "standard",
@@ -102,16 +112,26 @@ def _settlement(answer: dict[str, Any]) -> Settlement | None:
             *("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
         )
     ]
-    if any(count is None for count in counts) or _other_rates(answer, usage):
+    if any(count is None for count in counts) or _bills_fees(answer):
         return None
     prompt, cached, tool_use, candidates, thoughts, total = (count or 0 for count in counts)
     cached = min(cached, prompt)
+    heard = _of_kind(usage, "promptTokensDetails", "AUDIO")
+    heard_again = min(_of_kind(usage, "cacheTokensDetails", "AUDIO"), heard, cached)
+    spoken = _of_kind(usage, "candidatesTokensDetails", "AUDIO")
+    drawn = _of_kind(usage, "candidatesTokensDetails", "IMAGE")
     found = {
-        INPUT: prompt - cached + tool_use,
-        CACHE_READ: cached,
-        OUTPUT: max(candidates + thoughts, total - prompt - tool_use),
+        INPUT: prompt - cached - (heard - heard_again) + tool_use,
+        CACHE_READ: cached - heard_again,
+        AUDIO_INPUT: heard - heard_again,
+        AUDIO_CACHE_READ: heard_again,
+        OUTPUT: max(candidates + thoughts, total - prompt - tool_use) - spoken - drawn,
+        AUDIO_OUTPUT: spoken,
+        IMAGE_OUTPUT: drawn,
         REASONING: thoughts,
     }
+    if min(found.values()) < 0:
+        return None  # The parts are more than the whole: it cannot be right.
     return Settlement(
         usage={kind: count for kind, count in found.items() if count},
         variant=_variant(usage),
@@ -127,13 +147,8 @@ def _variant(usage: dict[str, Any]) -> str:
     return _TIERS.get(tier.lower(), tier) if isinstance(tier, str) else "unknown"
 
 
-def _other_rates(answer: dict[str, Any], usage: dict[str, Any]) -> bool:
-    """Whether something was billed at rates of its own: the hold stays until somebody knows."""
-    for name in ("promptTokensDetails", "cacheTokensDetails", "toolUsePromptTokensDetails"):
-        if _has(usage.get(name), ("AUDIO",)):
-            return True
-    if _has(usage.get("candidatesTokensDetails"), ("AUDIO", "IMAGE", "VIDEO")):
-        return True
+def _bills_fees(answer: dict[str, Any]) -> bool:
+    """Whether fees beside tokens were billed: the hold stays until somebody knows."""
     candidates = answer.get("candidates")
     return any(
         isinstance(candidate, dict) and bool(candidate.get("groundingMetadata"))
@@ -141,8 +156,12 @@ def _other_rates(answer: dict[str, Any], usage: dict[str, Any]) -> bool:
     )
 
 
-def _has(details: object, modalities: tuple[str, ...]) -> bool:
-    return isinstance(details, list) and any(
-        isinstance(one, dict) and one.get("modality") in modalities and bool(one.get("tokenCount"))
-        for one in details
-    )
+def _of_kind(usage: dict[str, Any], details: str, modality: str) -> int:
+    """Tokens of one modality; what cannot be read makes the sum impossible, and so unknown."""
+    total = 0
+    listed = usage.get(details)
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and one.get("modality") == modality:
+            count = count_of(one, "tokenCount")
+            total += _IMPOSSIBLE if count is None else count
+    return total

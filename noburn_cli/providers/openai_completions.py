@@ -73,6 +73,8 @@ class OpenAICompletions:
             overhead_tokens=found.overhead_tokens,
             counted_tokens=counted_tokens,
             unbounded=found.why_unbounded,
+            unbounded_kinds=found.unbounded_kinds,
+            usage_tells_all=found.usage_tells_all,
             input_kinds=common.INPUT_KINDS,
             output=_output(values, model, prompts),
             stream=flag(values.get("stream"), what="stream"),

@@ -15,6 +15,9 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
+from noburn_cli.providers.bedrock_common import model_of
+from noburn_cli.providers.bedrock_converse import BedrockConverse
+from noburn_cli.providers.bedrock_invoke import BedrockInvoke
 from noburn_cli.providers.codec import Codec
 from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
@@ -47,6 +50,8 @@ CODECS: dict[str, Codec] = {
         AnthropicMessages(),
         Gemini(),
         GeminiEmbeddings(),
+        BedrockConverse(),
+        BedrockInvoke(),
     )
 }
 #: The codec whose error a refused request of a family is answered with.
@@ -55,7 +60,7 @@ ERRORS_OF = {
     ANTHROPIC: AnthropicMessages.api,
     GOOGLE: Gemini.api,
     MISTRAL: OpenAIChat.api,
-    BEDROCK: OpenAIChat.api,
+    BEDROCK: BedrockConverse.api,
     COHERE: OpenAIChat.api,
 }
 #: Paths below a base URL, without the version, whose body names the model.
@@ -173,8 +178,27 @@ def _google(path: str, models: dict[str, str]) -> Codec | None:  # noqa: ARG001
     return Gemini(found[1], streams=found[2] == "streamGenerateContent")
 
 
+_BEDROCK = re.compile(
+    r"^/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream)$"
+)
+
+
+def _bedrock(path: str, models: dict[str, str]) -> Codec | None:
+    """`/model/ID/OPERATION`; the id is quoted (an ARN has slashes of its own)."""
+    found = _BEDROCK.match(path)
+    if found is None:
+        return None
+    model = model_of(unquote(found[1]), models)
+    model = model if model.isprintable() else ""
+    streams = found[2].endswith("stream")
+    if found[2].startswith("converse"):
+        return BedrockConverse(model, streams=streams, in_url=True)
+    return BedrockInvoke(model, streams=streams, in_url=True)
+
+
 #: Families in which a URL may name the model.
 _BY_URL: dict[str, Callable[[str, dict[str, str]], Codec | None]] = {
     OPENAI: _azure,
     GOOGLE: _google,
+    BEDROCK: _bedrock,
 }

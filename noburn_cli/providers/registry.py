@@ -80,6 +80,11 @@ _LOOKS_LIKE_A_CALL = re.compile(
 #: What the body of a call has, one of them at least.
 _CALL_MEMBERS = ("messages", "input", "prompt", "contents", "content", "requests", "inputText")
 _VERSION_AT_END = re.compile(r"/v1((alpha|beta)\d*)?$")
+#: Loopback, private networks and names without a dot.
+_AT_HOME = re.compile(
+    r"^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|::1$|[^.:]+$|[^:]+\.(local|internal)$)"
+)
+_PRICES_HINT = '# "free", a provider in the price book ("groq"), or a table of rates'
 _END_OF_CALL = re.compile(r"/[^/]*(chat/completions|completions|messages|responses|embeddings)/?$")
 
 
@@ -235,29 +240,28 @@ def _elsewhere(method: str, parts: SplitResult, host: str, body: bytes | None) -
     return refused_route(
         family,
         f"this is an LLM call to {host[:100]}, which noburn was not told about",
-        f"{first} these lines to the configuration (`noburn config path`) and a price "
-        f"for its models:\n\n{endpoint_lines(parts, family)}\n",
+        f"{first} these lines to the configuration (`noburn config path` says where):\n\n"
+        f"{endpoint_lines(parts, family)}\n",
     )
 
 
 def endpoint_lines(parts: SplitResult, family: str) -> str:
-    """The `[[endpoint]]` of the configuration that would list the server of this call."""
+    """The `[[endpoint]]` of the configuration that would list the server of this call.
+
+    A server on this machine or its network is taken to be free; of others the prices are asked.
+    """
     host = (parts.hostname or "")[:100]
-    name = re.sub(r"[^a-z0-9]+", "-", host).strip("-") or "server"
+    name = re.sub(r"[^a-z0-9]+", "-", host).strip("-")[:60] or "server"
     base = _END_OF_CALL.sub("", parts.path) if family in (OPENAI, ANTHROPIC, MISTRAL) else ""
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    lines = (
+    prices = "free" if _AT_HOME.match(host) else "?"
+    lines = [
         "[[endpoint]]",
-        *(
-            f"{key} = {json.dumps(value)}"
-            for key, value in (
-                ("name", name),
-                ("base_url", (origin + base)[:300]),
-                ("api", family),
-                ("provider", name),
-            )
-        ),
-    )
+        f"name = {json.dumps(name)}",
+        f"base_url = {json.dumps((origin + base)[:300])}",
+        f"api = {json.dumps(family)}",
+        f"prices = {json.dumps(prices)}  {_PRICES_HINT}",
+    ]
     return "\n".join(lines)
 
 

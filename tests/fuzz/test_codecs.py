@@ -27,7 +27,9 @@ _KEYS = st.sampled_from(
             "prompt_cache_options mode moderation source data citations output format "
             "prompt suffix best_of contents parts generationConfig maxOutputTokens thinkingConfig "
             "thinkingBudget functionCall inlineData mimeType fileData requests usageMetadata "
-            "promptTokenCount candidates finishReason serviceTier systemInstruction"
+            "promptTokenCount candidates finishReason serviceTier systemInstruction "
+            "inferenceConfig maxTokens toolConfig toolUse cachePoint inputTokens inputText "
+            "additionalModelRequestFields anthropic_version modelId"
         )
     )
 )

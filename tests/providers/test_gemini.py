@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.errors import InputRefused
+from noburn_cli.providers.ceilings import CEILINGS
 from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
 from noburn_cli.providers.gemini_input import IMAGE_TOKENS_MAX
@@ -159,14 +160,13 @@ def test_what_could_be_read_in_two_ways_is_refused(config) -> None:
         (body(generationConfig={"responseModalities": ["AUDIO"]}), "audio"),
         (body(generationConfig={"speechConfig": {}}), "audio"),
         (body(generationConfig={"imageConfig": {}}), "images"),
-        (part(inlineData={"mimeType": "audio/wav", "data": ""}), "audio"),
-        (part(inline_data={"mime_type": "audio/wav", "data": ""}), "audio"),
-        (part(fileData={"fileUri": "https://youtu.be/x"}), "video"),
-        (part(inlineData={"mimeType": "video/mp4", "data": ""}), "video"),
     ],
 )
 def test_what_nothing_bounds_is_refused_by_name(request_body: bytes, why: str) -> None:
-    assert why in CODEC.parse(request_body).unbounded
+    call = CODEC.parse(request_body)
+    assert why in call.unbounded
+    assert call.unbounded_kinds
+    assert set(call.unbounded_kinds) <= set(CEILINGS)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,17 @@ def test_what_nothing_bounds_is_refused_by_name(request_body: bytes, why: str) -
         (part(fileData={"fileUri": "files/x", "mimeType": "application/pdf"}), "file"),
         (part(inlineData={"mimeType": "application/pdf", "data": ""}), "file"),
         (body(tools=[{"computerUse": {"environment": "x"}}]), "computerUse"),
+        (part(inlineData={"mimeType": "audio/wav", "data": ""}), "audio"),
+        (part(inline_data={"mime_type": "audio/wav", "data": ""}), "audio"),
+        (part(fileData={"fileUri": "https://youtu.be/x"}), "video"),
+        (part(inlineData={"mimeType": "video/mp4", "data": ""}), "video"),
     ],
 )
 def test_what_only_the_provider_counts_is_bounded_by_the_window(request_body, why) -> None:
     call = CODEC.parse(request_body)
     assert why in call.window
     assert not call.unbounded
+    assert ("audio_input" in call.input_kinds) == (why in ("audio", "video"))
 
 
 def test_images_have_a_documented_most_on_gemini_3() -> None:
@@ -256,12 +261,25 @@ def test_usage_by_disjoint_kinds() -> None:
     "usage",
     [
         None, {}, {**USAGE, "promptTokenCount": "100"}, {**USAGE, "candidatesTokenCount": -1},
-        {**USAGE, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 5}]},
-        {**USAGE, "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 5}]},
+        {**USAGE, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 5_000}]},
+        {**USAGE, "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": "5"}]},
     ],
 )  # fmt: skip
 def test_usage_that_cannot_be_trusted_is_none(usage) -> None:
     assert CODEC.usage(answer(usage)) is None
+
+
+def test_tokens_of_audio_and_images_are_kinds_of_their_own() -> None:
+    usage = {
+        **USAGE,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 50}],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 40}],
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 15}],
+    }
+    assert CODEC.usage(answer(usage)).usage == {
+        "input": 37, "cache_read": 20, "audio_input": 10, "audio_cache_read": 40,
+        "output": 35, "image_output": 15, "reasoning": 30,
+    }  # fmt: skip
 
 
 def test_a_grounded_answer_bills_fees_that_are_no_tokens() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.demo.stub import BillingStub
+from noburn_cli.prices import load_book
 from noburn_cli.providers import registry
 from noburn_cli.providers.codec import Block
 
@@ -70,18 +71,35 @@ def answering(block: Block) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def stub() -> Iterator[BillingStub]:
-    with BillingStub(defaults={"x-stub-output-tokens": "80"}) as running:
+    book = load_book({"NOBURN_PRICES": str(GUESTS / "prices.toml")})
+    with BillingStub(book=book, defaults={"x-stub-output-tokens": "80"}) as running:
         yield running
 
 
 BLOCKED = {"message": "noburn: no money is left", "code": "noburn_budget_exceeded"}
 
 
-def test_google_genai(stub: BillingStub) -> None:
-    with answering(registry.codec("gemini").block(**BLOCKED)) as (blocking_url, asked):
-        seen = run("gemini", stub.url, "gemini-3.8-flash", blocking_url)
+def call_everything(program: str, api: str, content_type: str, *arguments: str) -> Any:
+    """Run a guest program with two more servers: one that blocks, one that ends a stream loudly.
+
+    What it says about them is checked here: our words, after one request.
+    """
+    codec = registry.codec(api)
+    cut = codec.stream_error(**BLOCKED)
+    headers = (("content-type", content_type), ("content-length", str(len(cut))))
+    with (
+        answering(codec.block(**BLOCKED)) as (blocking_url, asked),
+        answering(Block(200, headers, cut)) as (cutting_url, asked_again),
+    ):
+        seen = run(program, *arguments, blocking_url, cutting_url)
     assert seen["blocked"] == [402, BLOCKED["message"]]
-    assert len(asked) == 1
+    assert BLOCKED["message"] in seen["cut"]
+    assert (len(asked), len(asked_again)) == (1, 1)
+    return seen
+
+
+def test_google_genai(stub: BillingStub) -> None:
+    seen = call_everything("gemini", "gemini", "text/event-stream", stub.url, "gemini-3.8-flash")
     assert stub.wait_idle()
     calls = [call.usage for call in stub.bill.calls]
     ways = ("sync", "stream", "async", "async_stream")
@@ -91,4 +109,21 @@ def test_google_genai(stub: BillingStub) -> None:
     assert seen["sync"]["words"] == 40  # The other ten were thoughts.
     assert seen["count"] > 0
     assert seen["vectors"] == 2
+    assert len(calls) == len(ways) + 1
+
+
+def test_boto3_and_anthropic_on_bedrock(stub: BillingStub) -> None:
+    model = "us.anthropic.claude-haiku-5-5-v1:0"
+    binary = "application/vnd.amazon.eventstream"
+    seen = call_everything("bedrock", "bedrock_converse", binary, stub.url, model)
+    assert stub.wait_idle()
+    calls = [call.usage for call in stub.bill.calls]
+    ways = (
+        *("converse", "converse_stream", "invoke", "invoke_stream"),
+        *("anthropic", "anthropic_stream"),
+    )
+    for way, billed in zip(ways, calls, strict=False):
+        assert seen[way] == {"in": billed["input"], "out": 50, "reason": "max_tokens"}, way
+        assert billed["output"] == 50
+    assert seen["vector"] == 3
     assert len(calls) == len(ways) + 1

@@ -92,7 +92,8 @@ def test_a_call_to_an_unlisted_host_is_refused_by_its_body(path, body, kind):
         assert wanted in second.next_step
         lines = tomllib.loads(second.next_step.partition("\n\n")[2])
         (endpoint,) = lines["endpoint"]
-        listed = Upstream(endpoint["api"], endpoint["base_url"], endpoint["provider"])
+        assert endpoint["prices"] == "?"
+        listed = Upstream(endpoint["api"], endpoint["base_url"], endpoint["name"])
         route = recognise("POST", url, [listed])
         assert (route.kind, route.qualified("m")) == (GUARD, "llm-example/m")
 

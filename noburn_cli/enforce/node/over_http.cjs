@@ -21,7 +21,7 @@ function hookHttp(reroute) {
     const original = module.request;
     module.request = function request() {
       const asked = read(arguments, protocol);
-      const moved = asked && reroute.of(asked.method, asked.url);
+      const moved = asked && reroute.of(asked.method, asked.url, pairsOf(asked.options.headers));
       if (!moved) return original.apply(this, arguments);
       return send.call(http, movedOptions(asked.options, moved), asked.callback);
     };
@@ -113,16 +113,17 @@ function agentFor(agent) {
   return agents.get(agent);
 }
 
-// Headers are an object, a flat list, or a list of pairs; to lists Node adds no host of its own.
+// Headers are an object, a flat list, or a list of pairs.
+function pairsOf(headers) {
+  if (!Array.isArray(headers)) return Object.entries(headers ?? {});
+  if (Array.isArray(headers[0])) return headers;
+  return headers.flatMap((name, i) => (i % 2 ? [] : [[name, headers[i + 1]]]));
+}
+
+// In the form that they came in; to lists Node adds no host of its own.
 function joined(headers, added, host) {
-  if (!Array.isArray(headers)) {
-    const kept = Object.entries(headers ?? {}).filter(([name]) => name.toLowerCase() !== 'host');
-    return Object.fromEntries([...kept, ...added]);
-  }
-  const pairs = Array.isArray(headers[0])
-    ? headers
-    : headers.flatMap((name, i) => (i % 2 ? [] : [[name, headers[i + 1]]]));
-  const kept = pairs.filter(([name]) => String(name).toLowerCase() !== 'host');
+  const kept = pairsOf(headers).filter(([name]) => String(name).toLowerCase() !== 'host');
+  if (!Array.isArray(headers)) return Object.fromEntries([...kept, ...added]);
   const all = [...kept, ['host', host], ...added];
   return Array.isArray(headers[0]) ? all : all.flat();
 }

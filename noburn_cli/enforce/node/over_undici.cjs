@@ -68,32 +68,32 @@ function hookPackage(undici, reroute, direct) {
 function movedOptions(url, options, reroute) {
   let asked;
   try {
-    asked = new URL(typeof url === 'object' && url.origin ? url.origin + (url.path ?? url.pathname ?? '') + (url.search ?? '') : String(url));
-    if (options?.path) asked = new URL(options.path, asked.origin);
+    asked = new URL(options?.path ?? String(url.href ?? url), url.origin ?? url);
   } catch {
     return null;
   }
   for (const [name, value] of Object.entries(options?.query ?? {})) {
     asked.searchParams.append(name, value);
   }
-  const moved = reroute.of(String(options?.method ?? 'GET').toUpperCase(), asked);
+  const headers = pairsOf(options?.headers);
+  const moved = reroute.of(String(options?.method ?? 'GET').toUpperCase(), asked, headers);
   if (!moved) return null;
   return {
     url: moved.url,
-    options: { headers: joined(options?.headers, moved.headers), query: undefined, path: undefined },
+    options: { headers: joined(headers, moved.headers), query: undefined, path: undefined },
   };
 }
 
 // undici takes headers as an object, a flat list, or anything that iterates over pairs.
-function joined(headers, added) {
-  const pairs = [];
+function pairsOf(headers) {
   if (Array.isArray(headers) && !Array.isArray(headers[0])) {
-    for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
-  } else if (headers && typeof headers[Symbol.iterator] === 'function') {
-    pairs.push(...headers);
-  } else {
-    pairs.push(...Object.entries(headers ?? {}));
+    return headers.flatMap((name, i) => (i % 2 ? [] : [[name, headers[i + 1]]]));
   }
+  const isIterable = typeof headers?.[Symbol.iterator] === 'function';
+  return isIterable ? [...headers] : Object.entries(headers ?? {});
+}
+
+function joined(pairs, added) {
   const kept = pairs.filter(([name]) => String(name).toLowerCase() !== 'host');
   return Object.fromEntries([...kept, ...added]);
 }

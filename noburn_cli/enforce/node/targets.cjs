@@ -7,6 +7,7 @@
 'use strict';
 
 const UPSTREAM = 'x-noburn-upstream';
+const VIRTUAL = /noburn-vk-/;
 
 class Reroute {
   constructor(environment, attributes) {
@@ -30,27 +31,41 @@ class Reroute {
   }
 
   // Where `url` goes instead, as { url, headers: [[name, value]] }; null when it is left alone.
-  // A path that looks like a call on a host that nobody named goes, too: the gateway reads its body,
-  // and refuses an LLM call with the line to add.
-  of(method, url) {
+  // headers: what the request carries; one of the run's virtual keys makes it a call, whoever it
+  // is for.
+  of(method, url, headers = []) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') return null;
     if (url.origin === this.gateway.origin) {
-      const headers = this.attributes.headers();
-      return headers.length ? { url: url.href, headers } : null;
+      const own = this.attributes.headers();
+      return own.length ? { url: url.href, headers: own } : null;
     }
-    if (!this.isProvider(url) && !(method === 'POST' && this.calls?.test(url.pathname))) {
-      return null;
-    }
+    if (!this.isProvider(url) && !headers.some(([, value]) => VIRTUAL.test(value))) return null;
+    return this.moved(url);
+  }
+
+  moved(url) {
     return {
       url: this.gateway.origin + url.pathname + url.search,
       headers: [[UPSTREAM, url.origin], ...this.attributes.headers()],
     };
   }
 
+  // Whether the path is a call's, on a host that nobody named.  Its body decides: the gateway
+  // refuses an LLM call with the line to add, and would not carry anything else.
+  mayBeCall(method, url) {
+    return method === 'POST' && this.calls !== null && this.calls.test(url.pathname);
+  }
+
   isProvider(url) {
     const host = url.hostname.replace(/\.$/, '');
     return this.origins.has(url.origin) || this.hosts.some((pattern) => pattern.test(host));
   }
+}
+
+// As the registry tells a call from its body: a model, and something to answer.
+function isCall(text) {
+  const body = parsed(text);
+  return Boolean(body.model && (body.messages || body.input || body.prompt || body.contents));
 }
 
 function canParse(url) {
@@ -69,4 +84,4 @@ function parsed(text) {
   }
 }
 
-module.exports = { Reroute };
+module.exports = { Reroute, isCall };

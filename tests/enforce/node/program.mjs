@@ -117,7 +117,24 @@ const CASES = {
     return (await fetch(process.env.TEST_ORIGIN + '/v1/chat/completions', post())).status;
   },
   async unlisted() {
-    return (await fetch(process.env.TEST_OTHER + '/v1/chat/completions', post())).status;
+    const url = process.env.TEST_OTHER + '/v1/chat/completions';
+    const body = JSON.stringify({ model: 'm', messages: [1] });
+    const key = { ...post(), headers: { authorization: 'Bearer sk-noburn-vk-1' } };
+    return [
+      (await fetch(url, { ...post(), body })).status,
+      (await fetch(new Request(url, { ...post(), body }))).status,
+      (await fetch(url + '?key', key)).status,
+      (await axios.post(url + '?axios', {}, { headers: key.headers })).status,
+    ];
+  },
+  async no_call() {
+    const url = process.env.TEST_OTHER + '/v1/chat/messages';
+    const own = { authorization: 'Bearer mine' };
+    return [
+      (await fetch(url, { method: 'POST', body: '{"messages": ["hello"]}', headers: own })).status,
+      (await fetch(new Request(url, { method: 'POST', body: 'hello' }))).status,
+      (await axios.post(url, { text: 'hello' })).status,
+    ];
   },
   async left_alone() {
     const one = await (await fetch(process.env.TEST_OTHER + '/hello')).json();

@@ -1,6 +1,7 @@
 """Calls the Gemini API in every way that google-genai knows; prints what it read, as JSON.
 
-Arguments: the base URL; a model; the base URL of a server that blocks.
+Arguments: the base URL; a model; the base URL of a server that blocks, and of one that ends
+a stream with an error.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import sys
 from google import genai
 from google.genai import errors, types
 
-url, model, blocking_url = sys.argv[1:]
+url, model, blocking_url, cutting_url = sys.argv[1:]
 client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url))
 config = types.GenerateContentConfig(
     max_output_tokens=50, candidate_count=1, system_instruction="Be brief."
@@ -51,4 +52,9 @@ try:
     blocked.models.generate_content(model=model, contents=PROMPT, config=config)
 except errors.ClientError as error:
     seen["blocked"] = [error.code, error.message]
+cut = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=cutting_url))
+try:
+    list(cut.models.generate_content_stream(model=model, contents=PROMPT, config=config))
+except errors.APIError as error:
+    seen["cut"] = error.message
 print(json.dumps(seen))
