@@ -25,6 +25,12 @@ from noburn_cli.render.progress import Progress
 TOTAL = "total"
 
 
+#: Whose newest model text is priced on when nobody names one.
+DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
+#: They sell others' models: a ranking of models would show each of these several times.
+RESELLERS = ("azure", "bedrock")
+
+
 @dataclass
 class Job:
     """What was asked for, and the warnings that came up on the way.
@@ -115,20 +121,24 @@ class Job:
             return wanted
         first: dict[str, Model] = {}
         for model in self._candidates(embeds=False):
-            first.setdefault(model.provider, model)
+            if model.provider in DEFAULT_PROVIDERS:
+                first.setdefault(model.provider, model)
         return list(first.values())
 
     def _candidates(self, *, embeds: bool) -> Sequence[Model]:
         """Models that can be called today and answer, or embed, as the input asks for."""
         if embeds not in self._models_that:
             texts = [m for m in self.book.models() if m.family != MEDIA]
-            fitting = [m for m in texts if (m.family == EMBEDDING) == embeds]
+            own = [m for m in texts if m.provider not in RESELLERS]
+            fitting = [m for m in own if (m.family == EMBEDDING) == embeds]
             alive = tuple(m for m in fitting if not is_retired(m, self.at_ms))
             self._models_that[embeds] = alive
             gone = len(fitting) - len(alive)
             if gone and self.compare:
                 were = "model was" if gone == 1 else "models were"
                 self.notes[f"{gone} {were} left out: their provider has switched them off"] = None
+            if len(own) < len(texts) and self.compare:
+                self.notes["models on Azure and Bedrock are priced when they are named"] = None
         return self._models_that[embeds]
 
     def _warn_if_retired(self, model: Model) -> None:

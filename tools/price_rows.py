@@ -54,7 +54,7 @@ def completed_rows(
             continue
         if mine:
             now = max(mine, key=lambda row: row.starts_on)
-            findings.between_sources += _differences(name, now, tiers)
+            findings.between_sources += differences(name, now, tiers)
             prefers = variant in inputs.manual["model"].get(name, {}).get("second_rates", ())
             better = replace(now, tiers=tiers) if prefers else _with_long_writes(now, second)
             completed[completed.index(now)] = better
@@ -87,7 +87,7 @@ def _with_long_writes(row: RateRow, second: sources.SecondModel) -> RateRow:
     return replace(row, tiers=tiers)
 
 
-def _differences(name: str, row: RateRow, second: tuple[Tier, ...]) -> list[str]:
+def differences(name: str, row: RateRow, second: tuple[Tier, ...]) -> list[str]:
     theirs = {tier.above_input_tokens: tier.rates for tier in second}
     found = []
     for tier in row.tiers:

@@ -77,6 +77,7 @@ _SECOND_KINDS = {
 }
 _SECOND_VARIANTS = {"": STANDARD, "batches": "batch", "flex": "flex", "priority": "priority"}
 _SECOND_PROVIDERS = ("openai", "text-completion-openai", "anthropic", "gemini")
+_TEXT_MODES = ("chat", "completion", "responses", "embedding")
 _SECOND_KEY = re.compile(
     rf"({'|'.join(_SECOND_KINDS)})(_above_(?:1hr|12hr))?(?:_above_(\d+)k_tokens)?(?:_(batches|flex|priority))?"
 )
@@ -114,6 +115,18 @@ def first_rows(model: Any, family: str, *, url: str, checked_on: date) -> list[R
                 rows.append(replace(row, extra=now[1]))
             before = now
     return rows
+
+
+def dearest_row(model: Any, family: str, *, url: str, checked_on: date) -> RateRow | None:
+    """The rates of the dearest hour of a day, of a model whose price changes by the hour."""
+    found: list[tuple[Tier, ...]] = []
+    for hour in range(24):
+        at = datetime(checked_on.year, checked_on.month, checked_on.day, hour, tzinfo=timezone.utc)
+        found.append(_first_tiers(model.get_prices(at, None), family))
+    if any(INPUT not in tiers[0].rates for tiers in found):
+        return None
+    dearest = max(found, key=lambda tiers: tiers[0].rates[INPUT])
+    return row_of(STANDARD, FROM_THE_FIRST_DAY, dearest, url=url, checked_on=checked_on)
 
 
 def row_of(
@@ -222,6 +235,7 @@ class SecondModel:
     """One entry of the second source: limits, and rates by (variant, kind, threshold).
 
     search_pico: what a search costs at most, in pico-dollars; of OpenAI's models by the older tool.
+    provider: litellm's own word for it.  texts: whether it answers texts or embeds them.
     """
 
     input_max: int | None
@@ -229,6 +243,10 @@ class SecondModel:
     retires_on: date | None
     rates: Mapping[tuple[str, str, int], int]
     search_pico: int | None = None
+    provider: str = ""
+    texts: bool = False
+    embeds: bool = False
+    reasons: bool = False
 
     def tiers(self, variant: str, family: str) -> tuple[Tier, ...] | None:
         """The variant's tiers, if the source gives a whole row for it."""
@@ -247,14 +265,24 @@ class SecondModel:
         )
 
 
-def second_models(path: Path) -> dict[str, SecondModel]:
-    """The entries of litellm's JSON by key: these providers', with a price per token."""
+def second_models(path: Path, more: Iterable[str] = ()) -> dict[str, SecondModel]:
+    """The entries of litellm's JSON by key: these providers', with a price per token.
+
+    more: further providers, whose entries are left out where a rate is finer than a pico-dollar.
+    """
     entries = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    return {
-        key: _second_model(entry)
-        for key, entry in entries.items()
-        if entry.get("litellm_provider") in _SECOND_PROVIDERS and "input_cost_per_token" in entry
-    }
+    found = {}
+    wanted = set(more)
+    for key, entry in entries.items():
+        provider = entry.get("litellm_provider")
+        if "input_cost_per_token" not in entry or provider not in (*_SECOND_PROVIDERS, *wanted):
+            continue
+        try:
+            found[key] = _second_model(entry)
+        except ValueError:
+            if provider in _SECOND_PROVIDERS:
+                raise
+    return found
 
 
 def _second_model(entry: Mapping[str, Any]) -> SecondModel:
@@ -273,6 +301,10 @@ def _second_model(entry: Mapping[str, Any]) -> SecondModel:
         retires_on=date.fromisoformat(retires) if isinstance(retires, str) else None,
         rates=rates,
         search_pico=_search_pico(entry),
+        provider=str(entry.get("litellm_provider")),
+        texts=entry.get("mode") in _TEXT_MODES,
+        embeds=entry.get("mode") == "embedding",
+        reasons=bool(entry.get("supports_reasoning")),
     )
 
 

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import price_sources as sources  # noqa: E402
+from price_auto import auto_models  # noqa: E402
 from price_render import render_book  # noqa: E402
 from price_rows import Findings, Inputs, completed_rows, released_rows, with_fees  # noqa: E402
 
@@ -53,6 +54,7 @@ def new_models(inputs: Inputs, findings: Findings) -> list[Model]:
         for group in inputs.manual["group"]
         for name in group["names"]
     ]
+    made += auto_models(inputs, findings)
     names = {model.name for model in made}
     gone = [name for name in inputs.committed if name not in names]
     findings.changes += [f"{name}: in pricing.toml, but not in prices_manual.toml" for name in gone]
@@ -191,7 +193,9 @@ def gather(second: Path | None, *, check: bool, on: date | None) -> tuple[Inputs
     generated = tomllib.loads(text).get("generated", {})
     book = PriceBook.from_texts([("pricing.toml", text)])
     manual = tomllib.loads(MANUAL.read_text(encoding="utf-8"))
-    version, first = sources.first_models(manual["urls"])
+    version, first = sources.first_models(
+        [*manual["urls"], *(owner for group in manual["auto"] for owner in group["first"])]
+    )
     recorded = generated.get("checked_on")
     today = on or (recorded if check and recorded else datetime.now(tz=timezone.utc).date())
     head = {
@@ -202,12 +206,16 @@ def gather(second: Path | None, *, check: bool, on: date | None) -> tuple[Inputs
     inputs = Inputs(
         manual=manual,
         first=first,
-        second=sources.second_models(second) if second else None,
+        second=sources.second_models(second, _more(manual)) if second else None,
         committed={model.name: model for model in book.models()},
         today=today,
         recheck=generated.get("genai_prices") != version,
     )
     return inputs, head
+
+
+def _more(manual: dict[str, Any]) -> list[str]:
+    return [name for group in manual["auto"] for name in group["second"]]
 
 
 def main(arguments: list[str] | None = None) -> int:

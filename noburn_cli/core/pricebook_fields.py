@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from noburn_cli.core.models import FAMILIES, TOKENIZERS, WRITES_AS_INPUT, WRITES_PRICED
@@ -70,10 +71,16 @@ def pico_per_unit(dollars: Any, key: str, units: int, refuse: Refuse, *, of: str
     size = dollars.adjusted()
     if not -12 <= size <= 6 or len(dollars.as_tuple().digits) > _DIGITS_MAX:
         raise refuse(f"{key} is out of range: {dollars} dollars per {of}")
-    pico = Fraction(dollars) * PICO_PER_DOLLAR / units
-    if pico.denominator != 1:
+    pico = _exact_pico(dollars, units)
+    if pico is None:
         raise refuse(f"{key} is finer than a pico-dollar per {one}: {dollars}")
-    return int(pico)
+    return pico
+
+
+@lru_cache(maxsize=2048)  # The same few rates stand in thousands of rows.
+def _exact_pico(dollars: Decimal, units: int) -> int | None:
+    pico = Fraction(dollars) * PICO_PER_DOLLAR / units
+    return int(pico) if pico.denominator == 1 else None
 
 
 def is_name(text: Any) -> bool:

@@ -20,6 +20,7 @@ import tomllib
 
 from noburn_cli.core.free_models import FreeProvider, read_free
 from noburn_cli.core.models import MEDIA, NO_OUTPUT, VARIANTS, WRITES_PRICED, Model, RateRow, Tier
+from noburn_cli.core.plain_toml import plain_document
 from noburn_cli.core.pricebook_fields import (
     FIELDS,
     Refuse,
@@ -76,6 +77,7 @@ class Book:
 
     def _add_models(self, origin: str, entries: Sequence[Any]) -> None:
         seen: set[str] = set()
+        earlier = [n for n, draft in self.drafts.items() if draft.fields.get("aliases")]
         for index, entry in enumerate(entries, start=1):
             name = _model_name(entry, refuser(origin, f"model {index}"))
             refuse = refuser(origin, f"model `{name}`")
@@ -84,7 +86,7 @@ class Book:
             seen.add(name)
             base = self._base(entry, name, refuse)
             self.drafts[name] = _merged(base, _draft(origin, entry, refuse))
-            self._yield_aliases(origin, self.drafts[name], name)
+            self._yield_aliases(origin, self.drafts[name], name, earlier)
 
     def _base(self, entry: dict[str, Any], name: str, refuse: Refuse) -> Draft | None:
         like = entry.get("like")
@@ -95,10 +97,11 @@ class Book:
             raise refuse(f"`like` names no other model before it: {like!r}")
         return replace(base, fields={k: v for k, v in base.fields.items() if k != "aliases"})
 
-    def _yield_aliases(self, origin: str, newer: Draft, name: str) -> None:
+    def _yield_aliases(self, origin: str, newer: Draft, name: str, earlier: Sequence[str]) -> None:
         """A later file may take an alias from an earlier one's model; its own word counts."""
         taken = {name, *newer.fields.get("aliases", ())}
-        for other, draft in self.drafts.items():
+        for other in earlier:
+            draft = self.drafts[other]
             aliases = draft.fields.get("aliases", ())
             if other != name and draft.origin != origin and taken.intersection(aliases):
                 kept = tuple(alias for alias in aliases if alias not in taken)
@@ -122,6 +125,9 @@ def models_of(book: Book) -> tuple[dict[str, Model], dict[str, Model]]:
 
 
 def _document(origin: str, text: str) -> dict[str, Any]:
+    plain = plain_document(text)
+    if plain is not None:
+        return plain
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:

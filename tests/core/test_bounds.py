@@ -137,3 +137,13 @@ def test_joined_texts_stay_within_their_seams(name: str) -> None:
                 ranks.count(name, left + right)
                 <= bounds.exact_bound(alone, 0, 0, 0, texts=2).tokens
             )
+
+
+def test_other_byte_level_models_allow_for_their_template() -> None:
+    small = bounds.Measure(bytes=10, expanded=10, overhead=7, tokens=0, window=False)
+    bound = bounds.input_bound(small, tokenizer=bounds.OTHER_BYTES, context_window=100_000)
+    assert bound == bounds.Bound(10 + 14 + bounds.TEMPLATE_TOKENS, bounds.BYTES)
+    capped = bounds.input_bound(small, tokenizer=bounds.OTHER_BYTES, context_window=500)
+    assert capped == bounds.Bound(500, bounds.WINDOW)
+    unknown = bounds.input_bound(small, tokenizer="unknown", context_window=500)
+    assert unknown == bounds.Bound(500, bounds.WINDOW)

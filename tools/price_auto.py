@@ -1,0 +1,207 @@
+"""Providers whose models are taken by agreement: listed by both sources at the same rates.
+
+`[[auto]]` in tools/prices_manual.toml names them.  A model joins the book when the second source
+(litellm's JSON) lists it for text or embeddings, the first (genai-prices) matches its name, and
+both give the same tiers and rates for every kind that both rate.  Names of one model with the same
+limits and rates become one model with aliases.  What is in one source alone is left out, unless the
+group says `second_alone`; then `sources` of the model names that source only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import price_sources as sources
+from price_rows import Findings, Inputs, differences, released_rows
+
+from noburn_cli.core.modelnames import without_date
+from noburn_cli.core.models import (
+    BYTES_TOKENIZER,
+    EMBEDDING,
+    STANDARD,
+    WINDOW_TOKENIZER,
+    WRITES_AS_INPUT,
+    WRITES_PRICED,
+    Model,
+    RateRow,
+    Tier,
+)
+from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+
+#: Which tokenizer a name has; the first pattern that is found decides, and none means `unknown`.
+#: Byte-level BPE without ranks that ship: Llama 3 and 4, DeepSeek, gpt-oss (o200k_harmony), and
+#: Mistral's Tekken, as far as its models are known to have it.
+_TOKENIZERS = (
+    (re.compile(r"claude"), "claude"),
+    (re.compile(r"gpt-oss|llama-?[34]|deepseek|ministral|magistral|devstral"), BYTES_TOKENIZER),
+    (re.compile(r"mistral-(nemo|small|medium|large)-(3|4|2[5-9]|latest)"), BYTES_TOKENIZER),
+    (re.compile(r"gpt-(4o|4\.1|[56])|(^|/)(o[134]|chat-latest)(-|$)"), "o200k_base"),
+    (re.compile(r"gpt-(4|3\.5)|text-embedding-(3|ada)"), "cl100k_base"),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One name in the second source that may join the book."""
+
+    name: str
+    plain: str
+    entry: sources.SecondModel
+    first: Any
+
+
+def auto_models(inputs: Inputs, findings: Findings) -> list[Model]:
+    """The models of every `[[auto]]` group; without the second source, those of the book."""
+    made: list[Model] = []
+    for group in inputs.manual["auto"]:
+        if inputs.second is None:
+            made += [m for m in inputs.committed.values() if m.provider == group["provider"]]
+        else:
+            made += _group_models(group, inputs, findings)
+    return made
+
+
+def _group_models(group: dict[str, Any], inputs: Inputs, findings: Findings) -> list[Model]:
+    alike: dict[Any, list[tuple[Candidate, list[RateRow]]]] = {}
+    left_out: list[Candidate] = []
+    for one in _candidates(group, inputs):
+        rows = _rows(one, group, inputs)
+        if rows is None:
+            left_out.append(one)
+            continue
+        tiers = tuple(
+            (tier.above_input_tokens, *sorted(tier.rates.items())) for tier in rows[0].tiers
+        )
+        limits = (one.entry.input_max, one.entry.output_max, one.entry.reasons, one.entry.embeds)
+        undated = without_date(one.plain) or one.plain
+        first_id = one.first.id if one.first is not None else undated
+        alike.setdefault((first_id, tiers, limits, _tokenizer(one.plain)), []).append((one, rows))
+    findings.left_out.append(
+        f"{group['provider']}: {len(left_out)} names on which the sources do not agree"
+    )
+    made = [_model(group, names, inputs, findings) for names in alike.values()]
+    findings.between_sources += _mistaken(made, left_out)
+    return sorted(made, key=lambda model: model.name)
+
+
+def _mistaken(made: list[Model], left_out: list[Candidate]) -> Iterator[str]:
+    """Names with a date that were left out, and would mean another price without it."""
+    by_name = {name: model for model in made for name in (model.name, *model.aliases)}
+    for one in left_out:
+        model = by_name.get(without_date(one.name) or "")
+        tiers = one.entry.tiers(STANDARD, "text")
+        if model is not None and (tiers is None or differences("", model.rows[0], tiers)):
+            yield f"{one.name}: left out, and it would be priced as {model.name}"
+
+
+def _candidates(group: dict[str, Any], inputs: Inputs) -> Iterator[Candidate]:
+    assert inputs.second is not None
+    prefix = group["second_prefix"]
+    skip = re.compile(group.get("skip", r"(?!)"))
+    firsts = [
+        model
+        for owner in group["first"]
+        for (provider, _), model in inputs.first.items()
+        if provider == owner
+    ]
+    for key, entry in inputs.second.items():
+        plain = key.removeprefix(prefix)
+        if entry.provider not in group["second"] or not key.startswith(prefix) or not entry.texts:
+            continue
+        retired = entry.retires_on is not None and entry.retires_on <= inputs.today
+        if retired or skip.search(plain) or any(c.isspace() for c in plain):
+            continue
+        first = next((m for m in firsts if m.id == plain), None) or next(
+            (m for m in firsts if m.is_match(plain)), None
+        )
+        yield Candidate(group["prefix"] + plain, plain, entry, first)
+
+
+def _rows(one: Candidate, group: dict[str, Any], inputs: Inputs) -> list[RateRow] | None:
+    """The standard rows on which the sources agree; None where they don't, or limits lack."""
+    family = EMBEDDING if one.entry.embeds else "text"
+    tiers = one.entry.tiers(STANDARD, family)
+    if tiers is None or one.entry.input_max is None or not any(tiers[0].rates.values()):
+        return None
+    url = group["url"]
+    if one.first is None:
+        if not group.get("second_alone"):
+            return None
+        return [sources.row_of(STANDARD, inputs.today, tiers, url=url, checked_on=inputs.today)]
+    try:
+        rows = sources.first_rows(one.first, family, url=url, checked_on=inputs.today)
+    except KeyError:
+        return None  # Priced by something else than tokens.
+    except ValueError:  # By the hour.
+        dearest = sources.dearest_row(one.first, family, url=url, checked_on=inputs.today)
+        rows = [] if dearest is None else [dearest]
+    standard = [row for row in rows if row.variant == STANDARD]
+    now = [row for row in standard if row.starts_on <= inputs.today]
+    needed = {INPUT} if family == EMBEDDING else {INPUT, OUTPUT}
+    if not now or not needed <= now[-1].tiers[0].rates.keys():
+        return None
+    if differences(one.name, now[-1], _aligned(tiers, now[-1].tiers)):
+        return None
+    return [now[-1], *(row for row in standard if row.starts_on > inputs.today)]
+
+
+def _aligned(second: tuple[Tier, ...], first: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """`from 200,000 tokens` and `above 200,000` are one threshold, and the lower one is taken."""
+    lower = {tier.above_input_tokens + 1: tier.above_input_tokens for tier in first}
+    return tuple(
+        replace(tier, above_input_tokens=lower.get(above, above))
+        for tier in second
+        for above in [tier.above_input_tokens]
+    )
+
+
+def _model(
+    group: dict[str, Any],
+    names: list[tuple[Candidate, list[RateRow]]],
+    inputs: Inputs,
+    findings: Findings,
+) -> Model:
+    known = {one.name for one, _ in names}
+    first = names[0][0].first
+    committed = [name for name in sorted(known) if name in inputs.committed]
+    name = min(committed or known, key=lambda n: (not _is_plain(n, group, first), len(n), n))
+    one, rows = next(pair for pair in names if pair[0].name == name)
+    twin = inputs.committed.get(one.plain) if group["provider"] == "azure" else None
+    writes = any(k in row.tiers[0].rates for row in rows for k in (CACHE_WRITE_5M, CACHE_WRITE_1H))
+    window = max(w for w in (first and first.context_window, one.entry.input_max) if w)
+    family = EMBEDDING if one.entry.embeds else "reasoning" if one.entry.reasons else "text"
+    output_max = None if one.entry.embeds else min(one.entry.output_max or window, window)
+    rows = [replace(row, starts_on=sources.FROM_THE_FIRST_DAY, starts_at_ms=0) if n == 0 else row
+            for n, row in enumerate(rows)]  # fmt: skip
+    before = inputs.committed.get(name)
+    return Model(
+        name=name,
+        provider=group["provider"],
+        family=family,
+        tokenizer=_tokenizer(one.plain),
+        context_window=window,
+        input_max=min(one.entry.input_max or window, window),
+        output_max=output_max,
+        output_min=twin.output_min if twin else 1,
+        cache_writes=WRITES_PRICED if writes else WRITES_AS_INPUT,
+        # A name with a date behind it needs no alias.
+        aliases=tuple(sorted(one for one in known - {name} if without_date(one) not in known)),
+        rows=tuple(released_rows(name, before, rows, inputs, findings)),
+        sources=("litellm",) if first is None else ("genai-prices", "litellm"),
+        retires_on=one.entry.retires_on,
+        note=group.get("note", ""),
+    )
+
+
+def _is_plain(name: str, group: dict[str, Any], first: Any) -> bool:
+    """Whether people write this name: the first source's own, or Bedrock's for the US."""
+    plain = name.removeprefix(group["prefix"])
+    return plain.startswith("us.") or (first is not None and plain == first.id)
+
+
+def _tokenizer(plain: str) -> str:
+    found = (word for pattern, word in _TOKENIZERS if pattern.search(plain.lower()))
+    return next(found, WINDOW_TOKENIZER)
