@@ -50,12 +50,17 @@ def config_command(
 
 @app.command("path")
 def path_command(as_json: Json = False) -> None:
-    """Say where the user's and the project's configuration lie."""
+    """Say where the user's and the project's configuration lie, and their schema."""
+    from noburn_cli import resources
     from noburn_cli.config_files import project_path, user_path
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.table import print_table
 
-    found = {"user": user_path(os.environ), "project": project_path(Path.cwd(), os.environ)}
+    found = {
+        "user": user_path(os.environ),
+        "project": project_path(Path.cwd(), os.environ),
+        "schema": resources.schema_path(),
+    }
     if as_json:
         data = {name: None if path is None else str(path) for name, path in found.items()}
         print_json("config.path", JSON_VERSION, data)
