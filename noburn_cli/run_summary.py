@@ -26,6 +26,8 @@ _OF_RUN = """(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')
 """
 #: Blocked by a budget, or refused by the guard: both never left.
 _STOPPED = "state IN ('blocked', 'refused')"
+#: By the call, that is: not by a subscription, which makes its cost notional.
+_PAID = "coalesce(json_extract(detail, '$.notional'), 0) = 0"
 _MESSAGE = "coalesce(json_extract(detail, '$.message'), json_extract(detail, '$.reason'), failure)"
 
 _TOTALS = f"""
@@ -34,17 +36,20 @@ _TOTALS = f"""
         coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
             + coalesce(cache_write_1h, 0)), 0),
         coalesce(sum(output), 0),
-        coalesce(sum(cost_nano) FILTER (WHERE state != 'held'), 0),
-        coalesce(sum(hold_nano) FILTER (WHERE state = 'held'), 0),
+        coalesce(sum(cost_nano) FILTER (WHERE state != 'held' AND {_PAID}), 0),
+        coalesce(sum(hold_nano) FILTER (WHERE state = 'held' AND {_PAID}), 0),
         count(*) FILTER (WHERE state = 'held'),
-        coalesce(sum(cost_nano) FILTER (WHERE state IN ('uncertain', 'orphaned')), 0),
+        coalesce(sum(cost_nano) FILTER (WHERE state IN ('uncertain', 'orphaned') AND {_PAID}), 0),
         count(*) FILTER (WHERE state IN ('uncertain', 'orphaned')),
         count(*) FILTER (WHERE state = 'blocked'),
         count(*) FILTER (WHERE state = 'refused'),
         count(*) FILTER (WHERE clamped = 1 AND NOT {_STOPPED}),
         count(*) FILTER (WHERE waited_ms > 0),
-        count(*) FILTER (WHERE NOT {_STOPPED}
-            AND coalesce(json_array_length(detail, '$.budgets'), 0) = 0)
+        count(*) FILTER (WHERE NOT {_STOPPED} AND {_PAID}
+            AND coalesce(json_array_length(detail, '$.budgets'), 0) = 0),
+        count(*) FILTER (WHERE NOT {_STOPPED} AND NOT {_PAID}),
+        coalesce(sum(cost_nano) FILTER (WHERE state != 'held' AND NOT {_PAID}), 0),
+        (SELECT count(*) FROM journal AS p WHERE p.run = :run AND p.kind = 'run_pause')
     FROM calls WHERE {_OF_RUN}
 """  # noqa: S608 - a constant of ours
 
@@ -58,7 +63,11 @@ _FIRST_STOPPED = f"""
     ORDER BY reserved_at_ms, call LIMIT 1
 """  # noqa: S608 - a constant of ours
 
-_LIMIT = "SELECT limit_unit, limit_amount FROM runs WHERE run = :run"
+#: As it was at last: it may have been raised meanwhile.
+_LIMIT = """
+    SELECT json_extract(detail, '$.unit'), json_extract(detail, '$.limit') FROM journal
+    WHERE run = :run AND kind = 'budget_set' ORDER BY seq DESC LIMIT 1
+"""
 
 #: A dead process's last frames are read for a second before its calls are charged (the daemon's
 #: LAST_WORDS_S), and the daemon looks every quarter of a second.
@@ -73,6 +82,8 @@ class RunSummary:
     cost_nano includes uncertain calls at their holds; held_nano is money of calls still in flight.
     blocked: refused by a budget; refused: refused by the guard itself (no bound, no price).
     unlimited: calls that no budget applied to.
+    notional: calls that a subscription pays for; notional_nano: at list price, in no cost.
+    pauses: how often the run was paused.
     limit_unit, limit: the run's own budget, or None.
     notes: what was seen besides its calls.
     """
@@ -91,6 +102,9 @@ class RunSummary:
     clamped: int
     waited: int
     unlimited: int
+    notional: int
+    notional_nano: int
+    pauses: int
     limit_unit: str | None
     limit: int | None
     last_stopped_call: str | None
@@ -117,6 +131,9 @@ class RunSummary:
             "clamped": self.clamped,
             "waited": self.waited,
             "unlimited": self.unlimited,
+            "notional_calls": self.notional,
+            "notional_usd": Nano(self.notional_nano).exact(),
+            "pauses": self.pauses,
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
@@ -208,10 +225,17 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
             f"{_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
             f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
         )
+    if summary.notional:
+        yield (
+            f"{_counted(summary.notional, 'call')} paid by a subscription: notional, "
+            f"{show_dollars(summary.notional_nano)} at list price, in no budget of dollars"
+        )
+    if summary.pauses:
+        yield f"paused {_counted(summary.pauses, 'time')} by hand"
     if summary.calls == summary.blocked == summary.refused == 0:
         yield "no call was seen"
     yield from summary.notes.lines()
-    if not limited and summary.unlimited == summary.calls:
+    if not limited and summary.unlimited == summary.calls - summary.notional:
         yield "no budget applied: calls are recorded, not limited; give one with --budget"
     elif summary.unlimited:
         yield f"{_counted(summary.unlimited, 'call')} under no budget: recorded, not limited"

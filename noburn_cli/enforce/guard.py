@@ -185,7 +185,10 @@ def admit(
     if call.unbounded and not _has_ceilings(call):
         step = missing_step(call.unbounded_kinds, policy().ceilings)
         return (yield from _refused(call_id, attrs, codec, call.model, call.unbounded, step))
-    return (yield from _reserve(call_id, attrs, codec, call, request.body, virtual))
+    notional = virtual is None and credentials.is_subscription(
+        request.headers, sold=(route.provider or route.api_family) in policy().notional
+    )
+    return (yield from _reserve(call_id, attrs, codec, call, request.body, virtual, notional))
 
 
 def _attributes_of(request: Request) -> tuple[dict[str, str], UsageError | None]:
@@ -232,9 +235,12 @@ def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
 
 
 def _reserve(
-    call_id: str, attrs: dict[str, str], codec: Codec, call: Call, body: bytes, virtual: str | None
-) -> Generator[Step, Any, Decision]:
+    call_id: str, attrs: dict[str, str], codec: Codec, call: Call, body: bytes, virtual: str | None,
+    notional: bool,
+) -> Generator[Step, Any, Decision]:  # fmt: skip
     frame = reserve_fields(call_id, attrs, call)
+    if notional:
+        frame["notional"] = True
     if virtual is not None:
         frame["key"] = virtual
     reply: Mapping[str, Any] = {}

@@ -31,6 +31,9 @@ KEY_VARIABLES = (
     "CEREBRAS_API_KEY", "MOONSHOT_API_KEY", "SAMBANOVA_API_KEY", "DEEPINFRA_API_KEY",
     "NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY", "NOVITA_API_KEY", "ZAI_API_KEY", "HUGGINGFACE_API_KEY",
 )  # fmt: skip
+#: How the token of a Claude subscription begins, and how API keys do.
+_LOGIN = "sk-ant-oat"
+_API_KEYS = ("sk-", "AIza", "gsk_", "xai-")
 _VIRTUAL = re.compile(r"[A-Za-z0-9_.-]*noburn-vk-[A-Za-z0-9]+")
 
 
@@ -50,6 +53,23 @@ def find_virtual(headers: Mapping[str, str], url: str) -> str | None:
         if found is not None:
             return found.group()
     return None
+
+
+def is_subscription(headers: Mapping[str, str], *, sold: bool) -> bool:
+    """Whether a request is paid by a subscription: it carries a login's token, and no API key.
+
+    headers: found by lower-case names.
+    sold: whether the policy says that this provider's logins are subscriptions; Anthropic's tell
+        so by themselves (`sk-ant-oat…`, from a Claude Pro, Max or Team login; checked 2026-11-27 in
+        Claude Code 2.1.197, which makes an `sk-ant-api…` key where the login is billed by use).
+    """
+    if any(headers.get(name) for name in HEADERS if name != "authorization"):
+        return False
+    scheme, _, token = (headers.get("authorization") or "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or MARK in token:
+        return False
+    return token.startswith(_LOGIN) or (sold and not token.startswith(_API_KEYS))
 
 
 def has_credentials(headers: Mapping[str, str], url: str) -> bool:

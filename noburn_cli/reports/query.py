@@ -36,6 +36,8 @@ COLUMNS: Mapping[str, str] = {
 
 _OPEN = "state = 'held'"
 _NEVER_LEFT = "state IN ('blocked', 'refused')"
+#: By the call, that is: not by a subscription, which makes its cost notional.
+_PAID = "coalesce(json_extract(detail, '$.notional'), 0) = 0"
 _UNBILLED = "state IN ('uncertain', 'orphaned')"
 
 #: In the order of Sums' fields.
@@ -46,13 +48,14 @@ _SUMS = f"""
     coalesce(sum(cache_read), 0),
     coalesce(sum(output), 0),
     coalesce(sum(reasoning), 0),
-    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT}), 0),
-    coalesce(sum(hold_nano) FILTER (WHERE {_OPEN}), 0),
-    coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND {_PAID}), 0),
+    coalesce(sum(hold_nano) FILTER (WHERE {_OPEN} AND {_PAID}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED} AND {_PAID}), 0),
     count(*) FILTER (WHERE {_UNBILLED}),
     count(*) FILTER (WHERE state = 'blocked'),
     count(*) FILTER (WHERE state = 'refused'),
-    count(*) FILTER (WHERE clamped = 1 AND NOT {_NEVER_LEFT})
+    count(*) FILTER (WHERE clamped = 1 AND NOT {_NEVER_LEFT}),
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0)
 """
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)

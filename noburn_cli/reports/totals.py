@@ -21,6 +21,7 @@ class Sums:
     output_tokens: reasoning_tokens included.
     cost_nano: what is charged, uncertain_nano included.
     uncertain_nano: the part that is charged at its hold because no bill is known.
+    notional_nano: at list price, of calls that a subscription pays for; in no cost.
     held_nano: money of calls that are still in flight; in no cost yet.
     """
 
@@ -36,6 +37,7 @@ class Sums:
     blocked: int = 0
     refused: int = 0
     clamped: int = 0
+    notional_nano: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
