@@ -21,6 +21,7 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
+from noburn_cli.providers.credentials import is_login
 from noburn_cli.version import __version__
 from noburn_daemon import frames, policy, stopping
 from noburn_daemon.book import Book
@@ -195,8 +196,11 @@ class Daemon:
         if self._draining:
             return refusal(frame.n, protocol.DRAINING, "the daemon is leaving: connect again")
         if frame.key is not None:
-            if self.keys.real(frame.key) is None:
+            real = self.keys.real(frame.key)
+            if real is None:
                 return self._without_key(peer, frame)
+            # Only here can a subscription's token be told from a key.
+            frame.notional = frame.notional or is_login(real)
             peer.keyed[frame.n] = frame.key
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)

@@ -55,6 +55,11 @@ def find_virtual(headers: Mapping[str, str], url: str) -> str | None:
     return None
 
 
+def is_login(token: str) -> bool:
+    """Whether a token is a Claude subscription's, by its form alone."""
+    return token.startswith(_LOGIN)
+
+
 def is_subscription(headers: Mapping[str, str], *, sold: bool) -> bool:
     """Whether a request is paid by a subscription: it carries a login's token, and no API key.
 
@@ -69,7 +74,7 @@ def is_subscription(headers: Mapping[str, str], *, sold: bool) -> bool:
     token = token.strip()
     if scheme.lower() != "bearer" or not token or MARK in token:
         return False
-    return token.startswith(_LOGIN) or (sold and not token.startswith(_API_KEYS))
+    return is_login(token) or (sold and not token.startswith(_API_KEYS))
 
 
 def has_credentials(headers: Mapping[str, str], url: str) -> bool:

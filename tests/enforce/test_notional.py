@@ -7,7 +7,8 @@ import openai
 import pytest
 
 import noburn_cli
-from noburn_cli import paths
+from noburn_cli import paths, protocol
+from noburn_cli.client import Client
 from noburn_cli.enforce.policy import VARIABLE
 from noburn_cli.providers.credentials import is_subscription
 from noburn_cli.render.report import render_report, report_data
@@ -53,6 +54,20 @@ def test_a_claude_login_costs_no_dollars_and_weighs_on_requests(desk, monkeypatc
     assert any(line.strip().startswith("2 calls paid by a subscription") for line in lines)
     call = desk.calls("call")[0][0]
     assert read_call(ledger, call).detail["notional"] is True
+
+
+def test_a_login_behind_a_virtual_key_is_known_by_the_daemon(desk):
+    """Goal: the guard sees a virtual key; whoever lends the real one knows what it is."""
+    desk.limit(1)
+    virtual = f"sk-ant-noburn-vk-{desk.customer}"
+    with Client(desk.home.folder) as lender:
+        lender.request(protocol.KEYS_LEND, run="r1", keys={virtual: LOGIN})
+        made = anthropic.Anthropic(auth_token=virtual, base_url=desk.stub.url, max_retries=0)
+        with noburn_cli.wrap(made) as client:
+            assert ask(client).usage.output_tokens
+    assert read_call(paths.ledger_path(desk.home.folder), desk.calls("call")[0][0]).detail[
+        "notional"
+    ]
 
 
 def test_logins_that_do_not_tell_are_named_by_the_policy(desk, monkeypatch):
