@@ -1,7 +1,8 @@
 """Attributes that go along with work: to child processes, and to the workers of process pools.
 
-Layer: enforce, injected (standard library, Python 3.10).  Below: context, loaded only once the
-program uses attributes.  Above: the injected hooks, which call `hook_…` as each module is loaded.
+Layer: enforce, injected (standard library, Python 3.10).  Below: inheritance; context, loaded only
+once the program uses attributes.  Above: the injected hooks, which call `hook_…` as each module is
+loaded.
 Owns: what is put into subprocess and multiprocessing for it.
 
 A child's environment names whom it is for as of the moment it starts.  A worker of a pool serves
@@ -17,6 +18,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from noburn_cli.enforce.inheritance import environment_for
+
 #: On a function that is ours.
 _OURS = "_noburn_children"
 #: On a process that is about to start: what its code is for.
@@ -26,14 +29,14 @@ _ENV_PLACE = 10
 
 
 def hook_subprocess(module: ModuleType, **_: object) -> None:
-    """Children by subprocess (and asyncio's) know whom they are for."""
+    """Children by subprocess (and asyncio's) know whom they are for, and are guarded."""
 
     def make(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **more: Any) -> None:  # noqa: N807
             if len(args) > _ENV_PLACE:
-                env = environment(args[_ENV_PLACE])
+                env = environment_for(environment(args[_ENV_PLACE]))
                 args = (*args[:_ENV_PLACE], env, *args[_ENV_PLACE + 1 :])
-            elif (env := environment(more.get("env"))) is not None:
+            elif (env := environment_for(environment(more.get("env")))) is not None:
                 more["env"] = env
             original(self, *args, **more)
 

@@ -107,8 +107,8 @@ def test_what_a_start_loads_beside_the_programs_own(guest):
     ).stdout.split()  # fmt: skip
     added = set(said(guest("-c", code)).split()) - set(plain)
     assert added <= {
-        "sitecustomize", "importlib.machinery", "importlib", "importlib._bootstrap",
-        "importlib._bootstrap_external", "_warnings", "warnings",
+        "sitecustomize", "usercustomize", "importlib.machinery", "importlib",
+        "importlib._bootstrap", "importlib._bootstrap_external", "_warnings", "warnings",
     }  # fmt: skip
 
 

@@ -104,7 +104,8 @@ def test_only_the_hooks_folder_is_added_to_the_path(guest):
     expected = json.loads(plain.stdout)
     expected.insert(1, str(INJECT_FOLDER))
     assert json.loads(guest("-c", code).stdout) == expected
-    assert sorted(path.name for path in INJECT_FOLDER.glob("*.*")) == ["sitecustomize.py"]
+    files = sorted(path.name for path in INJECT_FOLDER.glob("*.*"))
+    assert files == ["sitecustomize.py", "usercustomize.py"]
 
 
 def test_it_costs_a_program_without_llm_calls_next_to_nothing(guest):

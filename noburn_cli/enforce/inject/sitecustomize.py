@@ -2,8 +2,9 @@
 
 Layer: enforce, injected: the first of ours that a guest's interpreter executes, so it imports next
 to nothing.  It makes `noburn_cli` importable from its own folder without putting our site-packages
-on anybody's path, asks to be told when httpx or httpx2 is imported, and hands over to the
-sitecustomize that would have run without us.
+on anybody's path, leaves word that this process has a guard, asks to be told when a library that
+calls is imported, sees to it that the programs which this one starts are guarded as well, and hands
+over to the sitecustomize that would have run without us.
 It must run on Pythons older than ours, too: they go on, but cannot load what would be unguarded.
 """
 
@@ -47,6 +48,12 @@ def _hook(module: "Any", name: str) -> None:
     hooks = __import__("noburn_cli.enforce." + ours, fromlist=[function])
     # A hook that fails lets the import fail: a program without a guard must not call.
     getattr(hooks, function)(module, every_client=True)
+    _inheritance("restore_base_urls")()
+
+
+def _inheritance(function: str) -> "Any":
+    module = __import__("noburn_cli.enforce.inheritance", fromlist=[function])
+    return getattr(module, function)
 
 
 def _tell(module: "Any", ours: str, function: str) -> None:
@@ -79,6 +86,8 @@ class _Loader:
 class _Finder:
     """Finds the hooked modules where they would be found anyway, and noburn_cli in its folder."""
 
+    is_noburns = True
+
     @staticmethod
     def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         if name == "noburn_cli":
@@ -94,35 +103,39 @@ class _Finder:
         return None
 
 
-def _run_the_next_sitecustomize() -> None:
-    """Find the sitecustomize that ours hides, and run it under its name."""
+def run_the_next(name: str) -> None:
+    """Find the customisation that ours hides, and run it under its name."""
     others = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != _HERE]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    spec = importlib.machinery.PathFinder.find_spec(name, others)
     if spec is None or spec.loader is None:
         return
-    module = type(sys)("sitecustomize")
+    module = type(sys)(name)
     module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
-    sys.modules["sitecustomize"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
 
 
-def _restore_base_urls() -> None:
-    """A guarded Python calls where it would have called without us, not the gateway.
+def _guard_started(name: str, place: int) -> None:
+    """Have a function of `os` start programs with our folder first on their path.
 
-    In our own mapping only, so that programs it starts go by the gateway; and a variable that
-    somebody has set since is theirs.
+    A launcher puts its own first, and its sitecustomize need not hand over (OpenTelemetry's).
+    place: of the environment among the arguments; -1 for the one that is inherited.
     """
-    gateway, text = os.environ.get("NOBURN_GATEWAY"), os.environ.get("NOBURN_BASE_URLS")
-    if not gateway or not text:
+    original = getattr(os, name, None)
+    if original is None or sys.version_info < (3, 10):
         return
-    import json
 
-    own: Any = os.environ
-    for name, value in json.loads(text).items():
-        if os.environ.get(name, "").startswith(gateway + "/"):
-            own._data.pop(own.encodekey(name), None)
-            if value is not None:
-                own._data[own.encodekey(name)] = own.encodevalue(value)
+    def start(*arguments: "Any", **more: "Any") -> "Any":
+        if place < 0:
+            _inheritance("put_first")()
+        elif len(arguments) > place:
+            env = _inheritance("environment_for")(arguments[place])
+            arguments = (*arguments[:place], env, *arguments[place + 1 :])
+        return original(*arguments, **more)
+
+    start.__name__ = start.__qualname__ = name
+    start.__doc__ = original.__doc__
+    setattr(os, name, start)
 
 
 def _say_present() -> None:
@@ -135,14 +148,17 @@ def _say_present() -> None:
             pass  # The run has ended, and nobody asks any more.
 
 
-if os.environ.get("NOBURN_GUARD") == "1":
-    _restore_base_urls()
+if os.environ.get("NOBURN_GUARD") == "1" and not any(
+    getattr(finder, "is_noburns", False) for finder in sys.meta_path
+):
+    sys.meta_path.insert(0, _Finder)
     _say_present()
     if hasattr(os, "register_at_fork"):  # 3.7
         os.register_at_fork(after_in_child=_say_present)
-if os.environ.get("NOBURN_GUARD") == "1" and _Finder not in sys.meta_path:
-    sys.meta_path.insert(0, _Finder)
+    for _name, _place in (("execv", -1), ("execve", 2), ("posix_spawn", 2), ("posix_spawnp", 2)):
+        _guard_started(_name, _place)
     for _name in (*HOOKED, *TOLD):  # A .pth file may have been earlier.
         if _name in sys.modules:
             _hook(sys.modules[_name], _name)
-_run_the_next_sitecustomize()
+if __name__ == "sitecustomize":
+    run_the_next("sitecustomize")
