@@ -90,6 +90,14 @@ COMMANDS = (
         "statusline_command",
         "Print what is left, in one short line.",
     ),
+    Entry(
+        "gateway",
+        ENFORCE,
+        "gateway",
+        "gateway_command",
+        "Serve providers on this machine, with every call inside its budgets.",
+    ),
+    Entry("keys", ENFORCE, "keys", "app", "Make, list and remove lasting virtual keys."),
     Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
     Entry(
         "config",

@@ -67,7 +67,17 @@ OUR_SIDE = {
     f"noburn_cli.enforce.{name}"
     for name in (
         *("supervisor", "launch", "job", "watch", "survivors", "gateway"),
-        *("keys", "dotenv_keys", "unprotected", "lending", "bypass", "processes", "host_run"),
+        *(
+            "keys",
+            "dotenv_keys",
+            "unprotected",
+            "lending",
+            "bypass",
+            "processes",
+            "host_run",
+            "key_file",
+            "strict",
+        ),
     )
 }
 GUEST_ROOTS = (

@@ -35,6 +35,7 @@ class Lending:
         self._opener = Opener(paths.home(), start_daemon=True)
         self._closing = threading.Event()
         self._lock = threading.Lock()
+        self._adding = threading.Lock()
         self._connection: Connection | None = None
         self._thread: threading.Thread | None = None
         if self._keys:
@@ -44,6 +45,19 @@ class Lending:
         if self._keys and self._thread is None:
             self._thread = threading.Thread(target=self._follow, name="noburn-keys", daemon=True)
             self._thread.start()
+
+    def add(self, keys: Mapping[str, str]) -> None:
+        """Lend more.  Raises DaemonUnavailable."""
+        with self._adding:
+            self._keys.update(keys)
+            if self._connection is None:
+                self._lend()
+                self.start()
+                return
+            # The thread reads this connection, so they are lent on a new one; who holds both is we.
+            before = self._connection
+            self._lend()
+            before.interrupt()
 
     def close(self) -> None:
         """Take the keys back."""
@@ -76,14 +90,19 @@ class Lending:
         # Signals are the main thread's.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not self._closing.is_set():
+            reading = None
             with contextlib.suppress(NoReply, NoburnError):
-                if self._connection is None:
-                    self._lend()
-                assert self._connection is not None
-                self._connection.next_frame(deadline=None)  # Nothing comes but its end.
+                with self._adding:
+                    if self._connection is None:
+                        self._lend()
+                    reading = self._connection
+                assert reading is not None
+                reading.next_frame(deadline=None)  # Nothing comes but its end.
+            with self._lock:
+                if reading is not None:
+                    reading.close()
+                if self._connection is not reading:
+                    continue  # More was lent, on a new one.
+                self._connection = None
             if self._closing.wait(RETRY_S):
                 return
-            with self._lock:
-                if self._connection is not None:
-                    self._connection.close()
-                self._connection = None

@@ -30,11 +30,13 @@ _LOOK_S = 0.02
 
 
 async def serve(
-    listening: socket.socket, gateway: Gateway, ended: asyncio.Event, *, grace_s: float
-) -> None:
+    listening: socket.socket, gateway: Gateway, ended: asyncio.Event, *, grace_s: float,
+    at_once: asyncio.Event | None = None,
+) -> None:  # fmt: skip
     """Answer on a listening socket until `ended`, then let requests in flight end.
 
     grace_s: how long they may take; what is left then is cut off, and its outcome told.
+    at_once: set, nothing is waited for any more.
     """
     server = web.Server(
         gateway.handle,
@@ -49,7 +51,8 @@ async def serve(
     await ended.wait()
     listener.close()
     until = loop.time() + grace_s
-    while gateway.in_flight and loop.time() < until:
+    hurry = at_once or asyncio.Event()
+    while gateway.in_flight and loop.time() < until and not hurry.is_set():
         await asyncio.sleep(_LOOK_S)
     await server.shutdown(timeout=GRACE_S)
     await gateway.close(within_s=DRAIN_S)

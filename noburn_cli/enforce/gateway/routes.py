@@ -63,6 +63,14 @@ PLACES = (
     Place("xai", OPENAI, "XAI_API_BASE", "https://api.x.ai/v1", None),
     Place("bedrock", BEDROCK, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "", ""),
 )  # fmt: skip
+#: Where a provider's real key is usually found.
+KEY_OF = {
+    "openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY",
+    "mistral": "MISTRAL_API_KEY", "groq": "GROQ_API_KEY", "cohere": "CO_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY", "together": "TOGETHER_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY", "xai": "XAI_API_KEY",
+    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
+}  # fmt: skip
 _BY_NAME = {place.name: place for place in PLACES}
 _VERSION = re.compile(r"^(/openai)?/v\d+((alpha|beta)\d*)?(?=/|$)")
 _VERSION_AT_END = re.compile(r"(/openai)?/v\d+((alpha|beta)\d*)?$")
@@ -88,11 +96,16 @@ _UNPREFIXED = (
 
 
 class Target(NamedTuple):
-    """Where a request goes.  keyless: a server of the configuration, which may need no key."""
+    """Where a request goes.
+
+    keyless: a server of the configuration, which may need no key.
+    place: the name of its Place, "" where it is none.
+    """
 
     url: str
     family: str
     keyless: bool = False
+    place: str = ""
 
 
 class NoTarget(NoburnError):
@@ -130,7 +143,7 @@ def find_target(
     place = _BY_NAME.get(first)
     if place is None or (first == "openai" and _is_groqs(rest, headers)):
         place, rest = _unprefixed(path, headers), path
-    return Target(_joined(place, rest, environment) + after, place.family)
+    return Target(_joined(place, rest, environment) + after, place.family, place=place.name)
 
 
 def _is_groqs(rest: str, headers: Mapping[str, str]) -> bool:

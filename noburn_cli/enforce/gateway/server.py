@@ -17,6 +17,7 @@ from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import decide_async
 from noburn_cli.enforce.gateway.asked import forwarded, is_local, run_of
 from noburn_cli.enforce.gateway.forward import Forwarder, UpstreamFailed
+from noburn_cli.enforce.gateway.lasting import LastingKeys
 from noburn_cli.enforce.gateway.routes import NoTarget, Target, find_target
 from noburn_cli.enforce.guard import Decision, Pass, Refuse, Request, admit
 from noburn_cli.enforce.outcome import Unpacker
@@ -48,10 +49,12 @@ class Gateway:
     """Answers requests, one after the other on each connection.
 
     run: the run that it belongs to, or "" for a service.
+    lasting: the keys that a service knows, beside those that runs lend.
     """
 
-    def __init__(self, *, run: str) -> None:
+    def __init__(self, *, run: str, lasting: LastingKeys | None = None) -> None:
         self._run = run
+        self._lasting = lasting
         self._forwarder = Forwarder()
         #: Requests that are being answered.
         self.in_flight = 0
@@ -86,12 +89,36 @@ class Gateway:
             return _said(error, status=error.status, family=error.family)
         except UsageError as error:
             return _said(error, status=400)
-        pushed = run_of(headers, run=self._run)
+        try:
+            pushed = {
+                **run_of(headers, run=self._run),
+                **await self._of_lasting_key(target, headers),
+            }
+        except NoburnError as error:
+            return _said(error, status=401, family=target.family)
         context.push(pushed)
         try:
             return await self._answer(request, target, headers)
         finally:
             context.pop(pushed)
+
+    async def _of_lasting_key(
+        self, target: Target, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """The attributes of a lasting key, which is then lent.  Raises NoburnError."""
+        virtual = credentials.find_virtual(headers, target.url)
+        if self._lasting is None or virtual is None:
+            return {}
+        key = self._lasting.find(virtual)
+        if key is None:
+            return {}  # A run's, or nobody's: the daemon knows.
+        if key.provider != target.place:
+            raise NoburnError(
+                f"the key {key.name} is for {key.provider}, not for this",
+                next_step=f"send it to /{key.provider}",
+            )
+        await self._lasting.lend(virtual, key)
+        return key.attributes
 
     async def _answer(
         self, request: web.BaseRequest, target: Target, headers: Mapping[str, str]
