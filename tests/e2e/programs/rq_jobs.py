@@ -1,0 +1,40 @@
+"""RQ jobs for two customers, enqueued in their blocks and performed by a worker outside of any."""
+
+from __future__ import annotations
+
+import json
+
+import fakeredis
+import openai
+import rq
+
+import noburn_cli
+from noburn_cli.enforce import context
+from noburn_cli.queues import rq_attributes
+
+rq_attributes()
+rq_attributes()
+
+
+def job() -> dict[str, str]:
+    with openai.OpenAI(max_retries=0) as client:
+        client.chat.completions.create(
+            model="gpt-6-luna",
+            messages=[{"role": "user", "content": "hi"}],
+            max_completion_tokens=20,
+        )
+    return context.attributes()
+
+
+if __name__ == "__main__":
+    redis = fakeredis.FakeStrictRedis()
+    queue = rq.Queue(connection=redis)
+    jobs = []
+    for customer in ("first", "second"):
+        with noburn_cli.attribute(customer=customer):
+            jobs.append(queue.enqueue("rq_jobs.job", meta={"own": "kept"}))
+    # It asks Redis for its own address otherwise, which this stand-in does not know.
+    worker = rq.SimpleWorker([queue], connection=redis, prepare_for_work=False)
+    worker.ip_address, worker.hostname, worker.pid = "", "", 0
+    worker.work(burst=True)
+    print(json.dumps([job.get_meta() for job in jobs]))
