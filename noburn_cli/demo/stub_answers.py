@@ -168,9 +168,9 @@ def whole(made: Plan) -> dict[str, Any]:
     """The complete answer of a call that does not stream."""
     if made.api in FURTHER:
         return FURTHER[made.api].whole(made)
-    return {CHAT: _chat, RESPONSES: _response, EMBEDDINGS: _embeddings, MESSAGES: message}[
-        made.api
-    ](made)
+    return {CHAT: chat, RESPONSES: _response, EMBEDDINGS: embeddings, MESSAGES: message}[made.api](
+        made
+    )
 
 
 def pieces(made: Plan) -> Iterator[Piece]:
@@ -178,7 +178,7 @@ def pieces(made: Plan) -> Iterator[Piece]:
     further = FURTHER.get(made.api)
     if further is not None and further.pieces is not None:
         return further.pieces(made)
-    return {CHAT: _chat_pieces, RESPONSES: _response_pieces, MESSAGES: message_pieces}[made.api](
+    return {CHAT: chat_pieces, RESPONSES: _response_pieces, MESSAGES: message_pieces}[made.api](
         made
     )
 
@@ -274,7 +274,7 @@ def _tier(made: Plan) -> str:
     return "default" if made.variant == "standard" else made.variant
 
 
-def _chat(made: Plan) -> dict[str, Any]:
+def chat(made: Plan) -> dict[str, Any]:
     choices = [
         {
             "index": index,
@@ -291,7 +291,7 @@ def _chat(made: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chat_pieces(made: Plan) -> Iterator[Piece]:
+def chat_pieces(made: Plan) -> Iterator[Piece]:
     options = made.body.get("stream_options") or {}
     with_usage = bool(options.get("include_usage"))
     base = {
@@ -395,7 +395,7 @@ def _response_pieces(made: Plan) -> Iterator[Piece]:
     yield Piece(event(kind, response=_response(made)), sent, final=True)
 
 
-def _embeddings(made: Plan) -> dict[str, Any]:
+def embeddings(made: Plan) -> dict[str, Any]:
     count = len(stub_tokens.embedding_tokens(made.model, made.body))
     vector: object = [0.25, -0.5, 0.125]
     if made.body.get("encoding_format") == "base64":

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_bedrock, stub_google, stub_openai
+from noburn_cli.demo import stub_bedrock, stub_cohere, stub_google, stub_mistral, stub_openai
 
 #: Providers that the stub stands for below a path of their name.
 MOUNTS = (
@@ -32,7 +32,8 @@ _BEDROCK = re.compile(
 )
 _DEPLOYMENT = re.compile(r"^/openai/deployments/([^/]+)(/.+)$")
 
-answers.FURTHER.update({**stub_openai.SHAPES, **stub_google.SHAPES, **stub_bedrock.SHAPES})
+for _module in (stub_openai, stub_google, stub_bedrock, stub_mistral, stub_cohere):
+    answers.FURTHER.update(_module.SHAPES)
 
 
 class Asked(NamedTuple):
@@ -81,5 +82,9 @@ def read_url(target: str) -> Asked:
         path, named = deployment[2], {"model": unquote(deployment[1])}
         prefix = prefix or "azure/"
     path = re.sub(r"^/openai(?=/)", "", path)
-    path = path if path.startswith(("/v1/", "/stub/")) else f"/v1{path}"
-    return Asked(stub_openai.API_OF.get(path, ""), path.rstrip("/"), named, prefix)
+    path = path if path.startswith(("/v1/", "/v2/", "/stub/")) else f"/v1{path}"
+    path = path.rstrip("/")
+    if path in stub_cohere.API_OF:
+        return Asked(stub_cohere.API_OF[path], path, named, "cohere/")
+    tables = stub_mistral.API_OF if prefix == "mistral/" else stub_openai.API_OF
+    return Asked(tables.get(path, ""), path, named, prefix)

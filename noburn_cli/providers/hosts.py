@@ -127,6 +127,12 @@ REFUSED_HOSTS = (
         "call the Gemini API (generativelanguage.googleapis.com)",
     ),
     RefusedHost(
+        re.compile(r"^api\.(eu|us)\.mistral\.ai$"),
+        MISTRAL,
+        "is a regional host, whose prices the price book does not have",
+        "call api.mistral.ai",
+    ),
+    RefusedHost(
         re.compile(r"^api\.perplexity\.ai$"),
         OPENAI,
         "bills a fee for each request, which the price book does not have",

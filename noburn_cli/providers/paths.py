@@ -19,8 +19,10 @@ from noburn_cli.providers.bedrock_common import model_of
 from noburn_cli.providers.bedrock_converse import BedrockConverse
 from noburn_cli.providers.bedrock_invoke import BedrockInvoke
 from noburn_cli.providers.codec import Codec
+from noburn_cli.providers.cohere import CohereChat, CohereEmbed
 from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
+from noburn_cli.providers.mistral import MistralChat, MistralEmbeddings, MistralFim
 from noburn_cli.providers.openai_chat import OpenAIChat
 from noburn_cli.providers.openai_completions import OpenAICompletions
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
@@ -52,6 +54,11 @@ CODECS: dict[str, Codec] = {
         GeminiEmbeddings(),
         BedrockConverse(),
         BedrockInvoke(),
+        MistralChat(),
+        MistralFim(),
+        MistralEmbeddings(),
+        CohereChat(),
+        CohereEmbed(),
     )
 }
 #: The codec whose error a refused request of a family is answered with.
@@ -59,9 +66,9 @@ ERRORS_OF = {
     OPENAI: OpenAIChat.api,
     ANTHROPIC: AnthropicMessages.api,
     GOOGLE: Gemini.api,
-    MISTRAL: OpenAIChat.api,
+    MISTRAL: MistralChat.api,
     BEDROCK: BedrockConverse.api,
-    COHERE: OpenAIChat.api,
+    COHERE: CohereChat.api,
 }
 #: Paths below a base URL, without the version, whose body names the model.
 _CALLS: dict[tuple[str, str], Codec] = {
@@ -70,6 +77,11 @@ _CALLS: dict[tuple[str, str], Codec] = {
     (OPENAI, "/completions"): OpenAICompletions(),
     (OPENAI, "/embeddings"): OpenAIEmbeddings(),
     (ANTHROPIC, "/messages"): AnthropicMessages(),
+    (MISTRAL, "/chat/completions"): MistralChat(),
+    (MISTRAL, "/fim/completions"): MistralFim(),
+    (MISTRAL, "/embeddings"): MistralEmbeddings(),
+    (COHERE, "/v2/chat"): CohereChat(),
+    (COHERE, "/v2/embed"): CohereEmbed(),
 }
 #: POSTs that cost nothing: counts, cancellations, moderation, storing what costs only when used.
 _FREE_POSTS: dict[str, re.Pattern[str]] = {

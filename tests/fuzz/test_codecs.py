@@ -80,14 +80,14 @@ def test_garbage_bytes(api, body):
 
 @pytest.mark.parametrize("api", APIS)
 @given(value=_OBJECTS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_garbage_objects(api, value):
     every_answer(api, json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("api", APIS)
 @given(rest=_OBJECTS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_nearly_right_requests(api, rest):
     """The fields that get a body past the first checks, and garbage in the others."""
     message = {"role": "user", "content": "hi"}
@@ -207,10 +207,25 @@ def gemini_stream(ending: str) -> bytes:
     return ending.join([*lines, ""]).encode()
 
 
+def cohere_stream(ending: str) -> bytes:
+    usage = {"billed_units": {"input_tokens": 9.0, "output_tokens": 4}}
+    events = [
+        {"type": "message-start", "id": "c1"},
+        {"type": "content-delta", "delta": {"message": {"content": {"text": "Grüße 🚀"}}}},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}},
+    ]
+    lines = []
+    for told in events:
+        data = json.dumps(told, ensure_ascii=False)
+        lines += [f"event: {told['type']}", f"data: {data}", ""]
+    return ending.join([*lines, ""]).encode()
+
+
 STREAMS = {
     "openai_chat": chat_stream,
     "openai_completions": chat_stream,
     "gemini": gemini_stream,
+    "cohere_chat": cohere_stream,
     "openai_responses": responses_stream,
     "anthropic_messages": claude_stream,
 }

@@ -127,3 +127,27 @@ def test_boto3_and_anthropic_on_bedrock(stub: BillingStub) -> None:
         assert billed["output"] == 50
     assert seen["vector"] == 3
     assert len(calls) == len(ways) + 1
+
+
+def test_mistral_cohere_and_groq(stub: BillingStub) -> None:
+    block = registry.codec("mistral_chat").block(**BLOCKED)
+    cut = registry.codec("cohere_chat").stream_error(**BLOCKED)
+    headers = (("content-type", "text/event-stream"), ("content-length", str(len(cut))))
+    with (
+        answering(block) as (blocking_url, asked),
+        answering(Block(200, headers, cut)) as (cutting_url, _),
+    ):
+        seen = run("others", stub.url, blocking_url, cutting_url)
+    assert seen["blocked"] == [[402, BLOCKED["message"]]] * 3
+    assert len(asked) == 3
+    assert BLOCKED["message"] in seen["cut"]
+    assert stub.wait_idle()
+    calls = stub.bill.calls
+    ways = ("mistral", "mistral_stream", "mistral_fim", "groq", "cohere", "cohere_stream")
+    for way, call in zip(ways, calls, strict=False):
+        assert (seen[way]["in"], seen[way]["out"]) == (call.usage["input"], 50), way
+        assert call.usage["output"] == 50
+        assert seen[way]["reason"].lower() in ("length", "max_tokens")
+        assert call.model.startswith(way.partition("_")[0] + "/")
+    assert (seen["mistral_vectors"], seen["cohere_vectors"]) == (2, 2)
+    assert len(calls) == len(ways) + 2
