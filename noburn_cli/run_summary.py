@@ -49,7 +49,8 @@ _TOTALS = f"""
             AND coalesce(json_array_length(detail, '$.budgets'), 0) = 0),
         count(*) FILTER (WHERE NOT {_STOPPED} AND NOT {_PAID}),
         coalesce(sum(cost_nano) FILTER (WHERE state != 'held' AND NOT {_PAID}), 0),
-        (SELECT count(*) FROM journal AS p WHERE p.run = :run AND p.kind = 'run_pause')
+        (SELECT count(*) FROM journal AS p WHERE p.run = :run AND p.kind = 'run_pause'),
+        count(*) FILTER (WHERE NOT {_STOPPED} AND hold_nano = 0)
     FROM calls WHERE {_OF_RUN}
 """  # noqa: S608 - a constant of ours
 
@@ -84,6 +85,7 @@ class RunSummary:
     unlimited: calls that no budget applied to.
     notional: calls that a subscription pays for; notional_nano: at list price, in no cost.
     pauses: how often the run was paused.
+    free: calls that could cost nothing: of models that the configuration declares free.
     limit_unit, limit: the run's own budget, or None.
     notes: what was seen besides its calls.
     """
@@ -105,6 +107,7 @@ class RunSummary:
     notional: int
     notional_nano: int
     pauses: int
+    free: int
     limit_unit: str | None
     limit: int | None
     last_stopped_call: str | None
@@ -134,6 +137,7 @@ class RunSummary:
             "notional_calls": self.notional,
             "notional_usd": Nano(self.notional_nano).exact(),
             "pauses": self.pauses,
+            "free_calls": self.free,
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
@@ -232,6 +236,8 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
         )
     if summary.pauses:
         yield f"paused {_counted(summary.pauses, 'time')} by hand"
+    if summary.free:
+        yield f"{_counted(summary.free, 'call')} free, as the configuration says of those models"
     if summary.calls == summary.blocked == summary.refused == 0:
         yield "no call was seen"
     yield from summary.notes.lines()

@@ -282,7 +282,10 @@ def _source_lines(sources: list[Source]) -> Iterator[str]:
         since = (
             "" if source.starts_on == _FROM_THE_START else f", in force since {source.starts_on}"
         )
-        yield f"rates: {source.variant}{tier}{since}, checked on {source.checked_on}"
+        if source.checked_on == _FROM_THE_START:  # Nobody looks a price of nothing up.
+            yield "rates: free, as declared in"
+        else:
+            yield f"rates: {source.variant}{tier}{since}, checked on {source.checked_on}"
         yield f"       {source.url}"
 
 

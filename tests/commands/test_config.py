@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from noburn_cli.ledger_file import reading_ledger
 from tests.enforce.scripted import CHAT, Answer, Scripted, Seen
 
 if TYPE_CHECKING:
@@ -156,9 +157,12 @@ def test_a_free_endpoint_of_a_trusted_project(home: Home, project: Path) -> None
         done = noburn(home, project, *command)
         assert done.stdout.startswith("200 "), done.stdout + done.stderr
         assert len(server.seen) == 1
+    assert "1 call free" in done.stderr
     report = data_of(noburn(home, project, "report", "--by", "model", "--json"), "noburn.report")
     assert "local/qwen3:8b" in json.dumps(report)
-    calls = json.dumps(report)
-    assert '"0"' in calls
-    with_call = noburn(home, project, "config", "--json")
-    assert str(path) in with_call.stdout
+    with reading_ledger(home.ledger) as ledger:
+        query = "SELECT call FROM calls WHERE state = 'settled'"
+        ((call,),) = list(ledger.execute(query))
+    why = noburn(home, project, "why", call).stdout
+    assert "local/qwen3:8b cost $0.00" in why
+    assert f"rates: free, as declared in\n         file:{path}" in why
