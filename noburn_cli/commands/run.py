@@ -110,6 +110,14 @@ def run_command(
             metavar="VARIABLE",
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Let the command reach the run's gateway and no other network (Linux); refused "
+            "where the machine does not allow it.",
+        ),
+    ] = False,
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
@@ -146,6 +154,7 @@ def run_command(
         output_floor=held.chosen("run.floor"),
         policy=policy_text(held),
         keep_keys=tuple(keep_key or ()),
+        strict=strict,
     )
     if summary_file is not None:
         _begin_summary(summary_file)

@@ -12,6 +12,7 @@ calls it and its parents, and in interactive use in the working folder (python-d
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -67,9 +68,11 @@ def _script_folders(command: Sequence[str], folder: Path) -> Iterator[Path]:
     for word in command:
         if word.startswith("-") or (os.sep not in word and not word.endswith(".py")):
             continue
-        path = folder / word
-        if path.is_file():
-            yield path.resolve().parent
+        # A word may be anything, a whole program as well.
+        with contextlib.suppress(OSError, ValueError):
+            path = folder / word
+            if path.is_file():
+                yield path.resolve().parent
 
 
 def _read(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -77,7 +80,7 @@ def _read(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
         if not path.is_file() or path.stat().st_size > _FILE_BYTES_MAX:
             return {}
         text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    except (OSError, ValueError):
         return {}
     if not any(name in text for name in KEY_VARIABLES):
         return {}

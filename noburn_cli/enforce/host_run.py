@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from noburn_cli.enforce.gateway.hosted import HostedGateway
 from noburn_cli.enforce.gateway.variables import pointed_to, restored
 from noburn_cli.enforce.keys import virtual_keys
 from noburn_cli.enforce.lending import Lending
+from noburn_cli.enforce.strict import STRICT, Enclosure
 from noburn_cli.enforce.unprotected import find_unprotected
 from noburn_cli.errors import NoburnError
 
@@ -34,7 +35,9 @@ class RunHost:
     """Made before the child (its keys are lent then), started after it, closed after its end.
 
     environment: the supervisor's.  keep: variables whose real key the child is to have.
-    Raises DaemonUnavailable, and OSError when this machine has no port or folder for us.
+    strict: whether the child is to reach the gateway and nothing else.
+    Raises DaemonUnavailable, NoburnError where strict cannot be had, and OSError when this machine
+    has no port or folder for us.
     """
 
     def __init__(
@@ -44,14 +47,23 @@ class RunHost:
         environment: Mapping[str, str],
         *,
         keep: Collection[str] = (),
+        strict: bool = False,
     ) -> None:
+        if environment.get(STRICT) == "1":
+            raise NoburnError(
+                "a run inside a strict run cannot be had, so nothing was started",
+                why="its gateway would be enclosed with it, and reach no provider",
+                next_step="take the inner `noburn run` away: the outer one guards what is in it",
+            )
         self._run = run
+        #: Where the child is to live, or None for where we are.
+        self.enclosure = Enclosure() if strict else None
         base = restored(environment)
         found = find_keys(command, Path.cwd(), base)
         keys = virtual_keys(base, found=found, keep=keep)
         self.unprotected = (*find_unprotected(base), *keys.left)
         self._presence = tempfile.mkdtemp(prefix="noburn-")
-        self.gateway = HostedGateway()
+        self.gateway = HostedGateway(None if self.enclosure is None else self.enclosure.socket)
         try:
             self._lending = Lending(run, keys.lent)
         except BaseException:
@@ -63,11 +75,18 @@ class RunHost:
             **_no_proxy(base),
             **pointed_to(self.gateway.url, base),
             PRESENCE: self._presence,
+            **({STRICT: "1"} if strict else {}),
         }
         self._watch = ProcessWatch(Path(self._presence))
 
+    @property
+    def enter(self) -> Callable[[], None] | None:
+        """What moves a process to where the child is to live; None where that is here."""
+        return None if self.enclosure is None else self.enclosure.enter
+
     def start(self, environment: Mapping[str, str], *, root: int) -> None:
         """The child runs: threads may now.  environment: the child's; root: its process."""
+        self._leave_enclosure()
         self.gateway.start(environment)
         self._lending.start()
         self._watch.start(root)
@@ -89,7 +108,12 @@ class RunHost:
         self._lending.close()
         self._take_away()
 
+    def _leave_enclosure(self) -> None:
+        if self.enclosure is not None:
+            self.enclosure.close()
+
     def _take_away(self) -> None:
+        self._leave_enclosure()
         self.gateway.close()
         shutil.rmtree(self._presence, ignore_errors=True)
 

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 FORWARDED = (
@@ -67,8 +67,16 @@ class Job:
             self._to_leader.add(signal.SIGHUP)
 
     @classmethod
-    def start(cls, command: Sequence[str], environment: Mapping[str, str]) -> Job:
+    def start(
+        cls,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        enter: Callable[[], None] | None = None,
+    ) -> Job:
         """Start `command` as the leader of a new process group.
+
+        enter: called in the child before exec, to move it to where it is to live.
 
         To be called while no other thread runs: it forks, and does something before exec.
         Raises OSError as `exec` does: FileNotFoundError, PermissionError, or ENOEXEC.
@@ -95,6 +103,8 @@ class Job:
                     signal.signal(number, signal.SIG_DFL)
             if ignores_children:
                 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            if enter is not None:
+                enter()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
         if ignores_children:

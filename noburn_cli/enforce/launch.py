@@ -39,6 +39,7 @@ class LaunchSettings:
     policy: the text of NOBURN_POLICY (noburn_cli.settings); always set, so that no child looks for
         a configuration of its own.
     keep_keys: variables whose real key the child keeps.
+    strict: whether the child reaches the run's gateway and nothing else.
     """
 
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class LaunchSettings:
     output_floor: int | None = None
     policy: str = "{}"
     keep_keys: tuple[str, ...] = ()
+    strict: bool = False
 
 
 def run_path(new_id: str, environment: Mapping[str, str]) -> str:

@@ -85,7 +85,7 @@ def run_supervised(
             limit=None if limit is None else {"unit": limit.unit, "amount": limit.amount},
         )
         limited = bool(client.remaining(attributes)["accounts"])
-        host = _host(run, command, environment, keep=settings.keep_keys)
+        host = _host(run, command, environment, settings)
         told = child_environment(
             host.environment, settings, run=run, home=paths.home(), daemon_command=daemon_command()
         )
@@ -96,7 +96,7 @@ def run_supervised(
             host.abandon()
             raise
         try:
-            job = Job.start(command, told)
+            job = Job.start(command, told, enter=host.enter)
         except OSError as error:
             watch.close()
             host.abandon()
@@ -111,10 +111,10 @@ def run_supervised(
 
 
 def _host(
-    run: str, command: Sequence[str], environment: Mapping[str, str], *, keep: Sequence[str]
+    run: str, command: Sequence[str], environment: Mapping[str, str], settings: LaunchSettings
 ) -> RunHost:
     try:
-        return RunHost(run, command, environment, keep=keep)
+        return RunHost(run, command, environment, keep=settings.keep_keys, strict=settings.strict)
     except OSError as error:
         raise NoburnError(
             "the run's gateway could not be set up, so nothing was started",
