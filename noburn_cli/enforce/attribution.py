@@ -72,7 +72,7 @@ def from_fields(body: bytes, fields: Mapping[str, str]) -> dict[str, str]:
             raise UsageError(
                 f"the request's `{field}` cannot name its {attribute}",
                 why=f"it is {json.dumps(value)[:60]}, not a text",
-                next_step="send a text, or take the field out of [fields] in the configuration",
+                next_step="send a text, or take the field out of [attributes.from] in noburn.toml",
             )
         if value is not None and str(value).strip():
             found[attribute] = str(value)

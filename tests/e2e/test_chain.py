@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from noburn_cli.core.money import Nano
-from tests.e2e.conftest import PROGRAMS, Provider, World, run_program
+from tests.e2e.conftest import PROGRAMS, REPOSITORY, Provider, World, run_program
 
 GUEST = str(Path(sys.prefix) / "guests" / "current" / "bin" / "python")
 
@@ -52,6 +53,28 @@ def test_every_call_of_langchain_and_langgraph_has_its_step(
     assert shown["total"]["cost_usd"] == Nano(provider.bill()["total_nano"]).exact()
 
 
+WRAPPED = """
+import noburn_cli, noburn_cli.langchain
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_openai import ChatOpenAI
+
+noburn_cli.langchain.instrument()
+noburn_cli.langchain.instrument()
+model = ChatOpenAI(model="gpt-6-luna", max_completion_tokens=20)
+noburn_cli.wrap(model.root_client)
+chain = (ChatPromptTemplate.from_template("{x}") | model).with_config(run_name="summary")
+with noburn_cli.attribute(step="service"):
+    chain.invoke({"x": "hello"})
+"""
+
+
+def test_without_noburn_run_it_is_one_line(world: World, provider: Provider) -> None:
+    world.environment["PYTHONPATH"] = str(REPOSITORY)
+    assert world.noburn("daemon", "start").returncode == 0
+    subprocess.run([GUEST, "-c", WRAPPED], env=world.environment, check=True, timeout=100)
+    assert world.rows("SELECT step, state FROM calls") == [("service/summary/step:2", "settled")]
+
+
 def test_children_and_workers_know_whom_they_are_for(world: World, provider: Provider) -> None:
     done = world.noburn("run", "--customer", "base", "--", *run_program("children.py"))
     assert done.returncode == 0, done.stderr
@@ -71,7 +94,7 @@ def test_an_agents_budget_ends_in_the_middle_of_parallel_tools(
     world: World, provider: Provider, tmp_path: Path
 ) -> None:
     """Exactly as many calls as fit, one error, no retry, no summary, nothing over."""
-    agent = [GUEST, str(PROGRAMS / "graph_agent.py")]
+    agent = [GUEST, str(REPOSITORY / "examples" / "langgraph_agent.py")]
     whole = world.noburn("run", "--", *agent)
     assert json.loads(whole.stdout)["asked"] == {"plan": 1, "search": 8, "summary": 1}, whole.stderr
     ((plan,),) = world.rows("SELECT cost_nano FROM calls WHERE step = 'graph/plan'")

@@ -1,6 +1,13 @@
 """A LangGraph agent: a plan, eight tools at once that each ask the model, and a summary.
 
-Prints one line a finished step, and at the end how the graph ended, with the errors' own words.
+    pip install langgraph langchain-openai
+    noburn run --budget 0.01 -- python examples/langgraph_agent.py
+    noburn report --by step
+
+It knows nothing of noburn.  When the budget ends in the middle, the graph ends with the provider's
+own kind of error; the last line says how, and how often each step asked.  Without a key, start a
+stub in another terminal, `python -m noburn_cli.demo.stub --print-url`, and set OPENAI_API_KEY=any
+and OPENAI_BASE_URL=URL/v1 with the URL that it prints.
 """
 
 from __future__ import annotations
@@ -19,7 +26,6 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
 
 TOOLS = 8
-# Its own number of retries: a block must not be tried again.
 model = ChatOpenAI(model="gpt-6-luna", max_completion_tokens=40, timeout=60)
 lock = threading.Lock()
 asked = {"plan": 0, "search": 0, "summary": 0}
