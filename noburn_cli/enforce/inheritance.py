@@ -10,7 +10,6 @@ gateway, and an explicit copy of `os.environ` gets it again on its way to a chil
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +32,8 @@ def restore_base_urls() -> None:
         return
     if os.environ.get("NOBURN_STRICT") == "1":
         return  # Nothing but the gateway can be reached.
+    import json  # Only a program that calls pays for it.
+
     own: Any = os.environ
     try:
         for name, original in json.loads(raw).items():
