@@ -58,7 +58,8 @@ def hook_aiohttp(module: ModuleType, *, every_client: bool) -> None:
         unpacks = more.get("auto_decompress")
         caller = _Caller(session, session.auto_decompress if unpacks is None else unpacks)
         more["middlewares"] = (*chosen, functools.partial(stack.guard, caller))
-        return await original(session, method, url, **more)
+        with layers.seeing():
+            return await original(session, method, url, **more)
 
     setattr(request, _OURS, True)
     session_class._request = request

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import Any
 
 from noburn_cli.enforce.inheritance import environment_for
+
+TYPE_CHECKING = False  # `typing` would cost every start some milliseconds.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+    from typing import Any
 
 #: On a function that is ours.
 _OURS = "_noburn_children"
@@ -55,7 +58,7 @@ def environment(given: Any) -> Any:
     if not variables:
         return given
     base = os.environ if given is None else given
-    if not isinstance(base, Mapping) or "NOBURN_GUARD" not in base:
+    if not hasattr(base, "keys") or "NOBURN_GUARD" not in base:
         return given
     news = {
         name: value

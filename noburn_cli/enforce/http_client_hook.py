@@ -13,8 +13,11 @@ A request that may be a call is held back from the socket until it is whole.
 from __future__ import annotations
 
 import re
-from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` would cost every start some milliseconds.
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
 
 #: On a connection: its request that was begun, held back or sent, until its answer is there.
 STATE = "_noburn_state"

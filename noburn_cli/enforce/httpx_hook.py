@@ -93,6 +93,10 @@ class _Stack:
 
     def guard_sync(self, original: Any) -> Any:
         def send(client: Any, request: Any) -> Any:
+            with layers.seeing():
+                return look(client, request)
+
+        def look(client: Any, request: Any) -> Any:
             found = self.route(client, request)
             if found is None or not isinstance(request.stream, self.module.SyncByteStream):
                 return original(client, request)
@@ -148,6 +152,10 @@ class _Stack:
 
     def guard_async(self, original: Any) -> Any:
         async def send(client: Any, request: Any) -> Any:
+            with layers.seeing():
+                return await look(client, request)
+
+        async def look(client: Any, request: Any) -> Any:
             found = self.route(client, request)
             if found is None or not isinstance(request.stream, self.module.AsyncByteStream):
                 return await original(client, request)

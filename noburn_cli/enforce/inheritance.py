@@ -11,8 +11,11 @@ gateway, and an explicit copy of `os.environ` gets it again on its way to a chil
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` would cost every start some milliseconds.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 VARIABLE = "NOBURN_BASE_URLS"
 _PATH = "PYTHONPATH"

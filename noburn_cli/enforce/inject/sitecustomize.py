@@ -24,10 +24,13 @@ HOOKED = {
     "httpx2": ("httpx_hook", "hook_httpx"),
     "aiohttp": ("aiohttp_hook", "hook_aiohttp"),
     "botocore.endpoint": ("botocore_hook", "hook_botocore"),
+    "curl_cffi.requests.session": ("curl_cffi_hook", "hook_curl_cffi"),
     "http.client": ("http_client_hook", "hook_http_client"),
 }
-#: The same for what only tells whom calls are for: a program goes on without it.
+#: The same for what only tells something: whom calls are for, what passed no guard.  A program goes
+#: on without it.
 TOLD = {
+    "socket": ("connections", "hook_socket"),
     "subprocess": ("children", "hook_subprocess"),
     "multiprocessing.process": ("children", "hook_process"),
     "multiprocessing.pool": ("children", "hook_pool"),
@@ -63,7 +66,7 @@ def _tell(module: "Any", ours: str, function: str) -> None:
         hooks = __import__("noburn_cli.enforce." + ours, fromlist=[function])
         getattr(hooks, function)(module)
     except Exception as error:  # noqa: BLE001
-        sys.stderr.write("noburn: calls are not attributed by %s: %s\n" % (ours, error))  # noqa: UP031
+        sys.stderr.write("noburn: %s could not be put in: %s\n" % (ours, error))  # noqa: UP031
 
 
 class _Loader:
