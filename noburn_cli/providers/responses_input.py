@@ -1,7 +1,8 @@
 """What the input of an OpenAI Responses request consists of.
 
 Layer: providers (sans-IO, standard library, Python 3.10).  Below: providers.openai_common.
-Source: the item and tool types of the openai Python SDK 3.54 (checked 2026-11-23).
+Sources: the item and tool types of the openai Python SDK 3.54 (checked 2026-11-23);
+`additional_tools` and `client_metadata` as codex-cli 0.171.0 sends them (checked 2026-11-27).
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
 from noburn_cli.providers.jsonbody import refused
-from noburn_cli.providers.responses_tools import read_tools
+from noburn_cli.providers.responses_tools import ADDITIONAL_TOOLS, read_tools
 
 #: Top-level members that make up the input.
 READ = names(
     "input instructions tools tool_choice max_tool_calls text "
-    "previous_response_id conversation prompt"
+    "previous_response_id conversation prompt client_metadata"
 )
 _ROLES = ("system", "developer", "user", "assistant", None)
 _TEXT_PARTS = names("input_text output_text text refusal summary_text reasoning_text")
@@ -50,6 +51,8 @@ def read_input(found: Collector, values: dict[str, Any]) -> None:
     if given is None and not found.why_window:
         raise refused("the request has no input")
     read_tools(found, values)
+    # Nobody says that it is free, so it counts as if the model read it.
+    found.text(values.get("client_metadata"))
     text = object_or_none(values.get("text"), what="text") or {}
     if text.get("format") is not None:
         found.add_overhead(common.OVERHEAD_FORMAT)
@@ -75,6 +78,8 @@ def _item(found: Collector, item: dict[str, Any], model: object) -> None:
         found.text(role if role not in _ROLES else None)
         _content(found, item.get("content"), model)
         found.rest(item, ("type", "role", "content", "id", "status", "phase"))
+    elif kind == ADDITIONAL_TOOLS:
+        found.rest(item, ("type", "role", "id", "tools"))  # its tools are read with the others
     elif kind == "reasoning":
         _reasoning(found, item)
     elif isinstance(kind, str) and kind in _CALLS:

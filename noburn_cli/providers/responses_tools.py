@@ -20,6 +20,8 @@ from noburn_cli.providers.codec import Settlement
 from noburn_cli.providers.collect import Collector, count_or_none, names, object_list
 from noburn_cli.providers.following import count_of
 
+#: An item of the input that brings tools, as codex sends it.
+ADDITIONAL_TOOLS = "additional_tools"
 #: Tools that run in the program, but whose definition the provider adds.
 _WINDOW_TOOLS = names("local_shell apply_patch computer computer_use_preview")
 #: Hosted tools without a bound in time or number, by the ceiling that pays for them.
@@ -38,7 +40,7 @@ _UNTOLD = ("code_interpreter", "image_generation", "programmatic_tool_calling")
 
 def read_tools(found: Collector, values: dict[str, Any]) -> None:
     """Definitions into the input, fees and rounds of hosted tools into the bound."""
-    tools = object_list(values.get("tools"), what="tools")
+    tools = [*object_list(values.get("tools"), what="tools"), *_additional(values.get("input"))]
     calls_max = count_or_none(values.get("max_tool_calls"), what="max_tool_calls", least=0)
     fees: dict[str, None] = {}
     for tool in tools:
@@ -50,6 +52,17 @@ def read_tools(found: Collector, values: dict[str, Any]) -> None:
     if tools:
         found.add_overhead(common.OVERHEAD_TOOLS)
     found.schema(values.get("tool_choice"))
+
+
+def _additional(given: object) -> list[dict[str, Any]]:
+    """Tools that come as an item of the input."""
+    items = given if isinstance(given, list) else []
+    return [
+        tool
+        for item in items
+        if isinstance(item, dict) and item.get("type") == ADDITIONAL_TOOLS
+        for tool in object_list(item.get("tools"), what="tools")
+    ]
 
 
 def _tool(
