@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -130,3 +131,54 @@ def test_a_release_is_written_and_read_back_unchanged(tool: ModuleType) -> None:
     ]  # fmt: skip
     text = render_book(models, {"openai/": "openai"}, {"genai_prices": "1"})
     assert list(PriceBook.from_texts([("x", text)]).models()) == models
+
+
+def chosen(
+    tool: ModuleType, entries: dict[str, dict[str, object]]
+) -> tuple[list[Model], list[str]]:
+    """What one [[auto]] group makes of the real first source and these entries of the second."""
+    import price_auto
+    import price_rows
+    import price_sources
+
+    group = {
+        "provider": "xai", "first": ["x-ai"], "second": ["xai"], "second_prefix": "xai/",
+        "prefix": "", "url": "https://docs.x.ai/docs/models", "skip": "voice",
+    }  # fmt: skip
+    _, first = price_sources.first_models(["x-ai"])
+    common = {"litellm_provider": "xai", "mode": "chat", "max_input_tokens": 500_000}
+    second = {key: price_sources._second_model({**common, **one}) for key, one in entries.items()}
+    inputs = price_rows.Inputs({"auto": [group]}, first, second, {}, TODAY, recheck=False)
+    findings = price_rows.Findings()
+    return price_auto.auto_models(inputs, findings), findings.between_sources
+
+
+def test_a_model_joins_by_agreement_alone(tool: ModuleType) -> None:
+    """Goal: one source's word is no price, and a name with a date never means another price."""
+    agreed = {
+        "input_cost_per_token": Decimal("2e-6"), "output_cost_per_token": Decimal("6e-6"),
+        "input_cost_per_token_above_200k_tokens": Decimal("4e-6"),
+        "output_cost_per_token_above_200k_tokens": Decimal("12e-6"),
+    }  # fmt: skip
+    dearer = {**agreed, "output_cost_per_token": Decimal("7e-6")}
+    models, open_questions = chosen(
+        tool,
+        {
+            "xai/grok-4.6": agreed,
+            "xai/grok-4.6-2026-10-01": agreed,
+            "xai/grok-4.7": dearer,
+            "xai/grok-99": agreed,
+            "xai/grok-voice-9": agreed,
+            "xai/grok-4.5": {**agreed, "max_input_tokens": None},
+        },
+    )
+    assert [(one.name, one.aliases, one.tokenizer) for one in models] == [
+        ("grok-4.6", (), "unknown")
+    ]
+    (model,) = models
+    assert (model.context_window, model.output_max) == (500_000, 500_000)
+    # The lower threshold of the two sources: `from 200,000` and `above 200,000`.
+    assert [tier.above_input_tokens for tier in model.rows[0].tiers] == [0, 199_999]
+    assert open_questions == []
+    _, open_questions = chosen(tool, {"xai/grok-4.6": agreed, "xai/grok-4.6-2026-10-01": dearer})
+    assert open_questions == ["grok-4.6-2026-10-01: left out, and it would be priced as grok-4.6"]

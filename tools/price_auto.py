@@ -93,7 +93,10 @@ def _mistaken(made: list[Model], left_out: list[Candidate]) -> Iterator[str]:
     for one in left_out:
         model = by_name.get(without_date(one.name) or "")
         tiers = one.entry.tiers(STANDARD, "text")
-        if model is not None and (tiers is None or differences("", model.rows[0], tiers)):
+        if model is None:
+            continue
+        now = model.rows[0]
+        if tiers is None or differences("", now, _aligned(tiers, now.tiers)):
             yield f"{one.name}: left out, and it would be priced as {model.name}"
 
 

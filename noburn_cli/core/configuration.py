@@ -34,9 +34,17 @@ ON_ABORT = ("hold", "drain", "received")
 SUBSCRIPTIONS = ("openai", "anthropic", "google")
 NAMED_ATTRIBUTES = ("project", "customer", "feature", "user")
 
+#: providers.ceilings says what each pays for; a test holds the two together.
+CEILINGS = (
+    *("background", "batch", "cache_lifetime", "code_execution", "compaction"),
+    *("file_search", "hosted_tool", "image_generation", "images", "mcp"),
+    *("moderation", "reasoning_mode", "regional", "service_tier", "speech"),
+    *("stored_prompt", "tool_search", "transcription", "unknown", "web_fetch"),
+    *("web_search",),
+)
+
 #: A field of a provider's request that says who a call is for.
 _FIELD = re.compile(r"user|safety_identifier|metadata\.[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_CEILING = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
@@ -148,7 +156,7 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
     "attributes.from": (
         _FIELD, "`user`, `safety_identifier` or `metadata.KEY`, in quotes", _attribute,
     ),
-    "ceilings": (_CEILING, "the name of a ceiling, as the refusal of a call says it", _ceiling),
+    "ceilings": (re.compile("|".join(CEILINGS)), "the name of a ceiling", _ceiling),
 }  # fmt: skip
 ENDPOINT = "endpoint"
 _TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT)
@@ -198,6 +206,8 @@ def _read_table(origin: str, prefix: str, content: Any, values: dict[str, Any]) 
     if prefix in FAMILIES:
         pattern, what, _ = FAMILIES[prefix]
         for name, value in content.items():
+            if prefix == "ceilings" and name not in CEILINGS:
+                raise _unknown(origin, f"{prefix}.{name}", CEILINGS, plain=name)
             if not pattern.fullmatch(name):
                 raise _broken(origin, f"{prefix}.{name}", f"the name is not {what}")
             values[f"{prefix}.{name}"] = read_value(origin, f"{prefix}.{name}", value)

@@ -9,13 +9,13 @@ from decimal import Decimal
 import pytest
 
 from noburn_cli import resources
-from noburn_cli.core.configuration import KEYS, attributes_of, parse_configuration
+from noburn_cli.core.configuration import CEILINGS, KEYS, attributes_of, parse_configuration
 from noburn_cli.core.endpoints import BOOK_PREFIXES, Endpoint, price_text
 from noburn_cli.core.money import Limit
 from noburn_cli.core.pricebook import PriceBook, call_cost
 from noburn_cli.enforce.policy import ON_ABORT
 from noburn_cli.errors import PriceBookInvalid, UsageError
-from noburn_cli.providers import hosts
+from noburn_cli.providers import ceilings, hosts
 from tests.core.configurations import REFUSED, WHOLE
 
 PATH = "/project/noburn.toml"
@@ -56,6 +56,7 @@ def test_an_error_names_file_key_reason_and_next_step(text: str, key: str, said:
 
 
 def test_the_guests_know_the_same_words() -> None:
+    assert set(CEILINGS) == set(ceilings.CEILINGS)
     assert KEYS["run.on_abort"].default == ON_ABORT[0]
     for word in ON_ABORT:
         parse_configuration(PATH, f'[run]\non_abort = "{word}"')

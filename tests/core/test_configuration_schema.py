@@ -13,7 +13,7 @@ import tomllib
 
 from noburn_cli import resources
 from noburn_cli.core import endpoints
-from noburn_cli.core.configuration import FAMILIES, KEYS, parse_configuration
+from noburn_cli.core.configuration import CEILINGS, FAMILIES, KEYS, parse_configuration
 from noburn_cli.errors import UsageError
 from tests.core.configurations import REFUSED, WHOLE
 
@@ -74,6 +74,7 @@ def test_it_lists_the_same_keys() -> None:
         for key in tables[table]["properties"]
     }
     assert listed == {*KEYS, *(name for name in FAMILIES if name != "ceilings")}
+    assert tables["ceilings"]["propertyNames"]["enum"] == list(CEILINGS)
     endpoint = tables["endpoint"]["items"]["properties"]
     assert set(endpoint) == set(endpoints.KEYS)
     prices = endpoint["prices"]["anyOf"][1]["properties"]
