@@ -72,13 +72,22 @@ __all__ = [
 ]
 
 _LOOKS_LIKE_A_CALL = re.compile(
-    r"/((chat/|fim/)?completions|messages|responses|embeddings"
+    r"/((chat/|fim/)?completions|messages|responses|embeddings|v2/(chat|embed)"
     r"|[^/]+:(stream)?(generateContent|embedContent|batchEmbedContents)"
     r"|model/[^/]+/(converse|invoke)(-stream|-with-response-stream)?)/?$",
     re.IGNORECASE,
 )
 #: What the body of a call has, one of them at least.
-_CALL_MEMBERS = ("messages", "input", "prompt", "contents", "content", "requests", "inputText")
+_CALL_MEMBERS = (
+    "messages",
+    "input",
+    "prompt",
+    "contents",
+    "content",
+    "requests",
+    "texts",
+    "inputText",
+)
 _VERSION_AT_END = re.compile(r"/v1((alpha|beta)\d*)?$")
 #: Loopback, private networks and names without a dot.
 _AT_HOME = re.compile(
@@ -269,6 +278,8 @@ def _family_of_path(path: str) -> str:
     path = path.rstrip("/")
     if path.endswith("/messages"):
         return ANTHROPIC
+    if path.endswith(("/v2/chat", "/v2/embed")):
+        return COHERE
     if ":" in path.rpartition("/")[2]:
         return GOOGLE
     return BEDROCK if re.search(r"/model/[^/]+/[a-z-]+$", path) else OPENAI

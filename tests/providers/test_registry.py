@@ -76,6 +76,10 @@ def test_routes(method, url, kind):
         ("/api/v1/messages", {"model": "m", "messages": [{}]}, REFUSED),
         ("/x/responses", {"model": "m", "input": "hi"}, REFUSED),
         ("/embeddings", {"model": "m", "input": ["hi"]}, REFUSED),
+        ("/v2/chat", {"model": "m", "messages": [{}]}, REFUSED),
+        ("/v1beta/models/m:generateContent", {"contents": [{}]}, REFUSED),
+        ("/model/m/converse", {"messages": [{}]}, REFUSED),
+        ("/v2/chat", {"messages": [{}]}, NOT_OURS),
         ("/responses", {"model": "m", "answer": 5}, NOT_OURS),
         ("/messages", {"messages": [{}]}, NOT_OURS),
         ("/messages", [1], NOT_OURS),
@@ -88,8 +92,14 @@ def test_a_call_to_an_unlisted_host_is_refused_by_its_body(path, body, kind):
     second = recognise("POST", url, body=json.dumps(body).encode())
     assert second.kind == kind
     if kind == REFUSED:
-        wanted = "ANTHROPIC_BASE_URL" if "messages" in path else "OPENAI_BASE_URL"
-        assert wanted in second.next_step
+        wanted = {
+            "/messages": "ANTHROPIC_BASE_URL",
+            "2/chat": "CO_API_URL",
+            "Content": "GOOGLE_GEMINI_BASE_URL",
+            "/converse": "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        }
+        names = [name for end, name in wanted.items() if path.endswith(end)]
+        assert (names or ["OPENAI_BASE_URL"])[0] in second.next_step
         lines = tomllib.loads(second.next_step.partition("\n\n")[2])
         (endpoint,) = lines["endpoint"]
         assert endpoint["prices"] == "?"

@@ -9,7 +9,7 @@ import sys
 
 import anthropic
 import boto3
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.exceptions import ClientError
 
 url, model, blocking_url, cutting_url = sys.argv[1:]
 KEYS = {
@@ -77,6 +77,6 @@ except ClientError as error:
 cut = boto3.client("bedrock-runtime", endpoint_url=cutting_url, **KEYS)
 try:
     list(cut.converse_stream(**ASKED)["stream"])
-except EventStreamError as error:
+except ClientError as error:  # An EventStreamError is one.
     seen["cut"] = error.response["Error"]["Message"]
 print(json.dumps(seen))

@@ -56,20 +56,28 @@ embedded = co.embed(
 )
 seen["cohere_vectors"] = len(embedded.embeddings.float_)
 
+
+def message(body):
+    return body["message"] if "message" in body else body["error"]["message"]
+
+
 blocked = []
 try:
     Mistral(api_key="any", server_url=blocking_url).chat.complete(**asked)
 except SDKError as error:
-    blocked.append([error.status_code, json.loads(error.body)["message"]])
+    blocked.append([error.status_code, message(json.loads(error.body))])
 try:
     groq.Groq(api_key="any", base_url=blocking_url).chat.completions.create(**asked_groq)
 except groq.APIStatusError as error:
-    blocked.append([error.status_code, error.body["message"]])
+    blocked.append([error.status_code, message(error.body)])
 try:
     cohere.ClientV2(api_key="any", base_url=blocking_url).chat(**asked_cohere)
 except cohere.core.ApiError as error:
-    blocked.append([error.status_code, error.body["message"]])
+    blocked.append([error.status_code, message(error.body)])
 seen["blocked"] = blocked
 cut = cohere.ClientV2(api_key="any", base_url=cutting_url)
-seen["cut"] = list(cut.chat_stream(**asked_cohere))[-1].delta.error
+try:
+    seen["cut"] = list(cut.chat_stream(**asked_cohere))[-1].delta.error
+except cohere.core.ApiError as error:
+    seen["cut"] = message(error.body)
 print(json.dumps(seen))
