@@ -41,7 +41,7 @@ ScopeArgument = Annotated[
     str,
     typer.Argument(
         help="global, project=x, customer=acme, customer=each (each its own), feature=x, "
-        "user=x, run=ID, job=x, tag.team=x; several joined by commas.",
+        "user=x, run=ID, job=x, step=x, tag.team=x; several joined by commas.",
         metavar="SCOPE",
         show_default=False,
     ),

@@ -1,4 +1,4 @@
-"""Attributes that go along with work: to child processes, and to the workers of process pools.
+"""Attributes that go along with work: to child processes, and to the workers of pools.
 
 Layer: enforce, injected (standard library, Python 3.10).  Below: inheritance; context, loaded only
 once the program uses attributes.  Above: the injected hooks, which call `hook_…` as each module is
@@ -105,6 +105,19 @@ def hook_executor(module: ModuleType, **_: object) -> None:
         return submit
 
     _replace(module.ProcessPoolExecutor, "submit", make)
+
+
+def hook_threads(module: ModuleType, **_: object) -> None:
+    """Tasks of concurrent.futures.ThreadPoolExecutor, whose threads take no context along."""
+
+    def make(original: Any) -> Any:
+        def submit(self: Any, fn: Any, /, *args: Any, **more: Any) -> Any:
+            changes = _told("carried")
+            return original(self, Carried(fn, changes) if changes else fn, *args, **more)
+
+        return submit
+
+    _replace(module.ThreadPoolExecutor, "submit", make)
 
 
 def hook_pool(module: ModuleType, **_: object) -> None:

@@ -84,10 +84,11 @@ def test_children_and_workers_know_whom_they_are_for(world: World, provider: Pro
     assert {way: found[way] for way in ways} == dict.fromkeys(ways, inside)
     assert found["own-env"] == ["named-by-env", "outer/load", '{"team":"x"}']
     assert found["after"] == ["base", None, "{}"]
-    for way in ("submit", "map", "pool", "apply"):
+    for way in ("submit", "map", "pool", "apply", "thread", "to_thread"):
         for customer in ("first", "second"):
             assert found[f"{way}-{customer}"] == [customer, None, "{}"]
-    assert found["submit-outside"] == found["pool-outside"] == ["base", None, "{}"]
+    for outside in ("submit-outside", "pool-outside", "thread-outside"):
+        assert found[outside] == ["base", None, "{}"]
 
 
 def test_an_agents_budget_ends_in_the_middle_of_parallel_tools(

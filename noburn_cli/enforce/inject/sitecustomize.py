@@ -35,6 +35,7 @@ TOLD = {
     "multiprocessing.process": ("children", "hook_process"),
     "multiprocessing.pool": ("children", "hook_pool"),
     "concurrent.futures.process": ("children", "hook_executor"),
+    "concurrent.futures.thread": ("children", "hook_threads"),
     "langchain_core.tracers.context": ("langchain_steps", "hook_langchain"),
 }
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import httpx2
 
@@ -71,6 +71,15 @@ def pools() -> None:
         pool.map(ask, ["pool-outside"])
 
 
+def threads() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        for customer in ("first", "second"):
+            with noburn_cli.attribute(customer=customer):
+                executor.submit(ask, f"thread-{customer}").result()
+                asyncio.run(asyncio.to_thread(ask, f"to_thread-{customer}"))
+        executor.submit(ask, "thread-outside").result()
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["ask"]:
         ask(sys.argv[2])
@@ -83,3 +92,4 @@ if __name__ == "__main__":
         one_by_one()
     ask("after")
     pools()
+    threads()
