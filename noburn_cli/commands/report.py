@@ -60,6 +60,7 @@ def report_command(
     from noburn_cli.render.steps import render_steps, steps_csv, steps_data
     from noburn_cli.reports import steps
     from noburn_cli.reports.query import Question, read_report
+    from noburn_cli.run_notes import RunNotes, read_notes
 
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of one output", next_step="choose one")
@@ -78,11 +79,18 @@ def report_command(
     )
     report = read_report(paths.ledger_path(), question)
     tree = question.by == steps.BY
+    notes = RunNotes() if question.run is None else read_notes(paths.ledger_path(), question.run)
     if as_json:
         period = {
             "since_ms": since_ms, "until_ms": until_ms, "run": question.run, "step": question.step,
         }  # fmt: skip
-        data = {**period, "where": question.where, **(steps_data if tree else report_data)(report)}
+        bypass = {} if question.run is None else {"bypass": notes.as_json()}
+        data = {
+            **period,
+            **bypass,
+            "where": question.where,
+            **(steps_data if tree else report_data)(report),
+        }
         print_json("report", JSON_VERSION, data)
     elif as_csv:
         typer.echo((steps_csv if tree else report_csv)(report), nl=False)
@@ -90,6 +98,9 @@ def report_command(
         typer.echo("\n".join((render_steps if tree else render_report)(report)))
     else:
         typer.echo("no calls match", err=True)
+    if question.run is not None and not as_csv and not as_json:
+        for line in notes.lines():
+            typer.echo(line)
 
 
 def _columns(by: list[str] | None) -> tuple[str, ...]:

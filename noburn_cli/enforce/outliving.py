@@ -55,6 +55,11 @@ def start(work: Coroutine[Any, Any, None]) -> None:
     task.add_done_callback(_errands.discard)
 
 
+def under_way() -> set[asyncio.Task[None]]:
+    """The tasks that read on at present, for whoever ends the loop."""
+    return set(_errands)
+
+
 async def _take_over(
     sending: asyncio.Future[Any], tracker: Tracker, read_on: Callable[[Any], Awaitable[None]]
 ) -> None:

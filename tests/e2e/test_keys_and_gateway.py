@@ -105,7 +105,12 @@ def test_the_key_comes_with_the_hold(world: World, locked: Provider, tmp_path: P
     unguarded = bypass(tmp_path)["processes"]
     assert len(unguarded) == 2
     assert all(one["name"].startswith("python") for one in unguarded)
-    assert "without a guard, and without a key: python" in done.stderr
+    said = "without a guard, and without a key: python"
+    assert said in done.stderr
+    (name,) = {name for (name,) in world.rows("SELECT run FROM runs")}
+    assert said in world.noburn("report", "--run", name).stdout
+    reported = json.loads(world.noburn("report", "--run", name, "--json").stdout)["data"]
+    assert reported["bypass"]["processes"] == unguarded
 
 
 def test_real_keys_are_nowhere(world: World, locked: Provider, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -28,6 +29,7 @@ from noburn_cli.enforce.gateway.variables import pointed_to
 
 REAL = "sk-real-0123456789abcdef"
 VIRTUAL = "sk-noburn-vk-77aa"
+CURRENT = Path(__file__).parents[2] / ".venv/guests/current/bin/python"
 MESSAGES = [{"role": "user", "content": "Which ships lay in the harbour that winter?"}]
 CHAT = {"model": "gpt-6-luna", "messages": MESSAGES, "max_completion_tokens": 50}
 
@@ -87,10 +89,12 @@ def site(home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             **os.environ,
             "OPENAI_BASE_URL": stub.url + "/v1",
             "ANTHROPIC_BASE_URL": stub.url,
+            "GOOGLE_GEMINI_BASE_URL": stub.url,
         }
         gateway.start({**before, **pointed_to(gateway.url, before)})
-        yield Site(home, stub, gateway)
-        gateway.close()
+        made = Site(home, stub, gateway)
+        yield made
+        made.gateway.close()
 
 
 def test_sdks_without_a_hook_are_guarded_and_booked_as_billed(site: Site) -> None:
@@ -226,6 +230,54 @@ def test_a_client_that_goes_away_leaves_its_hold(site: Site) -> None:
     assert site.when_ended(1) == ["uncertain"]
     assert site.stub.wait_idle()
     assert site.home.cost_nano() >= site.stub.bill_nano() > 0
+
+
+def test_a_client_that_goes_away_before_the_answer_may_be_drained(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.gateway.close()
+    monkeypatch.setenv("NOBURN_POLICY", '{"on_abort":"drain"}')
+    draining = HostedGateway()
+    before = {**os.environ, "OPENAI_BASE_URL": site.stub.url + "/v1"}
+    draining.start({**before, **pointed_to(draining.url, before)})
+    site.gateway, site.url = draining, draining.url
+    with site.openai() as client:
+        client.models.list()  # It has started.
+    site.stub.defaults["x-stub-delay-ms"] = "1500"
+    with site.openai() as client, pytest.raises(openai.APITimeoutError):
+        client.with_options(max_retries=0, timeout=0.7).chat.completions.create(**CHAT)
+    site.stub.defaults.pop("x-stub-delay-ms")
+    site.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+    with site.openai() as client:
+        stream = client.chat.completions.create(**CHAT, stream=True)
+        next(iter(stream))
+        stream.close()
+    draining.close()
+    draining.close = lambda: None  # type: ignore[method-assign]
+    assert site.home.states() == ["settled"] * 2
+    assert site.home.cost_nano() == site.stub.bill_nano() > 0
+
+
+GEMINI = """
+import sys
+from google import genai
+client = genai.Client(api_key=sys.argv[1], http_options={"base_url": sys.argv[2]})
+ask = {"model": "gemini-3.8-flash", "contents": "hello", "config": {"max_output_tokens": 50}}
+print(client.models.generate_content(**ask).usage_metadata.candidates_token_count)
+print(len(list(client.models.generate_content_stream(**ask))) > 1)
+"""
+
+
+@pytest.mark.skipif(not CURRENT.exists(), reason="the guests are not installed")
+def test_google_genai_without_a_hook(site: Site) -> None:
+    done = subprocess.run(
+        [str(CURRENT), "-c", GEMINI, VIRTUAL, f"{site.url}/gemini"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    tokens, streamed = done.stdout.split() or [done.stderr, ""]
+    assert (int(tokens) > 0, streamed) == (True, "True")
+    assert site.home.states() == ["settled"] * 2
+    assert site.home.cost_nano() == site.stub.bill_nano() > 0
 
 
 def test_upstream_failures(site: Site) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from noburn_cli.enforce import outliving
 from noburn_cli.enforce.drivers import deliver_async
 from noburn_cli.enforce.gateway.asked import forwarded
 from noburn_cli.enforce.outcome import Outcome, Tracker
@@ -67,11 +69,12 @@ class Forwarder:
 
     async def close(self, *, within_s: float) -> None:
         """Let what is read in the background end, for so many seconds; the rest is uncertain."""
-        if self._draining:
-            _, late = await asyncio.wait(self._draining, timeout=within_s)
+        reading = self._draining | outliving.under_way()
+        if reading:
+            _, late = await asyncio.wait(reading, timeout=within_s)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._draining, return_exceptions=True)
+            await asyncio.gather(*reading, return_exceptions=True)
         await self._session.close()
 
     async def count(self, url: str, headers: Any, count: CountRequest) -> bytes | None:
@@ -111,8 +114,11 @@ class Forwarder:
         self, request: web.BaseRequest, url: str, headers: Any, body: bytes, tracker: Tracker
     ) -> web.StreamResponse:
         """A guarded call.  However it ends, its outcome is told.  Raises UpstreamFailed."""
+        opening = self._open(request.method, url, headers, body)
         try:
-            answer = await self._open(request.method, url, headers, body)
+            answer = await outliving.send(opening, tracker, partial(self._taken_over, tracker))
+        except outliving.Outlived:
+            raise
         except BaseException as error:
             unsent = isinstance(error, _UNSENT)
             await deliver_async(tracker.not_sent(error) if unsent else tracker.broke(error))
@@ -157,6 +163,12 @@ class Forwarder:
         with contextlib.suppress(*_FAILED):
             await response.write_eof()
         return response
+
+    @staticmethod
+    async def _taken_over(tracker: Tracker, answer: aiohttp.ClientResponse) -> None:
+        """The client went away before its answer began, which is read for its usage."""
+        tracker.answered(answer.status, {k.lower(): v for k, v in answer.headers.items()})
+        await _read_on(answer, tracker, DRAIN_S)
 
     async def _abandoned(self, answer: aiohttp.ClientResponse, tracker: Tracker) -> None:
         """The client has gone: read on where that teaches the usage, else close."""
