@@ -57,7 +57,11 @@ def new_models(inputs: Inputs, findings: Findings) -> list[Model]:
     made += auto_models(inputs, findings)
     names = {model.name for model in made}
     gone = [name for name in inputs.committed if name not in names]
-    findings.changes += [f"{name}: in pricing.toml, but not in prices_manual.toml" for name in gone]
+    findings.changes += [
+        f"{name}: in pricing.toml, but not in prices_manual.toml"
+        for name in gone
+        if name not in inputs.manual["by_hand"]
+    ]
     return made + [inputs.committed[name] for name in gone]
 
 
