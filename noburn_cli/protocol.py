@@ -24,6 +24,8 @@ FRAME_BYTES_MAX = 8 * 1024 * 1024
 PIPELINE_MAX = 1024
 CONNECTIONS_MAX = 4096
 CALL_ID_CHARS_MAX = 64
+#: Before a provider's id, where a settle names a call by it: `provider:msgbatch_…`.
+BY_PROVIDER = "provider:"
 WAIT_MS_MAX = 24 * 3600 * 1000
 
 # Requests.

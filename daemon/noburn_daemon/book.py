@@ -345,12 +345,12 @@ class Book:
 
     def settle(self, frame: frames.Settle, now_ms: int) -> Answer:
         """Price the provider's own usage with the stamped book; a late bill corrects."""
-        call = self.calls.get(frame.call)
+        call = self._named(frame.call)
+        given = frames.total(frame.results) if frame.results else frame.usage
         if call is None or call.state not in _MAY_SETTLE:
-            return self._settled_before(frame, call)
+            return self._settled_before(frame, call, given)
         if call.state != _HELD:
             self._find_accounts(call)
-        given = frame.usage
         went_in = given.input + given.cache_read + given.cache_write_5m + given.cache_write_1h
         came_out = given.output
         if given.extra:
@@ -366,9 +366,13 @@ class Book:
             extra=frames.extra_text(given.extra),
         )  # fmt: skip
         try:
-            event.cost_nano = self.pricing.cost(
-                version=call.book, model=self.resolved(call.model), usage=given,
-                variant=frame.variant, at_ms=call.reserved_at_ms,
+            # Each result of a batch is a call on the bill, with a tier of its own.
+            event.cost_nano = sum(
+                self.pricing.cost(
+                    version=call.book, model=self.resolved(call.model), usage=one,
+                    variant=frame.variant, at_ms=call.reserved_at_ms,
+                )
+                for one in frame.results or (given,)
             )  # fmt: skip
         except NoburnError as error:
             return self._unpriced(frame, call, event, error)
@@ -376,19 +380,29 @@ class Book:
         self._end(call, event)
         return _closed(frame.n, call)
 
+    def _named(self, name: str) -> Call | None:
+        """The call of that id, or the one that was lost under a provider's id."""
+        call = self.calls.get(name)
+        if call is None and name.startswith(protocol.BY_PROVIDER):
+            lost = self.ledger.find_lost(name.removeprefix(protocol.BY_PROVIDER))
+            call = None if lost is None else self.calls.get(lost)
+        return call
+
     def _find_accounts(self, call: Call) -> None:
         """A budget that came after the call ended counts it as well: correct it there, too."""
         assert call.context is not None  # a call that may settle was admitted with its attributes
         at = self.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
         call.accounts = charged(at, notional=call.notional)
 
-    def _settled_before(self, frame: frames.Settle, call: Call | None) -> Answer:
+    def _settled_before(
+        self, frame: frames.Settle, call: Call | None, given: frames.Usage
+    ) -> Answer:
         if call is None:
             frames.check_call_id(frame.call)
             return _not_found(frame.n, frame.call)
         if call.state != _SETTLED:
             return _has_ended(frame.n, call)
-        if counts(frame.usage) != call.usage or frame.variant != call.variant:
+        if counts(given) != call.usage or frame.variant != call.variant:
             return _conflict(frame.n, frame.call)
         return _closed(frame.n, call)
 
@@ -416,7 +430,9 @@ class Book:
             return _closed(frame.n, call)
         if call.state != _HELD:
             return _has_ended(frame.n, call)
-        self._charge_in_full(call, "lose", now_ms, frame.reason, frame.latency_ms, frame.status)
+        self._charge_in_full(
+            call, "lose", now_ms, frame.reason, frame.latency_ms, frame.status, frame.provider_id
+        )
         return _closed(frame.n, call)
 
     def void(self, frame: frames.Void, now_ms: int) -> Answer:
@@ -456,11 +472,11 @@ class Book:
 
     def _charge_in_full(
         self, call: Call, kind: str, now_ms: int, reason: str,
-        latency_ms: int | None = None, status: int | None = None,
+        latency_ms: int | None = None, status: int | None = None, provider_id: str | None = None,
     ) -> None:  # fmt: skip
         event = Event(
             0, now_ms, kind, call=call.id, cost_nano=call.hold[0], cost_tokens=call.hold[1],
-            failure=reason or None, latency_ms=latency_ms, status=status,
+            failure=reason or None, latency_ms=latency_ms, status=status, provider_id=provider_id,
         )  # fmt: skip
         self._end(call, event)
 

@@ -116,6 +116,8 @@ class Usage(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 class Settle(Frame, tag=protocol.SETTLE):
     call: CallId
     usage: Usage
+    #: Of a batch: what each of its requests used, each priced by itself; `usage` is empty then.
+    results: Annotated[list[Usage], Meta(max_length=REQUESTS_MAX)] = []
     variant: Word = "standard"
     latency_ms: Count | None = None
     status: Count | None = None
@@ -129,6 +131,8 @@ class Lose(Frame, tag=protocol.LOSE):
     reason: Text = ""
     latency_ms: Count | None = None
     status: Count | None = None
+    #: Under which a later settle may name the call.
+    provider_id: Text | None = None
 
 
 class Void(Frame, tag=protocol.VOID):
@@ -274,6 +278,18 @@ def decode(line: bytes) -> Request:
         return _decode_request(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _bad_frame(line, error) from error
+
+
+def total(results: list[Usage]) -> Usage:
+    """The sum of a batch's results."""
+    names = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+    extra: dict[str, int] = {}
+    for one in results:
+        for kind, count in one.extra.items():
+            extra[kind] = extra.get(kind, 0) + count
+    return Usage(
+        **{name: sum(getattr(one, name) for one in results) for name in names}, extra=extra
+    )
 
 
 def check_call_id(call: str) -> None:

@@ -141,6 +141,9 @@ class Ledger(Protocol):
     def find(self, call: str) -> list[Event]:
         """Every row of a call, oldest first, texts resolved."""
 
+    def find_lost(self, provider_id: str) -> str | None:
+        """The newest call that was lost under a provider's id, or None."""
+
     def charged(
         self, since_ms: int, contexts: Iterable[str]
     ) -> Iterator[tuple[str, int, int, int]]:

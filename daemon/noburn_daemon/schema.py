@@ -131,6 +131,8 @@ _MODEL = """
 EXTRA_COLUMNS = """
 ALTER TABLE journal ADD COLUMN extra TEXT;
 ALTER TABLE journal ADD COLUMN ceiling_nano INTEGER;
+-- Batches, whose results come later under the provider's id.
+CREATE INDEX journal_lost ON journal (provider_id) WHERE kind = 'lose' AND provider_id IS NOT NULL;
 DROP VIEW IF EXISTS calls;
 DROP VIEW IF EXISTS runs;
 """

@@ -262,6 +262,16 @@ class SqliteLedger:
         with self._unavailable():
             return self._events("WHERE call = ? ORDER BY seq", (call,))
 
+    def find_lost(self, provider_id: str) -> str | None:
+        """The newest call that was lost under a provider's id, or None."""
+        query = (
+            "SELECT call FROM journal WHERE kind = 'lose' AND provider_id = ?"
+            " ORDER BY seq DESC LIMIT 1"
+        )
+        with self._unavailable():
+            row = self._connection.execute(query, (provider_id,)).fetchone()
+        return None if row is None else str(row[0])
+
     def contexts(self, having: Iterable[str] = ()) -> list[str]:
         """Every context that any call ever had and that contains these pieces of text."""
         pieces = tuple(having)

@@ -21,7 +21,7 @@ from noburn_cli.client import new_call_id
 from noburn_cli.core.bounds import measure
 from noburn_cli.enforce import attribution
 from noburn_cli.enforce.context import attributes, is_gateway, settings
-from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Tracker
+from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Follower, Tracker
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
 from noburn_cli.providers import credentials, paid_headers
@@ -30,6 +30,7 @@ from noburn_cli.providers.ceilings import missing_step
 from noburn_cli.providers.codec import Block, Codec, CountRequest
 from noburn_cli.providers.hosts import known_upstreams
 from noburn_cli.providers.registry import (
+    FOLLOW,
     FREE,
     NOT_OURS,
     REFUSED,
@@ -162,6 +163,11 @@ def admit(
     virtual = credentials.find_virtual(request.headers, request.url)
     if route.kind == FREE:
         return PASS if virtual is None else (yield from _free(route, virtual))
+    if route.kind == FOLLOW and route.codec is not None:
+        passed = Pass() if virtual is None else (yield from _free(route, virtual))
+        if isinstance(passed, Refuse):
+            return passed
+        return Send(request.body, Follower(new_call_id(), route.codec), passed.exchange)
     if virtual is None:
         yield from _note_own_key(request)
     call_id = new_call_id()
@@ -177,7 +183,8 @@ def admit(
     codec = route.codec
     try:
         call = codec.parse(request.body)
-        call = replace(call, model=route.qualified(call.model))
+        if call.model:
+            call = replace(call, model=route.qualified(call.model))
         call = paid_headers.with_headers(call, route.api_family, request.headers)
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
@@ -221,7 +228,7 @@ def _note_own_key(request: Request) -> Generator[Step, Any, None]:
         yield AskDaemon(protocol.RUN_NOTE, note)
 
 
-def _free(route: Route, virtual: str) -> Generator[Step, Any, Decision]:
+def _free(route: Route, virtual: str) -> Generator[Step, Any, Pass | Refuse]:
     """A request that costs nothing needs the real key all the same."""
     try:
         reply = yield AskDaemon(protocol.KEY, {"key": virtual})

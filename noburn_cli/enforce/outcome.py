@@ -19,7 +19,7 @@ from noburn_cli.client.requests import usage_fields
 from noburn_cli.enforce import cutting
 from noburn_cli.enforce.policy import DRAIN, policy
 from noburn_cli.errors import NoburnError
-from noburn_cli.providers.codec import Codec, Settlement, StreamReader
+from noburn_cli.providers.codec import Codec, Later, Settlement, StreamReader, Tells
 
 #: An answer above this size is passed on, but not kept to read its usage.
 BODY_BYTES_MAX = 64 * 1024 * 1024
@@ -199,7 +199,18 @@ class Tracker:
             return self._end(protocol.VOID, reason=f"HTTP {status}")
         if status is not None and status >= 500:
             lost_because = f"HTTP {status}"
-        return self._end(protocol.LOSE, reason=lost_because)
+        later = self._told_later()
+        if later:
+            lost_because = f"batch {later}: its results settle it"
+        return self._end(protocol.LOSE, reason=lost_because, provider_id=later or None)
+
+    def _told_later(self) -> str:
+        """The provider's id under which another answer will tell the usage, or ""."""
+        if self._status is None or not 200 <= self._status < 300:
+            return ""
+        if not isinstance(self._codec, Later) or not isinstance(self._body, _Whole):
+            return ""
+        return self._codec.later(self._body.read())
 
     def _settlement(self) -> Settlement | None:
         if self._fixed_usage is not None:
@@ -225,6 +236,48 @@ class Tracker:
         return Outcome(
             op, {"call": self.call_id, **fields, "latency_ms": latency_ms, "status": self._status}
         )
+
+
+class Follower(Tracker):
+    """Follows an answer that costs nothing and tells what an earlier call has cost.
+
+    It holds no money: without a whole and readable answer there is nothing to say.
+    """
+
+    def __init__(self, call_id: str, codec: Codec) -> None:
+        super().__init__(call_id, codec, stream=False, strip_usage=False)
+
+    def not_sent(self, error: BaseException) -> Outcome | None:  # noqa: ARG002
+        return None
+
+    def _finish(self, lost_because: str) -> Outcome | None:  # noqa: ARG002
+        codec, body = self._codec, self._body
+        if self._status != 200 or not isinstance(codec, Tells) or not isinstance(body, _Whole):
+            return None
+        found = codec.results(body.read())
+        if found is None:
+            return None
+        self.call_id = f"{protocol.BY_PROVIDER}{codec.batch}"
+        return self._end(
+            protocol.SETTLE,
+            usage={},
+            results=[usage_fields(one.usage) for one in found],
+            variant=found[0].variant if found else "batch",
+            served_model=found[0].served_model if found else None,
+            provider_id=codec.batch,
+        )
+
+    def completed(self) -> Outcome | None:
+        return self._finish("")
+
+    def broke(self, error: BaseException) -> Outcome | None:  # noqa: ARG002
+        return None
+
+    def abandoned(self, reason: str = "") -> Outcome | None:  # noqa: ARG002
+        return None
+
+    def drains(self) -> bool:
+        return False
 
 
 class _Body(Protocol):
@@ -349,11 +402,15 @@ class _Whole:
     def close(self) -> bytes:
         return b""
 
+    def read(self) -> bytes:
+        """All of it; nothing of an answer that was too long to be kept."""
+        return b"".join(self._parts) if self._bytes <= BODY_BYTES_MAX else b""
+
     def settlement(self) -> Settlement | None:
         if self._bytes > BODY_BYTES_MAX:
             return None
         try:
-            return self._codec.usage(b"".join(self._parts))
+            return self._codec.usage(self.read())
         except NoburnError:
             return None  # Not an answer of this API: the usage is unknown, and so charged in full.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
 from noburn_cli.providers.call import Call
@@ -123,3 +123,23 @@ class Codec(Protocol):
 
     def parse_count(self, body: bytes) -> int:
         """The input tokens in the answer to a count request."""
+
+
+@runtime_checkable
+class Later(Protocol):
+    """A codec of calls whose usage is told by another request's answer."""
+
+    def later(self, body: bytes) -> str:
+        """The provider's id under which it will be told, from the answer to the call; or ""."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A codec of answers that tell what an earlier call used."""
+
+    @property
+    def batch(self) -> str:
+        """The provider's id of that call."""
+
+    def results(self, body: bytes) -> list[Settlement] | None:
+        """What each part of it used, or None while that cannot be told."""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from noburn_cli.providers.anthropic_batches import AnthropicBatches, AnthropicResults
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
 from noburn_cli.providers.bedrock_common import model_of
 from noburn_cli.providers.bedrock_converse import BedrockConverse
@@ -26,12 +27,19 @@ from noburn_cli.providers.mistral import MistralChat, MistralEmbeddings, Mistral
 from noburn_cli.providers.openai_chat import OpenAIChat
 from noburn_cli.providers.openai_completions import OpenAICompletions
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
+from noburn_cli.providers.openai_media import (
+    OnlyCeiling,
+    OpenAIImages,
+    OpenAISpeech,
+    OpenAITranscription,
+)
 from noburn_cli.providers.openai_responses import OpenAIResponses
 from noburn_cli.providers.routes import (
     ANTHROPIC,
     BEDROCK,
     COHERE,
     FAMILIES,
+    FOLLOW,
     FREE,
     GOOGLE,
     GUARD,
@@ -59,6 +67,10 @@ CODECS: dict[str, Codec] = {
         MistralEmbeddings(),
         CohereChat(),
         CohereEmbed(),
+        OpenAIImages(),
+        OpenAISpeech(),
+        OpenAITranscription(),
+        AnthropicBatches(),
     )
 }
 #: The codec whose error a refused request of a family is answered with.
@@ -76,13 +88,24 @@ _CALLS: dict[tuple[str, str], Codec] = {
     (OPENAI, "/responses"): OpenAIResponses(),
     (OPENAI, "/completions"): OpenAICompletions(),
     (OPENAI, "/embeddings"): OpenAIEmbeddings(),
+    (OPENAI, "/images/generations"): OpenAIImages(),
+    (OPENAI, "/images/edits"): OnlyCeiling("openai_image_edits", "images"),
+    (OPENAI, "/images/variations"): OnlyCeiling("openai_image_variations", "images"),
+    (OPENAI, "/audio/speech"): OpenAISpeech(),
+    (OPENAI, "/audio/transcriptions"): OpenAITranscription(),
+    (OPENAI, "/audio/translations"): OnlyCeiling("openai_translations", "transcription"),
+    (OPENAI, "/batches"): OnlyCeiling("openai_batches", "batch"),
+    (OPENAI, "/videos"): OnlyCeiling("openai_videos", "video"),
+    (OPENAI, "/fine_tuning/jobs"): OnlyCeiling("openai_fine_tuning", "fine_tuning"),
     (ANTHROPIC, "/messages"): AnthropicMessages(),
     (MISTRAL, "/chat/completions"): MistralChat(),
     (MISTRAL, "/fim/completions"): MistralFim(),
     (MISTRAL, "/embeddings"): MistralEmbeddings(),
     (COHERE, "/v2/chat"): CohereChat(),
     (COHERE, "/v2/embed"): CohereEmbed(),
+    (ANTHROPIC, "/messages/batches"): AnthropicBatches(),
 }
+_RESULTS = re.compile(r"^/messages/batches/([A-Za-z0-9._-]{1,50})/results$")
 #: POSTs that cost nothing: counts, cancellations, moderation, storing what costs only when used.
 _FREE_POSTS: dict[str, re.Pattern[str]] = {
     OPENAI: re.compile(
@@ -108,7 +131,7 @@ _GOOGLE_VERSION = re.compile(r"^/v1((alpha|beta)\d*)?(?=/|$)")
 #: Azure and Groq put the API below `/openai`, DeepSeek its newest parameters below `/beta`.
 _OPENAI_MOUNT = re.compile(r"^/(openai(/v1)?|beta)(?=/)")
 _WHAT_WORKS = {
-    OPENAI: "use chat completions, responses, completions or embeddings",
+    OPENAI: "use chat completions, responses, completions, embeddings, images or audio",
     ANTHROPIC: "use messages",
     GOOGLE: "use generateContent, streamGenerateContent, embedContent or batchEmbedContents",
     MISTRAL: "use chat completions, FIM completions or embeddings",
@@ -134,6 +157,9 @@ def route_of_path(
         codec = _BY_URL[family](path, dict(models))
     if method == "POST" and codec is not None:
         return Route(GUARD, family, codec)
+    told = _RESULTS.match(path) if family == ANTHROPIC and method == "GET" else None
+    if told is not None:
+        return Route(FOLLOW, family, AnthropicResults(told[1]))
     if method in _HARMLESS_METHODS and not (method == "GET" and _PAID_GETS.search(path)):
         return Route(FREE, family)
     if method == "POST" and _FREE_POSTS[family].match(path):

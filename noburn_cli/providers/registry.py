@@ -38,6 +38,7 @@ from noburn_cli.providers.routes import (
     BEDROCK,
     COHERE,
     FAMILIES,
+    FOLLOW,
     FREE,
     GOOGLE,
     GUARD,
@@ -55,6 +56,7 @@ __all__ = [
     "BEDROCK",
     "COHERE",
     "FAMILIES",
+    "FOLLOW",
     "FREE",
     "GOOGLE",
     "GUARD",
@@ -216,7 +218,7 @@ def _best(method: str, candidates: Iterable[_Candidate]) -> Route | None:
         upstream = one.upstream
         family, models = upstream.api_family, upstream.models
         route = route_of_path(method, family, plain_path(family, one.path), models)
-        if route.kind == GUARD:
+        if route.kind in (GUARD, FOLLOW):
             return replace(route, provider=upstream.provider, models=models)
         if found is None or (found.kind == REFUSED and route.kind == FREE):
             found = route
@@ -225,7 +227,7 @@ def _best(method: str, candidates: Iterable[_Candidate]) -> Route | None:
 
 def _barred(method: str, host: str, path: str, barred: RefusedHost) -> Route:
     route = route_of_path(method, barred.family, plain_path(barred.family, path), ())
-    if route.kind == FREE:
+    if route.kind in (FREE, FOLLOW):
         return route
     return refused_route(barred.family, f"{host} {barred.why}", barred.next_step)
 

@@ -24,6 +24,8 @@ GUARD = "guard"
 FREE = "free"
 REFUSED = "refused"
 NOT_OURS = "not_ours"
+#: Free, but its answer tells what an earlier call has cost: `codec` is a Tells.
+FOLLOW = "follow"
 
 #: The price book's prefix for the models of a family's own host; the first three have none: their
 #: names are the plain ones.

@@ -88,9 +88,13 @@ class Hold:
     ceiling_nano: int = 0
 
 
+#: A batch is priced result by result, and the ledger keeps their sum alone.
+_OF_MANY = ("anthropic_batches",)
+
+
 def bill_of(facts: CallFacts) -> Bill | None:
     """The items of a settled call; None where there is no usage or no book to price it."""
-    if facts.state != "settled" or facts.book is None:
+    if facts.state != "settled" or facts.book is None or facts.api in _OF_MANY:
         return None
     model = facts.book.resolve(facts.resolved_model or facts.model)
     row = model.row_at(facts.variant, facts.reserved_at_ms)

@@ -10,7 +10,15 @@ import tomllib
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers import registry
 from noburn_cli.providers.codec import CountRequest
-from noburn_cli.providers.registry import FREE, GUARD, NOT_OURS, REFUSED, Upstream, recognise
+from noburn_cli.providers.registry import (
+    FOLLOW,
+    FREE,
+    GUARD,
+    NOT_OURS,
+    REFUSED,
+    Upstream,
+    recognise,
+)
 
 UPSTREAMS = (
     Upstream("openai", "http://127.0.0.1:8000/v1"),
@@ -37,10 +45,10 @@ UPSTREAMS = (
         ("POST", "https://api.openai.com/v1/responses/input_tokens", FREE),
         ("POST", "https://api.openai.com/v1/moderations", FREE),
         ("POST", "https://api.anthropic.com/v1/messages/count_tokens", FREE),
-        ("POST", "https://api.openai.com/v1/images/generations", REFUSED),
-        ("POST", "https://api.openai.com/v1/audio/speech", REFUSED),
-        ("POST", "https://api.openai.com/v1/batches", REFUSED),
-        ("POST", "https://api.openai.com/v1/fine_tuning/jobs", REFUSED),
+        ("POST", "https://api.openai.com/v1/images/generations", GUARD),
+        ("POST", "https://api.openai.com/v1/audio/speech", GUARD),
+        ("POST", "https://api.openai.com/v1/batches", GUARD),
+        ("POST", "https://api.openai.com/v1/fine_tuning/jobs", GUARD),
         ("POST", "https://api.openai.com/v1/completions", GUARD),
         ("POST", "https://api.openai.com/v1/responses/compact", REFUSED),
         ("POST", "https://api.openai.com/v1/something/new", REFUSED),
@@ -48,7 +56,9 @@ UPSTREAMS = (
         ("PATCH", "https://api.openai.com/v1/x", REFUSED),
         ("GET", "wss://api.openai.com/v1/realtime?model=x", REFUSED),
         ("GET", "wss://api.openai.com/v1/responses", REFUSED),
-        ("POST", "https://api.anthropic.com/v1/messages/batches", REFUSED),
+        ("POST", "https://api.anthropic.com/v1/messages/batches", GUARD),
+        ("GET", "https://api.anthropic.com/v1/messages/batches/msgbatch_1/results", FOLLOW),
+        ("GET", "https://api.anthropic.com/v1/messages/batches/msgbatch_1", FREE),
         ("POST", "https://api.anthropic.com/v1/complete", REFUSED),
         ("POST", "https://api.anthropic.com/v1/%6dessages", REFUSED),
         ("POST", "http://127.0.0.1:8000/other/chat/completions", REFUSED),
@@ -65,7 +75,7 @@ UPSTREAMS = (
 def test_routes(method, url, kind):
     route = recognise(method, url, UPSTREAMS)
     assert route.kind == kind
-    assert (route.codec is not None) == (kind == GUARD)
+    assert (route.codec is not None) == (kind in (GUARD, FOLLOW))
     assert bool(route.reason and route.next_step) == (kind == REFUSED)
 
 
@@ -140,7 +150,8 @@ def test_parse_body_refuses_what_it_cannot_place():
         ("/v1/chat/completions", GUARD, "openai_chat"),
         ("/v1/messages/count_tokens", FREE, None),
         ("/v1/responses/input_tokens", FREE, None),
-        ("/v1/audio/speech", REFUSED, None),
+        ("/v1/audio/speech", GUARD, "openai_speech"),
+        ("/v1/something/new", REFUSED, None),
     ],
 )
 def test_one_server_may_stand_for_two_providers(
