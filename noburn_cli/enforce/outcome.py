@@ -8,7 +8,6 @@ Owns: which ending means what (docs/threat-model.md has the table).
 from __future__ import annotations
 
 import os
-import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -27,8 +26,6 @@ FAILURE_CHARS_MAX = 300
 #: The code in the error event of a stream that was cut, and in the block of a stopped run.
 CODE_STOPPED = "noburn_run_stopped"
 #: What ends an event; enough of what was handed on is kept to find it across chunks.
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_END_BYTES = 4
 _NOT_ALL = "its usage does not tell all that it cost, so that it stays at its ceiling"
 
 
@@ -333,35 +330,31 @@ class _Events:
         self._reader = reader
         self._unpack = unpack
         self.edits = edits
-        #: The last bytes that were handed on.
-        self._tail = b"\n\n"
 
     def receive(self, chunk: bytes) -> bytes:
         plain = chunk if self._unpack is None else self._unpack.receive(chunk)
         kept = self._reader.receive(plain)
-        if not self.edits:
-            kept = chunk
-        self._tail = (self._tail + kept[-_END_BYTES:])[-_END_BYTES:]
-        return kept
+        return kept if self.edits else chunk
 
     def is_plain(self) -> bool:
         """Whether the bytes that are handed on are no packed ones."""
         return self.edits or self._unpack is None
 
     def up_to_event(self, chunk: bytes) -> tuple[bytes | None, bytes]:
-        """What of a chunk belongs to an event that was begun, and the whole, as it is handed on.
+        """What of a chunk belongs to whole events, and the whole, as it is handed on.
 
-        None when the chunk does not end that event, so that nothing can be put in between.
+        None when the chunk does not end the event that was begun, so that nothing can be put in
+        between.
         """
-        tail = self._tail
         whole = self.receive(chunk)
         if not self.is_plain():
             return None, whole
-        if self.edits or tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
+        if self.edits:
             return b"", whole
-        ends = (found.end() - len(tail) for found in _EVENT_END.finditer(tail + chunk))
-        end = next((end for end in ends if end > 0), None)
-        return (None if end is None else chunk[:end]), whole
+        pending = self._reader.pending()
+        if pending is None or pending > len(chunk):
+            return None, whole
+        return chunk[: len(chunk) - pending], whole
 
     def is_over(self) -> bool:
         """Whether the generation has ended: then the stream does, too."""

@@ -82,6 +82,12 @@ class StreamReader(Protocol):
     def receive(self, chunk: bytes) -> bytes:
         """The bytes to hand on: the same, but for an event that the program did not ask for."""
 
+    def pending(self) -> int | None:
+        """How many of the bytes that came belong to an event which has not ended yet.
+
+        None when that cannot be told: what follows may still belong to the last event.
+        """
+
     def close(self) -> bytes:
         """The bytes still withheld when the answer has ended or is given up."""
 

@@ -46,8 +46,10 @@ class MessageSplitter:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._given_up = False
+        self._pending = 0
 
     def receive(self, chunk: bytes) -> list[Message]:
+        self._pending += len(chunk)
         if self._given_up:
             return []
         self._buffer += chunk
@@ -62,6 +64,10 @@ class MessageSplitter:
 
     def given_up(self) -> bool:
         return self._given_up
+
+    def pending(self) -> int:
+        """How many bytes came after the last whole message."""
+        return self._pending
 
     def _next(self) -> Message | None:
         data = self._buffer
@@ -81,6 +87,7 @@ class MessageSplitter:
         headers = _headers(bytes(data[_PRELUDE_BYTES:begin]))
         payload = bytes(data[begin : total - _CRC_BYTES])
         del data[:total]
+        self._pending -= total
         return Message(headers, payload)
 
 
@@ -104,6 +111,9 @@ class FollowingMessages:
             else:
                 self.look(message)
         return chunk
+
+    def pending(self) -> int | None:
+        return self._splitter.pending()
 
     def close(self) -> bytes:
         return b""

@@ -43,6 +43,9 @@ class Following:
             kept.append(rest.raw if rest else b"")
         return b"".join(kept)
 
+    def pending(self) -> int | None:
+        return self._splitter.pending()
+
     def close(self) -> bytes:
         if self._splitter.given_up():
             return b""

@@ -73,6 +73,10 @@ class EventSplitter:
         """Whether an event was too large; nothing is looked into after that."""
         return self._too_large
 
+    def pending(self) -> int | None:
+        """How many bytes came after the last whole event; None while its LF may still come."""
+        return None if self._after_cr and not self._buffer else len(self._buffer)
+
     def rest(self) -> Event | None:
         """The bytes after the last whole event, read as if a blank line had followed."""
         if not self._buffer:

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noburn_cli.demo import stub_bedrock
+from noburn_cli.enforce import cutting
 from noburn_cli.enforce.guard import AskDaemon, Refuse, Request, admit
+from noburn_cli.enforce.outcome import Tracker
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers import registry
 from noburn_cli.providers.bedrock_converse import BedrockConverse
@@ -322,3 +324,34 @@ def test_our_own_error_is_seen_as_a_failure() -> None:
         reader.receive(registry.codec(api).stream_error(message="budget", code="stopped"))
         assert (reader.failed, reader.ended, reader.settlement) == (True, False, None)
     assert MessageSplitter().receive(encode({"a": "b"}, b"c"))[0].payload == b"c"
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+def test_a_cut_of_a_stopped_run_falls_between_two_messages(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: what is handed on before our error is whole messages, wherever the bytes are cut."""
+    monkeypatch.setattr(cutting, "watch", lambda: None)
+    monkeypatch.setattr(cutting, "_stopped", {})
+    codec = registry.codec("bedrock_converse")
+    tracker = Tracker("c", codec, stream=True, strip_usage=False)
+    tracker.answered(200, {"content-type": "application/vnd.amazon.eventstream"})
+    first = event("messageStart", {"role": "assistant"})
+    whole = first + b"".join(
+        event("contentBlockDelta", {"delta": {"text": f"{n}\n\n"}}) for n in range(9)
+    )
+    came = b""
+    for at in range(0, len(whole), size):
+        if at >= 100:
+            cutting._stopped["r"] = "run `r` was stopped"
+        came += tracker.receive(whole[at : at + size])
+        if tracker.cut is not None:
+            break
+    if size > len(whole):
+        return  # It had come before the run was stopped.
+    splitter = MessageSplitter()
+    messages = splitter.receive(came)
+    assert tracker.cut is not None
+    assert (splitter.given_up(), splitter.pending()) == (False, 0)
+    assert messages[-1].headers[":message-type"] == "exception"
+    assert whole.startswith(came.removesuffix(encode(messages[-1].headers, messages[-1].payload)))
