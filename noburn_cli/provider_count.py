@@ -3,7 +3,8 @@
 Layer: I/O.  Below: providers (the codecs word the question and read the answer), errors.
 Above: commands.estimate, on `--count` only: the text leaves the machine.
 Sources, checked 2026-11-23: `POST /v1/messages/count_tokens` (Anthropic) and `POST
-/v1/responses/input_tokens` (OpenAI).
+/v1/responses/input_tokens` (OpenAI); checked 2026-11-27: `POST /v1beta/models/MODEL:countTokens`
+(Google).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from noburn_cli.core.models import Model
 from noburn_cli.errors import InputRefused, NoburnError
 from noburn_cli.inputs import PLAIN, Item
 from noburn_cli.providers import registry
+from noburn_cli.providers.gemini import Gemini
 
 TIMEOUT_S = 30
 _ANSWER_BYTES_MAX = 1024 * 1024
@@ -26,7 +29,10 @@ _ANTHROPIC_VERSION = "2023-06-01"
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a provider counts, and which variables say so."""
+    """Where a provider counts, and which variables say so.
+
+    path: of the call that is counted; `{model}` stands for the model's name.
+    """
 
     api: str
     base_variable: str
@@ -50,6 +56,13 @@ _PLACES: Mapping[str, _Place] = {
         "/v1/messages",
         "ANTHROPIC_API_KEY",
     ),
+    "google": _Place(
+        Gemini.api,
+        "GOOGLE_GEMINI_BASE_URL",
+        "https://generativelanguage.googleapis.com",
+        "/v1beta/models/{model}:generateContent",
+        "GEMINI_API_KEY",
+    ),
 }
 
 
@@ -69,12 +82,13 @@ def count_input(item: Item, model: Model, environment: Mapping[str, str]) -> int
     if not key:
         raise CountFailed(f"{place.key_variable} is not set")
     base = environment.get(place.base_variable) or place.base
-    codec = registry.codec(place.api)
+    codec = Gemini(model.name) if place.api == Gemini.api else registry.codec(place.api)
     try:
         question = codec.count_request(_body(item, model, place.api))
         if question is None:
             raise CountFailed(f"{model.provider} does not count this kind of request")
-        url = question.url_of(base.rstrip("/") + place.path)
+        path = place.path.format(model=quote(model.name, safe=""))
+        url = question.url_of(base.rstrip("/") + path)
         return codec.parse_count(_post(url, question.body, _headers(model.provider, key)))
     except InputRefused as error:
         raise CountFailed(f"the answer cannot be read: {error.message}") from error
@@ -85,7 +99,11 @@ def _body(item: Item, model: Model, api: str) -> bytes:
     if item.call.api == PLAIN:
         text = item.call.texts[0]
         messages = [{"role": "user", "content": text}]
-        plain = {"messages": messages} if api == "anthropic_messages" else {"input": text}
+        plain: dict[str, object] = {"input": text}
+        if api == "anthropic_messages":
+            plain = {"messages": messages}
+        elif api == Gemini.api:
+            plain = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
         return json.dumps({"model": model.name, **plain}).encode("ascii")
     if item.call.api != api or item.body is None:
         raise CountFailed(f"a request for {item.call.api} cannot be counted by {api}")
@@ -97,6 +115,8 @@ def _headers(provider: str, key: str) -> dict[str, str]:
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     if provider == "anthropic":
         return {**headers, "x-api-key": key, "anthropic-version": _ANTHROPIC_VERSION}
+    if provider == "google":
+        return {**headers, "x-goog-api-key": key}
     return {**headers, "Authorization": f"Bearer {key}"}
 
 

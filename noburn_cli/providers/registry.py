@@ -80,16 +80,13 @@ _LOOKS_LIKE_A_CALL = re.compile(
     re.IGNORECASE,
 )
 #: What the body of a call has, one of them at least.
-_CALL_MEMBERS = (
-    "messages",
-    "input",
-    "prompt",
-    "contents",
-    "content",
-    "requests",
-    "texts",
-    "inputText",
-)
+_CALL_MEMBERS = {
+    OPENAI: ("messages", "input", "prompt"),
+    ANTHROPIC: ("messages", "input"),
+    GOOGLE: ("contents", "content", "requests"),
+    BEDROCK: ("messages", "prompt", "inputText"),
+    COHERE: ("messages", "texts"),
+}
 _VERSION_AT_END = re.compile(r"/v1((alpha|beta)\d*)?$")
 #: Loopback, private networks and names without a dot.
 _AT_HOME = re.compile(
@@ -244,7 +241,7 @@ def _elsewhere(method: str, parts: SplitResult, host: str, body: bytes | None) -
         return Route(NOT_OURS)
     family = _family_of_path(parts.path)
     names_model = bool(values.get("model")) or family in (GOOGLE, BEDROCK)
-    if not names_model or not any(values.get(member) for member in _CALL_MEMBERS):
+    if not names_model or not any(values.get(member) for member in _CALL_MEMBERS[family]):
         return Route(NOT_OURS)
     variable = base_url_variable(family)
     first = f"set {variable} to its base URL before `noburn run`, or add" if variable else "add"

@@ -92,6 +92,7 @@ def test_routes(method, url, kind):
         ("/v2/chat", {"messages": [{}]}, NOT_OURS),
         ("/responses", {"model": "m", "answer": 5}, NOT_OURS),
         ("/messages", {"messages": [{}]}, NOT_OURS),
+        ("/messages", {"model": "car", "content": "for sale"}, NOT_OURS),
         ("/messages", [1], NOT_OURS),
     ],
 )
