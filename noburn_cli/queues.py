@@ -38,7 +38,7 @@ def celery_attributes(app: Any) -> None:
 
     def begin(task: Any = None, **_: object) -> None:
         changes = _received(task.request.get(KEY))
-        if changes and task.app is app:
+        if changes and task.app == app:  # Either may be a proxy.
             context.push(changes)
             task.request.update({_PUSHED: changes})
 
