@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli.demo.voices import Said, StoppedError
-from noburn_cli.enforce import context
+from noburn_cli.enforce import context, layers
 from noburn_cli.enforce.drivers import decide, deliver
 from noburn_cli.enforce.guard import Pass, Refuse, Request, admit, route_of
 from noburn_cli.enforce.outcome import Tracker
@@ -90,7 +90,8 @@ def _post(variable: str, path: str, body: dict[str, Any]) -> bytes:
         raise _refused(decision.block.status, decision.block.body)
     assert not isinstance(decision, Pass)
     try:
-        return b"".join(_send(request, decision.body, tracker=decision.tracker))
+        with layers.guarded():  # The hook under http.client leaves it alone: guarded once.
+            return b"".join(_send(request, decision.body, tracker=decision.tracker))
     except ConnectionRefusedError as error:
         deliver(decision.tracker.not_sent(error))
         raise
