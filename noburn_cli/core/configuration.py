@@ -37,10 +37,10 @@ NAMED_ATTRIBUTES = ("project", "customer", "feature", "user")
 #: providers.ceilings says what each pays for; a test holds the two together.
 CEILINGS = (
     *("background", "batch", "cache_lifetime", "code_execution", "compaction"),
-    *("file_search", "hosted_tool", "image_generation", "images", "mcp"),
-    *("moderation", "reasoning_mode", "regional", "service_tier", "speech"),
-    *("stored_prompt", "tool_search", "transcription", "unknown", "web_fetch"),
-    *("web_search",),
+    *("file_search", "fine_tuning", "hosted_tool", "image_generation", "images"),
+    *("mcp", "moderation", "reasoning_mode", "regional", "service_tier"),
+    *("speech", "stored_prompt", "tool_search", "transcription", "unknown"),
+    *("video", "web_fetch", "web_search"),
 )
 
 #: A field of a provider's request that says who a call is for.
