@@ -664,7 +664,7 @@ def _refine(quote: Quote) -> Reply:
 def _granted(n: int, call: Call) -> frames.Granted:
     return frames.Granted(
         n, True, call.id, call.granted, call.write_cap, call.clamped, call.wanted, call.hold[0],
-        call.bound, call.book,
+        call.bound, call.book, call.input_bound,
     )  # fmt: skip
 
 

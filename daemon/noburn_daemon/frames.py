@@ -328,6 +328,8 @@ class Granted(Struct, gc=False, omit_defaults=True):
     hold_nano: int
     bound: str
     book: str
+    #: How many input tokens the hold pays for.
+    input_bound: int
     #: The real key for the virtual one that was asked with; only on its way to the caller.
     key: str | None = None
 

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 from noburn_cli import protocol
 from noburn_cli.client import new_call_id
-from noburn_cli.core.bounds import measure
+from noburn_cli.core.bounds import ASSUMED, measure
 from noburn_cli.enforce import attribution
 from noburn_cli.enforce.context import attributes, is_gateway, settings
 from noburn_cli.enforce.outcome import CODE_STOPPED, FAILURE_CHARS_MAX, Follower, Tracker
-from noburn_cli.enforce.policy import policy
+from noburn_cli.enforce.policy import RECEIVED, policy
+from noburn_cli.enforce.received import Received
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
 from noburn_cli.providers import credentials, paid_headers
 from noburn_cli.providers.call import Call
@@ -320,9 +321,25 @@ def _granted(
     tracker = Tracker(
         call_id, codec, stream=call.stream, strip_usage=strip_usage,
         tells_all=call.usage_tells_all, fixed_usage=call.fixed_usage,
+        received=_received(call, reply),
     )  # fmt: skip
     exchange = None if virtual is None else (virtual, str(reply["key"]))
     return Send(codec.edit(body, cap=cap), tracker, exchange)
+
+
+def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:
+    """What measures the answer, where the policy accepts what came, and it can be priced."""
+    granted, bound = reply.get("granted"), reply.get("input_bound")
+    if policy().on_abort != RECEIVED or call.output is None or granted is None or bound is None:
+        return None
+    if call.extra or reply.get("bound") == ASSUMED or len(call.variants) != 1:
+        return None  # Fees and other tiers cannot be told from the text that came.
+    return Received(
+        input_tokens=bound,
+        input_kinds=call.input_kinds,
+        output_max=granted * call.output.choices,
+        variant=call.variants[0],
+    )
 
 
 def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str, Any]:

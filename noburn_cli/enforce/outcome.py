@@ -11,21 +11,27 @@ import os
 import time
 import zlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.client.requests import usage_fields
 from noburn_cli.enforce import cutting
+from noburn_cli.enforce.bodies import (
+    PLAIN,
+    READABLE,
+    Body,
+    Events,
+    Unpacker,
+    Unreadable,
+    Whole,
+)
 from noburn_cli.enforce.policy import DRAIN, policy
-from noburn_cli.errors import NoburnError
-from noburn_cli.providers.codec import Codec, Later, Settlement, StreamReader, Tells
+from noburn_cli.enforce.received import Received
+from noburn_cli.providers.codec import Codec, Later, Settlement, Tells
 
-#: An answer above this size is passed on, but not kept to read its usage.
-BODY_BYTES_MAX = 64 * 1024 * 1024
 FAILURE_CHARS_MAX = 300
 #: The code in the error event of a stream that was cut, and in the block of a stopped run.
 CODE_STOPPED = "noburn_run_stopped"
-#: What ends an event; enough of what was handed on is kept to find it across chunks.
 _NOT_ALL = "its usage does not tell all that it cost, so that it stays at its ceiling"
 
 
@@ -46,11 +52,13 @@ class Tracker:
     stream: whether events were asked for.  strip_usage: take out what only we asked for.
     tells_all: whether the usage of the answer is all that the call cost.
     fixed_usage: what a successful answer is billed, where the request alone decides it.
+    received: measures what came, where the policy accepts that as what an aborted call cost.
     """
 
     def __init__(
         self, call_id: str, codec: Codec, *, stream: bool, strip_usage: bool,
         tells_all: bool = True, fixed_usage: Mapping[str, int] | None = None,
+        received: Received | None = None,
     ) -> None:  # fmt: skip
         self.call_id = call_id
         self._codec = codec
@@ -58,10 +66,11 @@ class Tracker:
         self._strip_usage = strip_usage
         self._tells_all = tells_all
         self._fixed_usage = fixed_usage
+        self._received = received
         self._pid = os.getpid()
         self._began = time.monotonic()
         self._status: int | None = None
-        self._body: _Body | None = None
+        self._body: Body | None = None
         self._ended = False
         #: Why the stream was cut, or None; its follower is to read no further then.
         self.cut: str | None = None
@@ -81,16 +90,16 @@ class Tracker:
         """
         self._status = status
         encoding = headers.get("content-encoding", "").strip().lower()
-        if encoding not in _READABLE:
-            self._body = _Unreadable()
+        if encoding not in READABLE:
+            self._body = Unreadable()
             return False
-        packed = encoding not in _PLAIN
+        packed = encoding not in PLAIN
         unpack = Unpacker(encoding) if packed else None
         if not self._is_events(status, headers.get("content-type", "")):
-            self._body = _Whole(self._codec, unpack)
+            self._body = Whole(self._codec, unpack, self._received)
             return False
         reader = self._codec.stream(strip_usage=self._strip_usage)
-        self._body = _Events(reader, unpack, edits=self._strip_usage)
+        self._body = Events(reader, unpack, self._received, edits=self._strip_usage)
         cutting.watch()
         return packed and self._strip_usage
 
@@ -111,20 +120,20 @@ class Tracker:
         if self._body is None:
             return chunk
         try:
-            if cutting.cut_by() is not None and isinstance(self._body, _Events):
+            if cutting.cut_by() is not None and isinstance(self._body, Events):
                 return self._cut(self._body, chunk, cutting.cut_by() or "")
             return self._body.receive(chunk)
         except zlib.error:
-            edited = isinstance(self._body, _Events) and self._body.edits
-            self._body = _Unreadable()
+            edited = isinstance(self._body, Events) and self._body.edits
+            self._body = Unreadable()
             if edited:
                 raise
             return chunk
         except Exception:  # noqa: BLE001 - the program gets its answer whatever we make of it
-            self._body = _Unreadable()
+            self._body = Unreadable()
             return chunk
 
-    def _cut(self, body: _Events, chunk: bytes, message: str) -> bytes:
+    def _cut(self, body: Events, chunk: bytes, message: str) -> bytes:
         """Between two events, end the stream; one whose generation is over ends by itself."""
         if self.cut is not None:
             return b""
@@ -144,11 +153,11 @@ class Tracker:
 
     def edits(self) -> bool:
         """Whether the bytes that are handed on are not those that came."""
-        return isinstance(self._body, _Events) and self._body.edits
+        return isinstance(self._body, Events) and self._body.edits
 
     def can_be_cut(self) -> bool:
         """Whether an event of ours may come to stand in what is handed on."""
-        return isinstance(self._body, _Events) and self._body.is_plain()
+        return isinstance(self._body, Events) and self._body.is_plain()
 
     def drains(self) -> bool:
         """Whether the policy wants an answer read to its end that the program has let go of."""
@@ -157,7 +166,7 @@ class Tracker:
             self._ended
             or self.cut is not None
             or policy().on_abort != DRAIN
-            or isinstance(body, _Unreadable)
+            or isinstance(body, Unreadable)
         ):
             return False
         return body is not None and self._status is not None and 200 <= self._status < 300
@@ -165,7 +174,7 @@ class Tracker:
     def worth_draining(self) -> bool:
         """Whether the generation is over and only its usage has not been read yet."""
         body = self._body
-        return not self._ended and isinstance(body, _Events) and body.only_usage_missing()
+        return not self._ended and isinstance(body, Events) and body.only_usage_missing()
 
     def completed(self) -> Outcome | None:
         """The answer has been read to its end."""
@@ -173,9 +182,9 @@ class Tracker:
 
     def abandoned(self, reason: str = "the answer was closed before its end") -> Outcome | None:
         """The program has let go of the answer."""
-        return self._finish(reason)
+        return self._finish(reason, accepts=self._received)
 
-    def _finish(self, lost_because: str) -> Outcome | None:
+    def _finish(self, lost_because: str, accepts: Received | None = None) -> Outcome | None:
         if self.cut is not None:
             lost_because = f"cut: {self.cut}"[:FAILURE_CHARS_MAX]
         settlement = self._settlement()
@@ -196,6 +205,15 @@ class Tracker:
             return self._end(protocol.VOID, reason=f"HTTP {status}")
         if status is not None and status >= 500:
             lost_because = f"HTTP {status}"
+        elif accepts is not None and status is not None and self._is_acceptable():
+            return self._end(
+                protocol.SETTLE,
+                usage=usage_fields(accepts.usage()),
+                variant=accepts.variant,
+                served_model=None,
+                provider_id=None,
+                failure=accepts.said(lost_because)[:FAILURE_CHARS_MAX],
+            )
         later = self._told_later()
         if later:
             lost_because = f"batch {later}: its results settle it"
@@ -205,9 +223,13 @@ class Tracker:
         """The provider's id under which another answer will tell the usage, or ""."""
         if self._status is None or not 200 <= self._status < 300:
             return ""
-        if not isinstance(self._codec, Later) or not isinstance(self._body, _Whole):
+        if not isinstance(self._codec, Later) or not isinstance(self._body, Whole):
             return ""
         return self._codec.later(self._body.read())
+
+    def _is_acceptable(self) -> bool:
+        """Whether what came could be measured, and the program itself ended it."""
+        return self.cut is None and self._tells_all and not isinstance(self._body, Unreadable)
 
     def _settlement(self) -> Settlement | None:
         if self._fixed_usage is not None:
@@ -221,7 +243,7 @@ class Tracker:
     def _failure(self) -> str | None:
         if self._status is None or not 200 <= self._status < 300:
             return f"HTTP {self._status}"
-        failed = isinstance(self._body, _Events) and self._body.failed()
+        failed = isinstance(self._body, Events) and self._body.failed()
         return "the provider reported an error in its answer" if failed else None
 
     def _end(self, op: str, **fields: Any) -> Outcome | None:
@@ -247,9 +269,9 @@ class Follower(Tracker):
     def not_sent(self, error: BaseException) -> Outcome | None:  # noqa: ARG002
         return None
 
-    def _finish(self, lost_because: str) -> Outcome | None:  # noqa: ARG002
+    def _finish(self, lost_because: str, accepts: Received | None = None) -> Outcome | None:  # noqa: ARG002
         codec, body = self._codec, self._body
-        if self._status != 200 or not isinstance(codec, Tells) or not isinstance(body, _Whole):
+        if self._status != 200 or not isinstance(codec, Tells) or not isinstance(body, Whole):
             return None
         found = codec.results(body.read())
         if found is None:
@@ -275,137 +297,6 @@ class Follower(Tracker):
 
     def drains(self) -> bool:
         return False
-
-
-class _Body(Protocol):
-    def receive(self, chunk: bytes) -> bytes: ...
-
-    def close(self) -> bytes: ...
-
-    def settlement(self) -> Settlement | None: ...
-
-
-_PLAIN = ("", "identity")
-_READABLE = (*_PLAIN, "gzip", "x-gzip", "deflate")
-
-
-class Unpacker:
-    """gzip or deflate in, the plain bytes out; each call may raise zlib.error."""
-
-    def __init__(self, encoding: str) -> None:
-        self._may_be_raw = encoding == "deflate"
-        wbits = zlib.MAX_WBITS if self._may_be_raw else zlib.MAX_WBITS | 16
-        self._inner = zlib.decompressobj(wbits)
-
-    def receive(self, chunk: bytes) -> bytes:
-        try:
-            plain = self._inner.decompress(chunk)
-        except zlib.error:
-            if not self._may_be_raw:
-                raise
-            # "deflate" means zlib's format; some servers send the bare one, and clients take both.
-            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
-            plain = self._inner.decompress(chunk)
-        self._may_be_raw = False
-        return plain
-
-
-class _Unreadable:
-    """An answer packed in a way that the standard library cannot read: passed on, usage unknown."""
-
-    def receive(self, chunk: bytes) -> bytes:
-        return chunk
-
-    def close(self) -> bytes:
-        return b""
-
-    def settlement(self) -> Settlement | None:
-        return None
-
-
-class _Events:
-    """A stream of events, read by the codec; handed on as it came unless it is edited."""
-
-    def __init__(self, reader: StreamReader, unpack: Unpacker | None, *, edits: bool) -> None:
-        self._reader = reader
-        self._unpack = unpack
-        self.edits = edits
-
-    def receive(self, chunk: bytes) -> bytes:
-        plain = chunk if self._unpack is None else self._unpack.receive(chunk)
-        kept = self._reader.receive(plain)
-        return kept if self.edits else chunk
-
-    def is_plain(self) -> bool:
-        """Whether the bytes that are handed on are no packed ones."""
-        return self.edits or self._unpack is None
-
-    def up_to_event(self, chunk: bytes) -> tuple[bytes | None, bytes]:
-        """What of a chunk belongs to whole events, and the whole, as it is handed on.
-
-        None when the chunk does not end the event that was begun, so that nothing can be put in
-        between.
-        """
-        whole = self.receive(chunk)
-        if not self.is_plain():
-            return None, whole
-        if self.edits:
-            return b"", whole
-        pending = self._reader.pending()
-        if pending is None or pending > len(chunk):
-            return None, whole
-        return chunk[: len(chunk) - pending], whole
-
-    def is_over(self) -> bool:
-        """Whether the generation has ended: then the stream does, too."""
-        return self._reader.ended or self._reader.settlement is not None
-
-    def close(self) -> bytes:
-        rest = self._reader.close()
-        return rest if self.edits else b""
-
-    def settlement(self) -> Settlement | None:
-        return self._reader.settlement
-
-    def failed(self) -> bool:
-        return self._reader.failed
-
-    def only_usage_missing(self) -> bool:
-        return self._reader.ended and self._reader.settlement is None
-
-
-class _Whole:
-    """An answer in one piece, handed on as it came and kept until its usage can be read."""
-
-    def __init__(self, codec: Codec, unpack: Unpacker | None) -> None:
-        self._codec = codec
-        self._unpack = unpack
-        self._parts: list[bytes] = []
-        self._bytes = 0
-
-    def receive(self, chunk: bytes) -> bytes:
-        plain = chunk if self._unpack is None else self._unpack.receive(chunk)
-        self._bytes += len(plain)
-        if self._bytes <= BODY_BYTES_MAX:
-            self._parts.append(plain)
-        else:
-            self._parts.clear()
-        return chunk
-
-    def close(self) -> bytes:
-        return b""
-
-    def read(self) -> bytes:
-        """All of it; nothing of an answer that was too long to be kept."""
-        return b"".join(self._parts) if self._bytes <= BODY_BYTES_MAX else b""
-
-    def settlement(self) -> Settlement | None:
-        if self._bytes > BODY_BYTES_MAX:
-            return None
-        try:
-            return self._codec.usage(self.read())
-        except NoburnError:
-            return None  # Not an answer of this API: the usage is unknown, and so charged in full.
 
 
 def _said(error: BaseException) -> str:

@@ -15,6 +15,7 @@ import noburn_cli
 from noburn_cli.enforce import layers
 from noburn_cli.enforce.aiohttp_hook import hook_aiohttp
 from noburn_cli.enforce.http_client_hook import hook_http_client
+from noburn_cli.enforce.received import Received
 from noburn_cli.providers.registry import OPENAI, Upstream
 
 BODY = {
@@ -133,3 +134,54 @@ def test_a_loop_that_ends_ends_the_reading_as_well(desk):
     asyncio.run(main())
     assert desk.states_when_ended() == ["uncertain"]
     assert desk.cost_nano() >= desk.bill_nano()
+
+
+def test_received_accepts_what_came_and_says_that_it_is_an_estimate(desk, monkeypatch):
+    monkeypatch.setenv("NOBURN_POLICY", json.dumps({"on_abort": "received"}))
+    asked = {**BODY, "max_completion_tokens": 4000, "stream": True}
+    with wrapped(desk, openai.OpenAI) as client:
+        stream = client.chat.completions.create(**asked)
+        said = ""
+        for event in stream:
+            said += event.choices[0].delta.content or ""
+            if len(said) > 10:
+                break
+        stream.close()
+    assert desk.states_when_ended() == ["settled"]
+    went_in_as = "input + cache_write_5m + cache_write_1h"  # the dearest that may be billed
+    columns = f"{went_in_as}, input_bound, output, cost_nano < hold_nano, failure"
+    ((went_in, bound, came_out, is_less, failure),) = desk.calls(columns)
+    assert (went_in, is_less) == (bound, 1)
+    assert len(said) <= came_out < len(said) + 100  # What was in the last chunk, or on its way.
+    assert failure.startswith("accepted as received, an estimate: ")
+
+
+def test_received_never_accepts_less_than_a_broken_connection_may_have_cost(desk, monkeypatch):
+    monkeypatch.setenv("NOBURN_POLICY", json.dumps({"on_abort": "received"}))
+    desk.stub.defaults["x-stub-reset"] = "after"
+    with wrapped(desk, openai.OpenAI) as client, pytest.raises(Exception):  # noqa: B017
+        list(client.chat.completions.create(**BODY, stream=True))
+    assert desk.states_when_ended() == ["uncertain"]
+
+
+def test_what_came_is_measured_wherever_the_bytes_are_cut():
+    """Every byte of text in the answers of each API, and no more than the hold paid for."""
+    call = {"functionCall": {"args": {"a": "xy"}}}
+    texts = (
+        ({"choices": [{"delta": {"role": "assistant", "content": "abc"}}]}, 3),
+        ({"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{}"}}]}}]}, 2),
+        ({"type": "response.output_text.delta", "delta": "abcd"}, 4),
+        ({"type": "response.output_text.done", "text": "abcd"}, 0),
+        ({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "abc"}}, 3),
+        ({"candidates": [{"content": {"parts": [{"text": "\u00e9"}, call]}}]}, 4),
+    )
+    whole = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event, _ in texts)
+    asked = {"input_tokens": 9, "output_max": 99, "variant": "standard"}
+    for size in (1, 7, len(whole)):
+        received = Received(**asked, input_kinds=("input",))
+        for start in range(0, len(whole), size):
+            received.event_bytes(whole[start : start + size])
+        assert received.usage() == {"input": 9, "output": sum(count for _, count in texts)}
+    small = Received(**{**asked, "output_max": 3}, input_kinds=("cache_write_5m", "input"))
+    small.body_bytes(whole)
+    assert small.usage() == {"cache_write_5m": 9, "output": 3}
