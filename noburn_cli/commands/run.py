@@ -123,6 +123,7 @@ def run_command(
     from noburn_cli import paths
     from noburn_cli.core.configuration import attributes_of
     from noburn_cli.enforce import supervisor
+    from noburn_cli.enforce.keys import check_keep
     from noburn_cli.run_summary import find_stopped
     from noburn_cli.settings import load, policy_text
 
@@ -153,7 +154,7 @@ def run_command(
         lower_caps=held.chosen("run.lower_caps"),
         output_floor=held.chosen("run.floor"),
         policy=policy_text(held),
-        keep_keys=tuple(keep_key or ()),
+        keep_keys=check_keep(keep_key or ()),
         strict=strict,
     )
     if summary_file is not None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from noburn_cli.errors import UsageError
 from noburn_cli.providers.credentials import KEY_VARIABLES, MARK
 
 #: A virtual key keeps the beginning by which programs tell whose key it is.
 _LOOKS = ("sk-ant-", "sk-or-", "sk-", "AIza", "gsk_", "xai-", "ABSK", "nvapi-", "csk-", "fw_")
 #: A subscription's login, not an API key: coding agents treat it otherwise, and so do we.
 SUBSCRIPTION = "sk-ant-oat"
+#: The forms in which OpenAI, Anthropic, OpenRouter, Google, Groq and xAI give out keys.
+_LIKE_A_KEY = re.compile(r"\b(sk-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}|(gsk_|xai-)\w{20,})")
+_REDACTED = "[key]"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -59,6 +63,29 @@ def virtual_keys(
         # One key under two names is one key.
         variables[name] = made.setdefault(real, new_virtual_key(real))
     return VirtualKeys(variables, {virtual: real for real, virtual in made.items()}, tuple(left))
+
+
+def check_keep(names: Sequence[str]) -> tuple[str, ...]:
+    """Raises UsageError for a variable that gets no virtual key anyway."""
+    for name in names:
+        if name not in KEY_VARIABLES:
+            raise UsageError(
+                f"{name} is no variable that gets a virtual key",
+                next_step=f"known are {', '.join(KEY_VARIABLES)}",
+            )
+    return tuple(names)
+
+
+def redacted(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """A command as it may be recorded: without the keys of the environment, and without words that
+    look like keys."""
+    known = [real for name in KEY_VARIABLES if len(real := environment.get(name, "")) >= 8]
+    shown = []
+    for word in command:
+        for real in known:
+            word = word.replace(real, _REDACTED)
+        shown.append(_LIKE_A_KEY.sub(_REDACTED, word))
+    return shown
 
 
 def new_virtual_key(real: str) -> str:

@@ -21,6 +21,7 @@ from noburn_cli.client.starting import daemon_command
 from noburn_cli.core.money import Limit
 from noburn_cli.enforce.host_run import RunHost
 from noburn_cli.enforce.job import Job
+from noburn_cli.enforce.keys import redacted
 from noburn_cli.enforce.launch import LaunchSettings, child_environment, run_path
 from noburn_cli.enforce.survivors import find_survivors
 from noburn_cli.enforce.watch import FindStopped, Watch
@@ -81,7 +82,7 @@ def run_supervised(
         client.run_start(
             run=run,
             attrs=attributes,
-            command=list(command),
+            command=redacted(command, environment),
             limit=None if limit is None else {"unit": limit.unit, "amount": limit.amount},
         )
         limited = bool(client.remaining(attributes)["accounts"])

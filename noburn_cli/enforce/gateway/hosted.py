@@ -72,7 +72,8 @@ class HostedGateway:
                 process.stdin.close()
             try:
                 process.wait(END_S)
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                # Too late, or somebody does not want to wait: what is open is charged in full.
                 process.kill()
                 process.wait()
         if self._thread is not None:
