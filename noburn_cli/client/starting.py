@@ -171,7 +171,7 @@ def _environment(home: Path) -> dict[str, str]:
     It starts in `/`, so that it finds no modules in somebody's working folder and keeps none busy.
     """
     environment = dict(os.environ)
-    environment.pop("NOBURN_GUARD", None)
+    environment["NOBURN_GUARD"] = "0"
     for name in KEY_VARIABLES:
         # It outlives whoever starts it, and keys are lent to it, never left with it.
         environment.pop(name, None)

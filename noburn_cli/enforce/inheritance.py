@@ -58,6 +58,8 @@ def environment_for(given: Mapping[Any, Any] | None) -> Any:
     """
     if os.environ.get("NOBURN_GUARD") != "1":
         return given
+    if given is not None and given.get("NOBURN_GUARD") == "0":
+        return given  # A process of noburn's own: no guest, and to be left as it is.
     if given is None:
         if _with_us_first(os.environ.get(_PATH)) == os.environ.get(_PATH):
             return None

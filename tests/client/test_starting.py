@@ -81,7 +81,7 @@ def test_it_is_detached_and_no_guest(fake: Path, monkeypatch: pytest.MonkeyPatch
     os.close(reader)
     assert start["session"] != os.getsid(0)
     assert start["cwd"] == "/"
-    assert start["guard"] is None
+    assert start["guard"] == "0"
     assert start["path"] == os.pathsep.join([str(Path("relative").absolute()), "/absolute"])
     assert start["stdin"] == "/dev/null"
     assert start["stdout"] == str(fake / "daemon.log")

@@ -163,3 +163,21 @@ def test_a_run_in_a_run_uses_the_keys_of_the_outer_one(
     )  # fmt: skip
     assert done.stdout.splitlines() == ["sdk 15", "models gpt-6-luna", "200"], done.stderr
     assert [run.count("/") for (run,) in world.rows("SELECT run FROM calls")] == [1, 1]
+
+
+def test_a_daemon_that_a_guest_starts_is_no_guest(
+    world: World, locked: Provider, tmp_path: Path
+) -> None:
+    """Its environment is a copy of a guarded program's, which children of one get made guests."""
+    program = (
+        "import subprocess, httpx2\n"
+        "from noburn_cli.client import Client\n"
+        "Client().shutdown()\n"
+        "print(Client().status()['pid'])\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    done = run(world, tmp_path)
+    assert done.stdout, done.stderr
+    inherited = Path(f"/proc/{done.stdout.strip()}/environ").read_bytes().split(b"\0")
+    assert b"NOBURN_GUARD=0" in inherited
+    assert not any(b"enforce/inject" in one for one in inherited)

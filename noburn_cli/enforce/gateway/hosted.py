@@ -128,7 +128,7 @@ class HostedGateway:
 def _own_environment(child: Mapping[str, str]) -> dict[str, str]:
     """The child's, without what would put a guard in front of the guard."""
     environment = restored(child)
-    environment.pop("NOBURN_GUARD", None)
+    environment["NOBURN_GUARD"] = "0"
     entries = [
         entry
         for entry in environment.pop("PYTHONPATH", "").split(os.pathsep)
