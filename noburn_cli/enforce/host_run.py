@@ -62,7 +62,12 @@ class RunHost:
         found = find_keys(command, Path.cwd(), base)
         keys = virtual_keys(base, found=found, keep=keep)
         self.unprotected = (*find_unprotected(base), *keys.left)
-        self._presence = tempfile.mkdtemp(prefix="noburn-")
+        outer = environment.get(PRESENCE)
+        #: An outer run looks over our processes as well, and in its own folder.
+        self._shares_presence = bool(outer and Path(outer).is_dir())
+        self._presence = (
+            outer if outer and self._shares_presence else tempfile.mkdtemp(prefix="noburn-")
+        )
         self.gateway = HostedGateway(None if self.enclosure is None else self.enclosure.socket)
         try:
             self._lending = Lending(run, keys.lent)
@@ -99,7 +104,7 @@ class RunHost:
         if self.gateway.failure is not None:
             notes.append(("gateway", {"failure": self.gateway.failure}))
         self._lending.close()
-        shutil.rmtree(self._presence, ignore_errors=True)
+        self._remove_presence()
         for kind, detail in notes:
             self._note(client, kind, detail)
 
@@ -115,7 +120,11 @@ class RunHost:
     def _take_away(self) -> None:
         self._leave_enclosure()
         self.gateway.close()
-        shutil.rmtree(self._presence, ignore_errors=True)
+        self._remove_presence()
+
+    def _remove_presence(self) -> None:
+        if not self._shares_presence:
+            shutil.rmtree(self._presence, ignore_errors=True)
 
     def _note(self, client: Client, kind: str, detail: Mapping[str, Any]) -> None:
         # The summary can do without; the child's end is what counts.

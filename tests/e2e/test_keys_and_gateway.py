@@ -50,6 +50,9 @@ for word in sys.argv[1:]:
             "time.sleep(4)\\n"
         )
         subprocess.run([sys.executable, word, "-c", code, os.environ["STUB"], BODY], check=True)
+    elif word == "sleep":
+        import time
+        time.sleep(4)
     elif word == "curl":
         subprocess.run(
             "curl -sS -o /dev/null -w '%{http_code}\\\\n' "
@@ -157,12 +160,14 @@ def test_a_run_in_a_run_uses_the_keys_of_the_outer_one(
     inner = [sys.executable, "-m", "noburn_cli", "run", "--", sys.executable]
     done = subprocess.run(
         [sys.executable, "-m", "noburn_cli", "run", "--", *inner,
-         str(tmp_path / "program.py"), "sdk", "curl"],
+         str(tmp_path / "program.py"), "sdk", "curl", "sleep"],
         env=world.environment, cwd=tmp_path, capture_output=True, text=True, timeout=110,
         check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["sdk 15", "models gpt-6-luna", "200"], done.stderr
     assert [run.count("/") for (run,) in world.rows("SELECT run FROM calls")] == [1, 1]
+    # Neither the inner supervisor nor its gateway is a process without a guard.
+    assert "without a guard" not in done.stderr
 
 
 def test_a_daemon_that_a_guest_starts_is_no_guest(

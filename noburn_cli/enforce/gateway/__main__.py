@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
@@ -70,6 +72,14 @@ async def _serve_run(listening: socket.socket) -> None:
     await serve(listening, Gateway(run=os.environ.get("NOBURN_RUN", "")), ended, grace_s=GRACE_S)
 
 
+def _say_present() -> None:
+    """An outer run sees this process, and is not to take it for one without a guard."""
+    folder = os.environ.get("NOBURN_PRESENCE")
+    if folder:
+        with contextlib.suppress(OSError):
+            (Path(folder) / str(os.getpid())).touch()
+
+
 def main() -> int:
     """Serve on the socket with the number `--fd` until standard input ends."""
     parser = argparse.ArgumentParser(description="The gateway of one run.")
@@ -81,6 +91,7 @@ def main() -> int:
     # The keyboard speaks to the run's command, and a hang-up to the supervisor.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
+    _say_present()
     uvloop.run(_serve_run(listening))
     return 0
 
