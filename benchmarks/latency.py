@@ -20,8 +20,10 @@ import contextlib
 import json
 import os
 import platform
+import secrets
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from noburn_cli.enforce.launch import LaunchSettings, child_environment
 from noburn_cli.version import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,8 +101,8 @@ def provider() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def litellm_proxy(url: str, venv: Path, folder: Path) -> Iterator[tuple[str, str]]:
-    """(URL, version) of a running proxy; installed first if it isn't."""
+def litellm_proxy(url: str, venv: Path, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """(URL, key, version) of a running proxy; installed first if it isn't."""
     python = venv / "bin" / "python"
     if not (venv / "bin" / "litellm").exists():
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
@@ -116,16 +119,18 @@ def litellm_proxy(url: str, venv: Path, folder: Path) -> Iterator[tuple[str, str
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    key = f"sk-{secrets.token_hex(32)}"  # it does not start without one
     log = (folder / "litellm.log").open("w")
     process = subprocess.Popen(
         [str(venv / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1",
          "--port", str(port), "--num_workers", "1"],
-        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"},
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR",
+             "LITELLM_MASTER_KEY": key},
         stdout=log, stderr=log, cwd=folder,
     )  # fmt: skip
     try:
         _wait_for(f"http://127.0.0.1:{port}/health/liveliness", process)
-        yield f"http://127.0.0.1:{port}", version
+        yield f"http://127.0.0.1:{port}", key, version
     finally:
         process.terminate()
         process.wait()
@@ -147,7 +152,8 @@ def measure(rounds: int, calls: int, venv: Path) -> dict[str, object]:
     noburn = (sys.executable, "-m", "noburn_cli", "run", "--budget", "1000", "--")
     ways: dict[str, Way] = {}
     try:
-        with provider() as url, litellm_proxy(url, venv, folder) as (proxy_url, version):
+        with provider() as url, litellm_proxy(url, venv, folder) as proxy:
+            proxy_url, key, version = proxy
             base = {**bare, "NOBURN_HOME": str(folder), "OPENAI_API_KEY": "x",
                     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}",
                     "OPENAI_BASE_URL": f"{url}/v1"}  # fmt: skip
@@ -157,7 +163,9 @@ def measure(rounds: int, calls: int, venv: Path) -> dict[str, object]:
             ways[HOOK] = start_client("httpx2", base, *noburn)
             ways[DIRECT_RAW] = start_client("raw", base)
             ways[GATEWAY] = start_client("raw", base, *unhooked)
-            ways[PROXY] = start_client("raw", {**base, "BASE_URL": f"{proxy_url}/v1"})
+            ways[PROXY] = start_client(
+                "raw", {**base, "BASE_URL": f"{proxy_url}/v1", "OPENAI_API_KEY": key}
+            )
             for number in range(rounds + 1):  # the first one warms up
                 for parallel in PARALLEL:
                     for way in ways.values():
@@ -170,6 +178,40 @@ def measure(rounds: int, calls: int, venv: Path) -> dict[str, object]:
         subprocess.run(stop, env={**bare, "NOBURN_HOME": str(folder)}, check=False,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure_node(rounds: int) -> dict[str, float] | None:
+    """A start of Node with our preload beside one without: medians in ms, median of ratios.
+
+    Beside a bare one, and beside one that loads `https`, as a program that calls does anyway.
+    None without Node.
+    """
+    if shutil.which("node") is None:
+        return None
+    bare = {k: v for k, v in os.environ.items() if not k.startswith(("NOBURN_", "NODE_"))}
+    told = child_environment(
+        bare, LaunchSettings(), run="r1", home=Path("/nowhere"), daemon_command=[]
+    )
+    starts = {
+        "bare": ("0", bare),
+        "bare_with_preload": ("0", {**told, "NOBURN_GATEWAY": "http://127.0.0.1:9"}),
+        "https": ("require('https')", bare),
+        "https_with_preload": (
+            "require('https')", {**told, "NOBURN_GATEWAY": "http://127.0.0.1:9"},
+        ),
+    }  # fmt: skip
+    times: dict[str, list[float]] = {name: [] for name in starts}
+    for number in range(rounds + 1):
+        for name, (code, environment) in starts.items():
+            began = time.perf_counter()
+            subprocess.run(["node", "-e", code], env=environment, check=True)
+            if number:
+                times[name].append((time.perf_counter() - began) * 1000)
+    found = {f"{name}_ms": round(statistics.median(taken), 1) for name, taken in times.items()}
+    for name in ("bare", "https"):
+        pairs = zip(times[f"{name}_with_preload"], times[name], strict=True)
+        found[f"{name}_ratio"] = round(statistics.median(a / b for a, b in pairs), 3)
+    return found
 
 
 def end(ways: dict[str, Way]) -> None:
@@ -237,6 +279,16 @@ def as_markdown(summary: dict[str, object]) -> str:
             else:
                 cells += [""] * 4
             lines.append("| " + " | ".join(map(str, cells)) + " |")
+    node = summary["node"]
+    if isinstance(node, dict):
+        bare = f"{node['bare_with_preload_ms']} ms beside {node['bare_ms']}"
+        https = f"{node['https_with_preload_ms']} ms beside {node['https_ms']}"
+        lines += [
+            "",
+            "A start of Node with the preload, in times of one without:",
+            f"{node['bare_ratio']} ({bare}); of a program that loads `https` anyway,",
+            f"{node['https_ratio']} ({https}).",
+        ]
     return "\n".join([*lines, "", "Made by `python -m benchmarks.latency --write`.", ""])
 
 
@@ -255,6 +307,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="replace the committed results")
     options = parser.parse_args()
     summary = measure(options.rounds, options.calls, options.proxy_venv)
+    summary["node"] = measure_node(30)
     page = as_markdown(summary)
     print(page)
     if options.write:

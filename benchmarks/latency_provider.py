@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import cast
 
 import uvloop
 
@@ -36,8 +37,7 @@ _ANSWER = (
 
 class _Provider(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._tail = b""
 
     def data_received(self, data: bytes) -> None:

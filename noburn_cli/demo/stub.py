@@ -62,6 +62,8 @@ class BillingStub:
         self.defaults = {"x-stub-on-disconnect": on_disconnect, **(defaults or {})}
         self.required_key = required_key
         self.requests: list[dict[str, Any]] = []
+        #: While it is set, nothing is delayed; what is being delayed goes on at once.
+        self.hurry = threading.Event()
         self._in_flight = 0
         self._changed = threading.Condition()
         self._server = Server(("127.0.0.1", port), self)

@@ -12,7 +12,6 @@ import select
 import socket
 import struct
 import sys
-import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -281,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _wait(self, wishes: Mapping[str, str], name: str) -> None:
         delay_ms = int(wishes.get(name, 0))
         if delay_ms:
-            time.sleep(delay_ms / 1000)
+            self.server.stub.hurry.wait(delay_ms / 1000)
 
     def _client_gone(self) -> bool:
         """Whether the client has closed; a first write after that would still seem to succeed."""

@@ -22,15 +22,27 @@ import apsw
 from noburn_cli.client import Client, new_call_id
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.demo.stub import BillingStub
-from noburn_cli.demo.stub_answers import PIECES
 
 CELLS = ("allowed", "blocked", "clamped", "waited", "stopped", "aborted")
 #: How guests call their modes, and how the page does.
 MODES = {"sync": "sync", "async": "async", "stream": "stream", "astream": "async stream"}
 #: The output cap where a cell names one, and what the stub answers where nothing is below it.
 CAP_TOKENS, ANSWER_TOKENS, LONG_TOKENS = 64, 40, 400
+#: Longer than any program waits: nobody gets such an answer.
+FOREVER_MS = 20_000
 #: What noburn itself may take, in seconds; a guard against hanging, not a measurement.
 PATIENCE_S = 30.0
+
+#: The variables that name a provider's base URL, and what they want behind the host.
+BASE_URLS: Mapping[str, Mapping[str, str]] = {
+    "openai": {"OPENAI_BASE_URL": "/v1", "OPENAI_API_BASE": "/v1"},
+    "anthropic": {"ANTHROPIC_BASE_URL": ""},
+    "google": {"GOOGLE_GEMINI_BASE_URL": ""},
+    "mistral": {"MISTRAL_API_BASE": "/mistral/v1"},
+    "groq": {"GROQ_BASE_URL": "/groq"},
+    "cohere": {"CO_API_URL": ""},
+    "bedrock": {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": ""},
+}
 
 EXACT, COVERED, MISSING = "=", "≥", "–"
 
@@ -59,14 +71,15 @@ class Row:
 class Sdk:
     """One program: its label on the page, how it is started, and what needs saying of it.
 
+    apis: whose base URLs name the stub: only its own, or one provider stands for another.
     no_cap: rows whose calls have no output cap.
     """
 
     label: str
     command: Sequence[str]
     way: str
+    apis: Sequence[str]
     no_cap: frozenset[str] = frozenset()
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -160,12 +173,7 @@ class Program:
         environment = {
             **world.environment,
             "STUB_URL": stub.url,
-            "OPENAI_BASE_URL": f"{stub.url}/v1",
-            "OPENAI_API_BASE": f"{stub.url}/v1",
-            "ANTHROPIC_BASE_URL": stub.url,
-            "GROQ_BASE_URL": stub.url,
-            "GOOGLE_GEMINI_BASE_URL": stub.url,
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": stub.url,
+            **{name: stub.url + path for api in sdk.apis for name, path in BASE_URLS[api].items()},
         }
         noburn = [sys.executable, "-m", "noburn_cli", "run", "--lower-caps", "--floor", "16"]
         self._told = ""
@@ -211,7 +219,7 @@ class Program:
     def hear(self) -> dict[str, Any]:
         """The next line.  Raises GuestEndedError when there is none."""
         try:
-            heard = self._lines.get(timeout=4 * PATIENCE_S)  # litellm takes its time to load
+            heard = self._lines.get(timeout=8 * PATIENCE_S)  # litellm takes its time to load
         except queue.Empty:
             raise GuestEndedError("it hangs") from None
         if heard is None:
@@ -269,10 +277,12 @@ class Conductor:
 
     def _stop(self, program: Program, stub: BillingStub, run: str) -> None:
         turns = [Turn(self, row, program, stub) for row in self.report.rows]
-        # Long enough for the last one to have started before the first one ends.
-        answer_ms = 2500 + 400 * len(turns)
-        started = [turn.start_slowly(100 + i, answer_ms) for i, turn in enumerate(turns)]
+        started = [turn.start_slowly(100 + i) for i, turn in enumerate(turns)]
         self.world.client.request("run.stop", run=run, reason="the matrix stops it")
+        # Let the stub find out who is gone, but nobody else get an answer.
+        for turn in turns:
+            self.world.ended_calls(turn.customer("stopped"))
+        stub.hurry.set()
         errors = {}
         for _ in started:
             try:
@@ -315,9 +325,13 @@ class Turn:
         self._say(cell, cap)
         if meanwhile is not None:
             meanwhile()
-        error = self.program.hear()["error"]
-        calls = self.world.ended_calls(self.customer(cell))
+        try:
+            error = self.program.hear()["error"]
+            calls = self.world.ended_calls(self.customer(cell))
+        finally:
+            self.stub.hurry.set()
         self.stub.wait_idle()
+        self.stub.hurry.clear()
         bill = self.stub.bill.calls[billed:]
         return Seen(
             error, calls, sum(call.nano for call in bill),
@@ -377,24 +391,24 @@ class Turn:
         return self._known(Seen(seen.error, own, *_counts(seen)))
 
     def aborted(self) -> Cell:
-        if self.row.mode in ("sync", "async"):
-            delay_ms = 1500 if self.row.mode == "sync" else 800
-            before = len(self._paid_requests())
+        if "stream" in self.row.mode:
+            return self._covered(self.order("aborted", chunk_delay_ms=30))
+        before = len(self._paid_requests())
 
-            def say_go() -> None:
-                self._wait_for_arrival("aborted", before)
-                if self.row.mode == "async":
-                    self.program.say("go")
+        def say_go() -> None:
+            self._wait_for_arrival("aborted", before)
+            if self.row.mode == "async":
+                self.program.say("go")
 
-            seen = self.order("aborted", meanwhile=say_go, delay_ms=delay_ms)
-        else:
-            seen = self.order("aborted", chunk_delay_ms=30)
+        seen = self.order("aborted", meanwhile=say_go, delay_ms=FOREVER_MS)
+        if seen.error is None and seen.calls:
+            return Cell(MISSING)  # Its API has no timeout.
         return self._covered(seen)
 
-    def start_slowly(self, tokens: int, answer_ms: int) -> int:
-        """Start a call whose answer takes seconds; its length tells it apart in the bill."""
+    def start_slowly(self, tokens: int) -> int:
+        """Start a call whose answer would take forever; its length tells it apart in the bill."""
         streams = "stream" in self.row.mode
-        slowly = {"chunk_delay_ms": answer_ms // PIECES} if streams else {"delay_ms": answer_ms}
+        slowly = {"chunk_delay_ms": FOREVER_MS} if streams else {"delay_ms": FOREVER_MS}
         self._tell_stub({"output_tokens": tokens, **slowly})
         before = len(self._paid_requests())
         self._say("stopped", LONG_TOKENS)
@@ -462,12 +476,12 @@ class Turn:
     def _hold_much(self, customer: str) -> tuple[str, int]:
         call = new_call_id()
         reply = self.world.client.reserve(
-            {"call": call, "api": "openai_chat", "model": "gpt-6-luna",
+            {"call": call, "api": "openai_chat", "model": "gpt-6.1-sol",
              "attrs": {"customer": customer},
              "input": {"bytes": 1, "expanded": 1, "overhead": 0, "tokens": 0, "window": False,
                        "counted": None},
              "input_kinds": ["input"], "variants": ["standard"], "texts": None, "wait_ms": 0,
-             "output": {"wanted": 20_000, "floor": 1, "choices": 1, "clamp": False}}
+             "output": {"wanted": 100_000, "floor": 1, "choices": 1, "clamp": False}}
         )  # fmt: skip
         assert reply["ok"], reply
         return call, int(reply["hold_nano"])

@@ -31,32 +31,39 @@ EMBEDDINGS = frozenset({"embeddings"})
 HOOK, GATEWAY = "hook", "gateway"
 
 
-def _python(name: str, *, label: str = "", environment: str = "current", **more: object) -> Sdk:
+def _python(
+    name: str,
+    *apis: str,
+    label: str = "",
+    environment: str = "current",
+    way: str = HOOK,
+    no_cap: frozenset[str] = frozenset(),
+) -> Sdk:
     python = str(GUESTS / environment / "bin" / "python")
     program = str(HERE / "guests" / "python_guest.py")
-    return Sdk(label or name, (python, program, name), HOOK, **more)  # type: ignore[arg-type]
+    return Sdk(label or name, (python, program, name), way, apis or ("openai",), no_cap)
 
 
-def _node(name: str, **more: object) -> Sdk:
+def _node(name: str, *apis: str) -> Sdk:
     # Node looks for packages beside the program, so the program is beside the packages.
     program = str(GUESTS / "node" / "compat" / "node_guest.mjs")
-    return Sdk(name, ("node", program, name), GATEWAY, **more)  # type: ignore[arg-type]
+    return Sdk(name, ("node", program, name), GATEWAY, apis or ("openai",))
 
 
 #: The slow starters first, so that the last one is short.
 PYTHON = (
-    _python("litellm", environment="httpx"),
+    _python("litellm", "openai", "anthropic", environment="httpx"),
     _python("openai", no_cap=EMBEDDINGS),
     _python("openai", environment="httpx", no_cap=EMBEDDINGS),
-    _python("anthropic"),
-    _python("google-genai"),
-    _python("mistralai"),
-    _python("groq"),
-    _python("cohere"),
-    _python("boto3", label="boto3 bedrock-runtime"),
+    _python("anthropic", "anthropic"),
+    _python("google-genai", "google"),
+    _python("mistralai", "mistral"),
+    _python("groq", "groq"),
+    _python("cohere", "cohere"),
+    _python("boto3", "bedrock", label="boto3 bedrock-runtime"),
     _python("langchain-openai"),
-    _python("langchain-anthropic"),
-    _python("langchain-google-genai"),
+    _python("langchain-anthropic", "anthropic"),
+    _python("langchain-google-genai", "google"),
     _python("llm"),
     _python("requests"),
     _python("urllib3"),
@@ -65,14 +72,18 @@ PYTHON = (
     _python("httpx"),
     _python("httpx2"),
 )
-NODE = tuple(
-    _node(name)
-    for name in (
-        "openai", "@anthropic-ai/sdk", "@google/genai", "ai", "@langchain/openai",
-        "@langchain/anthropic", "axios", "fetch",
-    )
-)  # fmt: skip
-ALL = (*PYTHON, *NODE)
+NODE = (
+    _node("openai"),
+    _node("@anthropic-ai/sdk", "anthropic"),
+    _node("@google/genai", "google"),
+    _node("ai", "openai", "anthropic", "google"),
+    _node("@langchain/openai"),
+    _node("@langchain/anthropic", "anthropic"),
+    _node("axios"),
+    _node("fetch"),
+)
+CURL = _python("curl", way=GATEWAY)
+ALL = (*PYTHON, *NODE, CURL)
 
 
 @contextlib.contextmanager

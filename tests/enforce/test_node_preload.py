@@ -165,6 +165,8 @@ def ran(programs: Path, tmp_path: Path) -> Iterator[tuple[dict[str, Any], Record
 def test_every_stack_reaches_the_gateway_and_nothing_else_does(ran) -> None:
     results, gateway, other = ran
     moved = "/v1/chat/completions"
+    names = "project, customer, feature, user, job, step, tags"
+    misspelt = f"noburn: custommer is no attribute; one of {names}"
     chat = json.dumps({"path": moved})
     assert results == {
         "fetch": [200, "https://api.openai.com/v1/chat/completions", moved],
@@ -196,7 +198,7 @@ def test_every_stack_reaches_the_gateway_and_nothing_else_does(ran) -> None:
         "left_alone": ["/hello", 200],
         "attributes": [
             200,
-            "noburn: custommer is no attribute; one of project, customer, feature, user, job, tags",
+            misspelt,
         ],
         "worker": [
             ["fetch", [200, "https://api.openai.com/v1/chat/completions", moved]],

@@ -138,7 +138,13 @@ export const SDKS = {
       chat: {
         async: (ask) => call(ask, false),
         async *stream(ask) {
-          yield* textOf((await call(ask, true)).data);
+          const answer = await call(ask, true).catch(async (error) => {
+            if (!error.response) throw error;
+            let words = '';
+            for await (const piece of error.response.data) words += piece;
+            throw Object.assign(new Error(words), { status: error.response.status });
+          });
+          yield* textOf(answer.data);
         },
       },
     };

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +161,7 @@ class Mistral:
 
         client = Client(
             api_key=os.environ["MISTRAL_API_KEY"],
-            server_url=STUB,
+            server_url=STUB + "/mistral",
             timeout_ms=int((ask.timeout or PATIENT_S) * 1000),
         )
         cap = {} if ask.cap is None else {"max_tokens": ask.cap}
@@ -194,7 +195,7 @@ class Groq:
         client = getattr(groq, kind)(timeout=ask.timeout or PATIENT_S, **retries)
         cap = {} if ask.cap is None else {"max_completion_tokens": ask.cap}
         return client.chat.completions.create(
-            model="llama-3.3-70b-versatile", messages=MESSAGES, **cap, **more
+            model="openai/gpt-oss-20b", messages=MESSAGES, **cap, **more
         )
 
     def sync(self, ask: Ask) -> Any:
@@ -275,7 +276,7 @@ class Converse(Bedrock):
 
 
 class Invoke(Bedrock):
-    model = "anthropic.claude-haiku-4-5-20251001-v1:0"
+    model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
     def body(self, ask: Ask) -> dict[str, Any]:
         body = {
@@ -557,6 +558,42 @@ class SimonsLlm:
         yield from self.prompt(ask)
 
 
+class Curl(Plain):
+    """What is no Python: a shell and curl, by the base URL that it inherits."""
+
+    def start(self, ask: Ask, *, stream: bool) -> subprocess.Popen[str]:
+        script = (
+            'exec curl -sS -N --max-time "$2" -w "\\n%{http_code}" -d "$1" '
+            '-H "content-type: application/json" -H "authorization: Bearer $OPENAI_API_KEY" '
+            '-H "x-noburn-customer: $NOBURN_CUSTOMER" "$OPENAI_BASE_URL/chat/completions"'
+        )
+        body = json.dumps(self.body(ask, stream=stream))
+        patience = str(ask.timeout or PATIENT_S)
+        return subprocess.Popen(
+            ["sh", "-c", script, "sh", body, patience], stdout=subprocess.PIPE, text=True
+        )
+
+    def sync(self, ask: Ask) -> Any:
+        text, _ = self.start(ask, stream=False).communicate()
+        body, _, status = text.rpartition("\n")
+        return checked(int(status), body)
+
+    def stream(self, ask: Ask) -> Any:
+        curl = self.start(ask, stream=True)
+        assert curl.stdout is not None
+        lines = []
+        try:
+            for line in curl.stdout:
+                lines.append(line)
+                if line.startswith("data:"):
+                    yield line
+            status = curl.stdout.read() or lines.pop()
+            checked(int(status), "".join(lines))
+        finally:
+            curl.terminate()
+            curl.communicate()
+
+
 #: SDK -> its rows; the calls that are alike under two versions are written once.
 SDKS: dict[str, Any] = {
     "openai": openai,
@@ -570,6 +607,7 @@ SDKS: dict[str, Any] = {
     "urllib3": lambda: {"chat": Urllib3()},
     "urllib": lambda: {"chat": Urllib()},
     "aiohttp": lambda: {"chat": Aiohttp()},
+    "curl": lambda: {"chat": Curl()},
     "httpx": lambda: {"chat": Httpx()},
     "httpx2": lambda: {"chat": Httpx2()},
     "litellm": lambda: {
@@ -587,4 +625,7 @@ def version_of(sdk: str) -> str:
     """As installed; of the standard library's, Python's own."""
     if sdk == "urllib":
         return platform.python_version()
+    if sdk == "curl":
+        told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
+        return told.stdout.split()[1]
     return importlib.metadata.version(sdk)

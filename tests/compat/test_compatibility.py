@@ -1,0 +1,32 @@
+"""docs/compatibility.md says what every SDK does, and every cell is proved here again."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+import pytest
+
+from tests.compat.conductor import Report
+from tests.compat.matrix import ALL, run_matrix
+from tests.compat.page import PAGE, as_page
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[Report]:
+    return run_matrix(ALL)
+
+
+def test_the_page_says_what_happened(reports: list[Report]) -> None:
+    """Stale: `python -m tests.compat.matrix --write`, and read what changed before committing."""
+    committed = PAGE.read_text(encoding="utf-8").splitlines()
+    found = as_page(reports).splitlines()
+    assert not list(difflib.unified_diff(committed, found, lineterm="", n=0))
+
+
+def test_a_cell_that_does_not_hold_has_a_note(reports: list[Report]) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    marks = set(re.findall(r"✗ \[(\d+)\]", text))
+    assert marks == set(re.findall(r"^(\d+)\. ", text, re.MULTILINE))
