@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from noburn_cli.enforce.launch import NAMED_ATTRIBUTES, run_attributes
-from noburn_cli.errors import NoburnError
+from noburn_cli.errors import NoburnError, UsageError
 
 #: Beside the daemon, a fixed address that configurations can name.
 PORT = 4011
@@ -41,6 +41,12 @@ def gateway_command(
     from noburn_cli.enforce.policy import VARIABLE
     from noburn_cli.settings import load, policy_text
 
+    if os.environ.get("NOBURN_GUARD") == "1":
+        raise UsageError(
+            "this is inside a `noburn run`, which has a gateway of its own",
+            why="a second one would book its calls twice, and find virtual keys alone",
+            next_step="start `noburn gateway` outside of it",
+        )
     held = load(os.environ, Path.cwd(), {})
     for line in held.remarks():
         typer.echo(line, err=True)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -141,3 +142,6 @@ def test_wrong_words_make_no_key(world: World) -> None:
         assert REAL not in done.stderr
     assert world.noburn("keys", "list").stdout == ""
     assert world.noburn("keys", "rm", "a").returncode == 2
+    inside = [sys.executable, "-m", "noburn_cli", "gateway"]
+    done = world.noburn("run", "--", *inside)
+    assert (done.returncode, "has a gateway of its own" in done.stderr) == (2, True)
