@@ -6,7 +6,6 @@ Above: noburn_cli, which exports `attribute`, `wrap`, `remaining` and `aremainin
 
 from __future__ import annotations
 
-import importlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,16 +17,11 @@ from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.money import Nano, parse_limit
 from noburn_cli.enforce import context
 from noburn_cli.enforce.drivers import async_client, sync_client
-from noburn_cli.enforce.httpx_hook import MARK, hook_httpx
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import UsageError
 from noburn_cli.protocol import TAG_PREFIX
-from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
 
 _Client = TypeVar("_Client")
-#: Top-level modules of the SDKs that `wrap` takes, and the API that each speaks.
-_SDK_FAMILIES = {"openai": OPENAI, "anthropic": ANTHROPIC}
-_HTTP_MODULES = ("httpx", "httpx2")
 
 
 class attribute:  # noqa: N801 - used as a verb, like contextlib's own
@@ -120,50 +114,22 @@ def _written_out(amount: str | float | Decimal) -> str:
     return f"{Decimal(str(amount)):f}"
 
 
-def wrap(client: _Client, *, api: str | None = None) -> _Client:
+def wrap(client: _Client, *, api: str | None = None, base_url: str | None = None) -> _Client:
     """Guard a client in a program that `noburn run` did not start; returns the same client.
 
-    client: of openai or anthropic, sync or async, or an httpx or httpx2 client.
-    api: `openai` or `anthropic`, for an httpx client whose base URL is not the provider's own.
-    Whatever base URL the client has is guarded as the provider's; copies made with its
+    client: of openai, anthropic, groq, google-genai, mistralai or boto3 (bedrock-runtime), sync or
+        async, or a plain client or session of httpx, httpx2, requests or aiohttp.
+    api: `openai`, `anthropic`, `google`, `mistral`, `bedrock` or `cohere`, and
+    base_url: for a plain client that calls another URL than the provider's own.
+    Whatever base URL an SDK's client has is guarded as the provider's; copies made with its
     `with_options` share its connection and its guard.  Wrapping again changes nothing.
     Raises UsageError for anything else.
     """
-    http = getattr(client, "_client", client)
-    module_name = next(
-        (
-            found
-            for base in type(http).__mro__
-            if (found := base.__module__.partition(".")[0]) in _HTTP_MODULES
-        ),
-        None,
-    )
-    if module_name is None:
-        raise UsageError(
-            f"wrap cannot guard a {type(client).__module__}.{type(client).__qualname__}",
-            why="it takes clients of openai, anthropic, httpx and httpx2",
-            next_step="run the program under `noburn run -- …` instead",
-        )
+    from noburn_cli.enforce import wrapping  # The hooks, which few programs need all of.
+
     policy()  # Read now: not inside a program's event loop, at its first call.
-    hook_httpx(importlib.import_module(module_name), every_client=False)
-    family = api or _family_of(client)
-    if family not in (None, OPENAI, ANTHROPIC):
-        raise UsageError(f"api is `openai` or `anthropic`, not {api!r}")
-    base_url = str(getattr(client, "base_url", "") or "")
-    marked: tuple[Upstream, ...] = getattr(http, MARK, ())
-    if family is not None and base_url:
-        upstream = Upstream(family, base_url)
-        marked = marked if upstream in marked else (*marked, upstream)
-    setattr(http, MARK, marked)
+    wrapping.mark(client, api=api, base_url=base_url)
     return client
-
-
-def _family_of(client: object) -> str | None:
-    for base in type(client).__mro__:
-        family = _SDK_FAMILIES.get(base.__module__.partition(".")[0])
-        if family is not None:
-            return family
-    return None
 
 
 @dataclass(frozen=True)
