@@ -136,10 +136,9 @@ def test_stopping_what_is_not_there(world: World) -> None:
             process.wait()
 
 
-def _open(world: World) -> list[str]:
-    if not world.ledger.exists():
-        return []
-    return [run for (run,) in world.rows("SELECT run FROM runs WHERE ended_at_ms IS NULL")]
+def _open(world: World) -> list[Any]:
+    shown = json.loads(world.noburn("top", "--json").stdout)["data"]["runs"]
+    return list(shown)
 
 
 _NOBURN = [sys.executable, "-m", "noburn_cli"]
