@@ -19,7 +19,7 @@ from noburn_cli.reports.totals import Line, Report, Sums
 NUMBERS = (
     "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
     "cost_usd", "held_usd", "uncertain_usd", "uncertain_calls", "blocked", "refused", "clamped",
-    "notional_usd", "share",
+    "notional_usd", "searches", "share",
 )  # fmt: skip
 _SHARE_PLACES = 6
 
@@ -79,6 +79,8 @@ def notes(report: Report) -> list[str]:
             f"{show_dollars(total.notional_nano)} more at list price is notional: subscriptions "
             "pay for it; no cost and no budget of dollars includes it."
         )
+    if total.searches:
+        said.append(f"{total.searches:,} searches were billed beside the tokens.")
     if total.held_nano:
         said.append("Held is money of calls still in flight; no cost includes it.")
     if total.refused:
@@ -121,7 +123,8 @@ def numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
         sums.calls, sums.input_tokens, sums.cached_tokens, sums.output_tokens,
         sums.reasoning_tokens, Nano(sums.cost_nano).exact(), Nano(sums.held_nano).exact(),
         Nano(sums.uncertain_nano).exact(), sums.uncertain, sums.blocked, sums.refused,
-        sums.clamped, Nano(sums.notional_nano).exact(), _share_text(share),
+        sums.clamped, Nano(sums.notional_nano).exact(), sums.searches,
+        _share_text(share),
     )  # fmt: skip
     return dict(zip(NUMBERS, values, strict=True))
 

@@ -15,6 +15,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from noburn_cli.core.budgets import NONE, TAG_PREFIX, check_key
+from noburn_cli.core.usage import (
+    AUDIO_CACHE_READ,
+    EXTRA_INPUT_KINDS,
+    EXTRA_OUTPUT_KINDS,
+    FILE_SEARCH,
+    IMAGE_CACHE_READ,
+    WEB_SEARCH,
+    WEB_SEARCH_PREVIEW,
+)
 from noburn_cli.errors import UsageError
 from noburn_cli.reports.reading import reading
 from noburn_cli.reports.totals import Line, Report, Sums, make_report
@@ -38,15 +47,22 @@ _OPEN = "state = 'held'"
 _NEVER_LEFT = "state IN ('blocked', 'refused')"
 #: By the call, that is: not by a subscription, which makes its cost notional.
 _PAID = "coalesce(json_extract(detail, '$.notional'), 0) = 0"
+
+
+def _extra(*kinds: str) -> str:
+    """SQL for how much of some further kinds a call was billed."""
+    return " + ".join(f"coalesce(json_extract(extra, '$.{kind}'), 0)" for kind in kinds)
+
+
 _UNBILLED = "state IN ('uncertain', 'orphaned')"
 
 #: In the order of Sums' fields.
 _SUMS = f"""
     count(*) FILTER (WHERE NOT {_NEVER_LEFT}),
     coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
-        + coalesce(cache_write_1h, 0)), 0),
-    coalesce(sum(cache_read), 0),
-    coalesce(sum(output), 0),
+        + coalesce(cache_write_1h, 0) + {_extra(*EXTRA_INPUT_KINDS)}), 0),
+    coalesce(sum(coalesce(cache_read, 0) + {_extra(AUDIO_CACHE_READ, IMAGE_CACHE_READ)}), 0),
+    coalesce(sum(coalesce(output, 0) + {_extra(*EXTRA_OUTPUT_KINDS)}), 0),
     coalesce(sum(reasoning), 0),
     coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND {_PAID}), 0),
     coalesce(sum(hold_nano) FILTER (WHERE {_OPEN} AND {_PAID}), 0),
@@ -55,7 +71,8 @@ _SUMS = f"""
     count(*) FILTER (WHERE state = 'blocked'),
     count(*) FILTER (WHERE state = 'refused'),
     count(*) FILTER (WHERE clamped = 1 AND NOT {_NEVER_LEFT}),
-    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0)
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0),
+    coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0)
 """
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)

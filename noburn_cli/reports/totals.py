@@ -17,8 +17,10 @@ class Sums:
     """What a set of calls amounts to.  Amounts in nano-dollars, tokens and calls whole.
 
     calls: those that were admitted; blocked and refused ones never left and are counted apart.
-    input_tokens: everything that went in, cached_tokens (read from a cache) included.
-    output_tokens: reasoning_tokens included.
+    input_tokens: everything that went in, audio, images and cached_tokens (read from a cache)
+        included.
+    output_tokens: reasoning_tokens, audio and images included.
+    searches: of the web and of files, billed by number beside the tokens.
     cost_nano: what is charged, uncertain_nano included.
     uncertain_nano: the part that is charged at its hold because no bill is known.
     notional_nano: at list price, of calls that a subscription pays for; in no cost.
@@ -38,6 +40,7 @@ class Sums:
     refused: int = 0
     clamped: int = 0
     notional_nano: int = 0
+    searches: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

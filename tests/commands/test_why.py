@@ -137,3 +137,33 @@ def test_nothing_was_blocked(home: Any) -> None:
 
 def test_no_ledger(home: Any) -> None:
     assert home.noburn("why").returncode == 4
+
+
+def test_fees_and_ceilings_are_explained_with_their_arithmetic(home: Any, reserve: Any) -> None:
+    home.said("daemon", "start")
+    frame = {**reserve("f1"), "extra": {"web_search": 5}, "ceiling": 2_000_000_000}
+    with home.client() as client:
+        assert client.reserve(frame)["ok"]
+        usage = {"input": 5, "output": 20, "web_search": 3}
+        client.settle("f1", usage, latency_ms=1, status=200)
+        client.reserve({**reserve("f2"), "model": "", "output": None, "ceiling": 7})
+    said = home.said("why", "f1")
+    assert said.startswith("Call f1 of gpt-6-luna cost $0.0300.\n")
+    for line in (
+        "(assumed: assumed: measured with a margin, or a ceiling of your policy, not proven)",
+        "ceiling: $2 set aside by your policy for what nothing bounds",
+        "5 searches  x $10 / 1,000",
+        "3 searches  x $10 / 1,000",
+    ):
+        assert line in said, said
+    data = json.loads(home.said("why", "f1", "--json"))["data"]
+    assert data["ceiling_usd"] == "2"
+    assert data["hold"][-1]["kind"] == "web_search"
+    assert (data["hold"][-1]["units"], data["hold"][-1]["usd_per_unit"]) == (5, "0.01")
+    assert data["bill"]["agrees"] is True
+    alone = home.said("why", "f2")
+    assert "ceiling: $0.000000007 set aside" in alone
+    report = home.said("report", "--by", "customer")
+    assert "3 searches were billed beside the tokens." in report
+    rows = json.loads(home.said("report", "--json", "--by", "customer"))["data"]["rows"]
+    assert [row["searches"] for row in rows] == [3]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from noburn_cli import resources
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.usage import FEE_KINDS
 from noburn_cli.demo import stub_answers, stub_bill
 from noburn_cli.enforce.guard import reserve_fields
 from noburn_cli.providers import registry
@@ -206,12 +207,13 @@ def test_no_bill_is_above_its_bound_and_each_is_read_to_the_nano_dollar(
     """Goal: whatever rounds, searches and audio come true, the hold pays, and we know the cost."""
     codec, request = asked
     call = codec.parse(json.dumps(request).encode())
-    speaks = "audio_output" in call.output_kinds
+    speaks = codec is CHAT
+    files = any(tool["type"] == "file_search" for tool in request.get("tools", ()))
     wishes = {
         "x-stub-tool-rounds": str(0 if speaks else rounds),
         "x-stub-round-tokens": str(read),
-        "x-stub-web-searches": str(min(rounds, max(call.extra.values(), default=0))),
-        "x-stub-file-searches": str(min(rounds, call.extra.get("file_search", 0))),
+        "x-stub-web-searches": str(0 if speaks else rounds),
+        "x-stub-file-searches": str(rounds if files else 0),
         "x-stub-cached-tokens": str(0 if speaks else cached),
         "x-stub-audio-input-tokens": str(audio if speaks else 0),
         "x-stub-audio-output-tokens": str(audio if speaks else 0),
@@ -231,4 +233,12 @@ def test_no_bill_is_above_its_bound_and_each_is_read_to_the_nano_dollar(
     cost = prices.cost(
         version=BOOK.version, model=model.name, usage=counts, variant="standard", at_ms=START_MS
     )
-    assert cost == billed <= quoted(call).full[0]
+    quote = quoted(call)
+    assert cost == billed <= quote.full[0]
+    # Each side by itself, too: the window's size would hide what is missing elsewhere.
+    row = model.row_at("standard", START_MS)
+    assert row is not None
+    spoken = usage.get("audio_output", 0) * row.extra.get("audio_output", 0)
+    written = usage.get("output", 0) * row.tiers[-1].rates["output"]
+    assert spoken + written <= quote.want * quote.choices * quote.output_pico
+    assert all(usage.get(kind, 0) <= call.extra.get(kind, 0) for kind in FEE_KINDS)
