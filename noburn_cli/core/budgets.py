@@ -89,12 +89,11 @@ def check_key(key: str) -> str:
     if key.startswith(TAG_PREFIX) and _TAG_NAME.fullmatch(key[len(TAG_PREFIX) :]):
         return key
     near = difflib.get_close_matches(key, ATTRIBUTES, n=2, cutoff=0.5)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(
         f"unknown attribute {key!r}",
         why=f"known are {', '.join(ATTRIBUTES)} and tag.NAME",
-        next_step=f"did you mean {' or '.join(near)}?"
-        if near
-        else f"a free tag is tag.{key or 'NAME'}",
+        next_step=f"{guess}a free tag is tag.{key or 'NAME'}",
     )
 
 
