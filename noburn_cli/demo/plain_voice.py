@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from noburn_cli.demo.voices import Said, StoppedError
 from noburn_cli.enforce import context, layers
+from noburn_cli.enforce.decisions import Pass, Refuse, Request
 from noburn_cli.enforce.drivers import decide, deliver
-from noburn_cli.enforce.guard import Pass, Refuse, Request, admit, route_of
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.outcome import Tracker
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import CountRequest

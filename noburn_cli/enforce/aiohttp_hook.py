@@ -19,8 +19,9 @@ from typing import Any
 
 from noburn_cli.enforce import context, layers, outliving, signing
 from noburn_cli.enforce.aiohttp_answers import blocked, follow, hook_answers
+from noburn_cli.enforce.decisions import Decision, Pass, Refuse, Request, Send
 from noburn_cli.enforce.drivers import decide_async, deliver_async
-from noburn_cli.enforce.guard import Decision, Pass, Refuse, Request, Send, admit, route_of
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.outgoing import exchanged
 from noburn_cli.providers.codec import CountRequest
 from noburn_cli.providers.registry import FREE, Route, Upstream

@@ -1,6 +1,7 @@
 """Carrying out the guard's steps with a client: once blocking, once awaiting.
 
-Layer: enforce, injected (standard library, Python 3.10).  Below: guard, client.  Above: the hooks.
+Layer: enforce, injected (standard library, Python 3.10).  Below: decisions, blocks, client.
+Above: the hooks.
 Owns: this process's two clients, and the rule that a failure of our own never lets a call out.
 """
 
@@ -13,7 +14,8 @@ from typing import Any
 
 from noburn_cli.client import AsyncClient, Client
 from noburn_cli.enforce import background
-from noburn_cli.enforce.guard import AskDaemon, Decision, Refuse, Step, failed_closed
+from noburn_cli.enforce.blocks import failed_closed
+from noburn_cli.enforce.decisions import AskDaemon, Decision, Refuse, Step
 from noburn_cli.enforce.outcome import Outcome
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import CountRequest

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from noburn_cli.enforce import context, layers, signing
+from noburn_cli.enforce.decisions import Pass, Refuse, Request
 from noburn_cli.enforce.drivers import decide, deliver, deliver_aside
-from noburn_cli.enforce.guard import Pass, Refuse, Request, admit, route_of
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.http_bytes import HeldRequest, answer_bytes, request_bytes, with_target
 from noburn_cli.enforce.http_client_answers import follow
 from noburn_cli.enforce.outcome import Tracker

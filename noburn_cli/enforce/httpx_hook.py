@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from noburn_cli.enforce import attribution, context, layers, signing
+from noburn_cli.enforce.decisions import Pass, Refuse, Request, Send
 from noburn_cli.enforce.drivers import decide, decide_async, deliver, deliver_async
-from noburn_cli.enforce.guard import Pass, Refuse, Request, Send, admit, route_of
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.httpx_progress import Progress
 from noburn_cli.enforce.httpx_streams import async_stream_class, sync_stream_class
 from noburn_cli.enforce.outcome import Outcome, Tracker

@@ -1,6 +1,6 @@
 """Requests that are signed over their bytes: an edited one is signed anew, or does not leave.
 
-Layer: enforce, injected (standard library, Python 3.10).  Below: guard.
+Layer: enforce, injected (standard library, Python 3.10).  Below: blocks.
 Above: botocore_hook, which knows how to sign, and the hooks that edit.
 AWS signs method, path, chosen headers and the body's hash ("Signature Version 4",
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html, checked 2026-11-27).
@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 
-from noburn_cli.enforce.guard import refused_here
+from noburn_cli.enforce.blocks import refused_here
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import Block
 from noburn_cli.providers.registry import Route

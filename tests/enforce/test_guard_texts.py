@@ -8,8 +8,9 @@ import json
 import pytest
 
 from noburn_cli import protocol
-from noburn_cli.enforce import guard
-from noburn_cli.enforce.guard import AskDaemon, Refuse, Request, admit, route_of
+from noburn_cli.enforce import reserving
+from noburn_cli.enforce.decisions import AskDaemon, Refuse, Request
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_daemon import frames
 
 URL = "https://api.openai.com/v1/chat/completions"
@@ -42,8 +43,8 @@ def test_half_a_pair_is_counted_as_the_replacement_character() -> None:
 
 
 def test_an_output_that_may_not_be_lowered_fits_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = dataclasses.replace(guard.settings(), clamp=False)
-    monkeypatch.setattr(guard, "settings", lambda: chosen)
+    chosen = dataclasses.replace(reserving.settings(), clamp=False)
+    monkeypatch.setattr(reserving, "settings", lambda: chosen)
     body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "a"}]}
     route = route_of("POST", URL, ())
     assert route is not None

@@ -8,7 +8,8 @@ import pytest
 
 from noburn_cli import protocol
 from noburn_cli.enforce import context
-from noburn_cli.enforce.guard import AskDaemon, Refuse, Request, admit, route_of
+from noburn_cli.enforce.decisions import AskDaemon, Refuse, Request
+from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.policy import NO_POLICY, VARIABLE, policy, read_policy
 from noburn_cli.providers.registry import GUARD, Upstream, recognise
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from noburn_cli.demo import stub_bedrock
 from noburn_cli.enforce import cutting
-from noburn_cli.enforce.guard import AskDaemon, Refuse, Request, admit
+from noburn_cli.enforce.decisions import AskDaemon, Refuse, Request
+from noburn_cli.enforce.guard import admit
 from noburn_cli.enforce.outcome import Tracker
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers import registry

@@ -13,7 +13,7 @@ from noburn_cli import resources
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.usage import FEE_KINDS
 from noburn_cli.demo import stub_answers, stub_bill
-from noburn_cli.enforce.guard import reserve_fields
+from noburn_cli.enforce.reserving import reserve_fields
 from noburn_cli.providers import registry
 from noburn_cli.providers.ceilings import CEILINGS, TOLD_BY_USAGE
 from noburn_cli.providers.openai_common import IMAGE_TOKENS_MAX, IMAGE_TOKENS_MAX_4O_MINI

@@ -15,12 +15,13 @@ from aiohttp import web
 
 from noburn_cli.enforce import context
 from noburn_cli.enforce.bodies import Unpacker
+from noburn_cli.enforce.decisions import Decision, Pass, Refuse, Request
 from noburn_cli.enforce.drivers import decide_async
 from noburn_cli.enforce.gateway.asked import forwarded, is_local, run_of
 from noburn_cli.enforce.gateway.forward import Forwarder, UpstreamFailed
 from noburn_cli.enforce.gateway.lasting import LastingKeys
 from noburn_cli.enforce.gateway.routes import NoTarget, Target, find_target
-from noburn_cli.enforce.guard import Decision, Pass, Refuse, Request, admit
+from noburn_cli.enforce.guard import admit
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.providers import credentials

@@ -1,0 +1,87 @@
+"""What a hook brings to the guard, what the guard asks for meanwhile, and what it decides.
+
+Layer: enforce, injected (standard library, Python 3.10), plain values.  Below: outcome (Tracker).
+Above: guard and reserving, which make them; drivers and the hooks, which carry them out.
+Not here: how it is decided (guard), what a block says (blocks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from noburn_cli.enforce.outcome import Tracker
+from noburn_cli.providers.codec import Block, CountRequest
+
+
+class Request:
+    """An HTTP request as the guard sees it.  `headers` by lower-case name."""
+
+    __slots__ = ("body", "headers", "method", "url")
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+
+
+class AskDaemon:
+    """Step: send a frame to the daemon; the answer is its reply, or an Unavailable is thrown in."""
+
+    __slots__ = ("fields", "op")
+
+    def __init__(self, op: str, fields: dict[str, Any]) -> None:
+        self.op = op
+        self.fields = fields
+
+
+class AskProvider:
+    """Step: send the provider's free count request; the answer is its body, or None."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: CountRequest) -> None:
+        self.request = request
+
+
+class Pass:
+    """Decision: this request is none of ours, or costs nothing.
+
+    exchange: (virtual, real), to be put in by credentials.swapped; None leaves it as it is.
+    """
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: tuple[str, str] | None = None) -> None:
+        self.exchange = exchange
+
+
+class Refuse:
+    """Decision: answer with this block; nothing is sent."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+
+class Send:
+    """Decision: send this body, and tell the tracker how it ends.
+
+    exchange: (virtual, real), to be put in by credentials.swapped; None leaves the key as it is.
+    """
+
+    __slots__ = ("body", "exchange", "tracker")
+
+    def __init__(
+        self, body: bytes, tracker: Tracker, exchange: tuple[str, str] | None = None
+    ) -> None:
+        self.body = body
+        self.tracker = tracker
+        self.exchange = exchange
+
+
+Step = AskDaemon | AskProvider
+Decision = Pass | Refuse | Send
+PASS = Pass()

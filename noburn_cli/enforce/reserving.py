@@ -1,0 +1,186 @@
+"""Money for one call: the reserve, what the daemon asks for in between, and the grant.
+
+Layer: enforce, injected (standard library, Python 3.10), sans-IO: generators, as `guard.admit`.
+Below: providers, core.bounds, policy, decisions, blocks.  Above: guard.
+Owns: the fields of a reserve frame, and what a grant makes of the request.
+Not here: whether a request is a call at all, and what the guard itself refuses (guard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from noburn_cli import protocol
+from noburn_cli.core.bounds import ASSUMED, measure
+from noburn_cli.enforce.blocks import CODE_UNAVAILABLE, block, block_of, no_key
+from noburn_cli.enforce.context import settings
+from noburn_cli.enforce.decisions import AskDaemon, AskProvider, Decision, Refuse, Send, Step
+from noburn_cli.enforce.outcome import Tracker
+from noburn_cli.enforce.policy import RECEIVED, policy
+from noburn_cli.enforce.received import Received
+from noburn_cli.errors import NoburnError
+from noburn_cli.providers.call import Call
+from noburn_cli.providers.codec import Codec, CountRequest
+
+#: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
+ROUNDS_MAX = 5
+#: A floor above every model's own maximum: an uncapped output is granted whole or not at all.
+WHOLE = 10**10  # the most that a frame may say
+#: Anthropic calls its count an estimate that may be off by a little: 2 % and 16 tokens more.
+#: https://docs.claude.com/en/docs/build-with-claude/token-counting (checked 2026-11-23)
+COUNT_MARGIN_PERCENT = 2
+COUNT_MARGIN_TOKENS = 16
+
+
+def reserve(
+    call_id: str, attrs: dict[str, str], codec: Codec, call: Call, body: bytes, virtual: str | None,
+    notional: bool,
+) -> Generator[Step, Any, Decision]:  # fmt: skip
+    """Hold money for a call that can be bounded, and decide by what the daemon says.
+
+    virtual: the virtual key that it came with.  notional: whether a subscription pays for it.
+    """
+    frame = reserve_fields(call_id, attrs, call)
+    if notional:
+        frame["notional"] = True
+    if virtual is not None:
+        frame["key"] = virtual
+    reply: Mapping[str, Any] = {}
+    for _ in range(ROUNDS_MAX):
+        try:
+            reply = yield AskDaemon(protocol.RESERVE, frame)
+        except NoburnError as error:
+            return Refuse(block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step))
+        if reply.get("ok"):
+            if virtual is not None and not reply.get("key"):
+                # Who lent it went away while the call waited for its money.
+                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "no key"})
+                return Refuse(no_key(codec, "this virtual key stands for no real one any more"))
+            try:
+                return _granted(call_id, codec, call, body, reply, virtual)
+            except Exception:
+                # A body that cannot be edited does not leave, so its money is free again.
+                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "not editable"})
+                raise
+        if reply.get("error") != protocol.REFINE:
+            break
+        frame = yield from _refined(frame, codec, call, body, virtual, by=str(reply.get("by")))
+    if reply.get("error") == protocol.KEY_UNKNOWN:
+        return Refuse(no_key(codec, *(str(reply.get(part)) for part in ("message", "why", "next"))))
+    return Refuse(block_of(codec, call_id, reply))
+
+
+def _refined(
+    frame: dict[str, Any], codec: Codec, call: Call, body: bytes, virtual: str | None, *, by: str
+) -> Generator[Step, Any, dict[str, Any]]:
+    """The frame again, with what the daemon asked for, or saying that it cannot be had."""
+    if by == "text":
+        return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
+    count = codec.count_request(body) if by == "count" else None
+    if count is not None and virtual is not None:
+        count = yield from _with_key(count, virtual)
+    answer = (yield AskProvider(count)) if count is not None else None
+    if answer is not None:
+        try:
+            counted = codec.parse_count(answer)
+        except NoburnError:
+            return {**frame, "refined": True}
+        margin = -(-counted * COUNT_MARGIN_PERCENT // 100) + COUNT_MARGIN_TOKENS
+        return {**frame, "input": {**frame["input"], "counted": counted + margin}}
+    return {**frame, "refined": True}
+
+
+def _with_key(count: CountRequest, virtual: str) -> Generator[Step, Any, CountRequest | None]:
+    try:
+        reply = yield AskDaemon(protocol.KEY, {"key": virtual})
+    except NoburnError:
+        return None  # Without the provider's count the daemon decides on what it has.
+    return replace(count, exchange=(virtual, str(reply["key"])))
+
+
+def _granted(
+    call_id: str,
+    codec: Codec,
+    call: Call,
+    body: bytes,
+    reply: Mapping[str, Any],
+    virtual: str | None,
+) -> Decision:
+    cap = reply.get("granted") if reply.get("write_cap") else None
+    strip_usage = call.stream and not codec.asks_usage(body)
+    tracker = Tracker(
+        call_id, codec, stream=call.stream, strip_usage=strip_usage,
+        tells_all=call.usage_tells_all, fixed_usage=call.fixed_usage,
+        received=_received(call, reply),
+    )  # fmt: skip
+    exchange = None if virtual is None else (virtual, str(reply["key"]))
+    return Send(codec.edit(body, cap=cap), tracker, exchange)
+
+
+def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:
+    """What measures the answer, where the policy accepts what came, and it can be priced."""
+    granted, bound = reply.get("granted"), reply.get("input_bound")
+    if policy().on_abort != RECEIVED or call.output is None or granted is None or bound is None:
+        return None
+    if call.extra or reply.get("bound") == ASSUMED or len(call.variants) != 1:
+        return None  # Fees and other tiers cannot be told from the text that came.
+    return Received(
+        input_tokens=bound,
+        input_kinds=call.input_kinds,
+        output_max=granted * call.output.choices,
+        variant=call.variants[0],
+    )
+
+
+def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str, Any]:
+    """The fields of a reserve frame (docs/protocol.md), with the settings of here and now."""
+    chosen = settings()
+    measured = measure(
+        call.texts,
+        call.schema_text,
+        overhead_tokens=call.overhead_tokens,
+        counted_tokens=call.counted_tokens,
+        window=bool(call.window),
+        requests=call.requests,
+        windows=call.windows,
+    )
+    ceilings = policy().ceilings
+    return {
+        "call": call_id,
+        "api": call.api,
+        "model": call.model,
+        "attrs": attrs,
+        "input": {
+            "bytes": measured.bytes,
+            "expanded": measured.expanded,
+            "overhead": measured.overhead,
+            "tokens": measured.tokens,
+            "window": measured.window,
+            "counted": measured.counted,
+            "requests": measured.requests,
+            "windows": measured.windows,
+        },
+        "input_kinds": list(call.input_kinds),
+        "output_kinds": list(call.output_kinds),
+        "variants": list(call.variants),
+        "extra": dict(call.extra),
+        "ceiling": (
+            sum(ceilings.get(name, 0) for name in call.unbounded_kinds) if call.unbounded else None
+        ),
+        "output": _output_fields(call, clamp=chosen.clamp, lower=chosen.lower_caps),
+        "wait_ms": chosen.wait_ms,
+        "texts": None,
+    }
+
+
+def _output_fields(call: Call, *, clamp: bool, lower: bool) -> dict[str, Any] | None:
+    cap = call.output
+    if cap is None:
+        return None
+    if cap.wanted is None:
+        floor = max(cap.floor, settings().output_floor) if clamp else WHOLE
+        return {"wanted": None, "floor": floor, "choices": cap.choices, "clamp": clamp}
+    floor = max(cap.floor, min(settings().output_floor, cap.wanted))
+    return {"wanted": cap.wanted, "floor": floor, "choices": cap.choices, "clamp": lower}
