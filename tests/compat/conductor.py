@@ -186,8 +186,12 @@ class Program:
             text=True,
         )
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        for reader in (self._read, self._read_errors):
-            threading.Thread(target=reader, daemon=True).start()
+        self._readers = [
+            threading.Thread(target=reader, daemon=True)
+            for reader in (self._read, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -234,6 +238,13 @@ class Program:
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+        for reader, pipe in zip(
+            self._readers, (self._process.stdout, self._process.stderr), strict=True
+        ):
+            reader.join(PATIENCE_S)
+            assert pipe is not None
+            if not reader.is_alive():  # Otherwise somebody of the run is still writing.
+                pipe.close()
 
 
 class GuestEndedError(Exception):

@@ -97,8 +97,10 @@ def test_a_model_without_a_price_and_a_call_without_a_bound_do_not_leave(home, s
             client.chat.completions.create(model="gpt-none", messages=MESSAGES)
         with pytest.raises(openai.APIStatusError, match="web search"):
             chat(client, web_search_options={})
-        with pytest.raises(openai.APIStatusError, match="may cost money"):
+        with pytest.raises(openai.APIStatusError, match="images, whose tokens are not published"):
             client.images.generate(model="gpt-image-1", prompt="a ship")
+        with pytest.raises(openai.APIStatusError, match="may cost money"):
+            client.post("/something/new", body={"model": CHAT_MODEL}, cast_to=object)
     assert stub.requests == []
     assert stub.bill_nano() == 0
 

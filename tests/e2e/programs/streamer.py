@@ -60,6 +60,9 @@ if STYLE == "leave":
         time.sleep(60)
         sys.exit(5)
     os.setsid()
+    # Whoever reads what the run wrote is not to wait for this process.
+    for number in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     (FOLDER / "pid").write_text(str(os.getpid()))
 threads = [threading.Thread(target=follow, args=(work,)) for work in (chat, message)]
 for thread in threads:
