@@ -1,6 +1,7 @@
 """Budgets and their accounts in memory: which ones a call is charged to, and what they hold.
 
-Layer: daemon, pure (given now_ms).  Below: core.budgets.  Above: admission, book.
+Layer: daemon, pure (given now_ms).  Below: core.budgets.  Above: admission, book,
+reserving, ending.
 Owns: Account's numbers, the index from attributes to budgets, windows that begin and end.
 Not here: decisions (admission), the journal (ledger).
 

@@ -1,8 +1,8 @@
 """May this call go, and with which output cap?  The arithmetic of one decision.
 
-Layer: daemon, pure.  Below: accounts.  Above: book.
+Layer: daemon, pure.  Below: accounts.  Above: reserving.
 Owns: the clamp, the fair share, which accounts stand in the way and for how long.
-Not here: who waits (waiting), what is recorded (book).
+Not here: who waits (waiting), what is recorded (rows).
 
 At every admission, for every account: settled + held + new <= limit.
 """

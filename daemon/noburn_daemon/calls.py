@@ -1,7 +1,8 @@
 """What the daemon knows of one call, and which calls it knows without asking the disk.
 
-Layer: daemon, pure.  Below: core.holds, accounts, frames (Usage), ledger (Event).  Above: book.
-Owns: Call, and the memory of recent ids.
+Layer: daemon, pure.  Below: core.holds, accounts, frames, ledger (Event).  Above: book,
+reserving, ending.
+Owns: Call, what makes two reserves of one id the same, and the memory of recent ids.
 
 Ids begin with the time.  So an id above every id that was ever forgotten (by its first
 character, to keep odd ids from spoiling it for all) is new unless it is in memory, and needs no
@@ -10,13 +11,15 @@ look at the disk.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 
+import msgspec
 from msgspec import Struct
 
 from noburn_cli.core.holds import STATE_AFTER, HoldState
 from noburn_daemon.accounts import DOLLARS_INDEX, Account, Context, Weights
-from noburn_daemon.frames import Usage, extra_text
+from noburn_daemon.frames import Reserve, Usage, extra_text
 from noburn_daemon.ledger import Event
 
 #: Not states of a hold: ids that are closed without ever having held anything.
@@ -34,6 +37,9 @@ _SETTLED = HoldState.SETTLED.value
 _VOIDED = HoldState.VOIDED.value
 #: The state that each closing kind of row leads to; plain words, because this runs for every call.
 _STATE_OF = {event.value: state.value for event, state in STATE_AFTER.items()}
+
+#: What a reserve says of fields that came later, where there is nothing to say.
+_NOTHING_FURTHER: tuple[object, ...] = (1, 0, ("output",), {}, None)
 
 #: Billed counts in the order of core.usage.KINDS, and those of further kinds as text.
 Counts = tuple[int, int, int, int, int, int, str | None]
@@ -114,6 +120,32 @@ def charged(accounts: Iterable[Account], *, notional: bool) -> tuple[Account, ..
     if notional:
         return tuple(account for account in accounts if account.unit_index != DOLLARS_INDEX)
     return tuple(accounts)
+
+
+def content_digest(frame: Reserve, context: Context) -> int:
+    """What makes two reserves of one id the same: all but how it was counted, and the wait."""
+    size = frame.input
+    # Only where there is something: a reserve of before these fields is still the same one.
+    further = (size.requests, size.windows, frame.output_kinds, frame.extra, frame.ceiling)
+    content = msgspec.json.encode(
+        (
+            frame.api,
+            frame.model,
+            context.text,
+            size.bytes,
+            size.expanded,
+            size.overhead,
+            size.tokens,
+            size.window,
+            frame.input_kinds,
+            frame.variants,
+            frame.output,
+            *(("notional",) if frame.notional else ()),
+            *(further if further != _NOTHING_FURTHER else ()),
+        )
+    )
+    digest = hashlib.blake2b(content, digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def counts(used: Event | Usage) -> Counts:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 
@@ -166,3 +167,8 @@ class Ledger(Protocol):
 
     def store_book(self, version: str, texts: list[tuple[str, str]]) -> None:
         """Keep a price book's texts, once per version, with the next append."""
+
+
+def json_text(value: object) -> str:
+    """A value as the journal writes it: compact."""
+    return msgspec.json.encode(value).decode()

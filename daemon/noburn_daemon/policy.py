@@ -1,6 +1,6 @@
 """Budgets and runs: set, listed, topped up, removed, started, ended.
 
-Layer: daemon, pure like book.  Below: book, accounts, core.budgets.  Above: server.
+Layer: daemon, pure like book.  Below: book, accounts, core.budgets.  Above: server, stopping.
 Owns: what a new budget starts with.  Not here: how budgets decide (admission).
 
 All of these are rare.  The server flushes what is pending before each of them, so that the disk

@@ -1,6 +1,7 @@
 """From a reserve frame to the most it can cost; from a settlement's usage to its cost.
 
-Layer: daemon, pure (price books are given).  Below: core.bounds, core.pricebook.  Above: book.
+Layer: daemon, pure (price books are given).  Below: core.bounds, core.pricebook.
+Above: reserving, ending.
 Owns: which book prices what (new holds the newest, settlements the one stamped on the hold), and a
 cache of rates, because the same few models come with nearly every call.
 Not here: budgets (admission), reading price files (noburn_cli.prices).

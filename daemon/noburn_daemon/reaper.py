@@ -2,7 +2,7 @@
 
 Layer: daemon, event loop.  Below: owners.  Above: server.
 Owns: one watch per owner: a pidfd where the system has them, a look every half second elsewhere.
-Not here: what happens to its holds (book.owner_gone).
+Not here: what happens to its holds (ending.owner_gone).
 
 An orphan is never made because time passed: a stopped laptop is not a dead process.
 """

@@ -1,6 +1,7 @@
-"""What the daemon answers when it does not grant: words, reasons, what to do next.
+"""What the daemon answers: a grant, an ending; or why not, with words, reasons, what to do next.
 
-Layer: daemon, pure.  Below: protocol, core.money, accounts.  Above: book, policy, server.
+Layer: daemon, pure.  Below: protocol, core.money, accounts, calls, frames.
+Above: reserving, ending, policy, stopping, server.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ import shlex
 from typing import Any
 
 from noburn_cli import protocol
+from noburn_cli.core.holds import HoldState
 from noburn_cli.core.money import show_amount
 from noburn_cli.errors import NoburnError
+from noburn_daemon import frames
 from noburn_daemon.accounts import UNITS, Account, Weights
+from noburn_daemon.admission import Quote
+from noburn_daemon.calls import REFUSED, TOMBSTONE, Call
 from noburn_daemon.runs import PAUSED, STOPPED, RunState
 
+_HELD = HoldState.HELD.value
+_SETTLED = HoldState.SETTLED.value
+
 Reply = dict[str, Any]
+Answer = Any  # a struct of frames, or a Reply
 
 
 def refusal(
@@ -82,6 +91,62 @@ def barred(path: str, state: RunState) -> Reply:
         "run": path,
         "waiting_helps": not state.final,
     }
+
+
+def refine(quote: Quote) -> Reply:
+    """Send it again, better counted: as it is, it does not fit."""
+    return refusal(
+        None, protocol.REFINE, "the cheap bound of the input does not fit what is left",
+        why=f"it was bounded by {quote.how}", next_step="send it again as `by` says",
+        by=quote.refine_by,
+    )  # fmt: skip
+
+
+def granted(n: int, call: Call) -> frames.Granted:
+    """The money is held; `call` says how much, and which cap to write."""
+    return frames.Granted(
+        n, True, call.id, call.granted, call.write_cap, call.clamped, call.wanted, call.hold[0],
+        call.bound, call.book, call.input_bound,
+    )  # fmt: skip
+
+
+def closed(n: int, call: Call) -> frames.Closed:
+    """How a call ended, and what it cost above its hold."""
+    overshoot = None
+    if call.state == _SETTLED:
+        overshoot = call.cost[0] - call.hold[0]
+        if overshoot < 0:
+            overshoot = 0
+    return frames.Closed(n, True, call.state, call.cost[0], overshoot)
+
+
+def repeated(frame: frames.Reserve, call: Call, digest: int) -> Answer:
+    """A reserve whose id is known: the same answer again, or why there is none."""
+    if call.state in (TOMBSTONE, REFUSED):
+        return has_ended(frame.n, call)
+    if call.digest != digest:
+        return conflict(frame.n, frame.call)
+    if call.state != _HELD:
+        return has_ended(frame.n, call)
+    return granted(frame.n, call)
+
+
+def conflict(n: int, call: str) -> Reply:
+    return refusal(
+        n, protocol.CONFLICT, f"call {call} is known with other content",
+        why="the id is the idempotency key", next_step="make a new id for a new call",
+    )  # fmt: skip
+
+
+def has_ended(n: int, call: Call) -> Reply:
+    return refusal(
+        n, protocol.CLOSED, f"call {call.id} has ended: {call.state}", state=call.state,
+        next_step="make a new id for a new call",
+    )  # fmt: skip
+
+
+def not_found(n: int, call: str) -> Reply:
+    return refusal(n, protocol.NOT_FOUND, f"there is no call {call}")
 
 
 def _next_step(account: Account, unit: str) -> str:

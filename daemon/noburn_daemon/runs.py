@@ -3,7 +3,7 @@
 Layer: daemon, pure (what is on disk comes through `rows` and `tally`).  Below: ledger (Event).
 Above: book, stopping, server.
 Owns: a run's state (open, paused, stopped, ended), the tallies that `noburn top` shows.
-Not here: what a barred call is answered (book), who may stop a run (stopping).
+Not here: what a barred call is answered (replies), who may stop a run (stopping).
 
 A run is named by its path, `r1/r2`; what bars `r1` bars all below it.  States are read from the
 journal when a run is first seen, so that they survive a restart and need no table.

@@ -1,12 +1,13 @@
 """The daemon: requests in, decisions by the book, one commit per turn of the loop, replies out.
 
-Layer: daemon, event loop.  Below: peer, book, policy, restore, ledger, clock, reaper, exact.
+Layer: daemon, event loop.  Below: peer, book, reserving, ending, policy, stopping, restore, ledger, clock,
+reaper, exact.
 Above: __main__.
 Owns: the group commit.  The first request of a turn schedules the flush; replies are held until
 what they tell is durable.  When a commit fails, every caller of the batch hears `unknown`,
 waiters too, the memory is rebuilt from disk, and nothing is granted until the disk can be
 written again.
-Not here: rules (book, policy), SQL (sqlite), lines (peer).
+Not here: rules (reserving, ending, policy), SQL (sqlite), lines (peer).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
 from noburn_cli.version import __version__
-from noburn_daemon import frames, policy, stopping
+from noburn_daemon import ending, frames, policy, reserving, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.exact import count_input
@@ -101,10 +102,10 @@ class Daemon:
                 frame.n, protocol.BAD_FRAME, "hello comes once"
             ),
             frames.Reserve: self._reserve,
-            frames.Settle: lambda _peer, frame, now: self.book.settle(frame, now),
-            frames.Lose: lambda _peer, frame, now: self.book.lose(frame, now),
-            frames.Void: lambda _peer, frame, now: self.book.void(frame, now),
-            frames.Refused: lambda _peer, frame, now: self.book.refused(frame, now),
+            frames.Settle: lambda _peer, frame, now: ending.settle(self.book, frame, now),
+            frames.Lose: lambda _peer, frame, now: ending.lose(self.book, frame, now),
+            frames.Void: lambda _peer, frame, now: ending.void(self.book, frame, now),
+            frames.Refused: lambda _peer, frame, now: reserving.refused(self.book, frame, now),
             frames.RunStart: self._run_start,
             frames.RunEnd: self._run_end,
             frames.RunWatch: self._run_watch,
@@ -204,7 +205,7 @@ class Daemon:
             peer.keyed[frame.n] = frame.key
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)
-        reply = self.book.reserve(frame, owner=peer.owner, caller=peer, now_ms=now_ms)
+        reply = reserving.reserve(self.book, frame, owner=peer.owner, caller=peer, now_ms=now_ms)
         if reply is None:
             self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
         return reply
@@ -212,8 +213,13 @@ class Daemon:
     def _decide(
         self, peer: PeerConnection, frame: frames.Reserve, now_ms: int, exact_tokens: int | None
     ) -> Any:
-        reply = self.book.reserve(
-            frame, owner=peer.owner, caller=peer, now_ms=now_ms, exact_tokens=exact_tokens
+        reply = reserving.reserve(
+            self.book,
+            frame,
+            owner=peer.owner,
+            caller=peer,
+            now_ms=now_ms,
+            exact_tokens=exact_tokens,
         )
         if reply is None:
             self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
@@ -312,7 +318,7 @@ class Daemon:
 
     def _run_resume(self, _peer: PeerConnection, frame: frames.RunResume, now_ms: int) -> Reply:
         reply = stopping.resume_run(self.book, frame, now_ms)
-        self.book.look_at_waiters(now_ms)
+        reserving.look_at_waiters(self.book, now_ms)
         for waiter in self.book.waiting:  # their time for money goes on now
             self._loop.call_later(
                 max(0, waiter.deadline_ms - now_ms) / 1000 + 0.005, self._look_again
@@ -370,7 +376,7 @@ class Daemon:
         self._busy_at = self._loop.time()
         try:
             if book.stirred and len(book.waiting):
-                book.look_at_waiters(self._now())
+                reserving.look_at_waiters(book, self._now())
             if book.outbox:
                 self._replies.extend(book.outbox)  # type: ignore[arg-type]
                 book.outbox.clear()
@@ -572,7 +578,7 @@ class Daemon:
                 return
             del self._gone[owner]
             try:
-                self.book.owner_gone(owner, now_ms)
+                ending.owner_gone(self.book, owner, now_ms)
                 for run in [run for run, by in self.book.runs.owners.items() if by == owner]:
                     policy.end_run(self.book, run, None, now_ms)
                     self._force_snapshot = True

@@ -3,7 +3,7 @@
 Layer: daemon, storage.  Below: apsw, schema, names, core.chain, ledger (the interface).  Above:
 server.
 Owns: the file, its one writing connection, group commit, the snapshot's tables, the WAL's size.
-Not here: what an event means (book), who may open the file (server holds the lock).
+Not here: what an event means (book, rows), who may open the file (server holds the lock).
 
 apsw brings its own current SQLite: versions before 3.51.3 can corrupt a WAL when a checkpoint on a
 second connection meets a commit.

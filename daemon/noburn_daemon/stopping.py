@@ -2,7 +2,7 @@
 
 Layer: daemon, pure like book.  Below: book, policy, runs.  Above: server.
 Owns: the sentences that say who did it, and the frame that `noburn top` draws.
-Not here: what a barred call is answered (book), how processes are ended (the supervisor).
+Not here: what a barred call is answered (replies), how processes are ended (the supervisor).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The queue of calls that wait for money in flight.
 
-Layer: daemon, pure.  Below: accounts, frames.  Above: book.
+Layer: daemon, pure.  Below: accounts, frames.  Above: book, reserving.
 Owns: the order, and which accounts keep whom waiting.
-Not here: whether a waiter now fits (book asks admission), timers (server).
+Not here: whether a waiter now fits (reserving asks admission), timers (server).
 
 In order of arrival; nobody passes an earlier waiter with whom it shares an account that stands in
 that waiter's way.

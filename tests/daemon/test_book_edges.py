@@ -10,7 +10,7 @@ import pytest
 
 from noburn_cli.core.money import parse_limit
 from noburn_cli.errors import UsageError
-from noburn_daemon import policy
+from noburn_daemon import ending, policy, reserving
 from noburn_daemon.book import Book
 from noburn_daemon.sqlite import SqliteLedger
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
@@ -37,14 +37,14 @@ def opened(path: Path) -> tuple[Book, SqliteLedger]:
 
 def reserve(book: Book, call: str, now_ms: int = START_MS, **changes: Any) -> Any:
     frame = read(reserve_frame(call, **changes))
-    reply = book.reserve(frame, owner="o", caller=call, now_ms=now_ms)
+    reply = reserving.reserve(book, frame, owner="o", caller=call, now_ms=now_ms)
     return None if reply is None else shown(reply)
 
 
 def settle(book: Book, call: str, now_ms: int = START_MS, **changes: Any) -> dict[str, Any]:
     usage = changes.pop("usage", {"input": 10, "output": 10})
     frame = read({"n": 1, "op": "settle", "call": call, "usage": usage, **changes})
-    return shown(book.settle(frame, now_ms))
+    return shown(ending.settle(book, frame, now_ms))
 
 
 def budget(book: Book, scope: str, amount: int, per: str = "total", now_ms: int = START_MS) -> None:
@@ -72,7 +72,7 @@ def test_a_late_bill_reaches_a_budget_that_came_after_the_call_ended(tmp_path: P
     path = tmp_path / "l"
     book, ledger = opened(path)
     reserve(book, "a1")
-    shown(book.lose(read({"n": 1, "op": "lose", "call": "a1"}), START_MS))
+    shown(ending.lose(book, read({"n": 1, "op": "lose", "call": "a1"}), START_MS))
     commit(book, ledger, snapshot=True)
     budget(book, "customer=acme", 10 * HOLD)
     commit(book, ledger, snapshot=True)
@@ -117,7 +117,7 @@ def test_a_call_that_cannot_wait_gets_what_was_released_just_now(tmp_path: Path)
     assert reserve(book, "a2")["ok"]
     assert reserve(book, "a3", wait_ms=60_000) is None
     for call in ("a1", "a2"):
-        book.void(read({"n": 1, "op": "void", "call": call}), START_MS)
+        ending.void(book, read({"n": 1, "op": "void", "call": call}), START_MS)
     assert reserve(book, "a4")["ok"]
     assert [caller for caller, _ in book.outbox] == ["a3"]
 
@@ -175,9 +175,9 @@ def test_ended_waits_do_not_hide_a_removed_budget(tmp_path: Path) -> None:
     assert reserve(book, "a3", wait_ms=60_000, attrs={"customer": "b"}) is None
     rm = {"n": 1, "op": "budget.rm", "scope": "global", "per": "total"}
     policy.remove_budget(book, read(rm), START_MS)
-    book.look_at_waiters(START_MS)
+    reserving.look_at_waiters(book, START_MS)
     assert [caller for caller, _ in book.outbox] == ["a3"]
     settle(book, "a1")
-    book.look_at_waiters(START_MS)
+    reserving.look_at_waiters(book, START_MS)
     assert shown(book.outbox[-1][1])["why_blocked"] == "spent"  # a1 has used some of it
     assert len(book.waiting) == 0

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from noburn_daemon import policy, stopping
+from noburn_daemon import ending, policy, reserving, stopping
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
 
 INPUT_PICO, OUTPUT_PICO = 100_000, 500_000  # gpt-6-luna: $0.1 and $0.5 a million
@@ -133,15 +133,15 @@ class Run:
             output={"wanted": tokens, "floor": 16, "choices": 1, "clamp": clamp},
             extra=extra, ceiling=ceiling,
         )  # fmt: skip
-        answer = self.book.reserve(
-            read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms
+        answer = reserving.reserve(
+            self.book, read(frame), owner=f"o:{index}:1", caller=None, now_ms=self.now_ms
         )
         if self.model.is_in(self.model.stopped, run):
             assert answer["error"] == "stopped"
             return
         if self.model.is_in(self.model.paused, run):
             assert answer is None
-            self.book.void(read({"n": 1, "op": "void", "call": call}), self.now_ms)
+            ending.void(self.book, read({"n": 1, "op": "void", "call": call}), self.now_ms)
             self.book.outbox.clear()
             return
         reply = shown(answer)
@@ -183,7 +183,7 @@ class Run:
             {"n": 1, "op": "settle", "call": call,
              "usage": {"input": known["size"], "output": output, "extra": {"web_search": searches}}}
         )  # fmt: skip
-        reply = shown(self.book.settle(frame, self.now_ms))
+        reply = shown(ending.settle(self.book, frame, self.now_ms))
         if known["state"] in ("held", "uncertain", "orphaned"):
             cost = known["size"] * 100 + output * 500 + searches * SEARCH_NANO
             assert (reply["state"], reply["cost_nano"]) == ("settled", cost)
@@ -197,7 +197,9 @@ class Run:
 
     def lose(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
-        reply = shown(self.book.lose(read({"n": 1, "op": "lose", "call": call}), self.now_ms))
+        reply = shown(
+            ending.lose(self.book, read({"n": 1, "op": "lose", "call": call}), self.now_ms)
+        )
         if known["state"] in ("held", "uncertain"):
             assert (reply["state"], reply["cost_nano"]) == ("uncertain", known["hold"][0])
             known["state"] = "uncertain"
@@ -206,7 +208,9 @@ class Run:
 
     def void(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
-        reply = shown(self.book.void(read({"n": 1, "op": "void", "call": call}), self.now_ms))
+        reply = shown(
+            ending.void(self.book, read({"n": 1, "op": "void", "call": call}), self.now_ms)
+        )
         if known["state"] in ("held", "voided"):
             assert reply["state"] == "voided"
             known["state"] = "voided"
@@ -215,7 +219,7 @@ class Run:
 
     def orphan(self, call: str, tokens: int) -> None:
         owner = self.model.calls[call]["owner"]
-        self.book.owner_gone(owner, self.now_ms)
+        ending.owner_gone(self.book, owner, self.now_ms)
         for known in self.model.calls.values():
             if known["owner"] == owner and known["state"] == "held":
                 known["state"] = "orphaned"
@@ -223,7 +227,9 @@ class Run:
     def repeat(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
         reply = shown(
-            self.book.reserve(read(known["frame"]), owner="x:1:1", caller=None, now_ms=self.now_ms)
+            reserving.reserve(
+                self.book, read(known["frame"]), owner="x:1:1", caller=None, now_ms=self.now_ms
+            )
         )
         if known["state"] == "held":
             assert reply == known["reply"]

@@ -13,7 +13,7 @@ from noburn_cli.errors import LedgerUnavailable
 from noburn_cli.reports.calls import read_call
 from noburn_cli.reports.receipt import bill_of, hold_of
 from noburn_cli.reports.verify import verify_ledger
-from noburn_daemon import schema
+from noburn_daemon import ending, reserving, schema
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.restore import restore
 from noburn_daemon.sqlite import SqliteLedger
@@ -42,7 +42,10 @@ def test_an_old_file_is_migrated_and_its_chain_still_holds(tmp_path: Path) -> No
     book = restore(ledger, Pricing(PriceBook.from_texts([]), ledger.book_texts), START_MS + 100)
     late = {"n": 1, "op": "settle", "usage": {"input": 50, "output": 1}}
     for call, state in (("c3", "settled"), ("c1", "settled")):
-        assert shown(book.settle(read({**late, "call": call}), START_MS + 200))["state"] == state
+        assert (
+            shown(ending.settle(book, read({**late, "call": call}), START_MS + 200))["state"]
+            == state
+        )
     commit(book, ledger, snapshot=True)
     ledger.close()
     verdict = verify_ledger(path, head=bytes.fromhex(OLD_HEAD))
@@ -74,16 +77,21 @@ def test_extra_kinds_are_chained_priced_and_explained(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     book, ledger = open_book(path)
     frame = reserve_frame("c1", extra={"web_search": 5, "file_search": 2}, ceiling=7)
-    granted = shown(book.reserve(read(frame), owner="b:1:1", caller=None, now_ms=START_MS))
+    granted = shown(
+        reserving.reserve(book, read(frame), owner="b:1:1", caller=None, now_ms=START_MS)
+    )
     # 100 x 0.1 $/M + 1,000 x 0.5 $/M + 5 x $0.01 + 2 x $0.0025 + the ceiling
     assert granted["hold_nano"] == 10_000 + 500_000 + 50_000_000 + 5_000_000 + 7
     assert granted["bound"] == "assumed"
     settle = {"n": 1, "op": "settle", "call": "c1"}
     usage = {"input": 60, "output": 9, "extra": {"web_search": 3, "file_search": 0}}
-    closed = shown(book.settle(read({**settle, "usage": usage}), START_MS + 5))
+    closed = shown(ending.settle(book, read({**settle, "usage": usage}), START_MS + 5))
     assert closed["cost_nano"] == 6_000 + 4_500 + 30_000_000
     other = {**usage, "extra": {"web_search": 2}}
-    assert shown(book.settle(read({**settle, "usage": other}), START_MS + 6))["error"] == "conflict"
+    assert (
+        shown(ending.settle(book, read({**settle, "usage": other}), START_MS + 6))["error"]
+        == "conflict"
+    )
     commit(book, ledger, snapshot=True)
     ledger.close()
     facts = read_call(path, "c1")
@@ -109,14 +117,18 @@ def test_a_call_without_a_model_is_held_for_its_ceiling(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     book, ledger = open_book(path)
     frame = reserve_frame("c1", api="openai_batches", model="", output=None, ceiling=2 * 10**9)
-    granted = shown(book.reserve(read(frame), owner="b:1:1", caller=None, now_ms=START_MS))
+    granted = shown(
+        reserving.reserve(book, read(frame), owner="b:1:1", caller=None, now_ms=START_MS)
+    )
     assert (granted["hold_nano"], granted["bound"]) == (2 * 10**9, "assumed")
     without = reserve_frame("c2", model="", output=None)
-    refused = shown(book.reserve(read(without), owner="b:1:1", caller=None, now_ms=START_MS))
+    refused = shown(
+        reserving.reserve(book, read(without), owner="b:1:1", caller=None, now_ms=START_MS)
+    )
     assert refused["error"] == "unbounded"
     # Nobody knows what it came to: it stays at its hold.
     settle = read({"n": 1, "op": "settle", "call": "c1", "usage": {"input": 1}})
-    assert shown(book.settle(settle, START_MS))["state"] == "uncertain"
+    assert shown(ending.settle(book, settle, START_MS))["state"] == "uncertain"
     commit(book, ledger, snapshot=True)
     ledger.close()
     hold = hold_of(read_call(path, "c1"))

@@ -15,23 +15,23 @@ from tests.daemon.parts import Caller, environment, eventually
 FAULTY = """
 import os, sys
 from pathlib import Path
-from noburn_daemon import __main__, book, sqlite
+from noburn_daemon import __main__, ending, sqlite
 
 flag = Path(sys.argv[1]) / "fail"
 
-def once(cls, name, before):
-    right = getattr(cls, name)
-    def wrong(self, *args, **kwargs):
+def once(place, name, before):
+    right = getattr(place, name)
+    def wrong(*args, **kwargs):
         if flag.exists() and flag.read_text() == name:
             flag.unlink()
             if not before:
-                right(self, *args, **kwargs)
+                right(*args, **kwargs)
             raise RuntimeError("a planted bug")
-        return right(self, *args, **kwargs)
-    setattr(cls, name, wrong)
+        return right(*args, **kwargs)
+    setattr(place, name, wrong)
 
 once(sqlite.SqliteLedger, "append", True)
-once(book.Book, "settle", False)
+once(ending, "settle", False)
 sys.argv = ["noburn-daemon", "--home", sys.argv[1]]
 sys.exit(__main__.main())
 """

@@ -13,7 +13,7 @@ import pytest
 from noburn_cli.core import chain
 from noburn_cli.core.holds import HOLD_NEXT, HoldState, transitions_table
 from noburn_cli.errors import DaemonUnavailable, LedgerUnavailable
-from noburn_daemon import home, schema
+from noburn_daemon import home, reserving, schema
 from noburn_daemon.clock import Clock
 from noburn_daemon.owners import Peer, is_alive, may_talk, owner_name
 from noburn_daemon.policy import set_budget
@@ -106,7 +106,7 @@ def test_the_chain_finds_an_edit_a_cut_and_a_changed_name(tmp_path: Path) -> Non
     book, ledger = open_book(path)
     for number in range(3):
         frame = read(reserve_frame(f"c{number}"))
-        book.reserve(frame, owner="o:1:1", caller=None, now_ms=START_MS)
+        reserving.reserve(book, frame, owner="o:1:1", caller=None, now_ms=START_MS)
     commit(book, ledger, snapshot=False)
     head = bytes.fromhex(ledger.head[1])
     ledger.close()
@@ -131,7 +131,7 @@ def test_the_chain_finds_an_edit_a_cut_and_a_changed_name(tmp_path: Path) -> Non
 def test_the_journal_refuses_to_change(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     book, ledger = open_book(path)
-    book.reserve(read(reserve_frame("c")), owner="o:1:1", caller=None, now_ms=START_MS)
+    reserving.reserve(book, read(reserve_frame("c")), owner="o:1:1", caller=None, now_ms=START_MS)
     commit(book, ledger, snapshot=True)
     ledger.close()
     connection = sqlite3.connect(path)
@@ -154,8 +154,7 @@ def test_the_advice_fits_the_unit_and_the_shell(tmp_path: Path) -> None:
         frame = {"n": 1, "op": "budget.set", "scope": "customer=a b", "per": "day", "limit": limit}
         set_budget(book, read(frame), START_MS)
         reply = shown(
-            book.reserve(
-                read(reserve_frame("a-1", attrs={"customer": "a b"})),
+            reserving.reserve(book, read(reserve_frame("a-1", attrs={"customer": "a b"})),
                 owner="me", caller=None, now_ms=START_MS,
             )
         )  # fmt: skip
