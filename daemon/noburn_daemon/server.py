@@ -1,8 +1,7 @@
 """The daemon: requests in, decisions by the book, one commit per turn of the loop, replies out.
 
-Layer: daemon, event loop.  Below: peer, book, reserving, ending, policy, stopping, restore, ledger, clock,
-reaper, exact.
-Above: __main__.
+Layer: daemon, event loop.  Below: peer, book, reserving, ending, policy, stopping, restore,
+ledger, clock, reaper, exact.  Above: __main__.
 Owns: the group commit.  The first request of a turn schedules the flush; replies are held until
 what they tell is durable.  When a commit fails, every caller of the batch hears `unknown`,
 waiters too, the memory is rebuilt from disk, and nothing is granted until the disk can be
