@@ -19,8 +19,10 @@ from pathlib import Path
 
 from noburn_cli import resources
 from noburn_cli.core.pricebook import PriceBook
-from tests.compat.conductor import Conductor, Report, Sdk, World
+from tests.compat.conductor import Conductor
 from tests.compat.page import PAGE, as_page
+from tests.compat.results import Report, Sdk
+from tests.compat.world import World
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

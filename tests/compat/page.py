@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.compat.conductor import CELLS, MODES, Cell, Report
+from tests.compat.results import CELLS, MODES, Cell, Report
 
 PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
 HEAD = """\

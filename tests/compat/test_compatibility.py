@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from tests.compat.conductor import Report
 from tests.compat.matrix import ALL, run_matrix
 from tests.compat.page import PAGE, as_page
+from tests.compat.results import Report
 
 pytestmark = pytest.mark.timeout(600)
 
