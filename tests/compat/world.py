@@ -103,8 +103,12 @@ class Program:
             text=True,
         )
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        for reader in (self._read, self._read_errors):
-            threading.Thread(target=reader, daemon=True).start()
+        self._readers = [
+            threading.Thread(target=reader, daemon=True)
+            for reader in (self._read, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -151,6 +155,11 @@ class Program:
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+        for reader in self._readers:
+            reader.join(PATIENCE_S)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 class GuestEndedError(Exception):
