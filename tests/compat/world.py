@@ -155,11 +155,12 @@ class Program:
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
-        for reader in self._readers:
+        pipes = (self._process.stdout, self._process.stderr)
+        for reader, pipe in zip(self._readers, pipes, strict=True):
             reader.join(PATIENCE_S)
-        for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None
-            pipe.close()
+            if not reader.is_alive():  # Otherwise somebody of the run is still writing.
+                pipe.close()
 
 
 class GuestEndedError(Exception):
