@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from noburn_cli.core.budgets import NONE
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
 from noburn_cli.ledger_file import reading_ledger
 from noburn_cli.run_notes import RunNotes, read_notes
@@ -64,6 +65,17 @@ _FIRST_STOPPED = f"""
     ORDER BY reserved_at_ms, call LIMIT 1
 """  # noqa: S608 - a constant of ours
 
+#: Whom what was stopped, clamped or waiting belongs to: the attributes in the order of WHOM_BY.
+_WHOM = f"""
+    SELECT customer, feature, "user", job, step,
+        count(*) FILTER (WHERE {_STOPPED}),
+        count(*) FILTER (WHERE clamped = 1 AND NOT {_STOPPED}),
+        count(*) FILTER (WHERE waited_ms > 0)
+    FROM calls WHERE {_OF_RUN} GROUP BY 1, 2, 3, 4, 5
+"""  # noqa: S608 - a constant of ours
+WHOM_BY = ("customer", "feature", "user", "job", "step")
+_SHOWN_MAX = 4
+
 #: As it was at last: it may have been raised meanwhile.
 _LIMIT = """
     SELECT json_extract(detail, '$.unit'), json_extract(detail, '$.limit') FROM journal
@@ -74,6 +86,22 @@ _LIMIT = """
 #: LAST_WORDS_S), and the daemon looks every quarter of a second.
 ORPHANS_S = 1.5
 _LOOK_S = 0.05
+
+
+@dataclass(frozen=True)
+class Limited:
+    """How often calls for one value of an attribute were stopped, clamped, and made to wait."""
+
+    whom: str
+    stopped: int
+    clamped: int
+    waited: int
+
+    def line(self) -> str:
+        said = {"stopped": self.stopped, "clamped": self.clamped, "waited": self.waited}
+        return f"{self.whom} " + ", ".join(
+            f"{count} {word}" for word, count in said.items() if count
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,8 @@ class RunSummary:
     free: calls that could cost nothing: of models that the configuration declares free.
     limit_unit, limit: the run's own budget, or None.
     notes: what was seen besides its calls.
+    whom_by: the first attribute that tells the run's calls apart, or ""; for_whom: by its values,
+        the most often first; those of whom no call was stopped, clamped or waiting are left out.
     """
 
     run: str
@@ -113,6 +143,8 @@ class RunSummary:
     last_stopped_call: str | None
     last_stopped_message: str | None
     notes: RunNotes = field(default_factory=RunNotes)
+    whom_by: str = ""
+    for_whom: tuple[Limited, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The summary with exact decimal dollars as strings."""
@@ -133,6 +165,8 @@ class RunSummary:
             "refused": self.refused,
             "clamped": self.clamped,
             "waited": self.waited,
+            "for_whom_by": self.whom_by or None,
+            "for_whom": [asdict(one) for one in self.for_whom],
             "unlimited": self.unlimited,
             "notional_calls": self.notional,
             "notional_usd": Nano(self.notional_nano).exact(),
@@ -155,8 +189,26 @@ def read_run_summary(ledger_path: Path, run: str) -> RunSummary:
         totals = next(iter(ledger.execute(_TOTALS, of_run)))
         stopped = next(iter(ledger.execute(_LAST_STOPPED, of_run)), (None, None))
         limit = next(iter(ledger.execute(_LIMIT, of_run)), (None, None))
+        by, whom = _for_whom(list(ledger.execute(_WHOM, of_run)))
     summary = RunSummary(run, *totals, *limit, *stopped)
-    return replace(summary, notes=read_notes(ledger_path, run))
+    notes = read_notes(ledger_path, run)
+    return replace(summary, notes=notes, whom_by=by, for_whom=whom)
+
+
+def _for_whom(rows: list[tuple[Any, ...]]) -> tuple[str, tuple[Limited, ...]]:
+    """By the first attribute with two values or more: one that all calls share says nothing."""
+    tells_apart = (place for place in range(len(WHOM_BY)) if len({row[place] for row in rows}) > 1)
+    place = next(tells_apart, None)
+    if place is None:
+        return "", ()
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        sums = counts.setdefault(NONE if row[place] is None else row[place], [0, 0, 0])
+        for number, count in enumerate(row[len(WHOM_BY) :]):
+            sums[number] += count
+    found = [Limited(whom, *sums) for whom, sums in counts.items() if any(sums)]
+    found.sort(key=lambda one: (-one.stopped, -one.clamped, -one.waited, one.whom))
+    return WHOM_BY[place], tuple(found)
 
 
 def read_final_summary(ledger_path: Path, run: str) -> RunSummary:
@@ -222,6 +274,11 @@ def _second_line(summary: RunSummary) -> str:
 
 def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
     """What a person should know besides the numbers, a sentence each."""
+    if summary.for_whom:
+        shown = [one.line() for one in summary.for_whom[:_SHOWN_MAX]]
+        if more := len(summary.for_whom) - len(shown):
+            shown.append(f"and {more} more")
+        yield f"by {summary.whom_by}: {'; '.join(shown)}"
     if summary.refused:
         yield f"{_counted(summary.refused, 'call')} refused: no bound or no price"
     if summary.uncertain:

@@ -22,6 +22,7 @@ from noburn_cli.enforce.survivors import find_survivors
 from noburn_cli.enforce.watch import Watch
 from noburn_cli.errors import LedgerUnavailable
 from noburn_cli.run_summary import (
+    Limited,
     find_stopped,
     read_final_summary,
     read_run_summary,
@@ -142,6 +143,35 @@ def test_the_summary_waits_for_what_is_about_to_be_charged(
     hold(home, "r1/r3")
     assert read_final_summary(ledger, "r1").held == 1
     home.client.void(before)
+
+
+def test_the_summary_says_for_whom(home: Home) -> None:
+    """Goal: of many customers in one run, who was clamped or stopped; of one, nothing is added."""
+    ledger = paths.ledger_path(home.folder)
+    limit = {"unit": "dollars", "amount": 50_000}
+    home.client.budget_set(scope="customer=*", per="total", limit=limit)
+
+    def ask(customer: str, wanted: int | None) -> None:
+        attrs = {"run": "r1", "customer": customer, "feature": "chat"}
+        home.client.reserve(
+            {
+                "call": new_call_id(), "api": "openai_chat", "model": "gpt-6-luna", "attrs": attrs,
+                "input": {"bytes": 100, "expanded": 100, "overhead": 0}, "refined": True,
+                "output": {"wanted": wanted, "floor": 1, "choices": 1, "clamp": True},
+            }
+        )  # fmt: skip
+
+    ask("acme", None)
+    assert read_run_summary(ledger, "r1").for_whom == ()
+    ask("globex", 1)
+    home.client.budget_set(scope="customer=initech", per="total", limit={**limit, "amount": 1})
+    ask("initech", 1)
+    summary = read_run_summary(ledger, "r1")
+    assert summary.whom_by == "customer"
+    assert summary.for_whom == (Limited("initech", 1, 0, 0), Limited("acme", 0, 1, 0))
+    lines = summary_lines(summary, killed_by=None, limited=True)
+    assert "        by customer: initech 1 stopped; acme 1 clamped" in lines
+    assert summary.as_json()["for_whom_by"] == "customer"
 
 
 def test_the_words_of_the_summary(home: Home, find: Callable[[str], str | None]) -> None:
