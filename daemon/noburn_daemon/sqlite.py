@@ -1,8 +1,8 @@
 """The ledger in one SQLite file.
 
-Layer: daemon, storage.  Below: apsw, schema, names, core.chain, ledger (the interface).  Above:
-server.
-Owns: the file, its one writing connection, group commit, the snapshot's tables, the WAL's size.
+Layer: daemon, storage.  Below: apsw, opening, queries, snapshots, checkpoint, names, core.chain,
+ledger (the interface).  Above: commits, server.
+Owns: the file, its one writing connection, the chain of rows, which holds are open.
 Not here: what an event means (book, rows), who may open the file (server holds the lock).
 
 apsw brings its own current SQLite: versions before 3.51.3 can corrupt a WAL when a checkpoint on a
@@ -23,16 +23,17 @@ import msgspec
 
 from noburn_cli.core.chain import COLUMNS, FIRST_COLUMNS, GENESIS
 from noburn_cli.errors import LedgerUnavailable
-from noburn_daemon import schema
+from noburn_daemon import queries
 from noburn_daemon.checkpoint import Checkpointer
-from noburn_daemon.ledger import AccountRow, BudgetRow, Event, Restored, RunTotals, Snapshot
+from noburn_daemon.ledger import Event, Restored, RunTotals, Snapshot
 from noburn_daemon.names import Names
+from noburn_daemon.opening import migrate, prepare
+from noburn_daemon.snapshots import read_tables, write_tables
 
 DURABILITIES = {"process": "NORMAL", "power": "FULL"}
 BUSY_MS = 2_000
 #: How long a probe waits for a lock: it comes again, and meanwhile nobody is answered.
 _PROBE_BUSY_MS = 20
-_ID_CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
 _INSERT = (
     f"INSERT INTO journal ({', '.join(COLUMNS)}, chain)"  # noqa: S608 - our own constants
     f" VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
@@ -58,8 +59,8 @@ class SqliteLedger:
         with self._unavailable():
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(BUSY_MS)
-            self._prepare(DURABILITIES[durability])
-            self._migrate(now_ms)
+            prepare(self._connection, path, DURABILITIES[durability])
+            migrate(self._connection, path, now_ms)
             self._names = Names(self._connection)
             self._checkpointer = Checkpointer(self._connection, path)
             self._read_head()
@@ -204,26 +205,7 @@ class SqliteLedger:
         many = self._connection.executemany
         many("DELETE FROM open_holds WHERE seq = ?", [(number,) for number in self._closed])
         many("INSERT INTO open_holds VALUES (?)", [(number,) for number in self._opened.values()])
-        many(
-            "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)",
-            [(a.budget, a.key, a.window_start_ms, a.topup, a.settled) for a in snapshot.accounts],
-        )
-        many(
-            "DELETE FROM accounts WHERE budget = ? AND key = ? AND window_start_ms = ?",
-            snapshot.dropped_accounts,
-        )
-        many(
-            "INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (b.id, b.scope, b.per, b.unit, b.amount, int(b.override), b.run, b.ended_at_ms,
-                 b.removed_at_ms, b.action)
-                for b in snapshot.budgets
-            ],
-        )  # fmt: skip
-        many("INSERT OR REPLACE INTO factors VALUES (?, ?)", list(snapshot.factors.items()))
-        if snapshot.runs is not None:
-            self._connection.execute("DELETE FROM open_runs")
-            many("INSERT INTO open_runs VALUES (?, ?)", list(snapshot.runs.items()))
+        write_tables(self._connection, snapshot)
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('as_of_seq', ?)", (str(seq),))
 
     def _roll_back(self) -> None:
@@ -239,23 +221,14 @@ class SqliteLedger:
         with self._unavailable():
             self._names.forget_cache()
             self._read_head()
-            execute = self._connection.execute
             as_of = int(self.meta().get("as_of_seq", "0"))
             open_holds = self._events("WHERE seq IN (SELECT seq FROM open_holds) ORDER BY seq")
             newer = self._events("WHERE seq > ? ORDER BY seq", (as_of,))
             self._open = {str(event.call): event.seq for event in open_holds}
             self._opened, self._closed = {}, []
             self._note_holds(newer)
-            snapshot = Snapshot(
-                budgets=[
-                    BudgetRow(i, s, p, u, a, bool(o), r, e, x, k)
-                    for i, s, p, u, a, o, r, e, x, k in execute("SELECT * FROM budgets ORDER BY id")
-                ],
-                accounts=[AccountRow(*row) for row in execute("SELECT * FROM accounts")],
-                factors=dict(execute("SELECT * FROM factors")),
-                runs=dict(execute("SELECT * FROM open_runs")),
-            )
-            return Restored(snapshot, open_holds, newer, self._greatest())
+            snapshot = read_tables(self._connection)
+            return Restored(snapshot, open_holds, newer, queries.greatest(self._connection))
 
     def find(self, call: str) -> list[Event]:
         """Every row of a call, oldest first, texts resolved."""
@@ -264,46 +237,23 @@ class SqliteLedger:
 
     def find_lost(self, provider_id: str) -> str | None:
         """The newest call that was lost under a provider's id, or None."""
-        query = (
-            "SELECT call FROM journal WHERE kind = 'lose' AND provider_id = ?"
-            " ORDER BY seq DESC LIMIT 1"
-        )
         with self._unavailable():
-            row = self._connection.execute(query, (provider_id,)).fetchone()
-        return None if row is None else str(row[0])
+            return queries.find_lost(self._connection, provider_id)
 
     def contexts(self, having: Iterable[str] = ()) -> list[str]:
         """Every context that any call ever had and that contains these pieces of text."""
-        pieces = tuple(having)
-        query = "SELECT text FROM names WHERE kind = 'context' AND text IS NOT NULL"
-        query += " AND instr(text, ?) > 0" * len(pieces)
         with self._unavailable():
-            rows = self._connection.execute(query, pieces)
-            return [str(text) for (text,) in rows]
+            return queries.contexts(self._connection, having)
 
     def charged(
         self, since_ms: int, contexts: Iterable[str]
     ) -> Iterator[tuple[str, int, int, int]]:
-        """(context, nano, tokens, requests) of ended calls reserved since then.
-
-        What a subscription pays for costs nothing here: no budget of dollars is charged for it.
-        """
-        query = (
-            f"SELECT x.text, sum(CASE WHEN {schema.IS_NOTIONAL} THEN 0"  # noqa: S608 - a constant
-            " ELSE e.cost_nano END),"
-            " sum(e.cost_tokens), count(*) FROM journal AS r"
-            " JOIN names AS x ON x.id = r.context LEFT JOIN names AS n ON n.id = r.note"
-            " JOIN journal AS e ON e.seq = (SELECT max(c.seq) FROM journal AS c"
-            "   WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void'))"
-            " WHERE r.seq >= ? AND r.kind = 'reserve' AND e.kind <> 'void' AND r.at_ms >= ?"
-            " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY r.context"
-        )
+        """(context, nano, tokens, requests) of ended calls reserved since then."""
         with self._unavailable():
-            first = self._first_seq(since_ms)
-            wanted = json.dumps(list(contexts), ensure_ascii=False)
-            rows = list(self._connection.execute(query, (first, since_ms, wanted)))
-        for text, nano, tokens, requests in rows:
-            yield str(text), int(nano), int(tokens), int(requests)
+            found = queries.charged(
+                self._connection, head_seq=self._seq, since_ms=since_ms, contexts=contexts
+            )
+        yield from found
 
     def run_rows(self, run: str) -> list[Event]:
         """Every row of a run itself (not of its calls), oldest first, texts resolved."""
@@ -312,31 +262,8 @@ class SqliteLedger:
 
     def run_totals(self, run: str) -> RunTotals:
         """What a run's calls came to since it began."""
-        query = f"""
-            SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
-              count(r.call) FILTER (WHERE r.kind = 'reserve' AND e.kind IS NULL),
-              total(r.hold_nano) FILTER (WHERE r.kind = 'reserve' AND e.kind IS NULL
-                AND NOT {schema.IS_NOTIONAL}),
-              total(e.cost_nano) FILTER (WHERE e.kind <> 'void' AND NOT {schema.IS_NOTIONAL}),
-              total(e.cost_nano) FILTER (WHERE e.kind <> 'void' AND {schema.IS_NOTIONAL}),
-              count(r.call) FILTER (WHERE r.kind = 'blocked'),
-              count(r.call) FILTER (WHERE r.kind = 'refused'),
-              count(r.call) FILTER (WHERE r.clamped = 1)
-            FROM journal AS r
-            LEFT JOIN journal AS e ON r.kind = 'reserve' AND e.seq = (SELECT max(c.seq)
-              FROM journal AS c WHERE c.call = r.call
-              AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
-            LEFT JOIN names AS n ON n.id = r.note
-            WHERE r.kind IN ('reserve', 'blocked', 'refused')
-              AND r.seq > coalesce((SELECT min(s.seq) FROM journal AS s
-                WHERE s.run = ?1 AND s.kind = 'run_start'), 0)
-              AND r.context IN (SELECT x.id FROM names AS x WHERE x.kind = 'context'
-                AND instr(x.text, ?2) AND (json_extract(x.text, '$.run') = ?1
-                  OR substr(json_extract(x.text, '$.run'), 1, length(?1) + 1) = ?1 || '/'))
-        """  # noqa: S608 - our own constants
         with self._unavailable():
-            row = next(self._connection.execute(query, (run, run)))
-            return RunTotals(*(int(value) for value in row))
+            return queries.run_totals(self._connection, run)
 
     def book_texts(self, version: str) -> list[tuple[str, str]] | None:
         """The texts of a price book that holds were stamped with."""
@@ -360,31 +287,6 @@ class SqliteLedger:
         rows = list(self._connection.execute(_SELECT + clause, values))
         return [self._names.resolve(Event(*row)) for row in rows]
 
-    def _first_seq(self, since_ms: int) -> int:
-        """The first row at or after a moment; times never go back, so halving finds it."""
-        low, high = 1, self._seq + 1
-        while low < high:
-            middle = (low + high) // 2
-            row = self._connection.execute(
-                "SELECT at_ms FROM journal WHERE seq = ?", (middle,)
-            ).fetchone()
-            if row is not None and row[0] < since_ms:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    def _greatest(self) -> dict[str, str]:
-        found = {}
-        for char in _ID_CHARS:
-            row = self._connection.execute(
-                "SELECT max(call) FROM journal WHERE call >= ? AND call < ?",
-                (char, chr(ord(char) + 1)),
-            ).fetchone()
-            if row is not None and row[0] is not None:
-                found[char] = str(row[0])
-        return found
-
     def _read_head(self) -> None:
         row = self._connection.execute(
             "SELECT seq, chain, at_ms FROM journal ORDER BY seq DESC LIMIT 1"
@@ -392,59 +294,6 @@ class SqliteLedger:
         self._seq, self._chain = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
         self._last_ms = 0 if row is None else int(row[2])
         self._open, self._opened, self._closed = {}, {}, []
-
-    # Opening.
-
-    def _prepare(self, synchronous: str) -> None:
-        execute = self._connection.execute
-        mode = execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode is None or mode[0] != "wal":
-            raise LedgerUnavailable(
-                f"the ledger at {self.path} cannot use a write-ahead log",
-                why="its file system lacks shared memory or locks, as network drives do",
-                next_step="set NOBURN_HOME to a folder on a local disk",
-            )
-        execute(f"PRAGMA synchronous = {synchronous}")
-        execute("PRAGMA foreign_keys = OFF")
-        execute("PRAGMA cache_size = -16000")
-
-    def _migrate(self, now_ms: int) -> None:
-        execute = self._connection.execute
-        version = int(execute("PRAGMA user_version").fetchone()[0])  # type: ignore[index]
-        if version > schema.VERSION:
-            raise LedgerUnavailable(
-                f"the ledger at {self.path} was written by a newer noburn (schema {version})",
-                why=f"this one knows schema {schema.VERSION}",
-                next_step="upgrade noburn, or set NOBURN_HOME to another folder",
-            )
-        if 0 < version < schema.VERSION:
-            self._keep_copy(version)
-        for number in range(version + 1, schema.VERSION + 1):
-            with self._connection:
-                execute(schema.MIGRATIONS[number])
-                execute("INSERT INTO migrations VALUES (?, ?)", (number, now_ms))
-                execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-                execute(f"PRAGMA user_version = {number}")
-
-    def _keep_copy(self, version: int) -> None:
-        """Keep the file as it was before a migration: `ledger.sqlite3.schema-1`, owner only.
-
-        Whole or not at all: it gets its name when it is on the disk.
-        """
-        kept = self.path.with_name(f"{self.path.name}.schema-{version}")
-        unfinished = kept.with_name(kept.name + ".part")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(mode=0o600)
-        copy = apsw.Connection(str(unfinished))
-        try:
-            with copy.backup("main", self._connection, "main") as backup:
-                backup.step(-1)
-            copy.execute("PRAGMA journal_mode = DELETE")
-        finally:
-            copy.close()
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.rename(kept)
 
     @contextlib.contextmanager
     def _unavailable(self) -> Iterator[None]:
