@@ -1,12 +1,11 @@
-"""The daemon: requests in, decisions by the book, one commit per turn of the loop, replies out.
+"""The daemon: each request to the code that answers it; keys, processes and time beside them.
 
-Layer: daemon, event loop.  Below: peer, book, reserving, ending, policy, stopping, restore,
-ledger, clock, reaper, exact.  Above: __main__.
-Owns: the group commit.  The first request of a turn schedules the flush; replies are held until
-what they tell is durable.  When a commit fails, every caller of the batch hears `unknown`,
-waiters too, the memory is rebuilt from disk, and nothing is granted until the disk can be
-written again.
-Not here: rules (reserving, ending, policy), SQL (sqlite), lines (peer).
+Layer: daemon, event loop.  Below: commits, peer, reserving, ending, policy, stopping, keys, exact,
+pricefollowing, watching, reaper, clock.  Above: __main__.
+Owns: which code answers which request, what waits for a key or for a count of its text, whose
+processes are gone, and when the daemon leaves.
+Not here: when an answer leaves, and what a failing disk does (commits), rules (reserving, ending,
+policy), lines (peer).
 """
 
 from __future__ import annotations
@@ -19,29 +18,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from noburn_cli import protocol
-from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
 from noburn_cli.version import __version__
 from noburn_daemon import ending, frames, policy, reserving, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
+from noburn_daemon.commits import Commits
 from noburn_daemon.exact import count_input
 from noburn_daemon.keys import RELEND_S, UNKNOWN, UNKNOWN_NEXT, UNKNOWN_WHY, WAIT_S, Keys
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
+from noburn_daemon.pricefollowing import PriceFollower
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
-from noburn_daemon.replies import Reply, refusal
-from noburn_daemon.restore import restore, take_snapshot
-from noburn_daemon.runs import is_within
+from noburn_daemon.replies import Reply, from_error, refusal
 from noburn_daemon.sqlite import SqliteLedger
+from noburn_daemon.watching import Watchers
 
-SNAPSHOT_MS = 100
 TICK_S = 0.25
-PROBE_S = 0.1
-#: How often the user's price file is looked at.
-PRICES_S = 2.0
 #: A dead process's last frames may still lie in its socket: they are read first, for this long.
 LAST_WORDS_S = 1.0
 _HOUR_MS = 3_600_000
@@ -49,6 +44,12 @@ _HOUR_MS = 3_600_000
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
     frames.Hello, frames.Shutdown, frames.KeysLend, frames.KeyFor,
+)  # fmt: skip
+
+#: Rare ones, which find everything before them on the disk, and are written with a snapshot.
+_ADMINISTRATIVE = frozenset(
+    (frames.RunStart, frames.RunEnd, frames.RunLimit, frames.BudgetSet, frames.BudgetRm,
+     frames.BudgetTopup)
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -69,34 +70,34 @@ class Daemon:
         self.done = loop.create_future()
         self._ledger = ledger
         self._pricing = pricing
-        self._prices = prices
-        self._prices_looked_at = loop.time()
-        #: Why the user's price file as it is now does not price anything.
-        self._prices_refused: str | None = None
         self._loop = loop
         self._idle_exit_s = idle_exit_s
         self._started_ms = clock.now_ms()
         self._waits_for_keys_until = loop.time() + RELEND_S
-        self._busy_at = loop.time()
-        self._replies: list[tuple[PeerConnection, Any]] = []
-        self._flush_scheduled = False
-        self._turn_ms = 0
-        self._force_snapshot = True
-        self._snapshot_at_ms = 0
         self._hour = clock.now_ms() // _HOUR_MS
-        self._sick: str | None = None
-        self._probed_at = 0.0
-        self._told_paused_at = 0.0
         self._draining = False
-        self._watchers: dict[str, set[PeerConnection]] = {}
         self._gone: dict[str, float] = {}
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
-        self.book: Book = restore(ledger, pricing, clock.now_ms())
+        self._watchers = Watchers(loop)
+        self._prices = PriceFollower(
+            prices, pricing, ledger, thread=self._counter, loop=loop, replaced=self._look_again
+        )
+        self._commits = Commits(
+            ledger=ledger, pricing=pricing, clock=clock, watchers=self._watchers, loop=loop,
+            rebuilt=self._watch_restored,
+        )  # fmt: skip
         self._reaper = Reaper(loop, self._owner_gone, boot=clock.boot)
-        self._keep_book()
         self._watch_restored()
         self._timer = loop.call_later(TICK_S, self._tick)
-        self._handlers: dict[type, Callable[[PeerConnection, Any, int], Any]] = {
+        self._handlers = self._handlers_by_kind()
+
+    @property
+    def book(self) -> Book:
+        """The book of now: after a failed commit it is another one."""
+        return self._commits.book
+
+    def _handlers_by_kind(self) -> dict[type, Callable[[PeerConnection, Any, int], Any]]:
+        return {
             frames.Hello: lambda _peer, frame, _now: refusal(
                 frame.n, protocol.BAD_FRAME, "hello comes once"
             ),
@@ -124,73 +125,44 @@ class Daemon:
             frames.Status: self._status,
             frames.Shutdown: self._shutdown,
         }
-        self._administrative = frozenset(
-            (
-                frames.RunStart,
-                frames.RunEnd,
-                frames.RunLimit,
-                frames.BudgetSet,
-                frames.BudgetRm,
-                frames.BudgetTopup,
-            )
-        )
 
     # Requests.
-
-    def _now(self) -> int:
-        """The ledger's time, which is from now on the turn's: rows are in the order of time."""
-        self._turn_ms = now_ms = self.clock.now_ms()
-        return now_ms
 
     def handle(self, peer: PeerConnection, request: frames.Request) -> None:
         """Do what a request asks; its reply leaves with the next flush, or later for a waiter.
 
         The requests of one turn have one time.
         """
-        if not self._flush_scheduled:
-            self._schedule_flush()
-            self._now()
+        commits = self._commits
+        if not commits.is_scheduled:
+            commits.schedule()
+            commits.now()
         kind = type(request)
-        if self._sick is not None and not self._recovered() and kind not in _READING:
-            self._reply(peer, refusal(request.n, protocol.LEDGER, self._sick or ""))
+        if commits.sick is not None and not commits.recovered() and kind not in _READING:
+            commits.reply(peer, refusal(request.n, protocol.LEDGER, commits.sick or ""))
             return
-        if kind in self._administrative:
-            self._flush()  # so that the disk tells what the memory knows
-            if self._sick is not None:  # It could not: there is nothing to build on.
-                self._reply(peer, refusal(request.n, protocol.LEDGER, self._sick))
+        if kind in _ADMINISTRATIVE:
+            commits.flush()  # so that the disk tells what the memory knows
+            if commits.sick is not None:  # It could not: there is nothing to build on.
+                commits.reply(peer, refusal(request.n, protocol.LEDGER, commits.sick))
                 return
-            self._force_snapshot = True
+            commits.force_snapshot = True
         try:
-            reply = self._handlers[kind](peer, request, self._turn_ms)
+            reply = self._handlers[kind](peer, request, commits.turn_ms)
         except frames.BadFrame as error:
             reply = refusal(request.n, protocol.BAD_FRAME, error.why)
         except UsageError as error:
-            reply = refusal(
-                request.n,
-                protocol.BAD_FRAME,
-                error.message,
-                why=error.why,
-                next_step=error.next_step,
-            )
+            reply = from_error(request.n, protocol.BAD_FRAME, error)
         except LedgerUnavailable as error:
-            self._fall_sick(error)
+            commits.fall_sick(error)
             reply = refusal(request.n, protocol.UNKNOWN, error.message, why=error.why)
-        except Exception as error:  # noqa: BLE001 - see _distrust_memory
-            self._distrust_memory(error)
+        except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
+            commits.distrust_memory(error)
             reply = refusal(request.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
         if reply is not None:
-            self._replies.append((peer, reply))
-        if not self._flush_scheduled:
-            self._schedule_flush()
-
-    def _reply(self, peer: PeerConnection, reply: Any) -> None:
-        self._replies.append((peer, reply))
-        if not self._flush_scheduled:
-            self._schedule_flush()
-
-    def _schedule_flush(self) -> None:
-        self._flush_scheduled = True
-        self._loop.call_soon(self._flush)
+            commits.replies.append((peer, reply))
+        if not commits.is_scheduled:
+            commits.schedule()
 
     def _reserve(self, peer: PeerConnection, frame: frames.Reserve, now_ms: int) -> Any:
         if self._draining:
@@ -204,7 +176,8 @@ class Daemon:
             peer.keyed[frame.n] = frame.key
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)
-        reply = reserving.reserve(self.book, frame, owner=peer.owner, caller=peer, now_ms=now_ms)
+        book = self._commits.book
+        reply = reserving.reserve(book, frame, owner=peer.owner, caller=peer, now_ms=now_ms)
         if reply is None:
             self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
         return reply
@@ -213,13 +186,9 @@ class Daemon:
         self, peer: PeerConnection, frame: frames.Reserve, now_ms: int, exact_tokens: int | None
     ) -> Any:
         reply = reserving.reserve(
-            self.book,
-            frame,
-            owner=peer.owner,
-            caller=peer,
-            now_ms=now_ms,
+            self.book, frame, owner=peer.owner, caller=peer, now_ms=now_ms,
             exact_tokens=exact_tokens,
-        )
+        )  # fmt: skip
         if reply is None:
             self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
         return reply
@@ -230,7 +199,7 @@ class Daemon:
         try:
             tokenizer = self._pricing.tokenizer(frame.model)
         except NoburnError:
-            return self._decide(peer, frame, self._now(), None)  # which says why
+            return self._decide(peer, frame, self._commits.now(), None)  # which says why
         counting = self._loop.run_in_executor(
             self._counter, lambda: count_input(texts, frame.input, tokenizer=tokenizer)
         )
@@ -248,20 +217,20 @@ class Daemon:
         else:
             _log.error("counting failed: %s", type(done.exception()).__name__)
             frame.refined = True  # decide on the cheap bound, and don't ask for the text again
-        if self._sick is not None and not self._recovered():
-            self._reply(peer, refusal(frame.n, protocol.LEDGER, self._sick or ""))
+        if self._commits.sick is not None and not self._commits.recovered():
+            self._commits.reply(peer, refusal(frame.n, protocol.LEDGER, self._commits.sick or ""))
             return
         try:
-            reply = self._decide(peer, frame, self._now(), exact_tokens)
+            reply = self._decide(peer, frame, self._commits.now(), exact_tokens)
         except frames.BadFrame as error:
             reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
         except LedgerUnavailable as error:
-            self._fall_sick(error)
+            self._commits.fall_sick(error)
             reply = refusal(frame.n, protocol.UNKNOWN, error.message)
         if reply is not None:
-            self._reply(peer, reply)
-        elif not self._flush_scheduled:
-            self._schedule_flush()
+            self._commits.reply(peer, reply)
+        elif not self._commits.is_scheduled:
+            self._commits.schedule()
 
     # Keys.
 
@@ -290,7 +259,7 @@ class Daemon:
     def _waited_for_key(self, asked: tuple[PeerConnection, Any]) -> None:
         if asked in self._keyless:
             self._keyless.remove(asked)
-            self._reply(asked[0], _key_unknown(asked[1].n))
+            self._commits.reply(asked[0], _key_unknown(asked[1].n))
 
     def _ask_again(self, peer: PeerConnection, frame: Any) -> None:
         if peer.is_open:
@@ -299,7 +268,7 @@ class Daemon:
     def _run_start(self, peer: PeerConnection, frame: frames.RunStart, now_ms: int) -> Reply | None:
         if self._prices.changed():
             # The run was started with endpoints that its calls are to be priced by.
-            self._read_prices(lambda: self._ask_again(peer, frame))
+            self._prices.read(lambda: self._ask_again(peer, frame))
             return None
         return policy.start_run(self.book, frame, peer.owner, now_ms)
 
@@ -310,9 +279,7 @@ class Daemon:
         return refusal(frame.n, protocol.NOT_FOUND, f"there is no open run {frame.run}")
 
     def _run_watch(self, peer: PeerConnection, frame: frames.RunWatch, _now_ms: int) -> Reply:
-        run = frame.run.rsplit("/", 1)[-1]
-        self._watchers.setdefault(run, set()).add(peer)
-        peer.watching[run] = frame.run
+        self._watchers.add(peer, frame.run)
         return {"n": frame.n, "ok": True, **stopping.state_of(self.book, frame.run)}
 
     def _run_resume(self, _peer: PeerConnection, frame: frames.RunResume, now_ms: int) -> Reply:
@@ -325,8 +292,8 @@ class Daemon:
         return reply
 
     def _run_list(self, _peer: PeerConnection, frame: frames.RunList, now_ms: int) -> Reply:
-        if self._sick is None:
-            self._flush()  # what is summed is read from the journal
+        if self._commits.sick is None:
+            self._commits.flush()  # what is summed is read from the journal
         return stopping.list_runs(self.book, frame, now_ms)
 
     def _status(self, _peer: PeerConnection, frame: frames.Status, now_ms: int) -> Reply:
@@ -346,15 +313,15 @@ class Daemon:
 
     def _warnings(self) -> list[str]:
         warnings = []
-        if self._sick is not None:
-            warnings.append(self._sick)
+        if self._commits.sick is not None:
+            warnings.append(self._commits.sick)
         jump = self.clock.jump_ms()
         if jump:
             warnings.append(
                 f"the wall clock is {jump} ms off the ledger's time, which follows the boot clock"
             )
-        if self._prices_refused is not None:
-            warnings.append(f"prices are as before: {self._prices_refused}")
+        if self._prices.refused is not None:
+            warnings.append(f"prices are as before: {self._prices.refused}")
         for model, factor in self._pricing.factors.items():
             if factor > 1000:
                 warnings.append(
@@ -366,146 +333,16 @@ class Daemon:
         self._loop.call_soon(self.drain)
         return {"n": frame.n, "ok": True}
 
-    # The commit.
-
-    def _flush(self) -> None:
-        """Make this turn's events durable, then answer."""
-        self._flush_scheduled = False
-        book = self.book
-        self._busy_at = self._loop.time()
-        try:
-            if book.stirred and len(book.waiting):
-                reserving.look_at_waiters(book, self._now())
-            if book.outbox:
-                self._replies.extend(book.outbox)  # type: ignore[arg-type]
-                book.outbox.clear()
-            if self._sick is None and (book.events or self._force_snapshot):
-                self._commit(book)
-        except LedgerUnavailable as error:
-            self._fall_sick(error)
-            return
-        except Exception as error:  # noqa: BLE001 - see _distrust_memory
-            self._distrust_memory(error)
-            return
-        self._deliver()
-        if book.blocks or book.stops:
-            self._tell_watchers()
-        book.calls.forget_old()
-        book.runs.forget_old()
-
-    def _commit(self, book: Book) -> None:
-        events, book.events = book.events, []
-        now_ms = events[-1].at_ms if events else self._now()
-        snapshot = None
-        if self._force_snapshot or now_ms - self._snapshot_at_ms >= SNAPSHOT_MS:
-            snapshot = take_snapshot(book)
-            self._snapshot_at_ms = now_ms
-        self._ledger.append(events, snapshot)
-        self._force_snapshot = False
-
-    def _deliver(self) -> None:
-        replies, self._replies = self._replies, []
-        touched = []
-        for peer, reply in replies:
-            if not peer.out:
-                touched.append(peer)
-            peer.send(reply)
-        for peer in touched:
-            peer.deliver()
-
-    def _tell_watchers(self) -> None:
-        stops, self.book.stops = self.book.stops, []
-        for path, message in stops:
-            for peer in {peer for peers in self._watchers.values() for peer in peers}:
-                for run in peer.watching.values():
-                    if is_within(run, path):
-                        peer.push({"event": protocol.STOPPED, "run": run, "stopped": path,
-                                   "message": message})  # fmt: skip
-                        peer.deliver()
-        blocks, self.book.blocks = self.book.blocks, []
-        for runs, call, message in blocks:
-            for run in runs:
-                for peer in self._watchers.get(run, ()):
-                    peer.push(
-                        {"event": "blocked", "run": peer.watching[run], "call": call,
-                         "message": message}
-                    )  # fmt: skip
-                    peer.deliver()
-
-    def _tell_paused(self) -> None:
-        """Let those who wait for a paused run know that they are not forgotten."""
-        if self._loop.time() - self._told_paused_at < protocol.PAUSED_EVERY_S:
-            return
-        self._told_paused_at = self._loop.time()
-        for waiter in self.book.waiting:
-            if waiter.paused_at_ms is not None:
-                for caller, n in waiter.callers:
-                    assert isinstance(caller, PeerConnection)
-                    caller.push({"n": n, "event": protocol.PAUSED, "call": waiter.frame.call})
-                    caller.deliver()
-
-    def _distrust_memory(self, error: Exception) -> None:
-        """A bug of ours may have left the memory half changed: the disk alone is trusted."""
-        _log.error("the daemon itself failed", exc_info=error)
-        self._fall_sick(LedgerUnavailable(f"the daemon itself failed: {error!r}"))
-
-    def _fall_sick(self, error: LedgerUnavailable) -> None:
-        """A commit failed: nobody of the batch is told anything but `unknown`."""
-        _log.error("%s", error.message)
-        self._sick = error.message
-        self._probed_at = self._loop.time()
-        replies, self._replies = self._replies, []
-        replies.extend(self.book.outbox)  # type: ignore[arg-type]
-        for waiter in self.book.waiting:
-            replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
-        for peer, reply in replies:
-            n = reply["n"] if isinstance(reply, dict) else reply.n
-            self._replies.append((peer, refusal(n, protocol.UNKNOWN, error.message, why=error.why)))
-        self._deliver()
-        self._rebuild()
-
-    def _rebuild(self) -> bool:
-        try:
-            self.book = restore(self._ledger, self._pricing, self._now())
-        except LedgerUnavailable as error:
-            self._sick = error.message
-            # Not one decision is made on this book: everything is refused while sick.
-            return False
-        self._force_snapshot = True
-        self._keep_book()
-        self._watch_restored()  # a death that was noticed may have been lost with the commit
-        return True
-
-    def _recovered(self) -> bool:
-        """Try whether the ledger can be written again, but not all the time."""
-        if self._loop.time() - self._probed_at < PROBE_S:
-            return False
-        self._probed_at = self._loop.time()
-        try:
-            self._ledger.probe()
-        except LedgerUnavailable as error:
-            self._sick = error.message
-            return False
-        if not self._rebuild():
-            return False
-        _log.info("the ledger can be written again")
-        self._sick = None
-        return True
-
-    def _keep_book(self) -> None:
-        book = self._pricing.book
-        self._ledger.store_book(book.version, list(book.texts))
-
     # Time and processes.
 
     def _look_again(self) -> None:
         self.book.stirred = True
-        if not self._flush_scheduled:
-            self._schedule_flush()
+        if not self._commits.is_scheduled:
+            self._commits.schedule()
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        now_ms = self._now()
+        now_ms = self._commits.now()
         if now_ms // _HOUR_MS != self._hour:
             # Every window ends on the hour.
             self._hour = now_ms // _HOUR_MS
@@ -513,46 +350,15 @@ class Daemon:
             self._look_again()
         if self._gone:
             self._bury(now_ms)
-        self._look_at_prices()
-        self._tell_paused()
+        if not self._draining:
+            self._prices.look()
+        self._watchers.tell_paused(self.book)
         book = self.book
         if self.peers or book.calls.open or book.runs.owners or len(book.waiting):
-            self._busy_at = self._loop.time()
-        elif self._loop.time() - self._busy_at >= self._idle_exit_s:
+            self._commits.busy_at = self._loop.time()
+        elif self._loop.time() - self._commits.busy_at >= self._idle_exit_s:
             _log.info("idle: leaving")
             self.drain()
-
-    def _look_at_prices(self) -> None:
-        """Take the user's price file when it has changed; it is parsed in a thread."""
-        if self._loop.time() - self._prices_looked_at < PRICES_S or self._draining:
-            return
-        self._prices_looked_at = self._loop.time()
-        if self._prices.changed():
-            self._read_prices(lambda: None)
-
-    def _read_prices(self, then: Callable[[], object]) -> None:
-        def done(reading: asyncio.Future[PriceBook]) -> None:
-            self._prices_read(reading)
-            then()
-
-        self._loop.run_in_executor(self._counter, self._prices.read).add_done_callback(done)
-
-    def _prices_read(self, done: asyncio.Future[PriceBook]) -> None:
-        """New holds are priced by the new book; a broken one changes nothing, and is told."""
-        if done.cancelled():
-            return
-        try:
-            book = done.result()
-            self._ledger.store_book(book.version, list(book.texts))
-        except NoburnError as error:
-            self._prices_refused = error.message
-            _log.warning("prices are as before: %s", error.message)
-            return
-        self._prices_refused = None
-        if book.version != self._pricing.book.version:
-            self._pricing.replace_book(book)
-            _log.info("prices are now those of book %s", book.version)
-            self._look_again()
 
     def watch(self, owner: str) -> None:
         """Notice when that process is gone."""
@@ -565,7 +371,7 @@ class Daemon:
 
     def _owner_gone(self, owner: str) -> None:
         self._gone[owner] = self._loop.time() + LAST_WORDS_S
-        self._bury(self._now())
+        self._bury(self._commits.now())
 
     def _bury(self, now_ms: int) -> None:
         """Charge the holds of dead processes, once their last frames have been read."""
@@ -573,37 +379,34 @@ class Daemon:
         for owner, until in list(self._gone.items()):
             if owner in talking and self._loop.time() < until:
                 continue
-            if self._sick is not None and not self._recovered():
+            if self._commits.sick is not None and not self._commits.recovered():
                 return
             del self._gone[owner]
             try:
                 ending.owner_gone(self.book, owner, now_ms)
                 for run in [run for run, by in self.book.runs.owners.items() if by == owner]:
                     policy.end_run(self.book, run, None, now_ms)
-                    self._force_snapshot = True
+                    self._commits.force_snapshot = True
             except LedgerUnavailable as error:
                 self._gone[owner] = until
-                self._fall_sick(error)
+                self._commits.fall_sick(error)
                 return
-            if self.book.events and not self._flush_scheduled:
-                self._schedule_flush()
+            if self.book.events and not self._commits.is_scheduled:
+                self._commits.schedule()
 
     def lost(self, peer: PeerConnection) -> None:
         """A connection has ended: what waits for it alone is cancelled; holds stay."""
         self.peers.discard(peer)
         self.keys.take_back(peer)
         self._keyless = [asked for asked in self._keyless if asked[0] is not peer]
-        for run in peer.watching:
-            self._watchers[run].discard(peer)
-            if not self._watchers[run]:
-                del self._watchers[run]
+        self._watchers.remove(peer)
         for waiter in self.book.waiting:
             waiter.callers = [pair for pair in waiter.callers if pair[0] is not peer]
             if not waiter.callers:
                 self.book.waiting.remove(waiter)
                 self._look_again()
         if peer.owner in self._gone:
-            self._bury(self._now())
+            self._bury(self._commits.now())
 
     # The end.
 
@@ -615,10 +418,12 @@ class Daemon:
         reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")
         for waiter in self.book.waiting:
             self.book.dismiss(waiter, reply)
-        self._replies.extend((peer, {**reply, "n": frame.n}) for peer, frame in self._keyless)
+        self._commits.replies.extend(
+            (peer, {**reply, "n": frame.n}) for peer, frame in self._keyless
+        )
         self._keyless.clear()
-        self._force_snapshot = True
-        self._flush()
+        self._commits.force_snapshot = True
+        self._commits.flush()
         for peer in list(self.peers):
             peer.close()
         self._timer.cancel()

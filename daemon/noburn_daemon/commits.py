@@ -1,0 +1,178 @@
+"""The group commit: what one turn of the loop decided is durable before anybody hears of it.
+
+Layer: daemon, event loop.  Below: peer, book, reserving, restore, ledger, clock, watching.
+Above: server.
+Owns: the replies that wait for their commit, the flush, and what happens when it fails: every
+caller of the batch hears `unknown`, waiters too, the memory is rebuilt from disk, and nothing is
+granted until the disk can be written again.
+Not here: what a request does (server), SQL (sqlite).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from noburn_cli import protocol
+from noburn_cli.errors import LedgerUnavailable
+from noburn_daemon import reserving
+from noburn_daemon.book import Book
+from noburn_daemon.clock import Clock
+from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricing import Pricing
+from noburn_daemon.replies import refusal
+from noburn_daemon.restore import restore, take_snapshot
+from noburn_daemon.sqlite import SqliteLedger
+from noburn_daemon.watching import Watchers
+
+SNAPSHOT_MS = 100
+PROBE_S = 0.1
+
+_log = logging.getLogger("noburn.daemon")
+
+
+class Commits:
+    """The book, and its way to the disk.
+
+    rebuilt: called when the book was made anew from the disk.
+    """
+
+    def __init__(
+        self, *, ledger: SqliteLedger, pricing: Pricing, clock: Clock, watchers: Watchers,
+        loop: asyncio.AbstractEventLoop, rebuilt: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._ledger = ledger
+        self._pricing = pricing
+        self._clock = clock
+        self._watchers = watchers
+        self._loop = loop
+        self._rebuilt = rebuilt
+        #: Why the ledger cannot be written, or None.
+        self.sick: str | None = None
+        self.replies: list[tuple[PeerConnection, Any]] = []
+        self.is_scheduled = False
+        #: Whether the next flush writes a snapshot, whenever the last one was.
+        self.force_snapshot = True
+        self.turn_ms = 0
+        self.busy_at = loop.time()
+        self._snapshot_at_ms = 0
+        self._probed_at = 0.0
+        self.book: Book = restore(ledger, pricing, clock.now_ms())
+        self._keep_book()
+
+    # One turn.
+
+    def now(self) -> int:
+        """The ledger's time, which is from now on the turn's: rows are in the order of time."""
+        self.turn_ms = now_ms = self._clock.now_ms()
+        return now_ms
+
+    def reply(self, peer: PeerConnection, reply: Any) -> None:
+        """Let a reply leave with the next flush."""
+        self.replies.append((peer, reply))
+        if not self.is_scheduled:
+            self.schedule()
+
+    def schedule(self) -> None:
+        """Flush when this turn of the loop is over."""
+        self.is_scheduled = True
+        self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Make this turn's events durable, then answer."""
+        self.is_scheduled = False
+        book = self.book
+        self.busy_at = self._loop.time()
+        try:
+            if book.stirred and len(book.waiting):
+                reserving.look_at_waiters(book, self.now())
+            if book.outbox:
+                self.replies.extend(book.outbox)  # type: ignore[arg-type]
+                book.outbox.clear()
+            if self.sick is None and (book.events or self.force_snapshot):
+                self._commit(book)
+        except LedgerUnavailable as error:
+            self.fall_sick(error)
+            return
+        except Exception as error:  # noqa: BLE001 - see distrust_memory
+            self.distrust_memory(error)
+            return
+        self._deliver()
+        if book.blocks or book.stops:
+            self._watchers.tell(book)
+        book.calls.forget_old()
+        book.runs.forget_old()
+
+    def _commit(self, book: Book) -> None:
+        events, book.events = book.events, []
+        now_ms = events[-1].at_ms if events else self.now()
+        snapshot = None
+        if self.force_snapshot or now_ms - self._snapshot_at_ms >= SNAPSHOT_MS:
+            snapshot = take_snapshot(book)
+            self._snapshot_at_ms = now_ms
+        self._ledger.append(events, snapshot)
+        self.force_snapshot = False
+
+    def _deliver(self) -> None:
+        replies, self.replies = self.replies, []
+        touched = []
+        for peer, reply in replies:
+            if not peer.out:
+                touched.append(peer)
+            peer.send(reply)
+        for peer in touched:
+            peer.deliver()
+
+    def distrust_memory(self, error: Exception) -> None:
+        """A bug of ours may have left the memory half changed: the disk alone is trusted."""
+        _log.error("the daemon itself failed", exc_info=error)
+        self.fall_sick(LedgerUnavailable(f"the daemon itself failed: {error!r}"))
+
+    def fall_sick(self, error: LedgerUnavailable) -> None:
+        """A commit failed: nobody of the batch is told anything but `unknown`."""
+        _log.error("%s", error.message)
+        self.sick = error.message
+        self._probed_at = self._loop.time()
+        replies, self.replies = self.replies, []
+        replies.extend(self.book.outbox)  # type: ignore[arg-type]
+        for waiter in self.book.waiting:
+            replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
+        for peer, reply in replies:
+            n = reply["n"] if isinstance(reply, dict) else reply.n
+            self.replies.append((peer, refusal(n, protocol.UNKNOWN, error.message, why=error.why)))
+        self._deliver()
+        self._rebuild()
+
+    def _rebuild(self) -> bool:
+        try:
+            self.book = restore(self._ledger, self._pricing, self.now())
+        except LedgerUnavailable as error:
+            self.sick = error.message
+            # Not one decision is made on this book: everything is refused while sick.
+            return False
+        self.force_snapshot = True
+        self._keep_book()
+        self._rebuilt()  # a death that was noticed may have been lost with the commit
+        return True
+
+    def recovered(self) -> bool:
+        """Try whether the ledger can be written again, but not all the time."""
+        if self._loop.time() - self._probed_at < PROBE_S:
+            return False
+        self._probed_at = self._loop.time()
+        try:
+            self._ledger.probe()
+        except LedgerUnavailable as error:
+            self.sick = error.message
+            return False
+        if not self._rebuild():
+            return False
+        _log.info("the ledger can be written again")
+        self.sick = None
+        return True
+
+    def _keep_book(self) -> None:
+        book = self._pricing.book
+        self._ledger.store_book(book.version, list(book.texts))
