@@ -165,6 +165,8 @@ def test_it_is_no_open_proxy(site: Site) -> None:
         to_other = {"x_noburn_upstream": other.url}
         status, answer = site.post("/v1/chat/completions", **to_other)
         assert (status, "was not told about" in answer["error"]["message"]) == (402, True)
+        status, answer = site.post("/v1/chat/completions", key=None, **to_other)
+        assert (status, "[[endpoint]]" in answer["error"]["message"]) == (402, True), "key or not"
         assert site.post("/anything", **to_other)[0] == 403
         assert site.post("/v1/chat/completions", {"no": "call"}, **to_other)[0] == 403
         assert other.requests == []

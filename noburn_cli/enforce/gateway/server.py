@@ -125,12 +125,14 @@ class Gateway:
         self, request: web.BaseRequest, target: Target, headers: Mapping[str, str]
     ) -> web.StreamResponse:
         """Decide, and carry out the decision."""
-        if not target.keyless and not credentials.has_credentials(headers, target.url):
-            return _said(_NO_KEY, status=401, family=target.family)
         upstreams = context.upstreams()
         route = _barred(target, headers) or recognise(request.method, target.url, upstreams)
         if route.kind == NOT_OURS and not route.look_into_body:
             return _said(_NO_PROXY, status=403, family=target.family)
+        # A call to a server that nobody listed is refused with the line to add, key or not.
+        needs_key = not target.keyless and not route.look_into_body
+        if needs_key and not credentials.has_credentials(headers, target.url):
+            return _said(_NO_KEY, status=401, family=target.family)
         try:
             body = b"" if route.kind == FREE else await _read(request, headers)
         except BodyRefused as error:
