@@ -1,6 +1,6 @@
 """The stub's answers to Bedrock: Converse, and InvokeModel for Claude and Titan's embeddings.
 
-Layer: demo.  Below: demo.stub_answers.  Above: demo.stub_routes.
+Layer: demo.  Below: demo.stub_plan.  Above: demo.stub_routes.
 Source: botocore 1.44's `bedrock-runtime` model, https://smithy.io/2.0/aws/amazon-eventstream.html
 (checked 2026-11-27).  Signatures are not looked at.
 """
@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from noburn_cli.core.models import Model
-from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_tokens
-from noburn_cli.demo.stub_answers import Piece, Plan, Shape
+from noburn_cli.demo import stub_claude, stub_plan, stub_tokens
+from noburn_cli.demo.stub_plan import Piece, Plan, Shape
 
 CONVERSE = "bedrock_converse"
 INVOKE = "bedrock_invoke"
@@ -38,15 +37,15 @@ def _inputs(model: Model, body: dict[str, Any]) -> int:  # noqa: ARG001
 def _converse_cap(body: dict[str, Any]) -> int | None:
     cap = (body.get("inferenceConfig") or {}).get("maxTokens")
     if cap is not None and (type(cap) is not int or cap < 1):
-        raise answers.BadRequestError("maxTokens must be at least 1")
+        raise stub_plan.BadRequestError("maxTokens must be at least 1")
     return cap
 
 
 def _invoke_cap(body: dict[str, Any]) -> int:
     if not isinstance(body.get("anthropic_version"), str):
-        raise answers.BadRequestError("anthropic_version: Field required")
+        raise stub_plan.BadRequestError("anthropic_version: Field required")
     if type(body.get("max_tokens")) is not int:
-        raise answers.BadRequestError("max_tokens: Field required")
+        raise stub_plan.BadRequestError("max_tokens: Field required")
     return int(body["max_tokens"])
 
 
@@ -77,7 +76,7 @@ def _event(kind: str, value: object) -> bytes:
     headers = {
         ":event-type": kind, ":content-type": "application/json", ":message-type": "event",
     }  # fmt: skip
-    return message(headers, answers.as_json(value))
+    return message(headers, stub_plan.as_json(value))
 
 
 def _usage(made: Plan) -> dict[str, Any]:
@@ -99,7 +98,7 @@ def _served(made: Plan) -> dict[str, Any]:
 def _converse(made: Plan) -> dict[str, Any]:
     return {
         "output": {
-            "message": {"role": "assistant", "content": [{"text": answers.text(made.produced)}]}
+            "message": {"role": "assistant", "content": [{"text": stub_plan.text(made.produced)}]}
         },
         "stopReason": "max_tokens" if made.cut else "end_turn",
         "usage": _usage(made),
@@ -111,9 +110,9 @@ def _converse(made: Plan) -> dict[str, Any]:
 def _converse_pieces(made: Plan) -> Iterator[Piece]:
     yield Piece(_event("messageStart", {"role": "assistant"}), 0)
     sent = 0
-    for share in answers.shares(made.produced):
+    for share in stub_plan.shares(made.produced):
         sent += share
-        delta = {"contentBlockIndex": 0, "delta": {"text": answers.WORD * share}}
+        delta = {"contentBlockIndex": 0, "delta": {"text": stub_plan.WORD * share}}
         yield Piece(_event("contentBlockDelta", delta), sent)
     yield Piece(_event("contentBlockStop", {"contentBlockIndex": 0}), sent, final=True)
     reason = "max_tokens" if made.cut else "end_turn"
@@ -124,13 +123,13 @@ def _converse_pieces(made: Plan) -> Iterator[Piece]:
 
 def _invoke_pieces(made: Plan) -> Iterator[Piece]:
     """Anthropic's own events, each inside a chunk."""
-    for piece in answers.message_pieces(made):
+    for piece in stub_claude.message_pieces(made):
         data = json.loads(piece.data.partition(b"data: ")[2])
         if data["type"] == "message_stop":
             data["amazon-bedrock-invocationMetrics"] = {
                 "inputTokenCount": made.inputs, "outputTokenCount": made.produced,
             }  # fmt: skip
-        packed = {"bytes": base64.b64encode(answers.as_json(data)).decode()}
+        packed = {"bytes": base64.b64encode(stub_plan.as_json(data)).decode()}
         yield Piece(_event("chunk", packed), piece.sent, final=piece.final)
 
 
@@ -156,8 +155,8 @@ SHAPES = {
         variant=_variant, content_type=_binary,
     ),
     INVOKE: Shape(
-        inputs=_inputs, cap=_invoke_cap, choices=_one, whole=answers.message, pieces=_invoke_pieces,
-        content_type=_binary,
+        inputs=_inputs, cap=_invoke_cap, choices=_one, whole=stub_claude.message,
+        pieces=_invoke_pieces, content_type=_binary,
     ),
     TITAN: Shape(inputs=_titan_inputs, cap=_no_cap, choices=_one, whole=_titan),
 }  # fmt: skip

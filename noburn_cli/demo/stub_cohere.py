@@ -1,6 +1,6 @@
 """The stub's answers to Cohere: v2 chat and v2 embed.
 
-Layer: demo.  Below: demo.stub_answers.  Above: demo.stub_routes.
+Layer: demo.  Below: demo.stub_plan.  Above: demo.stub_routes.
 Source: the response types of cohere 7.3 (checked 2026-11-27).
 """
 
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from noburn_cli.core.models import Model
-from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_tokens
-from noburn_cli.demo.stub_answers import Piece, Plan, Shape
+from noburn_cli.demo import stub_plan, stub_tokens
+from noburn_cli.demo.stub_plan import Piece, Plan, Shape
 
 CHAT = "cohere_chat"
 EMBED = "cohere_embed"
@@ -31,7 +30,7 @@ def _inputs(model: Model, body: dict[str, Any]) -> int:  # noqa: ARG001
 def _cap(body: dict[str, Any]) -> int | None:
     cap = body.get("max_tokens")
     if cap is not None and (type(cap) is not int or cap < 1):
-        raise answers.BadRequestError("max_tokens must be at least 1")
+        raise stub_plan.BadRequestError("max_tokens must be at least 1")
     return cap
 
 
@@ -51,7 +50,7 @@ def _reason(made: Plan) -> str:
 
 
 def _whole(made: Plan) -> dict[str, Any]:
-    content = [{"type": "text", "text": answers.text(made.produced)}]
+    content = [{"type": "text", "text": stub_plan.text(made.produced)}]
     return {
         "id": made.request_id,
         "finish_reason": _reason(made),
@@ -62,7 +61,7 @@ def _whole(made: Plan) -> dict[str, Any]:
 
 def _pieces(made: Plan) -> Iterator[Piece]:
     def event(kind: str, **members: object) -> bytes:
-        data = answers.as_json({"type": kind, **members})
+        data = stub_plan.as_json({"type": kind, **members})
         return f"event: {kind}\n".encode() + b"data: " + data + b"\n\n"
 
     yield Piece(
@@ -71,9 +70,9 @@ def _pieces(made: Plan) -> Iterator[Piece]:
     begun = {"message": {"content": {"type": "text", "text": ""}}}
     yield Piece(event("content-start", index=0, delta=begun), 0)
     sent = 0
-    for share in answers.shares(made.produced):
+    for share in stub_plan.shares(made.produced):
         sent += share
-        delta = {"message": {"content": {"text": answers.WORD * share}}}
+        delta = {"message": {"content": {"text": stub_plan.WORD * share}}}
         yield Piece(event("content-delta", index=0, delta=delta), sent)
     yield Piece(event("content-end", index=0), sent, final=True)
     delta_end = {"finish_reason": _reason(made), "usage": _usage(made)}

@@ -1,6 +1,6 @@
 """The stub's answers to the Gemini API.
 
-Layer: demo.  Below: demo.stub_answers.  Above: demo.stub_routes.
+Layer: demo.  Below: demo.stub_plan.  Above: demo.stub_routes.
 Source: https://ai.google.dev/api/generate-content and the response types of google-genai 3.6.1
 (checked 2026-11-27).
 Its tokeniser is not at hand: a plausible density of 3.2 bytes a token, and a frame of one a turn.
@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from noburn_cli.core.models import Model
-from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_tokens
-from noburn_cli.demo.stub_answers import Piece, Plan, Shape
+from noburn_cli.demo import stub_plan, stub_tokens
+from noburn_cli.demo.stub_plan import Piece, Plan, Shape
 
 GENERATE = "gemini"
 EMBEDDINGS = "gemini_embeddings"
@@ -40,7 +39,7 @@ def _config(body: dict[str, Any]) -> dict[str, Any]:
 def _cap(body: dict[str, Any]) -> int | None:
     cap = _config(body).get("maxOutputTokens")
     if cap is not None and (type(cap) is not int or cap < 1):
-        raise answers.BadRequestError("max_output_tokens must be positive")
+        raise stub_plan.BadRequestError("max_output_tokens must be positive")
     return cap
 
 
@@ -90,7 +89,7 @@ def _visible(made: Plan) -> int:
 
 
 def _whole(made: Plan) -> dict[str, Any]:
-    return _chunk(made, answers.text(_visible(made)), _reason(made), made.produced)
+    return _chunk(made, stub_plan.text(_visible(made)), _reason(made), made.produced)
 
 
 def _pieces(made: Plan) -> Iterator[Piece]:
@@ -106,9 +105,9 @@ def _pieces(made: Plan) -> Iterator[Piece]:
         return Piece(b"data: " + data + b"\r\n\r\n" if events else before + data, sent, final=final)
 
     sent = _thoughts(made, made.produced)
-    for share in answers.shares(_visible(made)):
+    for share in stub_plan.shares(_visible(made)):
         sent += share
-        yield piece(_chunk(made, answers.WORD * share, None, sent), sent)
+        yield piece(_chunk(made, stub_plan.WORD * share, None, sent), sent)
     yield piece(_chunk(made, "", _reason(made), made.produced), sent, final=True)
     if not events:
         yield Piece(b"]", sent, final=True)

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from noburn_cli.core.models import Model
 from noburn_cli.demo import stub_answers as answers
+from noburn_cli.demo import stub_plan
 from noburn_cli.demo.stub_bill import BilledCall
 from noburn_cli.demo.stub_routes import read_url
 from noburn_cli.errors import ModelUnknown
@@ -133,8 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._answer(200, _counted(api, tokens))
             made = answers.plan(api, model, body, wishes)
             if not self.server.stub.bill.knows(made.model, made.variant):
-                raise answers.BadRequestError(f"{made.model.name} has no {made.variant} tier")
-        except answers.BadRequestError as error:
+                raise stub_plan.BadRequestError(f"{made.model.name} has no {made.variant} tier")
+        except stub_plan.BadRequestError as error:
             return self._answer(400, _error(path, 400, str(error)))
         except ModelUnknown as error:
             return self._answer(404, _error(path, 404, error.message))
@@ -162,18 +163,18 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(raw)
         except ValueError as error:
-            raise answers.BadRequestError(f"the body is not JSON: {error}") from error
+            raise stub_plan.BadRequestError(f"the body is not JSON: {error}") from error
         if not isinstance(body, dict):
-            raise answers.BadRequestError("the body is no object")
+            raise stub_plan.BadRequestError("the body is no object")
         body = {**body, **asked.members}
         if not isinstance(body.get("model"), str):
-            raise answers.BadRequestError("you must provide a model parameter")
+            raise stub_plan.BadRequestError("you must provide a model parameter")
         if not body["model"].startswith(asked.prefix):
             body["model"] = asked.prefix + body["model"]
         counting = asked.counting or path in _COUNTS
         return api, self.server.stub.book.resolve(body["model"]), body, counting
 
-    def _whole(self, made: answers.Plan, wishes: Mapping[str, str]) -> None:
+    def _whole(self, made: stub_plan.Plan, wishes: Mapping[str, str]) -> None:
         # Billed before the client can know: a bill is never behind what a client has settled.
         call = self._charge(made, made.produced)
         call.disconnected = self._client_gone()
@@ -193,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             call.disconnected = True
             raise
 
-    def _stream(self, made: answers.Plan, wishes: Mapping[str, str]) -> None:
+    def _stream(self, made: stub_plan.Plan, wishes: Mapping[str, str]) -> None:
         call: BilledCall | None = None
         sent = 0
         try:
@@ -229,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _spoil(self, wishes: Mapping[str, str], number: int) -> None:
         """The faults in the middle of a stream."""
-        if number == answers.PIECES // 2:
+        if number == stub_plan.PIECES // 2:
             if wishes.get("x-stub-reset") == "after":
                 self._reset()
             if wishes.get("x-stub-fault") == "malformed":
@@ -237,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(b"not a chunk at all\r\n")
                 raise _GoneError
 
-    def _charge(self, made: answers.Plan, output_per_choice: int) -> BilledCall:
+    def _charge(self, made: stub_plan.Plan, output_per_choice: int) -> BilledCall:
         return self.server.stub.bill.charge(
             request_id=made.request_id, api=made.api, model=made.body["model"],
             variant=made.variant, usage=made.usage(output_per_choice), stream=made.stream,

@@ -1,6 +1,6 @@
 """The stub's answers to Mistral: chat, FIM and embeddings, which are OpenAI's but for the stream.
 
-Layer: demo.  Below: demo.stub_answers.  Above: demo.stub_routes.
+Layer: demo.  Below: demo.stub_plan.  Above: demo.stub_routes.
 Source: the response types of mistralai 3.7 (checked 2026-11-27).
 """
 
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from noburn_cli.core.models import Model
-from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_tokens
-from noburn_cli.demo.stub_answers import Piece, Plan, Shape
+from noburn_cli.demo import stub_gpt, stub_plan, stub_tokens
+from noburn_cli.demo.stub_plan import Piece, Plan, Shape
 
 CHAT = "mistral_chat"
 FIM = "mistral_fim"
@@ -38,7 +37,7 @@ def _inputs(model: Model, body: dict[str, Any]) -> int:
 def _cap(body: dict[str, Any]) -> int | None:
     cap = body.get("max_tokens")
     if cap is not None and (type(cap) is not int or cap < 1):
-        raise answers.BadRequestError("max_tokens must be at least 1")
+        raise stub_plan.BadRequestError("max_tokens must be at least 1")
     return cap
 
 
@@ -57,18 +56,18 @@ def _usage(made: Plan) -> dict[str, Any]:
 
 
 def _whole(made: Plan) -> dict[str, Any]:
-    return {**answers.chat(made), "usage": _usage(made)}
+    return {**stub_gpt.chat(made), "usage": _usage(made)}
 
 
 def _pieces(made: Plan) -> Iterator[Piece]:
     """The last chunk with choices has the usage."""
-    for piece in answers.chat_pieces(made):
+    for piece in stub_gpt.chat_pieces(made):
         if piece.data.startswith(b"data: {"):
             chunk = json.loads(piece.data[len(b"data: ") :])
             chunk.pop("usage", None)
             if any(choice["finish_reason"] for choice in chunk["choices"]):
                 chunk["usage"] = _usage(made)
-            yield Piece(answers.sse(chunk), piece.sent, piece.final)
+            yield Piece(stub_plan.sse(chunk), piece.sent, piece.final)
         else:
             yield piece
 
@@ -78,7 +77,7 @@ def _embedding_inputs(model: Model, body: dict[str, Any]) -> int:
 
 
 def _embeddings(made: Plan) -> dict[str, Any]:
-    return {"id": made.request_id, **answers.embeddings(made)}
+    return {"id": made.request_id, **stub_gpt.embeddings(made)}
 
 
 def _no_cap(_: dict[str, Any]) -> None:

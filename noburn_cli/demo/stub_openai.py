@@ -1,6 +1,6 @@
 """The stub's answers to OpenAI's legacy completions.
 
-Layer: demo.  Below: demo.stub_answers.  Above: demo.stub_routes.
+Layer: demo.  Below: demo.stub_plan.  Above: demo.stub_routes.
 Source: the response types of the openai Python SDK 3.54 (checked 2026-11-27).
 """
 
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from noburn_cli.core.models import Model
-from noburn_cli.demo import stub_answers as answers
-from noburn_cli.demo import stub_tokens
-from noburn_cli.demo.stub_answers import Piece, Plan, Shape
+from noburn_cli.demo import stub_gpt, stub_plan, stub_tokens
+from noburn_cli.demo.stub_plan import Piece, Plan, Shape
 
 COMPLETIONS = "openai_completions"
 API_OF = {"/v1/completions": COMPLETIONS}
@@ -55,12 +54,12 @@ def _base(made: Plan) -> dict[str, Any]:
 
 def _whole(made: Plan) -> dict[str, Any]:
     reason = "length" if made.cut else "stop"
-    text = answers.text(made.produced)
+    text = stub_plan.text(made.produced)
     choices = [
         {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
         for index in _shown(made)
     ]
-    usage = answers.openai_usage(made, "prompt", "completion")
+    usage = stub_gpt.openai_usage(made, "prompt", "completion")
     return {**_base(made), "choices": choices, "usage": usage}
 
 
@@ -72,16 +71,16 @@ def _pieces(made: Plan) -> Iterator[Piece]:
             {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
             for index in _shown(made)
         ]
-        return answers.sse({**base, "choices": choices})
+        return stub_plan.sse({**base, "choices": choices})
 
     sent = 0
-    for share in answers.shares(made.produced):
+    for share in stub_plan.shares(made.produced):
         sent += share
-        yield Piece(chunk(answers.WORD * share, None), sent)
+        yield Piece(chunk(stub_plan.WORD * share, None), sent)
     yield Piece(chunk("", "length" if made.cut else "stop"), sent, final=True)
     if (made.body.get("stream_options") or {}).get("include_usage"):
-        usage = answers.openai_usage(made, "prompt", "completion")
-        yield Piece(answers.sse({**base, "choices": [], "usage": usage}), sent, final=True)
+        usage = stub_gpt.openai_usage(made, "prompt", "completion")
+        yield Piece(stub_plan.sse({**base, "choices": [], "usage": usage}), sent, final=True)
     yield Piece(b"data: [DONE]\n\n", sent, final=True)
 
 
