@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from noburn_cli.providers.ceilings import TOLD_BY_USAGE, UNKNOWN
 from noburn_cli.providers.jsonbody import compact, refused
@@ -17,6 +17,18 @@ from noburn_cli.providers.jsonbody import compact, refused
 _MODEL_CHARS_MAX = 512
 #: Half of a surrogate pair, which JSON can spell and UTF-8 cannot.  U+FFFD is as long (3 bytes).
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Members(TypedDict):
+    """Members of a `Call` that follow from what was found in its request."""
+
+    texts: tuple[str, ...]
+    schema_text: str
+    overhead_tokens: int
+    window: str
+    unbounded: str
+    unbounded_kinds: tuple[str, ...]
+    usage_tells_all: bool
 
 
 class Collector:
@@ -122,6 +134,18 @@ class Collector:
     @property
     def usage_tells_all(self) -> bool:
         return self._tells_all
+
+    def members(self) -> Members:
+        """What a codec whose input a window may bound hands on to its `Call`, whole."""
+        return {
+            "texts": self.texts,
+            "schema_text": self.schema_text,
+            "overhead_tokens": self.overhead_tokens,
+            "window": self.why_window,
+            "unbounded": self.why_unbounded,
+            "unbounded_kinds": self.unbounded_kinds,
+            "usage_tells_all": self.usage_tells_all,
+        }
 
 
 def names(words: str) -> frozenset[str]:

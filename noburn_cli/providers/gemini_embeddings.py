@@ -52,13 +52,7 @@ class GeminiEmbeddings:
         return Call(
             api=self.api,
             model=self.model or model_name(values.get("model")).removeprefix("models/"),
-            texts=found.texts,
-            schema_text=found.schema_text,
-            overhead_tokens=found.overhead_tokens,
-            window=found.why_window,
-            unbounded=found.why_unbounded,
-            unbounded_kinds=found.unbounded_kinds,
-            usage_tells_all=found.usage_tells_all,
+            **found.members(),
             input_kinds=(INPUT,),
             output=None,
         )
