@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
-from noburn_cli.providers.codec import Block, Settlement
+from noburn_cli.providers.codec import Block, CountRequest, Settlement
 from noburn_cli.providers.collect import Collector
 from noburn_cli.providers.eventstream import encode
 from noburn_cli.providers.following import count_of
 from noburn_cli.providers.jsonbody import compact, refused
+from noburn_cli.providers.openai_common import parse_input_tokens
 
 #: An ARN whose last part is a model's own id, or a system-defined profile's (`us.anthropic.…`).
 _ARN = re.compile(
@@ -137,3 +138,19 @@ def stream_error(*, message: str, code: str) -> bytes:
     }
     payload = compact({"message": message, "code": code}).encode("utf-8", "replace")
     return encode(headers, payload)
+
+
+class BedrockCodec:
+    """What the codecs of both APIs have in common."""
+
+    def block(self, *, message: str, code: str, status: int = 402) -> Block:
+        return block(message=message, code=code, status=status)
+
+    def stream_error(self, *, message: str, code: str) -> bytes:
+        return stream_error(message=message, code=code)
+
+    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
+        return None  # CountTokens needs a signature, and a permission, of its own.
+
+    def parse_count(self, body: bytes) -> int:
+        return parse_input_tokens(body)

@@ -18,7 +18,7 @@ from typing import Any
 from noburn_cli.providers import bedrock_common as common
 from noburn_cli.providers.bedrock_input import input_kinds, read_input
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -30,7 +30,6 @@ from noburn_cli.providers.collect import (
 from noburn_cli.providers.eventstream import FollowingMessages, Message
 from noburn_cli.providers.following import answer_object
 from noburn_cli.providers.jsonbody import Body, RawJson, deep_refused, refused
-from noburn_cli.providers.openai_common import parse_input_tokens
 
 _READ = names(
     "modelId messages system inferenceConfig toolConfig outputConfig serviceTier "
@@ -44,7 +43,7 @@ _THINKING_LEAST = 1024
 
 
 @dataclass(frozen=True)
-class BedrockConverse:
+class BedrockConverse(common.BedrockCodec):
     """`POST …/model/ID/converse` and `/converse-stream`.
 
     model: from the URL; "" for one that names no model, and for a body in a file (`modelId`).
@@ -105,18 +104,6 @@ class BedrockConverse:
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return _ConverseStream()
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
-
-    def stream_error(self, *, message: str, code: str) -> bytes:
-        return common.stream_error(message=message, code=code)
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None  # CountTokens needs a signature, and a permission, of its own.
-
-    def parse_count(self, body: bytes) -> int:
-        return parse_input_tokens(body)
 
 
 class _ConverseStream(FollowingMessages):

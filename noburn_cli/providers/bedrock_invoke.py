@@ -21,12 +21,11 @@ from noburn_cli.providers import bedrock_common as common
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
 from noburn_cli.providers.bedrock_converse import BedrockConverse
 from noburn_cli.providers.call import Call
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import Collector, model_name, names, refuse_unknown
 from noburn_cli.providers.eventstream import FollowingMessages, Message
 from noburn_cli.providers.following import answer_object, count_of
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
-from noburn_cli.providers.openai_common import parse_input_tokens
 from noburn_cli.providers.sse import Event
 
 #: After a region's prefix, which inference profiles have (`us.`, `global.`).
@@ -40,7 +39,7 @@ _OVERHEAD_TEXT = 4
 
 
 @dataclass(frozen=True)
-class BedrockInvoke:
+class BedrockInvoke(common.BedrockCodec):
     """`POST …/model/ID/invoke` and `/invoke-with-response-stream`.
 
     model, streams, in_url: as in BedrockConverse.
@@ -93,18 +92,6 @@ class BedrockInvoke:
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return _InvokeStream()
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
-
-    def stream_error(self, *, message: str, code: str) -> bytes:
-        return common.stream_error(message=message, code=code)
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None  # CountTokens needs a signature, and a permission, of its own.
-
-    def parse_count(self, body: bytes) -> int:
-        return parse_input_tokens(body)
 
 
 class _InvokeStream(FollowingMessages):
