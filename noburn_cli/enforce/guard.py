@@ -32,7 +32,7 @@ from noburn_cli.enforce.decisions import (
     Send,
     Step,
 )
-from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Follower
+from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, LaterBill
 from noburn_cli.enforce.policy import policy
 from noburn_cli.enforce.reserving import reserve
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
@@ -91,7 +91,7 @@ def admit(
         passed = Pass() if virtual is None else (yield from _free(route, virtual))
         if isinstance(passed, Refuse):
             return passed
-        return Send(request.body, Follower(new_call_id(), route.codec), passed.exchange)
+        return Send(request.body, LaterBill(new_call_id(), route.codec), passed.exchange)
     if virtual is None:
         yield from _note_own_key(request)
     call_id = new_call_id()

@@ -30,6 +30,11 @@ from noburn_cli.enforce.received import Received
 from noburn_cli.providers.codec import Codec, Later, Settlement, Tells
 
 FAILURE_CHARS_MAX = 300
+#: A time-out and a closed request may have been processed until then, and 424 is Bedrock's word for
+#: a model that failed while it was processing: nobody documents that these are not billed.
+#: (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html, errors:
+#: ModelTimeoutException 408, ModelErrorException 424; checked 2026-11-27.)
+_GAVE_UP = frozenset({408, 424, 499})
 #: The code in the error event of a stream that was cut, and in the block of a stopped run.
 CODE_STOPPED = "noburn_run_stopped"
 _NOT_ALL = "its usage does not tell all that it cost, so that it stays at its ceiling"
@@ -200,10 +205,10 @@ class Tracker:
                 failure=self._failure(),
             )
         status = self._status
-        if status is not None and (300 <= status < 500):
+        if status is not None and 300 <= status < 500 and status not in _GAVE_UP:
             # Refused before it was processed; providers bill tokens, and there were none.
             return self._end(protocol.VOID, reason=f"HTTP {status}")
-        if status is not None and status >= 500:
+        if status is not None and status >= 300:
             lost_because = f"HTTP {status}"
         elif accepts is not None and status is not None and self._is_acceptable():
             return self._end(
@@ -257,7 +262,7 @@ class Tracker:
         )
 
 
-class Follower(Tracker):
+class LaterBill(Tracker):
     """Follows an answer that costs nothing and tells what an earlier call has cost.
 
     It holds no money: without a whole and readable answer there is nothing to say.

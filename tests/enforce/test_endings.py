@@ -60,6 +60,7 @@ def attempt(run):
 @pytest.mark.parametrize(
     ("status", "state"),
     [(400, "voided"), (401, "voided"), (404, "voided"), (429, "voided"),
+     (408, "uncertain"), (424, "uncertain"), (499, "uncertain"),
      (500, "uncertain"), (503, "uncertain"), (529, "uncertain")],
 )  # fmt: skip
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
