@@ -175,10 +175,13 @@ def test_a_daemon_that_a_guest_starts_is_no_guest(
 ) -> None:
     """Its environment is a copy of a guarded program's, which children of one get made guests."""
     program = (
-        "import subprocess, httpx2\n"
+        "import subprocess, time, httpx2\n"
         "from noburn_cli.client import Client\n"
+        "before = Client().status()['pid']\n"
         "Client().shutdown()\n"
-        "print(Client().status()['pid'])\n"
+        "while (pid := Client().status()['pid']) == before:\n"  # It is still leaving.
+        "    time.sleep(0.05)\n"
+        "print(pid)\n"
     )
     (tmp_path / "program.py").write_text(program)
     done = run(world, tmp_path)
