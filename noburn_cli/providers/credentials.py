@@ -4,7 +4,7 @@ Layer: providers (sans-IO, standard library, Python 3.10).  Below: nothing.  Abo
 Owns: what marks a virtual key, and which variables hold keys.  Not here: which real key a
 virtual one stands for (the daemon), how one is made and put into an environment (enforce.keys).
 Sources: the headers that the openai, anthropic, google-genai, mistralai, groq and cohere SDKs send
-(FIELD §5, checked 2026-11-27); `api-key` is Azure's.
+(their SDKs, checked 2026-11-27); `api-key` is Azure's.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ FRAME_NAME = 1
 #: Where two parts of a message meet, another split of the text may win: docs/bounds.md.
 FRAME_SEAM = 4
 
-#: An upper bound for a request's frame; measured are 3 for the reply's start (FIELD §4).
+#: An upper bound for a request's frame; measured are 3 for the reply's start (as FRAME_REPLY).
 OVERHEAD_REQUEST = 16
 #: Measured are 3 a message and 1 a name; twice that leaves room for channels and recipients.
 OVERHEAD_MESSAGE = 8

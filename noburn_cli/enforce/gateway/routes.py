@@ -2,7 +2,7 @@
 
 Layer: enforce, our own side, pure.  Below: providers.hosts, providers.registry.  Above: server.
 Owns: the gateway's paths, tolerant of what SDKs append to a base URL, and `x-noburn-upstream`.
-Sources: the paths that the SDKs append (FIELD §5, checked 2026-11-27 in openai 3.57, anthropic
+Sources: the paths that the SDKs append (checked 2026-11-27 in openai 3.57, anthropic
 2.14, google-genai 3.6, groq 1.7, cohere 7.3 and @ai-sdk/*).
 """
 
