@@ -240,6 +240,23 @@ def test_requests_stay_what_they_were(ran) -> None:
     assert {"customer": "Bär", "tag.team": "a", "feature": "f"} in told
 
 
+@pytest.mark.parametrize("customer", ["", "acme"])
+def test_a_call_to_the_gateway_itself_is_not_moved_again(customer: str) -> None:
+    """SDKs that follow a base URL are there already, with attributes of the run and without."""
+    code = """fetch(process.env.NOBURN_GATEWAY + '/openai/v1/chat/completions', {method: 'POST',
+        body: JSON.stringify({model: 'gpt-6-luna', messages: [{role: 'user', content: 'x'}]})})
+        .then((answer) => console.log(answer.status))"""
+    with served() as gateway:
+        env = environment(gateway.url) | {"NOBURN_CUSTOMER": customer}
+        ran = subprocess.run(
+            [str(NODE), "-e", code], env=env, capture_output=True, text=True, check=True
+        )
+        [(_, path, headers, _)] = gateway.seen
+    assert (ran.stdout, path) == ("200\n", "/openai/v1/chat/completions")
+    assert "x-noburn-upstream" not in headers
+    assert ("x-noburn-attributes" in headers) == bool(customer)
+
+
 def test_without_a_gateway_nothing_is_changed(programs: Path) -> None:
     env = environment("")
     code = "console.log(JSON.stringify(['x', typeof noburn, /native|lazy/.test(String(fetch))]))"

@@ -53,6 +53,7 @@ class Reroute {
   // Whether the path is a call's, on a host that nobody named.  Its body decides: the gateway
   // refuses an LLM call with the line to add, and would not carry anything else.
   mayBeCall(method, url) {
+    if (url.origin === this.gateway.origin) return false; // It is there already.
     return method === 'POST' && this.calls !== null && this.calls.test(url.pathname);
   }
 
