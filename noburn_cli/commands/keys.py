@@ -76,7 +76,7 @@ def create_command(
     typer.echo(virtual)
     typer.echo(
         f"noburn: shown once; send it to `noburn gateway` at /{provider}, which takes the real key "
-        f"from {found.partition(':')[0]}",
+        f"from {found if found.startswith('env:') else found.partition(':')[0]}",
         err=True,
     )
 

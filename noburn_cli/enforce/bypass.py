@@ -18,9 +18,10 @@ from typing import Any
 
 from noburn_cli.enforce.processes import connections_of, processes_below
 
-#: Seconds between two looks; and how old a process is before it counts as one without a guard.
-LOOK_S = 1.0
-SETTLED_S = 1.5
+#: Seconds between two looks; and how long a process was seen before it counts as one without a
+#: guard.  A slow start that is taken for one is forgiven at the end, when its file is there.
+LOOK_S = 0.4
+SETTLED_S = 0.4
 #: Names of interpreters that a guard could have been in.
 _HOOKABLE = ("python", "pypy", "node")
 NOTES_MAX = 50
@@ -54,6 +55,8 @@ class ProcessWatch:
             self._thread.join()
         notes: list[Note] = []
         for pid, remote in sorted(self._unguarded.items()):
+            if (self._presence / str(pid)).exists():
+                continue
             detail: dict[str, Any] = {"pid": pid, "name": self._seen[pid][1]}
             if remote:
                 detail["connections"] = ", ".join(sorted(remote)[:_CONNECTIONS_MAX])
