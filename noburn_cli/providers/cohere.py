@@ -15,7 +15,7 @@ from typing import Any
 from noburn_cli.core.usage import INPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -57,7 +57,7 @@ _OVERHEAD_TEXT = 4
 _THINKS = re.compile(r"reasoning")
 
 
-class _Cohere:
+class _Cohere(common.Uncounted):
     """What both have in common."""
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
@@ -65,12 +65,6 @@ class _Cohere:
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return common.json_block({"message": message, "code": code}, status=status)
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from noburn_cli.core.usage import CACHE_READ, INPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -59,7 +59,7 @@ _PARTS = {
 _INPUT_KINDS = (INPUT, CACHE_READ)
 
 
-class _Mistral:
+class _Mistral(common.Uncounted):
     """What the three have in common."""
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
@@ -78,12 +78,6 @@ class _Mistral:
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         return _CHAT.stream_error(message=message, code=code)
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 @dataclass(frozen=True)

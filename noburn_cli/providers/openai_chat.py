@@ -13,7 +13,7 @@ from typing import Any
 from noburn_cli.core.usage import AUDIO_OUTPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -47,7 +47,8 @@ _CHOICES_MAX = 128
 
 
 @dataclass(frozen=True)
-class OpenAIChat:
+#: Uncounted: the free endpoint counts Responses requests; chat's rendering is another.
+class OpenAIChat(common.Uncounted):
     """`POST …/chat/completions`.  model: what the URL names, where the body need not (Azure)."""
 
     model: str = ""
@@ -114,12 +115,6 @@ class OpenAIChat:
     def stream_error(self, *, message: str, code: str) -> bytes:
         error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
         return b"data: " + compact({"error": error}).encode("utf-8", "replace") + b"\n\n"
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None  # The free endpoint counts Responses requests; chat's rendering is another.
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 class ChatStream(Following):

@@ -23,7 +23,7 @@ from noburn_cli.core.usage import (
     OUTPUT,
     REASONING,
 )
-from noburn_cli.providers.codec import Block, Settlement
+from noburn_cli.providers.codec import Block, CountRequest, Settlement
 from noburn_cli.providers.collect import Collector
 from noburn_cli.providers.following import count_of, text_of
 from noburn_cli.providers.jsonbody import compact, refused
@@ -239,6 +239,16 @@ def json_block(value: object, *, status: int) -> Block:
         ("x-should-retry", "false"),
     )
     return Block(status, headers, body)
+
+
+class Uncounted:
+    """The part of a codec whose provider has no free count of its requests."""
+
+    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
+        return None
+
+    def parse_count(self, body: bytes) -> int:
+        return parse_input_tokens(body)
 
 
 def parse_input_tokens(body: bytes) -> int:

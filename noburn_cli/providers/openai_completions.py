@@ -14,7 +14,7 @@ from typing import Any
 
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -47,7 +47,7 @@ _OVERHEAD_TEXT = 4
 
 
 @dataclass(frozen=True)
-class OpenAICompletions:
+class OpenAICompletions(common.Uncounted):
     """`POST …/completions`.  model: what the URL names, where the body need not (Azure)."""
 
     model: str = ""
@@ -113,12 +113,6 @@ class OpenAICompletions:
     def stream_error(self, *, message: str, code: str) -> bytes:
         error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
         return b"data: " + compact({"error": error}).encode("utf-8", "replace") + b"\n\n"
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 def _cap(values: dict[str, Any], model: str) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from noburn_cli.core.usage import INPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     model_name,
@@ -29,7 +29,7 @@ _OVERHEAD_TEXT = 2
 
 
 @dataclass(frozen=True)
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(common.Uncounted):
     """`POST …/embeddings`: no output, no stream, nothing to clamp.
 
     model: what the URL names, where the body need not (Azure).
@@ -85,12 +85,6 @@ class OpenAIEmbeddings:
 
     def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
         return b""  # There is no stream to end.
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 def _read_input(found: Collector, value: object) -> int:

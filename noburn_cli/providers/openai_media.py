@@ -29,7 +29,7 @@ from noburn_cli.core.usage import (
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.ceilings import CEILINGS
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import Collector, flag, model_name, names, refuse_unknown
 from noburn_cli.providers.following import Following, answer_object, count_of, event_object
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
@@ -48,7 +48,7 @@ _OVERHEAD = 64
 _SECONDS_MAX = 10**9
 
 
-class Uncapped:
+class Uncapped(common.Uncounted):
     """What codecs have in common whose answers no output cap limits: nothing to edit or count."""
 
     def edit(self, body: bytes, *, cap: int | None) -> bytes:
@@ -70,12 +70,6 @@ class Uncapped:
 
     def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
         return b""
-
-    def count_request(self, body: bytes) -> CountRequest | None:  # noqa: ARG002
-        return None
-
-    def parse_count(self, body: bytes) -> int:
-        return common.parse_input_tokens(body)
 
 
 class _Unread(Following):
