@@ -1,33 +1,24 @@
-"""`noburn ledger`: is the book true, and which calls have no bill?
+"""`noburn ledger verify`: is the book true?
 
-Layer: commands.  Below: reports.verify, reports.orphans.  Reads the file; no daemon needed.
+Layer: commands.  Below: reports.verify, render.  Reads the file; no daemon needed.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
+from noburn_cli.core.money import DOLLARS, Nano, show_amount
 from noburn_cli.errors import NoburnError, UsageError
 
 if TYPE_CHECKING:
-    from noburn_cli.reports.orphans import Unbilled
     from noburn_cli.reports.verify import Verdict, WrongBalance
 
 JSON_VERSION = 1
 _LINK_BYTES = 32
 
-app = typer.Typer(
-    help="Verify the ledger and list its orphans.", add_completion=False, rich_markup_mode=None
-)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.command("verify")
 def verify_command(
     head: Annotated[
         str | None,
@@ -37,7 +28,7 @@ def verify_command(
             metavar="HEX",
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check every row's link, every text, and every balance against its calls."""
     from noburn_cli import paths
@@ -55,38 +46,6 @@ def verify_command(
         )
     if not verdict.holds:
         raise _broken(verdict)
-
-
-@app.command("orphans")
-def orphans_command(as_json: Json = False) -> None:
-    """List the calls that are charged at their hold because no bill came."""
-    from noburn_cli import paths
-    from noburn_cli.render.jsonout import print_json
-    from noburn_cli.render.table import print_table
-    from noburn_cli.reports.orphans import read_unbilled
-
-    found = read_unbilled(paths.ledger_path())
-    if as_json:
-        data = {"calls": [_unbilled_data(call) for call in found], "charged_usd": _charged(found)}
-        print_json("ledger.orphans", JSON_VERSION, data)
-        return
-    if not found:
-        typer.echo("no orphans: every call that has ended has its bill", err=True)
-        return
-    headers = ("CALL", "STATE", "SINCE", "MODEL", "RUN", "PROCESS", "CHARGED", "REASON")
-    rows = [
-        (
-            call.call, call.state, _moment(call.closed_at_ms), call.model, call.run or "-",
-            _process(call.owner), show_dollars(call.hold_nano), call.failure or "-",
-        )
-        for call in found
-    ]  # fmt: skip
-    print_table(headers, rows, align="llllllrl")
-    total = show_dollars(sum(call.hold_nano for call in found))
-    typer.echo(
-        f"\n{len(found):,} charged at their holds, {total}: the provider may have billed them. "
-        "A late bill settles each, once."
-    )
 
 
 def _read_head(text: str) -> bytes:
@@ -158,37 +117,3 @@ def _wrong_data(wrong: WrongBalance) -> dict[str, Any]:
         "stored": Nano(wrong.stored).exact() if dollars else wrong.stored,
         "recomputed": Nano(wrong.recomputed).exact() if dollars else wrong.recomputed,
     }
-
-
-def _unbilled_data(call: Unbilled) -> dict[str, Any]:
-    return {
-        "call": call.call,
-        "state": call.state,
-        "model": call.model,
-        "run": call.run,
-        "owner": call.owner,
-        "pid": _pid(call.owner),
-        "charged_usd": Nano(call.hold_nano).exact(),
-        "reserved_at_ms": call.reserved_at_ms,
-        "closed_at_ms": call.closed_at_ms,
-        "reason": call.failure,
-    }
-
-
-def _charged(calls: list[Unbilled]) -> str:
-    return Nano(sum(call.hold_nano for call in calls)).exact()
-
-
-def _pid(owner: str | None) -> int | None:
-    """The process id in an owner's name, which is `boot:pid:start`."""
-    parts = (owner or "").split(":")
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else None
-
-
-def _process(owner: str | None) -> str:
-    pid = _pid(owner)
-    return "-" if pid is None else str(pid)
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,20 @@
+"""`noburn ledger`: its commands, one module each.
+
+Layer: commands.  Below: the modules of this folder.  Above: noburn_cli.cli, by name.
+Owns: the group and the order of its commands.  A module here imports nothing heavy before its
+command runs.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from noburn_cli.commands.ledger.orphans import orphans_command
+from noburn_cli.commands.ledger.verifying import verify_command
+
+app = typer.Typer(
+    help="Verify the ledger and list its orphans.", add_completion=False, rich_markup_mode=None
+)
+
+app.command("verify")(verify_command)
+app.command("orphans")(orphans_command)
