@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import apsw
 
 BUSY_MS = 5_000
-#: The schema whose views the readers rely on; the daemon brings an older file up to it.
+#: The schema whose views the readers rely on; the daemon brings an older file up to it, and a newer
+#: one may mean other things by the same words.
 SCHEMA = 2
 _VIEWS = "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND name IN ('calls', 'runs')"
 
@@ -50,6 +51,13 @@ def open_ledger(path: Path) -> apsw.Connection:
     if views != 2:
         connection.close()
         raise _unreadable(path, "it is a database, but not a ledger")
+    if version > SCHEMA:
+        connection.close()
+        raise LedgerUnavailable(
+            f"the ledger at {path} was written by a newer noburn (schema {version})",
+            why=f"this one reads schema {SCHEMA}",
+            next_step="upgrade noburn, or set NOBURN_HOME to another folder",
+        )
     if version < SCHEMA:
         connection.close()
         raise LedgerUnavailable(

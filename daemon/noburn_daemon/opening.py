@@ -19,9 +19,11 @@ from noburn_daemon import schema
 def prepare(connection: apsw.Connection, path: Path, synchronous: str) -> None:
     """Make a connection write ahead, as durably as `synchronous` says.
 
-    Raises LedgerUnavailable where the file system cannot; apsw.Error.
+    Raises LedgerUnavailable where the file system cannot, or when the file is newer than we are
+    (it is left as it is); apsw.Error.
     """
     execute = connection.execute
+    _refuse_newer(_version(connection), path)
     mode = execute("PRAGMA journal_mode = WAL").fetchone()
     if mode is None or mode[0] != "wal":
         raise LedgerUnavailable(
@@ -40,13 +42,8 @@ def migrate(connection: apsw.Connection, path: Path, now_ms: int) -> None:
     Raises LedgerUnavailable when it is newer than we are; apsw.Error, OSError.
     """
     execute = connection.execute
-    version = int(execute("PRAGMA user_version").fetchone()[0])  # type: ignore[index]
-    if version > schema.VERSION:
-        raise LedgerUnavailable(
-            f"the ledger at {path} was written by a newer noburn (schema {version})",
-            why=f"this one knows schema {schema.VERSION}",
-            next_step="upgrade noburn, or set NOBURN_HOME to another folder",
-        )
+    version = _version(connection)
+    _refuse_newer(version, path)
     if 0 < version < schema.VERSION:
         _keep_copy(connection, path, version)
     for number in range(version + 1, schema.VERSION + 1):
@@ -55,6 +52,19 @@ def migrate(connection: apsw.Connection, path: Path, now_ms: int) -> None:
             execute("INSERT INTO migrations VALUES (?, ?)", (number, now_ms))
             execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
             execute(f"PRAGMA user_version = {number}")
+
+
+def _version(connection: apsw.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])  # type: ignore[index]
+
+
+def _refuse_newer(version: int, path: Path) -> None:
+    if version > schema.VERSION:
+        raise LedgerUnavailable(
+            f"the ledger at {path} was written by a newer noburn (schema {version})",
+            why=f"this one knows schema {schema.VERSION}",
+            next_step="upgrade noburn, or set NOBURN_HOME to another folder",
+        )
 
 
 def _keep_copy(connection: apsw.Connection, path: Path, version: int) -> None:

@@ -1,4 +1,4 @@
-"""A file of the first schema opens, is migrated, and still proves what it says."""
+"""A file of an earlier schema opens, is migrated, and still proves what it says."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ OLD = ROOT / "tests" / "corpus" / "ledger-schema-1.sql"
 OLD_HEAD = "d5ee4cc718ec0531492ce739c9dca86905f26df9d9310ae2035d088a3ce74766"
 
 
-def old_file(path: Path) -> Path:
+#: Written at commit 72a5f31, before the third: every kind of row, September to November 2026, a
+#: call billed a month late, one orphaned, one held, one that a subscription pays for.
+SECOND = ROOT / "tests" / "corpus" / "ledger-schema-2.sql"
+SECOND_HEAD = "08454cd55eec504737a06ec5a7e70d398beee89478d3ec3f1e33fc2dfb3b3704"
+SECOND_MS = 1_795_176_000_200  # 2026-11-20
+
+
+def old_file(path: Path, dump: Path = OLD, version: int = 1) -> Path:
     with sqlite3.connect(path) as connection:
-        connection.executescript(OLD.read_text(encoding="utf-8"))
-        connection.execute("PRAGMA user_version = 1")
+        connection.executescript(dump.read_text(encoding="utf-8"))
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     connection.close()
     return path
@@ -70,6 +77,47 @@ def test_a_copy_is_kept_before_migrating(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.glob("*.part")) == []
     SqliteLedger(path, now_ms=START_MS).close()  # migrated already: nothing is copied again
     assert schema.VERSION == ledger_file.SCHEMA
+
+
+def test_a_file_of_the_second_schema_tells_the_same(tmp_path: Path) -> None:
+    """Goal: states, costs, balances and the chain are what the earlier noburn wrote."""
+    path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
+    SqliteLedger(path, now_ms=SECOND_MS).close()
+    verdict = verify_ledger(path, head=bytes.fromhex(SECOND_HEAD))
+    assert verdict.holds, verdict
+    with sqlite3.connect(path) as connection:
+        calls = {call: (state, cost) for call, state, cost in connection.execute(
+            "SELECT call, state, cost_nano FROM calls")}  # fmt: skip
+        settled = connection.execute("SELECT sum(settled) FROM accounts").fetchone()
+    connection.close()
+    assert calls == {
+        "s0": ("settled", 262_000), "s1": ("voided", 0), "o0": ("settled", 262_000),
+        "o1": ("orphaned", 700_000), "o2": ("settled", 262_000), "o3": ("blocked", None),
+        "o4": ("refused", None), "o6": ("blocked", None), "o7": ("settled", 400_000),
+        "n0": ("settled", 10_262_000), "n1": ("held", None),
+    }  # fmt: skip
+    ledger = SqliteLedger(path, now_ms=SECOND_MS)
+    book = restore(ledger, Pricing(PriceBook.from_texts([]), ledger.book_texts), SECOND_MS)
+    assert {call.id for call in book.calls.open.values()} == {"n1"}
+    late = {"n": 1, "op": "settle", "call": "o1", "usage": {"input": 50, "output": 1}}
+    assert shown(ending.settle(book, read(late), SECOND_MS + 1))["state"] == "settled"
+    commit(book, ledger, snapshot=True)
+    ledger.close()
+    assert verify_ledger(path).holds
+    kept = path.with_name("ledger.sqlite3.schema-2")
+    assert kept.exists() == (schema.VERSION > 2)
+    assert settled == (10_262_000 + 750 + 3 + 262_000,)
+
+
+def test_a_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = old_file(tmp_path / "ledger.sqlite3", SECOND, schema.VERSION + 1)
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnavailable, match="newer noburn") as refused:
+        SqliteLedger(path, now_ms=SECOND_MS)
+    assert refused.value.exit_code == 4
+    with pytest.raises(LedgerUnavailable, match="newer noburn"):
+        ledger_file.open_ledger(path)
+    assert path.read_bytes() == before
 
 
 def test_extra_kinds_are_chained_priced_and_explained(tmp_path: Path) -> None:
