@@ -32,9 +32,18 @@ class Checkpointer:
         self._due_at_pages = PASSIVE_PAGES
         self._due = threading.Event()
         self._leave = threading.Event()
+        self._connection: apsw.Connection | None = None
         writer.set_wal_hook(self._on_commit)  # replaces SQLite's own checkpoints
         self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
+        self.start()
+
+    def start(self) -> None:
+        """Let the thread wait for work."""
         self._thread.start()
+
+    def wake(self) -> None:
+        """There is work."""
+        self._due.set()
 
     def close(self) -> None:
         """End the thread; waits for a checkpoint under way."""
@@ -48,29 +57,38 @@ class Checkpointer:
         self._pages = pages
         if pages >= self._due_at_pages:
             self._due_at_pages = pages + PASSIVE_PAGES
-            self._due.set()
+            self.wake()
         return apsw.SQLITE_OK
 
     def _run(self) -> None:
-        connection: apsw.Connection | None = None
         while True:
             self._due.wait()
             if self._leave.is_set():
                 break
             self._due.clear()
-            try:
-                if connection is None:
-                    connection = apsw.Connection(str(self._path))
-                    connection.set_busy_timeout(_BUSY_MS)
-                    # A connection that has read nothing has no WAL: its checkpoints do nothing.
-                    connection.execute("PRAGMA schema_version").fetchall()
-                self._checkpoint(connection)
-            except apsw.Error as error:
-                _log.warning("checkpoint failed: %s", error)
+            if not self.work():
                 self._leave.wait(_REST_S)
-        if connection is not None:
+        self.let_go()
+
+    def work(self) -> bool:
+        """Bring the WAL into the file; whether that could be done."""
+        try:
+            if self._connection is None:
+                self._connection = apsw.Connection(str(self._path))
+                self._connection.set_busy_timeout(_BUSY_MS)
+                # A connection that has read nothing has no WAL: its checkpoints do nothing.
+                self._connection.execute("PRAGMA schema_version").fetchall()
+            self._checkpoint(self._connection)
+        except apsw.Error as error:
+            _log.warning("checkpoint failed: %s", error)
+            return False
+        return True
+
+    def let_go(self) -> None:
+        """Close the thread's connection."""
+        if self._connection is not None:
             with contextlib.suppress(apsw.Error):
-                connection.close()
+                self._connection.close()
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

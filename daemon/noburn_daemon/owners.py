@@ -1,12 +1,14 @@
 """Who is at the other end of a socket, and whether that process still lives.
 
-Layer: daemon.  Below: the operating system.  Above: server, reaper.
-Owns: an owner's name `boot:pid:start`: a pid alone is reused, with its start time it is not.
+Layer: daemon.  Below: the operating system.  Above: server, reaper, peer.
+Owns: an owner's name `boot:pid:start`: a pid alone is reused, with its start time it is not; and
+Processes, all that the daemon asks the system about other processes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import subprocess
@@ -81,3 +83,39 @@ def is_alive(owner: str, *, boot: str) -> bool:
     if owner_boot != boot[:8] or not pid.isdigit() or not start:
         return False
     return started_at(int(pid)) == start
+
+
+class Processes:
+    """The processes of one start of this machine.
+
+    Everything that the daemon learns of others comes through here, so that a simulation can stand
+    in for the system.
+    """
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+
+    def owner_of(self, connection: socket.socket) -> str | None:
+        """Who connected, as an owner; None when it is not to be talked to.  Raises OSError."""
+        peer = peer_of(connection)
+        if not may_talk(peer, own_uid=os.geteuid()):
+            return None
+        return owner_name(self._boot, peer.pid)
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether that very process lives."""
+        return is_alive(owner, boot=self._boot)
+
+    def open_exit(self, owner: str) -> int | None:
+        """A descriptor that becomes readable when the process ends; None where there is none."""
+        open_pidfd = getattr(os, "pidfd_open", None)
+        if open_pidfd is None:
+            return None
+        try:
+            return int(open_pidfd(int(owner.split(":")[1])))
+        except (OSError, ValueError):
+            return None
+
+    def close_exit(self, descriptor: int) -> None:
+        """Give such a descriptor back."""
+        os.close(descriptor)

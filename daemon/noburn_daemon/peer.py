@@ -1,6 +1,6 @@
 """One connection: bytes to frames, replies to bytes.
 
-Layer: daemon, event loop.  Below: protocol (lines), frames, owners.  Above: server.
+Layer: daemon, event loop.  Below: protocol (lines), frames.  Above: server.
 Owns: the handshake and what one peer may use: frame size, unanswered frames, unread replies.
 Not here: what a frame does (daemon).
 """
@@ -18,7 +18,6 @@ from noburn_cli import protocol
 from noburn_cli.errors import FrameRefused
 from noburn_cli.version import __version__
 from noburn_daemon import frames
-from noburn_daemon.owners import may_talk, owner_name, peer_of
 from noburn_daemon.replies import refusal
 
 if TYPE_CHECKING:
@@ -55,14 +54,13 @@ class PeerConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES_HIGH)
         connection = cast("socket.socket", transport.get_extra_info("socket"))
         try:
-            peer = peer_of(connection)
+            owner = self._daemon.processes.owner_of(connection)
         except OSError:
+            owner = None
+        if owner is None:
             self.close()
             return
-        if not may_talk(peer, own_uid=os.geteuid()):
-            self.close()
-            return
-        self.owner = owner_name(self._daemon.clock.boot, peer.pid)
+        self.owner = owner
         self._daemon.peers.add(self)
         if len(self._daemon.peers) > protocol.CONNECTIONS_MAX:
             self._refuse(None, protocol.DRAINING, "too many connections", fatal=True)

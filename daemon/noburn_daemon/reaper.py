@@ -10,10 +10,9 @@ An orphan is never made because time passed: a stopped laptop is not a dead proc
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 
-from noburn_daemon.owners import is_alive
+from noburn_daemon.owners import Processes
 
 POLL_S = 0.5
 
@@ -22,11 +21,15 @@ class Reaper:
     """Calls `gone(owner)` once for each watched owner that has died."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, gone: Callable[[str], None], *, boot: str
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gone: Callable[[str], None],
+        *,
+        processes: Processes,
     ) -> None:
         self._loop = loop
         self._gone = gone
-        self._boot = boot
+        self._processes = processes
         self._pidfds: dict[str, int] = {}
         self._polled: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -35,11 +38,11 @@ class Reaper:
         """Watch a process; one that has died already is told soon."""
         if owner in self._pidfds or owner in self._polled:
             return
-        pidfd = self._open(owner)
+        pidfd = self._processes.open_exit(owner)
         # Alive after the pidfd was opened: so the pidfd is this process's, not a successor's.
-        if not is_alive(owner, boot=self._boot):
+        if not self._processes.is_alive(owner):
             if pidfd is not None:
-                os.close(pidfd)
+                self._processes.close_exit(pidfd)
             self._loop.call_soon(self._gone, owner)
         elif pidfd is None:
             self._polled.add(owner)
@@ -51,25 +54,15 @@ class Reaper:
     def close(self) -> None:
         for pidfd in self._pidfds.values():
             self._loop.remove_reader(pidfd)
-            os.close(pidfd)
+            self._processes.close_exit(pidfd)
         self._pidfds.clear()
         if self._timer is not None:
             self._timer.cancel()
 
-    @staticmethod
-    def _open(owner: str) -> int | None:
-        open_pidfd = getattr(os, "pidfd_open", None)
-        if open_pidfd is None:
-            return None
-        try:
-            return int(open_pidfd(int(owner.split(":")[1])))
-        except (OSError, ValueError):
-            return None
-
     def _on_exit(self, owner: str) -> None:
         pidfd = self._pidfds.pop(owner)
         self._loop.remove_reader(pidfd)
-        os.close(pidfd)
+        self._processes.close_exit(pidfd)
         self._gone(owner)
 
     def _schedule(self) -> None:
@@ -78,7 +71,7 @@ class Reaper:
 
     def _poll(self) -> None:
         self._timer = None
-        for owner in [o for o in self._polled if not is_alive(o, boot=self._boot)]:
+        for owner in [o for o in self._polled if not self._processes.is_alive(o)]:
             self._polled.discard(owner)
             self._gone(owner)
         if self._polled:

@@ -27,6 +27,7 @@ from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
 from noburn_daemon.exact import count_input
 from noburn_daemon.keys import RELEND_S, UNKNOWN, UNKNOWN_NEXT, UNKNOWN_WHY, WAIT_S, Keys
+from noburn_daemon.owners import Processes
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricefollowing import PriceFollower
@@ -60,9 +61,11 @@ class Daemon:
 
     def __init__(
         self, *, ledger: SqliteLedger, pricing: Pricing, prices: PriceFile, clock: Clock,
-        idle_exit_s: float, loop: asyncio.AbstractEventLoop,
+        idle_exit_s: float, loop: asyncio.AbstractEventLoop, processes: Processes | None = None,
     ) -> None:  # fmt: skip
+        """processes: who asks and who has died; by default those of this machine."""
         self.clock = clock
+        self.processes = processes or Processes(clock.boot)
         self.peers: set[PeerConnection] = set()
         self.keys = Keys()
         #: Requests with a key that nobody lends (yet).
@@ -86,7 +89,7 @@ class Daemon:
             ledger=ledger, pricing=pricing, clock=clock, watchers=self._watchers, loop=loop,
             rebuilt=self._watch_restored,
         )  # fmt: skip
-        self._reaper = Reaper(loop, self._owner_gone, boot=clock.boot)
+        self._reaper = Reaper(loop, self._owner_gone, processes=self.processes)
         self._watch_restored()
         self._timer = loop.call_later(TICK_S, self._tick)
         self._handlers = self._handlers_by_kind()
@@ -365,8 +368,8 @@ class Daemon:
         self._reaper.watch(owner)
 
     def _watch_restored(self) -> None:
-        owners = {call.owner for call in self.book.calls.open.values()}
-        for owner in owners | set(self.book.runs.owners.values()):
+        owners = [call.owner for call in self.book.calls.open.values()]
+        for owner in dict.fromkeys([*owners, *self.book.runs.owners.values()]):
             self._reaper.watch(owner)
 
     def _owner_gone(self, owner: str) -> None:

@@ -48,7 +48,10 @@ _CLOSES = frozenset(("settle", "lose", "orphan", "void"))
 class SqliteLedger:
     """The one writer of a ledger's file.  Methods raise LedgerUnavailable and nothing else."""
 
-    def __init__(self, path: Path, *, durability: str = "process", now_ms: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, durability: str = "process", now_ms: int = 0,
+        checkpointer: type[Checkpointer] = Checkpointer,
+    ) -> None:  # fmt: skip
         self.path = path
         self.durability = durability
         self._pending_books: dict[str, list[tuple[str, str]]] = {}
@@ -62,7 +65,7 @@ class SqliteLedger:
             prepare(self._connection, path, DURABILITIES[durability])
             migrate(self._connection, path, now_ms)
             self._names = Names(self._connection)
-            self._checkpointer = Checkpointer(self._connection, path)
+            self._checkpointer = checkpointer(self._connection, path)
             self._read_head()
             wal = path.with_name(path.name + "-wal")  # there since the first look
             self._places = ((path, path.stat()), (wal, wal.stat()))
