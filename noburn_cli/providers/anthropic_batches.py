@@ -23,6 +23,7 @@ from noburn_cli.providers.collect import Collector, object_list
 from noburn_cli.providers.following import answer_object, text_of
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
 from noburn_cli.providers.openai_media import Uncapped
+from noburn_cli.providers.renaming import Addressed, in_each
 
 #: More requests, or output tokens in all, than a frame may say are not read but need a ceiling.
 REQUESTS_MAX = 100_000
@@ -47,6 +48,9 @@ class AnthropicBatches(_LikeMessages):
             raise refused("the batch has no requests")
         calls = [_inner(request) for request in requests[: REQUESTS_MAX + 1]]
         return _together(self.api, calls)
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return Addressed(url, in_each(body, model, each="requests", inside="params"))
 
     def later(self, body: bytes) -> str:
         """The batch's id, under which its results settle the call; "" when the answer has none."""

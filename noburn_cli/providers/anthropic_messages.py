@@ -40,6 +40,7 @@ from noburn_cli.providers.following import (
 )
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
 from noburn_cli.providers.openai_common import json_block, parse_input_tokens
+from noburn_cli.providers.renaming import InBody
 from noburn_cli.providers.sse import Event
 
 _HARMLESS = names(
@@ -51,7 +52,7 @@ _OTHER = names(
 _THINKING_LEAST = 1024
 
 
-class AnthropicMessages:
+class AnthropicMessages(InBody):
     """`POST …/v1/messages`."""
 
     api = "anthropic_messages"

@@ -23,6 +23,8 @@ from noburn_cli.providers.openai_common import parse_input_tokens
 _ARN = re.compile(
     r"^arn:aws[a-z-]*:bedrock:[a-z0-9-]*:\d*:(foundation-model|inference-profile)/(.+)$"
 )
+#: `/model/ID/OPERATION`; the id is escaped.
+MODEL_IN_URL = re.compile(r"/model/(?P<model>[^/]+)/[a-z-]+/?$")
 _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 #: The code of a block: no SDK retries it.  The message says what it is.
 _ERROR = "AccessDeniedException"

@@ -30,6 +30,7 @@ from noburn_cli.providers.collect import (
 from noburn_cli.providers.eventstream import FollowingMessages, Message
 from noburn_cli.providers.following import answer_object
 from noburn_cli.providers.jsonbody import Body, RawJson, deep_refused, refused
+from noburn_cli.providers.renaming import Addressed, in_path
 
 _READ = names(
     "modelId messages system inferenceConfig toolConfig outputConfig serviceTier "
@@ -94,6 +95,9 @@ class BedrockConverse(common.BedrockCodec):
             fields = more.with_values({"thinking": RawJson(thinking.decode("utf-8"))})
             changes["additionalModelRequestFields"] = RawJson(fields.decode("utf-8"))
         return request.with_values(changes)
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return Addressed(in_path(url, common.MODEL_IN_URL, model), body)
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True  # Usage is part of every answer.

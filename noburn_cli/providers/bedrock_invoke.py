@@ -26,6 +26,7 @@ from noburn_cli.providers.collect import Collector, model_name, names, refuse_un
 from noburn_cli.providers.eventstream import FollowingMessages, Message
 from noburn_cli.providers.following import answer_object, count_of
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
+from noburn_cli.providers.renaming import Addressed, in_path
 from noburn_cli.providers.sse import Event
 
 #: After a region's prefix, which inference profiles have (`us.`, `global.`).
@@ -77,6 +78,12 @@ class BedrockInvoke(common.BedrockCodec):
         if family == "amazon.nova-":
             return _CONVERSE.edit(body, cap=cap)
         raise refused("embeddings have no output that could be capped")
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        # The body is the family's own.
+        if _family(model) != _family(self.model):
+            raise refused(f"the body of this request is not one that {model[:80]} takes")
+        return Addressed(in_path(url, common.MODEL_IN_URL, model), body)
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True  # Usage is part of every answer.

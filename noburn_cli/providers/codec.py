@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
 from noburn_cli.providers.call import Call
+from noburn_cli.providers.renaming import Addressed
 
 _METHOD = re.compile(r"(:|%3[aA])\w+$")
 
@@ -108,6 +109,9 @@ class Codec(Protocol):
         cap: tokens per choice, or None to leave the caps as they are.
         Everything else keeps its very bytes: order, spacing, numbers.
         """
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        """The same request for another model, named as the server knows it."""
 
     def asks_usage(self, body: bytes) -> bool:
         """Whether the program will see the usage of a stream anyway (then nothing is stripped)."""

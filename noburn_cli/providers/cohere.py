@@ -34,6 +34,7 @@ from noburn_cli.providers.following import (
     text_of,
 )
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
+from noburn_cli.providers.renaming import InBody
 from noburn_cli.providers.sse import Event
 
 _HARMLESS = names(
@@ -57,7 +58,7 @@ _OVERHEAD_TEXT = 4
 _THINKS = re.compile(r"reasoning")
 
 
-class _Cohere(common.Uncounted):
+class _Cohere(InBody, common.Uncounted):
     """What both have in common."""
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002

@@ -11,6 +11,7 @@ Sources: https://ai.google.dev/api/generate-content, `types.py` and `models.py` 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from noburn_cli.providers.gemini_input import (
 from noburn_cli.providers.gemini_usage import GeminiStream, settlement_of
 from noburn_cli.providers.jsonbody import Body, RawJson, compact, deep_refused, refused
 from noburn_cli.providers.openai_common import json_block
+from noburn_cli.providers.renaming import Addressed, in_body, in_path
 
 _TOP_READ = names(
     "model contents systemInstruction cachedContent tools toolConfig generationConfig serviceTier"
@@ -51,6 +53,8 @@ _THINKING = names("thinkingBudget includeThoughts thinkingLevel")
 #: Caching is implicit as well.
 _INPUT_KINDS = (INPUT, CACHE_READ)
 _INPUT_KINDS_AUDIO = (*_INPUT_KINDS, AUDIO_INPUT, AUDIO_CACHE_READ)
+#: `/models/MODEL:METHOD`; the colon may be escaped.
+MODEL_IN_URL = re.compile(r"/models/(?P<model>[^/:%]+)(:|%3[aA])\w+/?$")
 _COUNTED = ("contents", "systemInstruction", "cachedContent", "tools", "toolConfig")
 _CANDIDATES_MAX = 8
 #: https://ai.google.dev/gemini-api/docs/priority-inference: a priority request above its limits is
@@ -118,6 +122,9 @@ class Gemini:
             changes[name] = RawJson(thinking.with_values(lower).decode("utf-8"))
         return request.with_values({key: RawJson(nested.with_values(changes).decode("utf-8"))})
 
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return Addressed(in_path(url, MODEL_IN_URL, model), named_again(body, model))
+
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True  # Usage is part of every answer.
 
@@ -168,6 +175,15 @@ def error_body(message: str, code: str, status: int) -> dict[str, Any]:
             "details": [{**info, "domain": "noburn"}],
         }
     }
+
+
+def named_again(body: bytes, model: str) -> bytes:
+    """The body with another model, where it repeats what the URL says."""
+    said = Body(body).get("model")
+    if said is None:
+        return body
+    prefix = "models/" if str(said).startswith("models/") else ""
+    return in_body(body, prefix + model)
 
 
 def _plain(model: str) -> str:

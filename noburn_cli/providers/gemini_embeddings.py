@@ -21,10 +21,11 @@ from noburn_cli.providers.collect import (
     refuse_unknown,
 )
 from noburn_cli.providers.following import NoStream, answer_object, count_of
-from noburn_cli.providers.gemini import error_body
+from noburn_cli.providers.gemini import MODEL_IN_URL, error_body, named_again
 from noburn_cli.providers.gemini_input import camel, read_content
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
 from noburn_cli.providers.openai_common import json_block
+from noburn_cli.providers.renaming import Addressed, in_each, in_path
 
 _READ = names("model content title")
 _HARMLESS = names("taskType outputDimensionality")
@@ -61,6 +62,11 @@ class GeminiEmbeddings:
         if cap is not None:
             raise refused("embeddings have no output that could be capped")
         return body
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        if "requests" in Body(body).values:
+            body = in_each(body, f"models/{model}", each="requests")
+        return Addressed(in_path(url, MODEL_IN_URL, model), named_again(body, model))
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True

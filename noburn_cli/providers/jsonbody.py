@@ -76,6 +76,26 @@ class Body:
                 return RawJson(self._text[member.value_start : member.value_end])
         return None
 
+    def with_items(self, key: str, change: Callable[[str], str]) -> bytes:
+        """The body with each item of a list changed, as text; what is between them stays.
+
+        Raises InputRefused for what is no list.
+        """
+        text = self.raw(key) or ""
+        if not text.startswith("["):
+            raise refused(f"`{key}` is not a list")
+        pieces: list[str] = []
+        end, place = 0, _skip(text, 1)
+        while text[place] != "]":
+            pieces.append(text[end:place])
+            _, end = _DECODER.raw_decode(text, place)
+            pieces.append(change(text[place:end]))
+            place = _skip(text, end)
+            if text[place] == ",":
+                place = _skip(text, place + 1)
+        pieces.append(text[end:])
+        return self.with_values({key: RawJson("".join(pieces))})
+
     def with_values(self, changes: Mapping[str, object]) -> bytes:
         """The body with some members' values replaced, or added at the end; other bytes stay."""
         pieces: list[str] = []

@@ -29,6 +29,7 @@ from noburn_cli.providers.following import answer_object, count_of
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
 from noburn_cli.providers.openai_chat import ChatStream, OpenAIChat
 from noburn_cli.providers.openai_embeddings import OpenAIEmbeddings
+from noburn_cli.providers.renaming import InBody
 from noburn_cli.providers.sse import Event
 
 _CHAT = OpenAIChat()
@@ -59,7 +60,7 @@ _PARTS = {
 _INPUT_KINDS = (INPUT, CACHE_READ)
 
 
-class _Mistral(common.Uncounted):
+class _Mistral(InBody, common.Uncounted):
     """What the three have in common."""
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002

@@ -26,6 +26,7 @@ from noburn_cli.providers.collect import (
 )
 from noburn_cli.providers.following import Following, answer_object, event_object
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
+from noburn_cli.providers.renaming import Addressed
 from noburn_cli.providers.sse import EVENT_BYTES_MAX, Event
 
 #: Parameters that cost nothing by themselves.  The second group is what compatible servers take.
@@ -97,6 +98,9 @@ class OpenAIChat(common.Uncounted):
             options = object_or_none(request.get("stream_options"), what="stream_options")
             changes["stream_options"] = {**(options or {}), "include_usage": True}
         return request.with_values(changes) if changes else body
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return common.with_model(url, body, model, in_url=bool(self.model))
 
     def asks_usage(self, body: bytes) -> bool:
         options = object_or_none(Body(body).get("stream_options"), what="stream_options")

@@ -27,6 +27,7 @@ from noburn_cli.providers.codec import Block, CountRequest, Settlement
 from noburn_cli.providers.collect import Collector
 from noburn_cli.providers.following import count_of, text_of
 from noburn_cli.providers.jsonbody import compact, refused
+from noburn_cli.providers.renaming import Addressed, in_body, in_body_if_there, in_path
 
 #: Caching is implicit, so any input token may be read from or written to a cache; from GPT-5.6 on a
 #: write costs more than input (1.25 times).  There is one price for writes: our 5-minute kind.
@@ -239,6 +240,17 @@ def json_block(value: object, *, status: int) -> Block:
         ("x-should-retry", "false"),
     )
     return Block(status, headers, body)
+
+
+#: Azure's older paths name the deployment.
+_DEPLOYMENT = re.compile(r"/deployments/(?P<model>[^/]+)/")
+
+
+def with_model(url: str, body: bytes, model: str, *, in_url: bool) -> Addressed:
+    """A request for another model.  in_url: the URL names it, and the body need not (Azure)."""
+    if in_url:
+        return Addressed(in_path(url, _DEPLOYMENT, model), in_body_if_there(body, model))
+    return Addressed(url, in_body(body, model))
 
 
 class Uncounted:

@@ -28,6 +28,7 @@ from noburn_cli.providers.collect import (
 from noburn_cli.providers.following import answer_object
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
 from noburn_cli.providers.openai_chat import ChatStream
+from noburn_cli.providers.renaming import Addressed
 
 #: `echo` repeats the prompt in the answer, where it is not billed again: `completion_tokens` are
 #: those of "the generated completion".  The second group is what compatible servers take.
@@ -93,6 +94,9 @@ class OpenAICompletions(common.Uncounted):
             options = object_or_none(request.get("stream_options"), what="stream_options")
             changes["stream_options"] = {**(options or {}), "include_usage": True}
         return request.with_values(changes) if changes else body
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return common.with_model(url, body, model, in_url=bool(self.model))
 
     def asks_usage(self, body: bytes) -> bool:
         options = object_or_none(Body(body).get("stream_options"), what="stream_options")

@@ -22,6 +22,7 @@ from noburn_cli.providers.collect import (
 )
 from noburn_cli.providers.following import NoStream, answer_object, count_of, text_of
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
+from noburn_cli.providers.renaming import Addressed
 
 _KNOWN = names("input model dimensions encoding_format user")
 #: OpenAI adds nothing; compatible servers may add a token at each end.
@@ -61,6 +62,9 @@ class OpenAIEmbeddings(common.Uncounted):
         if cap is not None:
             raise refused("embeddings have no output that could be capped")
         return body
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        return common.with_model(url, body, model, in_url=bool(self.model))
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True

@@ -33,6 +33,7 @@ from noburn_cli.providers.codec import Block, Settlement, StreamReader
 from noburn_cli.providers.collect import Collector, flag, model_name, names, refuse_unknown
 from noburn_cli.providers.following import Following, answer_object, count_of, event_object
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
+from noburn_cli.providers.renaming import Addressed, InBody
 from noburn_cli.providers.sse import Event
 
 _IMAGE_PARAMETERS = names(
@@ -55,6 +56,9 @@ class Uncapped(common.Uncounted):
         if cap is not None:
             raise refused("this call has no output that could be capped")
         return body
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:  # noqa: ARG002
+        raise refused("this kind of request names no model that another could take the place of")
 
     def asks_usage(self, body: bytes) -> bool:  # noqa: ARG002
         return True
@@ -95,7 +99,7 @@ class OnlyCeiling(Uncapped):
         )
 
 
-class OpenAIImages(Uncapped):
+class OpenAIImages(InBody, Uncapped):
     """`POST …/images/generations`."""
 
     api = "openai_images"
@@ -177,7 +181,7 @@ def _image_settlement(answer: dict[str, Any]) -> Settlement | None:
     return Settlement({kind: count for kind, count in found.items() if count})
 
 
-class OpenAISpeech(Uncapped):
+class OpenAISpeech(InBody, Uncapped):
     """`POST …/audio/speech`: the answer is audio, and says nothing of its cost."""
 
     api = "openai_speech"
@@ -227,6 +231,12 @@ class OpenAITranscription(Uncapped):
             input_kinds=(AUDIO_SECONDS,),
             output=None,
         )
+
+    def with_model(self, url: str, body: bytes, model: str) -> Addressed:
+        found = _MODEL_PART.search(body)
+        if found is None:
+            raise refused("the form has no model that another could take the place of")
+        return Addressed(url, body[: found.start(1)] + model.encode() + body[found.end(1) :])
 
     def usage(self, body: bytes) -> Settlement | None:
         """Seconds, rounded up; None for models billed by tokens, which the book does not list."""

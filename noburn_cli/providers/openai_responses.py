@@ -24,6 +24,7 @@ from noburn_cli.providers.collect import (
 )
 from noburn_cli.providers.following import Following, answer_object, event_object
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused
+from noburn_cli.providers.renaming import InBody
 from noburn_cli.providers.responses_input import READ, read_input
 from noburn_cli.providers.responses_tools import settlement_of
 from noburn_cli.providers.sse import Event
@@ -46,7 +47,7 @@ _OUTPUT_LEAST = 16
 _FINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
-class OpenAIResponses:
+class OpenAIResponses(InBody):
     """`POST …/responses`."""
 
     api = "openai_responses"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from noburn_cli.providers.codec import Codec
+from noburn_cli.providers.jsonbody import refused
 
 #: The API families: which paths, bodies and errors a server has.
 OPENAI = "openai"
@@ -77,6 +78,20 @@ class Route:
         if not prefix or model.startswith(prefix + "/"):
             return model
         return f"{prefix}/{model}"
+
+    def requested(self, model: str, *, instead_of: str) -> str:
+        """How requests to this server name a model of the price book: the reverse of `qualified`.
+
+        instead_of: the name in the request.  Raises InputRefused for another provider's model.
+        """
+        prefix = self.provider or _OWN_PREFIX.get(self.api_family, "")
+        if prefix:
+            if not model.startswith(prefix + "/"):
+                raise refused(f"{model[:80]} is no model of `{prefix}`, which this request is for")
+            model = model.removeprefix(prefix + "/")
+        elif "/" not in instead_of:
+            model = model.removeprefix(f"{self.api_family}/")
+        return next((name for name, known in self.models if known == model), model)
 
 
 def refused_route(family: str, reason: str, next_step: str) -> Route:
