@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,13 +19,13 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
-from noburn_cli.version import __version__
 from noburn_daemon import ending, frames, policy, reserving, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
 from noburn_daemon.exact import count_input
-from noburn_daemon.keys import RELEND_S, UNKNOWN, UNKNOWN_NEXT, UNKNOWN_WHY, WAIT_S, Keys
+from noburn_daemon.keyless import Keyless
+from noburn_daemon.keys import Keys
 from noburn_daemon.owners import Processes
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
@@ -35,6 +34,7 @@ from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, from_error, refusal
 from noburn_daemon.sqlite import SqliteLedger
+from noburn_daemon.telling import Teller
 from noburn_daemon.watching import Watchers
 
 TICK_S = 0.25
@@ -68,15 +68,11 @@ class Daemon:
         self.processes = processes or Processes(clock.boot)
         self.peers: set[PeerConnection] = set()
         self.keys = Keys()
-        #: Requests with a key that nobody lends (yet).
-        self._keyless: list[tuple[PeerConnection, Any]] = []
         self.done = loop.create_future()
         self._ledger = ledger
         self._pricing = pricing
         self._loop = loop
         self._idle_exit_s = idle_exit_s
-        self._started_ms = clock.now_ms()
-        self._waits_for_keys_until = loop.time() + RELEND_S
         self._hour = clock.now_ms() // _HOUR_MS
         self._draining = False
         self._gone: dict[str, float] = {}
@@ -89,6 +85,10 @@ class Daemon:
             ledger=ledger, pricing=pricing, clock=clock, watchers=self._watchers, loop=loop,
             rebuilt=self._watch_restored,
         )  # fmt: skip
+        self._keyless = Keyless(self.keys, loop, answer=self._commits.reply, again=self._ask_again)
+        self._teller = Teller(
+            ledger=ledger, commits=self._commits, pricing=pricing, prices=self._prices, clock=clock
+        )
         self._reaper = Reaper(loop, self._owner_gone, processes=self.processes)
         self._watch_restored()
         self._timer = loop.call_later(TICK_S, self._tick)
@@ -113,8 +113,8 @@ class Daemon:
             frames.RunEnd: self._run_end,
             frames.RunWatch: self._run_watch,
             frames.RunNote: lambda _peer, frame, now: policy.note(self.book, frame, now),
-            frames.KeysLend: self._lend,
-            frames.KeyFor: self._key,
+            frames.KeysLend: self._keyless.lend,
+            frames.KeyFor: self._keyless.key,
             frames.RunStop: lambda _peer, frame, now: stopping.stop_run(self.book, frame, now),
             frames.RunPause: lambda _peer, frame, now: stopping.pause_run(self.book, frame, now),
             frames.RunResume: self._run_resume,
@@ -125,7 +125,9 @@ class Daemon:
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
             frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
             frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
-            frames.Status: self._status,
+            frames.Status: lambda _peer, frame, now: self._teller.status(
+                frame, now, connections=len(self.peers)
+            ),
             frames.Shutdown: self._shutdown,
         }
 
@@ -173,7 +175,7 @@ class Daemon:
         if frame.key is not None:
             real = self.keys.real(frame.key)
             if real is None:
-                return self._without_key(peer, frame)
+                return self._keyless.put_off(peer, frame)
             # Only here can a subscription's token be told from a key.
             frame.notional = frame.notional or is_login(real)
             peer.keyed[frame.n] = frame.key
@@ -235,35 +237,6 @@ class Daemon:
         elif not self._commits.is_scheduled:
             self._commits.schedule()
 
-    # Keys.
-
-    def _lend(self, peer: PeerConnection, frame: frames.KeysLend, _now_ms: int) -> Reply:
-        self.keys.lend(peer, frame.keys)
-        waiting, self._keyless = self._keyless, []
-        for asker, asked in waiting:
-            self._ask_again(asker, asked)
-        return {"n": frame.n, "ok": True}
-
-    def _key(self, peer: PeerConnection, frame: frames.KeyFor, _now_ms: int) -> Reply | None:
-        real = self.keys.real(frame.key)
-        if real is None:
-            return self._without_key(peer, frame)
-        return {"n": frame.n, "ok": True, "key": real}
-
-    def _without_key(self, peer: PeerConnection, frame: Any) -> Reply | None:
-        """Refuse, or wait a moment while those who lend may not be back yet."""
-        if self._draining or self._loop.time() >= self._waits_for_keys_until:
-            return _key_unknown(frame.n)
-        asked = (peer, frame)
-        self._keyless.append(asked)
-        self._loop.call_later(WAIT_S, self._waited_for_key, asked)
-        return None
-
-    def _waited_for_key(self, asked: tuple[PeerConnection, Any]) -> None:
-        if asked in self._keyless:
-            self._keyless.remove(asked)
-            self._commits.reply(asked[0], _key_unknown(asked[1].n))
-
     def _ask_again(self, peer: PeerConnection, frame: Any) -> None:
         if peer.is_open:
             self.handle(peer, frame)
@@ -298,39 +271,6 @@ class Daemon:
         if self._commits.sick is None:
             self._commits.flush()  # what is summed is read from the journal
         return stopping.list_runs(self.book, frame, now_ms)
-
-    def _status(self, _peer: PeerConnection, frame: frames.Status, now_ms: int) -> Reply:
-        book = self.book
-        seq, head = self._ledger.head
-        return {
-            "n": frame.n, "ok": True, "version": __version__, "protocol": protocol.VERSION,
-            "pid": os.getpid(), "uptime_ms": now_ms - self._started_ms, "now_ms": now_ms,
-            "open_holds": len(book.calls.open), "waiters": len(book.waiting),
-            "connections": len(self.peers), "runs": len(book.runs.owners),
-            "budgets": len(book.accounts.budgets), "book": self._pricing.book.version,
-            "durability": self._ledger.durability,
-            "ledger": {"path": str(self._ledger.path), "head_seq": seq, "head": head,
-                       **self._ledger.counts()},
-            "warnings": self._warnings(),
-        }  # fmt: skip
-
-    def _warnings(self) -> list[str]:
-        warnings = []
-        if self._commits.sick is not None:
-            warnings.append(self._commits.sick)
-        jump = self.clock.jump_ms()
-        if jump:
-            warnings.append(
-                f"the wall clock is {jump} ms off the ledger's time, which follows the boot clock"
-            )
-        if self._prices.refused is not None:
-            warnings.append(f"prices are as before: {self._prices.refused}")
-        for model, factor in self._pricing.factors.items():
-            if factor > 1000:
-                warnings.append(
-                    f"a bill of {model} was above its bound; bounds are ×{factor / 1000}"
-                )
-        return warnings
 
     def _shutdown(self, _peer: PeerConnection, frame: frames.Shutdown, _now_ms: int) -> Reply:
         self._loop.call_soon(self.drain)
@@ -401,7 +341,7 @@ class Daemon:
         """A connection has ended: what waits for it alone is cancelled; holds stay."""
         self.peers.discard(peer)
         self.keys.take_back(peer)
-        self._keyless = [asked for asked in self._keyless if asked[0] is not peer]
+        self._keyless.forget(peer)
         self._watchers.remove(peer)
         for waiter in self.book.waiting:
             waiter.callers = [pair for pair in waiter.callers if pair[0] is not peer]
@@ -421,10 +361,7 @@ class Daemon:
         reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")
         for waiter in self.book.waiting:
             self.book.dismiss(waiter, reply)
-        self._commits.replies.extend(
-            (peer, {**reply, "n": frame.n}) for peer, frame in self._keyless
-        )
-        self._keyless.clear()
+        self._commits.replies.extend((peer, {**reply, "n": n}) for peer, n in self._keyless.drain())
         self._commits.force_snapshot = True
         self._commits.flush()
         for peer in list(self.peers):
@@ -434,7 +371,3 @@ class Daemon:
         self._counter.shutdown(wait=False, cancel_futures=True)
         if not self.done.done():
             self.done.set_result(None)
-
-
-def _key_unknown(n: int) -> Reply:
-    return refusal(n, protocol.KEY_UNKNOWN, UNKNOWN, why=UNKNOWN_WHY, next_step=UNKNOWN_NEXT)
