@@ -21,6 +21,7 @@ from noburn_cli import paths, trust
 from noburn_cli.config_files import ConfigFile, project_path, read_file, user_path
 from noburn_cli.core.configuration import ENDPOINT, KEYS, NAMED_ATTRIBUTES, read_value
 from noburn_cli.core.endpoints import Endpoint
+from noburn_cli.core.service_keys import DAEMON_VARIABLES, is_of_the_daemon
 from noburn_cli.core.tightening import LOOSER, NOT_COMPARABLE, compare
 from noburn_cli.errors import UsageError
 
@@ -35,6 +36,7 @@ VARIABLES = {
     "run.on_exceed": "NOBURN_ON_EXCEED",
     "run.on_abort": "NOBURN_ON_ABORT",
     **{f"attributes.{name}": f"NOBURN_{name.upper()}" for name in NAMED_ATTRIBUTES},
+    **DAEMON_VARIABLES,
 }
 _TRUTHS = {"0": False, "1": True, "false": False, "true": True}
 #: One variable of the environment can have 128 kB on Linux, and the policy travels in one.
@@ -150,6 +152,8 @@ def _overlay_project(
     ignored: list[str] = []
     for key, value in file.values.items() if file is not None else ():
         assert file is not None
+        if is_of_the_daemon(key):
+            raise _only_yours(file.path, key)
         before = values.get(key, Setting(None, DEFAULT)).value
         verdict = "" if trusted else compare(key, value, before)
         if verdict == LOOSER:
@@ -171,6 +175,15 @@ def _not_comparable(path: Path, key: str, value: Any, before: Setting) -> UsageE
     )
 
 
+def _only_yours(path: Path, key: str) -> UsageError:
+    table = key.partition(".")[0]
+    return UsageError(
+        f"configuration {path}: `{key}` is about your machine, not about a project",
+        why="one daemon serves all projects of a home, and a clone must not command it",
+        next_step=f"move [{table}] to your own file; `noburn config path` says where it lies",
+    )
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Setting]:
     """The keys that variables give; an empty variable gives nothing.  Raises UsageError."""
     found = {}
@@ -180,7 +193,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Setting]:
             raw: Any = text
             if type(KEYS[key].default) is bool:
                 raw = _TRUTHS.get(text.lower(), text)
-            elif key == "run.wait":
+            elif key in ("run.wait", "daemon.idle_exit"):
                 raw = _decimal(text)
             found[key] = Setting(read_value(name, key, raw), name)
     return found

@@ -1,12 +1,13 @@
 """What a configuration file may say, and what one says: text in, checked values out.
 
-Layer: core (pure).  Below: core.endpoints, core.money, core.budgets, errors.
+Layer: core (pure).  Below: core.endpoints, core.config_values, core.service_keys, errors.
 Above: noburn_cli.settings, which finds the files and decides which value wins.
 Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
 Not for guests: it reads TOML, which Python 3.10 cannot.
 
 A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
-`endpoint.NAME`.  Every broken rule raises UsageError with the file, the key and the reason.
+`endpoint.NAME`, `notify.NAME`.  Every broken rule raises UsageError with the file, the key and the
+reason.
 """
 
 from __future__ import annotations
@@ -14,24 +15,32 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import tomllib
 
 from noburn_cli.core import endpoints
-from noburn_cli.core.budgets import TAG_PREFIX, check_key, check_value
-from noburn_cli.core.money import parse_count, parse_dollars, parse_limit
+from noburn_cli.core.budgets import TAG_PREFIX
+from noburn_cli.core.config_values import (
+    Key,
+    Wrong,
+    one_of,
+    read_attribute,
+    read_ceiling,
+    read_limit,
+    read_name,
+    read_seconds,
+    read_subscriptions,
+    read_tokens,
+    read_truth,
+)
+from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
 
-#: The most seconds that a call may wait for money in flight: the protocol's day.
-WAIT_S_MAX = 86_400
 ON_EXCEED = ("block", "kill")
 #: enforce.policy reads the same words, for guests.
 ON_ABORT = ("hold", "drain", "received")
-#: Providers that sell subscriptions whose programs log in without an API key.
-SUBSCRIPTIONS = ("openai", "anthropic", "google")
 NAMED_ATTRIBUTES = ("project", "customer", "feature", "user")
 
 #: providers.ceilings says what each pays for; a test holds the two together.
@@ -48,118 +57,34 @@ _FIELD = re.compile(r"user|safety_identifier|metadata\.[A-Za-z0-9_.-]{1,64}", re
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
-class Wrong(Exception):
-    """A value that its key does not take: why, and what to write.  Becomes a UsageError."""
-
-    def __init__(self, why: str, next_step: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.next_step = next_step
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key: how its value is read (raises Wrong or UsageError), its default, what it means."""
-
-    read: Callable[[Any], Any]
-    default: Any
-    help: str
-
-
-def _truth(value: Any) -> bool:
-    if type(value) is not bool:
-        raise Wrong(f"{value!r} is neither true nor false")
-    return value
-
-
-def _seconds(value: Any) -> float:
-    is_number = type(value) is int or (isinstance(value, Decimal) and value.is_finite())
-    if not is_number or not 0 <= value <= WAIT_S_MAX:
-        raise Wrong(f"{value!r} is no number of seconds from 0 to {WAIT_S_MAX}")
-    return float(value)
-
-
-def _tokens(value: Any) -> int:
-    if type(value) not in (int, str):
-        raise Wrong(f"{value!r} is no number of tokens", 'write 256, or "2k"')
-    count = parse_count(str(value))
-    if not 0 < count <= 10**9:
-        raise Wrong(f"{value!r} is no number of tokens above 0")
-    return count
-
-
-def _limit(value: Any) -> Any:
-    if type(value) not in (int, Decimal, str):
-        raise Wrong(f"{value!r} is no limit", 'write "$5", "2Mtok" or "100req"')
-    return parse_limit(_written(value))
-
-
-def _ceiling(value: Any) -> int:
-    if type(value) not in (int, Decimal, str):
-        raise Wrong(f"{value!r} is no amount of dollars", 'write "$2"')
-    return parse_dollars(_written(value))
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 30):
-        raise Wrong(f"{value!r} is no amount")  # Written out, 1e999999999 would fill the memory.
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in words:
-            raise Wrong(f"{value!r} is not one of {', '.join(words)}", _nearest(str(value), words))
-        return str(value)
-
-    return read
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise Wrong(f"{value!r} is no name", 'write it in quotes, like "acme"')
-    return check_value("the attribute", value)
-
-
-def _attribute(value: Any) -> str:
-    if not isinstance(value, str) or value == "run":
-        raise Wrong(f"{value!r} is no attribute", 'write "customer", "user" or "tag.NAME"')
-    return check_key(value)
-
-
-def _subscriptions(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(one in SUBSCRIPTIONS for one in value):
-        raise Wrong(f"{value!r} is not a list of {', '.join(SUBSCRIPTIONS)}")
-    return tuple(dict.fromkeys(value))
-
-
 #: Every key that has one value.  Defaults are what holds when nobody says anything.
 KEYS: Mapping[str, Key] = {
-    "run.budget": Key(_limit, None, "the limit of a run that is given none: `$5`, `2Mtok`"),
-    "run.wait": Key(_seconds, 30.0, "seconds that a call may wait for money in flight"),
-    "run.clamp": Key(_truth, True, "lower the cap of an uncapped output to what is affordable"),
-    "run.lower_caps": Key(_truth, False, "lower explicit output caps as well"),
-    "run.floor": Key(_tokens, 256, "least output cap, in tokens, that a call is clamped to"),
-    "run.on_exceed": Key(_one_of(ON_EXCEED), "block", "at a call that is stopped"),
-    "run.on_abort": Key(_one_of(ON_ABORT), "hold", "what a broken-off answer costs"),
+    "run.budget": Key(read_limit, None, "the limit of a run that is given none: `$5`, `2Mtok`"),
+    "run.wait": Key(read_seconds, 30.0, "seconds that a call may wait for money in flight"),
+    "run.clamp": Key(read_truth, True, "lower the cap of an uncapped output to what is affordable"),
+    "run.lower_caps": Key(read_truth, False, "lower explicit output caps as well"),
+    "run.floor": Key(read_tokens, 256, "least output cap, in tokens, that a call is clamped to"),
+    "run.on_exceed": Key(one_of(ON_EXCEED), "block", "at a call that is stopped"),
+    "run.on_abort": Key(one_of(ON_ABORT), "hold", "what a broken-off answer costs"),
     **{
-        f"attributes.{name}": Key(_name, None, f"the {name} of a run that is given none")
+        f"attributes.{name}": Key(read_name, None, f"the {name} of a run that is given none")
         for name in NAMED_ATTRIBUTES
     },
     "notional.subscriptions": Key(
-        _subscriptions, (), "subscription logins that count against no dollar budget"
+        read_subscriptions, (), "subscription logins that count against no dollar budget"
     ),
+    **DAEMON_KEYS,
 }
 #: Tables whose keys are names that the person chooses: (pattern, what they are, how they are read).
 FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
-    "attributes.tags": (_TAG, "a tag's name", _name),
+    "attributes.tags": (_TAG, "a tag's name", read_name),
     "attributes.from": (
-        _FIELD, "`user`, `safety_identifier` or `metadata.KEY`, in quotes", _attribute,
+        _FIELD, "`user`, `safety_identifier` or `metadata.KEY`, in quotes", read_attribute,
     ),
-    "ceilings": (re.compile("|".join(CEILINGS)), "the name of a ceiling", _ceiling),
+    "ceilings": (re.compile("|".join(CEILINGS)), "the name of a ceiling", read_ceiling),
 }  # fmt: skip
 ENDPOINT = "endpoint"
-_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT)
+_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, DAEMON, NOTIFY)
 
 
 def parse_configuration(origin: str, text: str) -> dict[str, Any]:
@@ -178,6 +103,8 @@ def parse_configuration(origin: str, text: str) -> dict[str, Any]:
             raise _unknown(origin, table, _TABLES)
         if table == ENDPOINT:
             values.update(_endpoints(origin, content))
+        elif table == NOTIFY:
+            values.update(_channels(origin, content))
         else:
             _read_table(origin, table, content, values)
     return values
@@ -221,6 +148,20 @@ def _read_table(origin: str, prefix: str, content: Any, values: dict[str, Any]) 
             values[key] = read_value(origin, key, value)
         else:
             raise _unknown(origin, key, known)
+
+
+def _channels(origin: str, content: Any) -> dict[str, Any]:
+    """The channels of `[notify.NAME]`, by dotted key."""
+    if not isinstance(content, dict) or len(content) > CHANNELS_MAX:
+        raise _broken(origin, NOTIFY, f"it is no table of at most {CHANNELS_MAX} channels")
+    found = {}
+    for name, table in content.items():
+        key = f"{NOTIFY}.{name}"
+        try:
+            found[key] = read_channel(name, table)
+        except Wrong as wrong:
+            raise _broken(origin, key, wrong.why, wrong.next_step) from wrong
+    return found
 
 
 def _endpoints(origin: str, content: Any) -> dict[str, endpoints.Endpoint]:
@@ -269,11 +210,6 @@ def _unknown(origin: str, key: str, known: Iterable[str], *, plain: str = "") ->
     near = difflib.get_close_matches(plain or key, names, n=1, cutoff=0.4)
     said = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(names)}"
     return _broken(origin, key, "there is no such key", said)
-
-
-def _nearest(word: str, words: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _broken(origin: str, key: str, reason: str, next_step: str = "") -> UsageError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from noburn_cli.core.endpoints import Endpoint
 from noburn_cli.core.money import DOLLARS, Limit, Nano, show_dollars
+from noburn_cli.core.service_keys import Channel
 
 NOTHING = "-"
 
@@ -22,6 +23,8 @@ def show_value(key: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Endpoint):
         return f"{value.base_url} ({value.api}, prices: {value.prices})"
+    if isinstance(value, Channel):
+        return value.target
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if key.startswith("ceilings."):
@@ -43,6 +46,8 @@ def value_data(key: str, value: Any) -> Any:
             "prices": {name: dict(rates) for name, rates in value.rows or ()},
             "prices_since": value.since.isoformat() if value.rows else None,
         }
+    if isinstance(value, Channel):
+        return {"target": value.target, "timeout": value.timeout_s}
     if isinstance(value, Limit):
         exact = Nano(value.amount).exact() if value.unit == DOLLARS else str(value.amount)
         return {"unit": value.unit, "amount": exact}

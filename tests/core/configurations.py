@@ -30,6 +30,21 @@ web_search = "$2"
 [notional]
 subscriptions = ["anthropic"]
 
+[daemon]
+durability = "power"
+idle_exit = "never"
+log_level = "debug"
+metrics = "127.0.0.1:9464"
+notify = ["ops"]
+
+[notify.ops]
+url = "https://ops.example/hooks/noburn"
+secret_file = "~/.config/noburn/ops.secret"
+
+[notify.page]
+command = ["/usr/local/bin/page", "--now"]
+timeout = 5
+
 [[endpoint]]
 name = "fast"
 base_url = "https://llm.example/openai/v1"
@@ -77,6 +92,27 @@ REFUSED = [
     ("[run]\nbudget = inf", "run.budget", "no amount"),
     ("[run]\nclamp = 1", "run.clamp", "true nor false"),
     ("[run]\nfloor = 0", "run.floor", "above 0"),
+    ('[daemon]\ndurability = "disk"', "daemon.durability", "power"),
+    ("[daemon]\nidle_exit = 0", "daemon.idle_exit", "seconds"),
+    ('[daemon]\nmetrics = "0.0.0.0:9464"', "daemon.metrics", "loopback"),
+    ('[daemon]\nmetrics = "127.0.0.1"', "daemon.metrics", "9464"),
+    ('[daemon]\nloglevel = "info"', "daemon.loglevel", "log_level"),
+    ('[daemon]\nnotify = "ops"', "daemon.notify", "list"),
+    ("[notify.Ops]\ncommand = ['/x']", "notify.Ops", "lower-case"),
+    ("[notify.ops]\ntimeout = 3", "notify.ops", "url"),
+    ("[notify.ops]\ncommand = ['/x']\nurl = 'https://x'", "notify.ops", "both"),
+    ("[notify.ops]\ncommand = 'x y'", "notify.ops", "list of words"),
+    ("[notify.ops]\ncommand = ['x']", "notify.ops", "whole path"),
+    ("[notify.ops]\ncommand = ['/x']\nsecret_env = 'X'", "notify.ops", "no secret"),
+    ("[notify.ops]\nurl = 'https://x'", "notify.ops", "secret_file"),
+    ("[notify.ops]\nurl = 'https://x'\nsecret_env = '1'", "notify.ops", "variable"),
+    ("[notify.ops]\nurl = 'https://x'\nsecret_file = 's'", "notify.ops", "whole path"),
+    ("[notify.ops]\nurl = 'http://x'\nsecret_env = 'X'", "notify.ops", "on the way"),
+    ("[notify.ops]\nurl = 'ftp://x'\nsecret_env = 'X'", "notify.ops", "on the way"),
+    ("[notify.ops]\nurl = 'https://u@x'\nsecret_env = 'X'", "notify.ops", "user"),
+    ("[notify.ops]\nurl = 'https://x'\nsecret = 'X'", "notify.ops", "secret_env"),
+    ("[notify.ops]\nurl = 'https://x'\nsecret_env = 'X'\ntimeout = 0", "notify.ops", "seconds"),
+    ("[notify]\nops = 3", "notify.ops", "[notify.ops]"),
     ('[run]\non_exceed = "kil"', "run.on_exceed", "kill"),
     ('[run]\non_abort = "forget"', "run.on_abort", "hold, drain, received"),
     ("[attributes]\ncustomer = 7", "attributes.customer", "in quotes"),

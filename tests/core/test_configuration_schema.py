@@ -14,6 +14,7 @@ import tomllib
 from noburn_cli import resources
 from noburn_cli.core import endpoints
 from noburn_cli.core.configuration import CEILINGS, FAMILIES, KEYS, parse_configuration
+from noburn_cli.core.service_keys import CHANNEL_KEYS
 from noburn_cli.errors import UsageError
 from tests.core.configurations import REFUSED, WHOLE
 
@@ -25,6 +26,7 @@ CHECKER = jsonschema.Draft202012Validator(
 BEYOND = (
     *("2Mtok", "2M", "1e999", "inf", "nan", "\\n", "twice", "floor = 0", "reserved", "groq"),
     *("another endpoint", "bills", "price book", "embedding", "a = { input = 1, output = 1 }"),
+    "on the way",
 )
 
 
@@ -70,11 +72,12 @@ def test_it_lists_the_same_keys() -> None:
     tables = SCHEMA["properties"]
     listed = {
         f"{table}.{key}"
-        for table in ("run", "attributes", "notional")
+        for table in ("run", "attributes", "notional", "daemon")
         for key in tables[table]["properties"]
     }
     assert listed == {*KEYS, *(name for name in FAMILIES if name != "ceilings")}
     assert tables["ceilings"]["propertyNames"]["enum"] == list(CEILINGS)
+    assert set(tables["notify"]["additionalProperties"]["properties"]) == set(CHANNEL_KEYS)
     endpoint = tables["endpoint"]["items"]["properties"]
     assert set(endpoint) == set(endpoints.KEYS)
     prices = endpoint["prices"]["anyOf"][1]["properties"]
