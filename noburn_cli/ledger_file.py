@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BUSY_MS = 5_000
 #: The schema whose views the readers rely on; the daemon brings an older file up to it, and a newer
 #: one may mean other things by the same words.
-SCHEMA = 2
+SCHEMA = 3
 _VIEWS = "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND name IN ('calls', 'runs')"
 
 

@@ -50,13 +50,15 @@ BUDGET_SET = "budget.set"
 BUDGET_LIST = "budget.list"
 BUDGET_RM = "budget.rm"
 BUDGET_TOPUP = "budget.topup"
+BUDGET_UNSCHEDULE = "budget.unschedule"
 REMAINING = "remaining"
 STATUS = "status"
 SHUTDOWN = "shutdown"
 OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
     RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
-    BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, REMAINING, STATUS, SHUTDOWN,
+    BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, REMAINING,
+    STATUS, SHUTDOWN,
 )  # fmt: skip
 
 # Errors, in a reply's `error`.  The second column says whether the same frame can succeed later.

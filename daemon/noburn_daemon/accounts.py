@@ -23,8 +23,8 @@ from noburn_cli.core.budgets import (
     named_values,
     parse_scope,
     replaces,
-    window_bounds,
 )
+from noburn_cli.core.windows import Window
 from noburn_daemon.ledger import AccountRow, BudgetRow
 from noburn_daemon.runs import paths_of
 
@@ -39,21 +39,22 @@ Weights = tuple[int, int, int]
 class Budget:
     """A scope, a window, a limit."""
 
-    __slots__ = ("name", "row", "scope", "unit_index")
+    __slots__ = ("name", "row", "scope", "unit_index", "window")
 
     def __init__(self, row: BudgetRow) -> None:
         self.row = row
         self.scope: Scope = parse_scope(row.scope)
         self.name = budget_name(self.scope, row.per, row.unit)
         self.unit_index = UNITS.index(row.unit)
+        self.window = Window(row.per, row.zone, row.anchor)
 
 
 class Account:
     """One budget's balance for one set of values in one window, in the budget's unit."""
 
     __slots__ = (
-        "budget", "end_ms", "held", "in_flight", "key", "name", "settled", "start_ms", "topup",
-        "unit_index", "waiting",
+        "budget", "carried", "end_ms", "held", "in_flight", "key", "name", "notified", "settled",
+        "start_ms", "topup", "unit_index", "waiting",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
@@ -65,17 +66,19 @@ class Account:
         self.settled = 0
         self.held = 0
         self.topup = 0
+        self.carried = 0
+        self.notified = 0  # the highest threshold that was told, in percent
         self.in_flight = 0  # open holds
         self.waiting = 0  # waiters that this account keeps waiting
         self.name = budget_name(Scope(key), budget.row.per, budget.row.unit)
 
     @property
     def capacity(self) -> int:
-        return self.budget.row.amount + self.topup
+        return self.budget.row.amount + self.topup + self.carried
 
     @property
     def available(self) -> int:
-        return self.budget.row.amount + self.topup - self.settled - self.held
+        return self.capacity - self.settled - self.held
 
 
 class Context:
@@ -160,9 +163,8 @@ class Accounts:
         make: whether missing ones are made; otherwise they are left out.
         """
         for budget in self._matching(attributes):
-            per = budget.row.per
-            start_ms, end_ms = window_bounds(per, at_ms)
-            for key in account_keys(budget.scope, per, attributes):
+            start_ms, end_ms = budget.window.bounds(at_ms)
+            for key in account_keys(budget.scope, budget.row.per, attributes):
                 if make or (budget.row.id, key, start_ms) in self._accounts:
                     yield self.account(budget, key, start_ms, end_ms)
 
@@ -234,4 +236,6 @@ def account_row(account: Account) -> AccountRow:
         window_start_ms=account.start_ms,
         topup=account.topup,
         settled=account.settled,
+        carried=account.carried,
+        notified=account.notified,
     )

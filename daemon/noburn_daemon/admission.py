@@ -86,7 +86,8 @@ def admit(quote: Quote, accounts: Iterable[Account]) -> int:
     least: Weights | None = None
     for account in accounts:
         index = account.unit_index
-        available = account.budget.row.amount + account.topup - account.settled - account.held
+        available = account.budget.row.amount + account.topup + account.carried
+        available -= account.settled + account.held
         sharers = account.in_flight + account.waiting + 1
         if full[index] * (sharers if sharers > 2 else 2) <= available:
             continue  # never when the account is over: it has less than 0 left

@@ -40,6 +40,8 @@ Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=16384)]
 Attributes: TypeAlias = Annotated[dict[str, str], Meta(max_length=64)]
 ExtraKind: TypeAlias = Annotated[str, Meta(pattern=f"^({'|'.join(EXTRA_KINDS)})$")]
 Extra: TypeAlias = dict[ExtraKind, Count]
+#: Of a budget's capacity.
+Percent: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
 #: Inputs of one call that are bounded together; each can be a whole context window.
 REQUESTS_MAX = 100_000
 
@@ -220,6 +222,15 @@ class BudgetSet(Frame, tag=protocol.BUDGET_SET):
     limit: LimitSpec
     override: bool = False
     action: Word = "block"
+    zone: Word = "UTC"
+    anchor: Annotated[int, Meta(ge=1, le=31)] = 1
+    #: In the limit's unit.
+    carry: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] = 0
+    downgrade: Annotated[dict[Word, Word], Meta(max_length=64)] = {}
+    thresholds: Annotated[list[Percent], Meta(max_length=32)] = []
+    notify: Annotated[list[Word], Meta(max_length=16)] = []
+    #: When it comes into force; None for at once.
+    at_ms: Number | None = None
 
 
 class BudgetList(Frame, tag=protocol.BUDGET_LIST):
@@ -230,6 +241,11 @@ class BudgetRm(Frame, tag=protocol.BUDGET_RM):
     scope: Text
     per: Word
     unit: Word = "dollars"
+    at_ms: Number | None = None
+
+
+class BudgetUnschedule(Frame, tag=protocol.BUDGET_UNSCHEDULE):
+    id: Number
 
 
 class BudgetTopup(Frame, tag=protocol.BUDGET_TOPUP):
@@ -237,6 +253,8 @@ class BudgetTopup(Frame, tag=protocol.BUDGET_TOPUP):
     per: Word
     amount: Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
     unit: Word = "dollars"
+    #: Whether a family's account is meant, where a budget of exactly that scope stands beside it.
+    family: bool = False
 
 
 class Remaining(Frame, tag=protocol.REMAINING):
@@ -254,7 +272,8 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
-    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | Remaining | Status | Shutdown
+    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | Remaining
+    | Status | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

@@ -74,8 +74,18 @@ class BudgetRow:
     run: str | None = None
     ended_at_ms: int | None = None
     removed_at_ms: int | None = None
-    #: What a block by it does: `block` the call, or `kill` its run.
+    #: What happens to a call that goes beyond it: core.actions.
     action: str = "block"
+    #: In whose time a calendar window is cut, and the day it begins with: core.windows.
+    zone: str = "UTC"
+    anchor: int = 1
+    #: The most that is carried over of what a window had left, in the budget's unit.
+    carry: int = 0
+    #: Model to cheaper model, for action `downgrade`.
+    downgrade: dict[str, str] = field(default_factory=dict)
+    #: Percent of the capacity at which the channels named in `notify` are told.
+    thresholds: list[int] = field(default_factory=list)
+    notify: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,25 @@ class AccountRow:
     window_start_ms: int
     topup: int
     settled: int
+    #: Carried over from the window before.
+    carried: int = 0
+    #: The highest threshold that was told, in percent.
+    notified: int = 0
+    #: Of a rolling window what its buckets hold, of a carried account where it came from: JSON.
+    buckets: str | None = None
+
+
+@dataclass(frozen=True)
+class ScheduledRow:
+    """A change of the policy that is to come, or (ended_at_ms) has come or was taken back.
+
+    spec: the request as JSON, without its moment.
+    """
+
+    id: int
+    at_ms: int
+    spec: str
+    ended_at_ms: int | None = None
 
 
 @dataclass
@@ -99,6 +128,7 @@ class Snapshot:
     factors: dict[str, int] = field(default_factory=dict)
     #: Runs that have not ended, with their owners; None says: unchanged.
     runs: dict[str, str] | None = None
+    scheduled: list[ScheduledRow] = field(default_factory=list)
 
 
 @dataclass

@@ -10,22 +10,22 @@ tells what the memory knows, and writes a snapshot with each.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from noburn_cli import protocol
+from noburn_cli.core.actions import ACTIONS, BLOCK, DOWNGRADE, KILL
 from noburn_cli.core.budgets import (
     EACH,
     NONE,
-    RUN,
     Scope,
     account_keys,
     check_attributes,
     check_run_path,
-    check_window,
     parse_scope,
-    window_bounds,
 )
 from noburn_cli.core.money import AMOUNT_MAX
+from noburn_cli.core.windows import CALL, RUN, Window, check_window, rolling_ms
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import UNITS, Account, Budget, Context, context_text
@@ -34,54 +34,78 @@ from noburn_daemon.calls import charged
 from noburn_daemon.ledger import BudgetRow, Event
 from noburn_daemon.replies import Reply, refusal
 
-BLOCK, KILL = "block", "kill"
-#: What a block by a budget does: to the call alone, or to its run.
-ACTIONS = (BLOCK, KILL)
+#: Actions that this daemon does.
+_ENFORCED = (BLOCK, KILL)
 
 
 def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
-    """Put a budget in force, or replace its limit.  Raises UsageError."""
-    budget = put_budget(
-        book,
-        parse_scope(frame.scope),
-        frame.per,
-        frame.limit,
-        override=frame.override,
-        action=frame.action,
-        now_ms=now_ms,
-    )
+    """Put a budget in force, or replace it.  Raises UsageError."""
+    if frame.at_ms is not None:
+        raise UsageError("a budget cannot begin later yet", next_step="set it when it is to hold")
+    budget = put_budget(book, _wanted(frame), now_ms)
     return {"n": frame.n, "ok": True, "budget": _shown(book, budget, now_ms)}
 
 
-def put_budget(
-    book: Book, scope: Scope, per: str, limit: frames.LimitSpec, *, override: bool, now_ms: int,
-    run: str | None = None, action: str = BLOCK,
-) -> Budget:  # fmt: skip
-    """Create or change a budget; a new one starts with its window's ended calls and open holds."""
-    check_window(per)
-    _check_unit(limit.unit)
-    if action not in ACTIONS:
-        raise UsageError(f"unknown action {action!r}", why=f"known are {', '.join(ACTIONS)}")
-    budget = book.accounts.named(scope, per, limit.unit)
-    if budget is None:
-        number = 1 + max(book.budget_ids, default=0)
-        row = BudgetRow(number, str(scope), per, limit.unit, limit.amount, override, run)
-        row.action = action
+def _wanted(frame: frames.BudgetSet) -> BudgetRow:
+    return BudgetRow(
+        0, frame.scope, frame.per, frame.limit.unit, frame.limit.amount, frame.override,
+        action=frame.action, zone=frame.zone, anchor=frame.anchor, carry=frame.carry,
+        downgrade=frame.downgrade, thresholds=sorted(set(frame.thresholds)),
+        notify=list(dict.fromkeys(frame.notify)),
+    )  # fmt: skip
+
+
+def put_budget(book: Book, wanted: BudgetRow, now_ms: int) -> Budget:
+    """Create or change a budget; a new one starts with its window's ended calls and open holds.
+
+    wanted: what is to be; its id is found here.  Raises UsageError, and nothing has changed.
+    """
+    check_budget(wanted)
+    row = replace(wanted, scope=str(parse_scope(wanted.scope)), per=check_window(wanted.per))
+    before = book.accounts.named(parse_scope(row.scope), row.per, row.unit)
+    row.id = 1 + max(book.budget_ids, default=0) if before is None else before.row.id
+    if before is None or _cut(before.row) != _cut(row):
+        # Accounts of windows that are cut otherwise are made anew.
+        if before is not None:
+            row.run = row.run or before.row.run
+            book.accounts.remove(before)
         budget = Budget(row)
-        book.budget_ids.add(number)
+        book.budget_ids.add(row.id)
         book.accounts.add(budget)
         _fill(book, budget, now_ms)
     else:
-        budget.row.amount = limit.amount
-        budget.row.override = override
-        budget.row.action = action
-        budget.row.run = run or budget.row.run
-        budget.row.ended_at_ms = None
+        budget = before
+        row.run = row.run or before.row.run
+        budget.row = row
         book.accounts.epoch += 1
     book.changed.budgets.append(budget.row)
     _record(book, "budget_set", budget, now_ms)
     book.stirred = True
     return budget
+
+
+def _cut(row: BudgetRow) -> tuple[str, int]:
+    """What makes two budgets of one window cut time at the same moments."""
+    return row.zone, row.anchor
+
+
+def check_budget(row: BudgetRow) -> None:
+    """Refuse a budget whose fields mean nothing, or not together.  Raises UsageError."""
+    parse_scope(row.scope)
+    window = Window(row.per, row.zone, row.anchor)
+    _check_unit(row.unit)
+    if row.action not in ACTIONS:
+        raise UsageError(f"unknown action {row.action!r}", why=f"known are {', '.join(ACTIONS)}")
+    if row.action not in _ENFORCED:
+        raise UsageError(f"the action {row.action} is not available")
+    if window.per == CALL or rolling_ms(window.per) is not None:
+        raise UsageError(f"a window per {window.per} is not available")
+    if row.carry:
+        raise UsageError("carrying over is not available")
+    if row.thresholds or row.notify:
+        raise UsageError("thresholds are not available")
+    if row.downgrade and row.action != DOWNGRADE:
+        raise UsageError("only a budget with the action downgrade names cheaper models")
 
 
 def _check_unit(unit: str) -> None:
@@ -91,7 +115,7 @@ def _check_unit(unit: str) -> None:
 
 def _fill(book: Book, budget: Budget, now_ms: int) -> None:
     per = budget.row.per
-    start_ms, end_ms = window_bounds(per, now_ms)
+    start_ms, end_ms = budget.window.bounds(now_ms)
     contexts = {}
     # A cheap look first: a context that lacks a value the scope names cannot match.
     named = [json.dumps(v, ensure_ascii=False)[1:-1] for _, v in budget.scope.pairs]
@@ -119,7 +143,9 @@ def _record(book: Book, kind: str, budget: Budget, now_ms: int, **more: Any) -> 
     row = budget.row
     detail = {
         "budget": row.id, "scope": row.scope, "per": row.per, "unit": row.unit, "limit": row.amount,
-        "override": row.override, "action": row.action, **more,
+        "override": row.override, "action": row.action, "zone": row.zone, "anchor": row.anchor,
+        "carry": row.carry, "downgrade": row.downgrade, "thresholds": row.thresholds,
+        "notify": row.notify, **more,
     }  # fmt: skip
     text = json.dumps(detail, separators=(",", ":"), ensure_ascii=False)
     book.events.append(Event(0, now_ms, kind, run=row.run, detail=text))
@@ -127,6 +153,8 @@ def _record(book: Book, kind: str, budget: Budget, now_ms: int, **more: Any) -> 
 
 def remove_budget(book: Book, frame: frames.BudgetRm, now_ms: int) -> Reply:
     """Take a budget out of force.  Raises UsageError."""
+    if frame.at_ms is not None:
+        raise UsageError("a budget cannot end later yet", next_step="remove it when it is to end")
     scope = parse_scope(frame.scope)
     budget = book.accounts.named(scope, check_window(frame.per), frame.unit)
     if budget is None:
@@ -139,6 +167,11 @@ def remove_budget(book: Book, frame: frames.BudgetRm, now_ms: int) -> Reply:
     _record(book, "budget_rm", budget, now_ms)
     book.stirred = True
     return {"n": frame.n, "ok": True, "budget": budget.name}
+
+
+def unschedule(_book: Book, frame: frames.BudgetUnschedule, _now_ms: int) -> Reply:
+    """Take back a change that is to come."""
+    return refusal(frame.n, protocol.NOT_FOUND, f"there is no scheduled change {frame.id}")
 
 
 def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
@@ -155,7 +188,7 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
     for budget in _candidates(book, scope, per, frame.unit):
         keys = account_keys(budget.scope, per, attributes)
         if len(keys) == 1:
-            start_ms, end_ms = window_bounds(per, now_ms)
+            start_ms, end_ms = budget.window.bounds(now_ms)
             account = book.accounts.account(budget, keys[0], start_ms, end_ms)
             if abs(account.topup + frame.amount) > AMOUNT_MAX:
                 raise UsageError(f"{account.name} would be topped up beyond what a ledger can hold")
@@ -199,7 +232,7 @@ def list_budgets(book: Book, frame: frames.BudgetList, now_ms: int) -> Reply:
         for budget in book.accounts.budgets.values()
         if budget.row.ended_at_ms is None
     ]
-    return {"n": frame.n, "ok": True, "budgets": shown}
+    return {"n": frame.n, "ok": True, "budgets": shown, "scheduled": []}
 
 
 def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | None = None) -> Reply:
@@ -212,11 +245,12 @@ def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | No
     row = budget.row
     if not accounts and not budget.scope.is_family and row.per != RUN:
         # Nothing was charged yet; its one account is known all the same, and when it resets.
-        accounts = [Account(budget, budget.scope.pairs, *window_bounds(row.per, now_ms))]
+        accounts = [Account(budget, budget.scope.pairs, *budget.window.bounds(now_ms))]
     return {
         "name": budget.name, "scope": row.scope, "per": row.per, "unit": row.unit,
         "limit": row.amount, "override": row.override, "run": row.run,
-        "action": row.action,
+        "action": row.action, "zone": row.zone, "anchor": row.anchor, "carry": row.carry,
+        "downgrade": row.downgrade, "thresholds": row.thresholds, "notify": row.notify,
         "accounts": [shown_account(account) for account in accounts],
     }  # fmt: skip
 
@@ -230,6 +264,7 @@ def shown_account(account: Account) -> Reply:
         "resets_at_ms": account.end_ms,
         "limit": account.budget.row.amount,
         "topup": account.topup,
+        "carried": account.carried,
         "settled": account.settled,
         "held": account.held,
         "waiting": account.waiting,
@@ -284,10 +319,10 @@ def start_run(book: Book, frame: frames.RunStart, owner: str, now_ms: int) -> Re
     book.changed.runs = book.runs.owners
     reply: Reply = {"n": frame.n, "ok": True, "run": frame.run}
     if frame.limit is not None:
-        scope = Scope((("run", runs[-1]),))
-        budget = put_budget(
-            book, scope, RUN, frame.limit, override=False, now_ms=now_ms, run=frame.run
-        )
+        scope = str(Scope((("run", runs[-1]),)))
+        unit, amount = frame.limit.unit, frame.limit.amount
+        wanted = BudgetRow(0, scope, RUN, unit, amount, False, frame.run)
+        budget = put_budget(book, wanted, now_ms)
         reply["budget"] = budget.name
     return reply
 

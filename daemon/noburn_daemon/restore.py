@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 
-from noburn_cli.core.budgets import window_bounds
 from noburn_cli.core.holds import HoldState
 from noburn_daemon.accounts import Account, Budget, Context, account_row, key_from_text
 from noburn_daemon.book import Book
@@ -46,10 +45,12 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
         budget = book.accounts.budgets.get(stored.budget)
         if budget is None:
             continue
-        start_ms, end_ms = window_bounds(budget.row.per, stored.window_start_ms)
+        start_ms, end_ms = budget.window.bounds(stored.window_start_ms)
         account = book.accounts.account(budget, key_from_text(stored.key), start_ms, end_ms)
         account.settled = stored.settled
         account.topup = stored.topup
+        account.carried = stored.carried
+        account.notified = stored.notified
 
 
 def _open(book: Book, event: Event) -> None:

@@ -18,6 +18,7 @@ KINDS = (
     "name", "reserve", "settle", "lose", "orphan", "void", "tombstone", "blocked", "refused",
     "run_start", "run_end", "run_note", "run_stop", "run_pause", "run_resume",
     "budget_set", "budget_rm", "topup", "book", "bound_defect", "clock",
+    "carry", "scheduled", "unscheduled", "threshold", "overage", "correction", "compact", "forget",
 )  # fmt: skip
 
 TABLES = """
@@ -213,6 +214,40 @@ VERSION_2 = """
 ALTER TABLE budgets ADD COLUMN action TEXT NOT NULL DEFAULT 'block';
 """
 
+#: Time zones, windows that roll, what is carried over, changes that are to come.
+BUDGET_POLICY = """
+ALTER TABLE budgets ADD COLUMN zone TEXT NOT NULL DEFAULT 'UTC';
+ALTER TABLE budgets ADD COLUMN anchor INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE budgets ADD COLUMN carry INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE budgets ADD COLUMN downgrade TEXT NOT NULL DEFAULT '{}';  -- model to model, JSON
+ALTER TABLE budgets ADD COLUMN thresholds TEXT NOT NULL DEFAULT '[]'; -- percents, JSON
+ALTER TABLE budgets ADD COLUMN notify TEXT NOT NULL DEFAULT '[]';     -- channels, JSON
+ALTER TABLE accounts ADD COLUMN carried INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN notified INTEGER NOT NULL DEFAULT 0;  -- highest percent told
+ALTER TABLE accounts ADD COLUMN buckets TEXT;                         -- JSON
+CREATE TABLE scheduled (
+  id INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  spec TEXT NOT NULL,          -- the request, JSON
+  ended_at_ms INTEGER          -- when it was applied, or taken back
+) STRICT;
+"""
+
+#: What is to be told outside: written with what caused it, delivered and tried again afterwards.
+OUTBOX = """
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  channel TEXT NOT NULL,
+  payload TEXT NOT NULL,       -- JSON
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_at_ms INTEGER NOT NULL,
+  delivered_at_ms INTEGER,
+  failure TEXT                 -- of the last attempt
+) STRICT;
+CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE delivered_at_ms IS NULL;
+"""
+
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
 #: A released migration is not changed.  (A file of version 1 has older views; they are made anew.)
@@ -220,5 +255,7 @@ MIGRATIONS: dict[int, str] = {
     1: TABLES,
     # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
     2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
+    # Not released yet: others append their constants.
+    3: BUDGET_POLICY + OUTBOX,
 }
 VERSION = max(MIGRATIONS)

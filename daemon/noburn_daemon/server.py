@@ -50,7 +50,7 @@ _READING = (
 #: Rare ones, which find everything before them on the disk, and are written with a snapshot.
 _ADMINISTRATIVE = frozenset(
     (frames.RunStart, frames.RunEnd, frames.RunLimit, frames.BudgetSet, frames.BudgetRm,
-     frames.BudgetTopup)
+     frames.BudgetTopup, frames.BudgetUnschedule)
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -123,6 +123,9 @@ class Daemon:
             frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
             frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
+            frames.BudgetUnschedule: lambda _peer, frame, now: policy.unschedule(
+                self.book, frame, now
+            ),
             frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
             frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
             frames.Status: lambda _peer, frame, now: self._teller.status(

@@ -8,17 +8,19 @@ Not here: what a barred call is answered (replies), how processes are ended (the
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from noburn_cli import protocol
-from noburn_cli.core.budgets import RUN, Scope
+from noburn_cli.core.budgets import Scope
 from noburn_cli.core.money import AMOUNT_MAX
+from noburn_cli.core.windows import RUN
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
-from noburn_daemon.ledger import Event
-from noburn_daemon.policy import BLOCK, put_budget, shown_account
+from noburn_daemon.ledger import BudgetRow, Event
+from noburn_daemon.policy import put_budget, shown_account
 from noburn_daemon.replies import Reply, refusal
 from noburn_daemon.runs import ENDED, RATE_MS, STOPPED, is_within
 
@@ -88,12 +90,11 @@ def limit_run(book: Book, frame: frames.RunLimit, now_ms: int) -> Reply:
         amount += budget.row.amount
         if amount > AMOUNT_MAX:
             raise UsageError(f"run {_name(path)} would get more than a ledger can hold")
-    action = BLOCK if budget is None else budget.row.action
-    limit = frames.LimitSpec(unit=frame.limit.unit, amount=amount)
-    budget = put_budget(
-        book, scope, RUN, limit, override=False, action=action, now_ms=now_ms, run=path
-    )
-    shown = {"unit": limit.unit, "amount": limit.amount}
+    unit = frame.limit.unit
+    kept = BudgetRow(0, str(scope), RUN, unit, 0, False) if budget is None else budget.row
+    wanted = replace(kept, amount=amount, override=False, run=path, ended_at_ms=None)
+    budget = put_budget(book, wanted, now_ms)
+    shown = {"unit": unit, "amount": amount}
     return {"n": frame.n, "ok": True, "run": path, "budget": budget.name, "limit": shown}
 
 

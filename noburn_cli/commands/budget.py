@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noburn_cli import protocol
-from noburn_cli.core.budgets import WINDOWS, Scope, check_window, parse_scope
+from noburn_cli.core.budgets import Scope, parse_scope
 from noburn_cli.core.money import DOLLARS, REQUESTS, TOKENS, Limit, parse_limit, show_amount
+from noburn_cli.core.windows import WINDOWS, check_window
 from noburn_cli.errors import NoburnError, UsageError
 
 if TYPE_CHECKING:

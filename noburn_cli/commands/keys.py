@@ -43,8 +43,8 @@ def create_command(
     ] = "month",
 ) -> None:
     """Make a virtual key and show it, once."""
-    from noburn_cli.core.budgets import check_window
     from noburn_cli.core.money import parse_limit
+    from noburn_cli.core.windows import check_window
     from noburn_cli.enforce.gateway.routes import KEY_OF, PLACES
     from noburn_cli.enforce.key_file import (
         LastingKey,

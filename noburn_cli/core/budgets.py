@@ -1,10 +1,10 @@
-"""Budgets: which calls a limit is about, and for how long it counts.
+"""Budgets: which calls a limit is about.
 
-Layer: core (pure, standard library, Python 3.10).  Below: errors, protocol's words are repeated
-here.
+Layer: core (pure, standard library, Python 3.10).  Below: windows, errors; protocol's words are
+repeated here.
 Above: the daemon's book, `budget`, `report`.
-Owns: scopes as people write them, windows in UTC, which account of a budget a call is charged to.
-Not here: balances (noburn_daemon.book).
+Owns: scopes as people write them, which account of a budget a call is charged to.
+Not here: for how long a limit counts (windows), balances (noburn_daemon.book).
 
 A budget is a scope, a window and a limit.  A scope with `*` is a family: each value has its own
 account with the same limit.  A call without the attribute counts as `(none)`, which is a value like
@@ -18,8 +18,8 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
+from noburn_cli.core.windows import RUN
 from noburn_cli.errors import UsageError
 
 ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
@@ -31,17 +31,10 @@ VALUE_CHARS_MAX = 256
 RUN_DEPTH_MAX = 16
 STEP_DEPTH_MAX = 16
 
-TOTAL, RUN, HOUR, DAY, WEEK, MONTH = "total", "run", "hour", "day", "week", "month"
-WINDOWS = (TOTAL, RUN, HOUR, DAY, WEEK, MONTH)
-
 _TAG_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 #: A stretch between commas, in which a backslash takes the next character along.
 _PART = re.compile(r"((?:\\.|[^,\\]|\\$)*)(?:,|$)")
-_HOUR_MS = 3_600_000
-_DAY_MS = 24 * _HOUR_MS
-#: 1970-01-01 was a Thursday: the Monday before lies three days earlier.
-_MONDAY_OFFSET_MS = 3 * _DAY_MS
 
 
 @dataclass(frozen=True)
@@ -201,33 +194,6 @@ def parse_scope(text: str) -> Scope:
             check_step_path(value)
         pairs[key] = EACH if value in (EACH, "each") else value
     return Scope(tuple(sorted(pairs.items(), key=lambda pair: key_order(pair[0]))))
-
-
-def check_window(per: str) -> str:
-    """Return `per` when it is a window.  Raises UsageError."""
-    if per not in WINDOWS:
-        raise UsageError(f"unknown window {per!r}", why=f"known are {', '.join(WINDOWS)}")
-    return per
-
-
-def window_bounds(per: str, at_ms: int) -> tuple[int, int | None]:
-    """Start and end (exclusive; None for never) of the window around `at_ms`, epoch ms, UTC."""
-    if per == HOUR:
-        start = at_ms - at_ms % _HOUR_MS
-        return start, start + _HOUR_MS
-    if per == DAY:
-        start = at_ms - at_ms % _DAY_MS
-        return start, start + _DAY_MS
-    if per == WEEK:
-        start = at_ms - (at_ms + _MONDAY_OFFSET_MS) % (7 * _DAY_MS)
-        return start, start + 7 * _DAY_MS
-    if per == MONTH:
-        first = datetime.fromtimestamp(at_ms // 1000, timezone.utc).replace(
-            day=1, hour=0, minute=0, second=0
-        )
-        following = (first + timedelta(days=31)).replace(day=1)
-        return int(first.timestamp()) * 1000, int(following.timestamp()) * 1000
-    return 0, None
 
 
 Key = tuple[tuple[str, str], ...]

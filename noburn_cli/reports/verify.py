@@ -11,12 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.core import chain
-from noburn_cli.core.budgets import account_keys, parse_scope, show_scope, window_bounds
+from noburn_cli.core.budgets import account_keys, parse_scope, show_scope
 from noburn_cli.core.money import DOLLARS, TOKENS
+from noburn_cli.core.windows import Window
 from noburn_cli.reports.reading import reading
 
 if TYPE_CHECKING:
@@ -27,15 +29,21 @@ _ENDED_RUN_MS = 6 * 24 * 3_600_000
 
 #: What each ended call is charged at, as of the snapshot: its last closing row counts.
 _CHARGED = """
-    SELECT x.text, r.at_ms, e.cost_nano, e.cost_tokens
+    SELECT x.text, r.at_ms,
+      -- What a subscription pays for weighs on no budget of dollars.
+      CASE WHEN json_extract(n.text, '$.notional') THEN 0 ELSE e.cost_nano END, e.cost_tokens
     FROM journal AS r
     JOIN journal AS e ON e.seq = (
       SELECT max(c.seq) FROM journal AS c WHERE c.call = r.call AND c.seq <= :as_of
         AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
     JOIN names AS x ON x.id = r.context
+    LEFT JOIN names AS n ON n.id = r.note
     WHERE r.kind = 'reserve' AND e.kind != 'void'
 """
-_BUDGETS = "SELECT id, scope, per, unit, ended_at_ms FROM budgets WHERE removed_at_ms IS NULL"
+_BUDGETS = (
+    "SELECT id, scope, per, unit, ended_at_ms, zone, anchor FROM budgets"
+    " WHERE removed_at_ms IS NULL"
+)
 
 Place = tuple[int, str, int]
 
@@ -84,6 +92,12 @@ class _Budget:
     per: str
     unit: str
     ended_at_ms: int | None
+    zone: str
+    anchor: int
+
+    @cached_property
+    def window(self) -> Window:
+        return Window(self.per, self.zone, self.anchor)
 
 
 def verify_ledger(ledger_path: Path, *, head: bytes | None = None) -> Verdict:
@@ -178,7 +192,7 @@ def _check_balances(connection: apsw.Connection) -> tuple[int, tuple[WrongBalanc
         for budget, key, start, settled in connection.execute(
             "SELECT budget, key, window_start_ms, settled FROM accounts"
         )
-        if budget in budgets and _is_current(budgets[budget].per, start, now_ms)
+        if budget in budgets and budgets[budget].window.bounds(now_ms)[0] == start
     }
     wrong = tuple(
         WrongBalance(
@@ -194,16 +208,12 @@ def _check_balances(connection: apsw.Connection) -> tuple[int, tuple[WrongBalanc
     return len({*stored, *sums}), wrong
 
 
-def _is_current(per: str, start_ms: int, now_ms: int) -> bool:
-    return window_bounds(per, now_ms)[0] == start_ms
-
-
 def _recompute(
     connection: apsw.Connection, budgets: dict[int, _Budget], *, as_of: int, now_ms: int
 ) -> dict[Place, int]:
     """What every account of a current window comes to, from the journal alone."""
     scopes = {budget.id: parse_scope(budget.scope) for budget in budgets.values()}
-    starts = {budget.id: window_bounds(budget.per, now_ms)[0] for budget in budgets.values()}
+    starts = {budget.id: budget.window.bounds(now_ms)[0] for budget in budgets.values()}
     keys: dict[str, list[tuple[_Budget, str]]] = {}
     sums: dict[Place, int] = {}
     for context, at_ms, nano, tokens in connection.execute(_CHARGED, {"as_of": as_of}):
@@ -215,7 +225,7 @@ def _recompute(
                 for key in account_keys(scopes[budget.id], budget.per, attributes)
             ]
         for budget, key in keys[context]:
-            if window_bounds(budget.per, at_ms)[0] != starts[budget.id]:
+            if budget.window.bounds(at_ms)[0] != starts[budget.id]:
                 continue
             place = (budget.id, key, starts[budget.id])
             sums[place] = sums.get(place, 0) + _weight(budget.unit, nano, tokens)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noburn_cli.core.budgets import (
-    WINDOWS,
     Scope,
     account_keys,
     check_attributes,
     named_values,
     parse_scope,
     replaces,
-    window_bounds,
 )
 from noburn_cli.errors import UsageError
-
-
-def ms(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()) * 1000
 
 
 @pytest.mark.parametrize(
@@ -65,30 +57,6 @@ def test_any_value_survives_being_shown(value: str) -> None:
         return
     scope = Scope((("customer", kept["customer"]),))
     assert parse_scope(str(scope)) == scope
-
-
-@pytest.mark.parametrize(
-    ("per", "start", "end"),
-    [
-        ("hour", "2026-12-31T23:00", "2027-01-01T00:00"),
-        ("day", "2026-12-31T00:00", "2027-01-01T00:00"),
-        ("week", "2026-12-28T00:00", "2027-01-04T00:00"),  # a Monday
-        ("month", "2026-12-01T00:00", "2027-01-01T00:00"),
-    ],
-)
-def test_windows(per: str, start: str, end: str) -> None:
-    assert window_bounds(per, ms("2026-12-31T23:59:59")) == (ms(start), ms(end))
-    assert window_bounds(per, ms(end))[0] == ms(end)
-
-
-@given(st.integers(0, 4_000_000_000_000), st.sampled_from(WINDOWS))
-def test_a_moment_lies_in_its_window(at_ms: int, per: str) -> None:
-    start, end = window_bounds(per, at_ms)
-    assert start <= at_ms
-    if end is not None:
-        assert at_ms < end
-        assert window_bounds(per, end - 1) == (start, end)
-        assert end % 3_600_000 == 0  # the daemon looks for rollovers on the hour
 
 
 def test_a_call_in_nested_runs_is_charged_to_both() -> None:

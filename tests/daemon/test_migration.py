@@ -99,6 +99,8 @@ def test_a_file_of_the_second_schema_tells_the_same(tmp_path: Path) -> None:
     ledger = SqliteLedger(path, now_ms=SECOND_MS)
     book = restore(ledger, Pricing(PriceBook.from_texts([]), ledger.book_texts), SECOND_MS)
     assert {call.id for call in book.calls.open.values()} == {"n1"}
+    for budget in book.accounts.budgets.values():
+        assert (budget.row.zone, budget.row.anchor, budget.row.thresholds) == ("UTC", 1, [])
     late = {"n": 1, "op": "settle", "call": "o1", "usage": {"input": 50, "output": 1}}
     assert shown(ending.settle(book, read(late), SECOND_MS + 1))["state"] == "settled"
     commit(book, ledger, snapshot=True)
