@@ -37,3 +37,12 @@ def reading(ledger_path: Path) -> Iterator[apsw.Connection]:
         ) from error
     finally:
         connection.close()
+
+
+def check_pages(connection: apsw.Connection) -> None:
+    """Look at every page of the file, used by a report or not.  Raises apsw.CorruptError."""
+    import apsw
+
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone() or ("nothing was checked",)
+    if found != "ok":
+        raise apsw.CorruptError(str(found).replace("\n", "; "))

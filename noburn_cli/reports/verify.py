@@ -19,7 +19,7 @@ from noburn_cli.core import chain
 from noburn_cli.core.budgets import account_keys, parse_scope, show_scope
 from noburn_cli.core.money import DOLLARS, TOKENS
 from noburn_cli.core.windows import Window
-from noburn_cli.reports.reading import reading
+from noburn_cli.reports.reading import check_pages, reading
 
 if TYPE_CHECKING:
     import apsw
@@ -104,9 +104,10 @@ def verify_ledger(ledger_path: Path, *, head: bytes | None = None) -> Verdict:
     """Read the whole ledger in one transaction and check it.
 
     head: the last link as kept elsewhere, or None.
-    Raises LedgerUnavailable when there is none.
+    Raises LedgerUnavailable when there is none, or when a page of the file is damaged.
     """
     with reading(ledger_path) as connection:
+        check_pages(connection)
         return _verify(connection, head)
 
 

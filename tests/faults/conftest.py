@@ -66,9 +66,7 @@ class Place:
 
     def ask(self) -> Answer:
         """One call of the program, guarded."""
-        response = self.session.post(
-            self.stub.url + "/v1/chat/completions", json=BODY, timeout=60
-        )
+        response = self.session.post(self.stub.url + "/v1/chat/completions", json=BODY, timeout=60)
         error = response.json().get("error") or {}
         return Answer(response.status_code, str(error.get("code", "")), error.get("message", ""))
 
@@ -183,9 +181,7 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A home on a disk of its own of 4 MB."""
     home = short_folder()
     options = ["-t", "tmpfs", "-o", "size=4m,mode=700"]
-    done = subprocess.run(
-        ["mount", *options, "tmpfs", str(home)], capture_output=True, check=False
-    )
+    done = subprocess.run(["mount", *options, "tmpfs", str(home)], capture_output=True, check=False)
     if done.returncode != 0:
         home.rmdir()
         pytest.skip("mounting is not permitted here")

@@ -1,4 +1,4 @@
-"""The daemon is not there, dead, hung or slow; its socket is stale, somebody else's, or no socket."""
+"""The daemon is absent, dead, hung or slow; its socket is stale, somebody else's, or none."""
 
 from __future__ import annotations
 
