@@ -248,6 +248,44 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE delivered_at_ms IS NULL;
 """
 
+#: What compacting and forgetting leave: sums for the calls that were taken, the ids of those that
+#: do not tell their time by themselves, and what changed rows say now (core.seals).
+HISTORY = f"""
+CREATE TABLE rollups (
+  month TEXT NOT NULL,         -- 2026-10, UTC, in which the calls were reserved
+  context INTEGER NOT NULL REFERENCES names,
+  model INTEGER NOT NULL REFERENCES names,
+  state TEXT NOT NULL,         -- as in the view calls
+  notional INTEGER NOT NULL,
+  calls INTEGER NOT NULL,
+  cost_nano INTEGER NOT NULL,
+  cost_tokens INTEGER NOT NULL,
+  hold_nano INTEGER NOT NULL,
+  clamped INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write_5m INTEGER NOT NULL,
+  cache_write_1h INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  reasoning INTEGER NOT NULL,
+  extra TEXT NOT NULL,         -- JSON, sums by kind
+  PRIMARY KEY (month, context, model, state, notional)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE closed_ids (call TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE redactions (seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+CREATE INDEX journal_sealed ON journal (seq) WHERE kind IN ('compact', 'forget');
+
+CREATE VIEW rolled AS          -- lines of calls that were compacted
+SELECT
+  u.month, u.state, u.notional, u.calls,
+  {_MODEL}{_ATTRIBUTES}
+  u.cost_nano, u.cost_tokens, u.hold_nano, u.clamped, u.input, u.cache_read, u.cache_write_5m,
+  u.cache_write_1h, u.output, u.reasoning, u.extra
+FROM rollups AS u
+LEFT JOIN names AS m ON m.id = u.model
+LEFT JOIN names AS x ON x.id = u.context;
+"""  # noqa: S608 - our own constants
+
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
 #: A released migration is not changed.  (A file of version 1 has older views; they are made anew.)
@@ -256,6 +294,6 @@ MIGRATIONS: dict[int, str] = {
     # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
     2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
     # Not released yet: others append their constants.
-    3: BUDGET_POLICY + OUTBOX,
+    3: BUDGET_POLICY + OUTBOX + HISTORY,
 }
 VERSION = max(MIGRATIONS)

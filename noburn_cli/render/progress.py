@@ -35,7 +35,12 @@ class Progress:
 
     def step(self) -> None:
         """One more is done."""
-        self._done += 1
+        self.reach(self._done + 1)
+
+    def reach(self, done: int, total: int | None = None) -> None:
+        """So many are done, of as many as before unless told."""
+        self._done = done
+        self._total = self._total if total is None else total
         if self._file is None:
             return
         now_s = time.monotonic()

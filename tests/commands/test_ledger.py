@@ -61,6 +61,24 @@ def test_rows_cut_from_the_end_need_a_head_kept_elsewhere(filled: Any) -> None:
     assert data["bad_row"] is None
 
 
+def test_what_came_since_a_head_is_checked_alone(filled: Any, reserve: Any) -> None:
+    before = _verify(filled)[1]
+    with filled.client() as client:
+        assert client.reserve(reserve("c9"))["ok"]
+        client.void("c9", reason="connection refused")
+    code, data = _verify(filled, "--since", before["head"])
+    assert (code, data["since_row"], data["rows"]) == (0, before["rows"], 2)
+    assert data["balances"] is None
+    said = filled.said("ledger", "verify", "--since", before["head"])
+    assert f"2 rows after row {before['rows']}, balances not looked at" in said
+    _edit(filled, "UPDATE journal SET failure = 'x' WHERE call = 'c9' AND kind = 'void'")
+    code, data = _verify(filled, "--since", before["head"])
+    assert (code, data["bad_row"]) == (1, "void c9")
+    done = filled.noburn("ledger", "verify", "--since", "00" * 32)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no row of the ledger has the head" in done.stderr
+
+
 def test_a_changed_text_is_found(filled: Any) -> None:
     _edit(filled, "UPDATE names SET text = replace(text, 'acme', 'evil') WHERE kind = 'context'")
     code, data = _verify(filled)

@@ -1,0 +1,210 @@
+"""The ledger's file made anew beside itself, while the daemon goes on writing the old one.
+
+Layer: daemon, storage.  Below: apsw, schema, core.chain, core.seals.  Above: compacting,
+forgetting (what is left out, what is changed), history (when).
+Owns: the new file until it takes the old one's place: copying in steps, catching up, the sealed
+row at its end, and that it is on the disk before it gets the name.
+Not here: the old file's connection (sqlite), which changes hands only when nothing is pending.
+
+Rows of the journal are never changed where they are: a file without them is written and renamed,
+so that a crash leaves the one or the other, nothing of what was taken stays in free pages, and no
+decision waits for more than the last few rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Protocol
+
+import apsw
+
+from noburn_cli.core import chain, seals
+from noburn_cli.core.chain import COLUMNS
+from noburn_cli.core.seals import Digest, Seal
+from noburn_daemon import schema
+from noburn_daemon.ledger import json_text
+
+#: How many numbers of rows are copied at a time: some milliseconds in which a thread reads.
+CHUNK_ROWS = 5_000
+#: So few may be left to copy while the daemon waits.
+LAST_ROWS = 2_000
+SUFFIX = ".new"
+_ALL = (*COLUMNS, "chain")
+NAMES_OF_COLUMNS = ", ".join(_ALL)
+INSERT_ROW = f"INSERT INTO main.journal ({NAMES_OF_COLUMNS}) VALUES ({', '.join('?' * len(_ALL))})"  # noqa: S608 - our own constants
+#: Tables that are copied row by row as the old file grows, or that a change makes itself.
+_BY_THEMSELVES = frozenset(("journal", "names", *seals.TABLES))
+
+
+class Change(Protocol):
+    """What is different about the new file."""
+
+    #: The kind of the row that tells it.
+    kind: str
+
+    def begin(self, new: apsw.Connection) -> None:
+        """Before the first row."""
+
+    def copy_rows(self, new: apsw.Connection, after: int, upto: int) -> None:
+        """Write what is to stay of the old file's rows with such numbers."""
+
+    def copy_names(self, new: apsw.Connection) -> None:
+        """Write the names that came since the last time."""
+
+    def copy_table(self, new: apsw.Connection, table: str, columns: list[str]) -> None:
+        """Write all of one other table."""
+
+    def through(self) -> int:
+        """The last row of the old file that is no longer linked one by one."""
+
+    def detail(self) -> dict[str, object]:
+        """What the new row says besides the seal."""
+
+    def further_rows(self) -> list[dict[str, object]]:
+        """Details of `name` rows to write before the new row: texts that were bound anew."""
+
+
+class NewFile:
+    """The new file while it is made.  Every method raises apsw.Error or OSError."""
+
+    def __init__(self, old: Path, change: Change) -> None:
+        self.path = old.with_name(old.name + SUFFIX)
+        self.change = change
+        self._old = old
+        self._copied = 0
+        self._remove()
+        self.path.touch(mode=0o600)
+        self._connection = apsw.Connection(str(self.path))
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000")
+        for number in sorted(schema.MIGRATIONS):
+            execute(schema.MIGRATIONS[number])
+        execute(
+            f"PRAGMA application_id = {schema.APPLICATION_ID};"
+            f"PRAGMA user_version = {schema.VERSION}"
+        )
+        execute("ATTACH ? AS old", (str(old),))
+        with self._connection:
+            change.begin(self._connection)
+
+    def copy_some(self) -> tuple[int, int]:
+        """Copy one chunk; (rows copied, rows there are)."""
+        head = self._head_seq()
+        upto = min(self._copied + CHUNK_ROWS, head)
+        with self._connection:
+            self.change.copy_rows(self._connection, self._copied, upto)
+        self._copied = upto
+        return upto, head
+
+    def seal(self) -> Seal:
+        """The seal of what has been copied; nothing that it covers comes later."""
+        through = self.change.through()
+        link = chain.GENESIS
+        kept = Digest()
+        rows = self._connection.execute(
+            f"SELECT {NAMES_OF_COLUMNS} FROM main.journal WHERE seq <= ? ORDER BY seq",  # noqa: S608
+            (through,),
+        )
+        for row in rows:
+            kept.add(chain.canonical(row[:-1]), row[-1])
+        if through:
+            found = self._connection.execute(
+                "SELECT chain FROM old.journal WHERE seq = ?", (through,)
+            ).fetchone()
+            link = bytes(found[0]) if found else self._sealed_link()
+        digests = {table: self._digest(table) for table in seals.TABLES}
+        return Seal(through, link.hex(), kept.hex, **digests)
+
+    def finish(self, seal: Seal, at_ms: int) -> None:
+        """Copy the rest, write the sealed row, and bring it all to the disk.
+
+        Nothing may be written to the old file from here on.
+        """
+        connection = self._connection
+        with connection:
+            while self._copied < self._head_seq():
+                upto = min(self._copied + CHUNK_ROWS, self._head_seq())
+                self.change.copy_rows(connection, self._copied, upto)
+                self._copied = upto
+            self.change.copy_names(connection)
+            for table in self._other_tables():
+                columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+                connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - from the schema
+                self.change.copy_table(connection, table, columns)
+            seal = Seal(**{**seal.as_detail(), "redactions": self._digest("redactions")})  # type: ignore[arg-type]
+            self._append(seal, at_ms)
+        self.close()
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def give_up(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        for ending in ("", "-journal", "-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
+    def _head_seq(self) -> int:
+        row = self._connection.execute("SELECT max(seq) FROM old.journal").fetchone()
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def _sealed_link(self) -> bytes:
+        """The link at `through` as the seal before has it: that row is gone already."""
+        row = self._connection.execute(
+            "SELECT detail FROM old.journal WHERE kind IN ('compact', 'forget')"
+            " ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        return bytes.fromhex(seals.read_seal(None if row is None else str(row[0])).link)
+
+    def _digest(self, table: str) -> str:
+        columns = ", ".join(seals.TABLES[table])
+        order = ", ".join(seals.TABLES[table][: seals.KEY_LENGTHS[table]])
+        return seals.table_digest(
+            self._connection.execute(f"SELECT {columns} FROM main.{table} ORDER BY {order}")  # noqa: S608
+        )
+
+    def _other_tables(self) -> list[str]:
+        found = self._connection.execute(
+            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
+        return [str(name) for (name,) in found if name not in _BY_THEMSELVES]
+
+    def _append(self, seal: Seal, at_ms: int) -> None:
+        """The last rows: texts bound anew, and what was done, sealed."""
+        row = self._connection.execute(
+            "SELECT seq, chain, at_ms FROM main.journal ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        seq, link, last_ms = (0, chain.GENESIS, 0) if row is None else row
+        said = [("name", detail) for detail in self.change.further_rows()]
+        said.append((self.change.kind, {**self.change.detail(), "seal": seal.as_detail()}))
+        for kind, detail in said:
+            seq += 1
+            values: list[chain.Value] = [None] * len(COLUMNS)
+            values[:3] = [seq, max(at_ms, last_ms), kind]
+            values[COLUMNS.index("detail")] = json_text(detail)
+            link = chain.link(link, chain.canonical(values))
+            self._connection.execute(INSERT_ROW, (*values, link))
+
+
+def take_place(new: Path, old: Path) -> None:
+    """Give the new file the old one's name.  No connection of ours may be open on either.
+
+    The old log has been checkpointed: without it the old file is whole.  It goes first, since a
+    log that does not belong to a file would be read into it.
+    """
+    for ending in ("-wal", "-shm"):
+        old.with_name(old.name + ending).unlink(missing_ok=True)
+    new.rename(old)
+    folder = os.open(old.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
