@@ -1,7 +1,7 @@
-"""Closed-loop callers against a line protocol over a Unix socket, in one event loop.
+"""Closed-loop callers over a Unix socket, in one event loop, whatever the protocol.
 
-Each caller has a connection of its own and one frame in flight; the next one goes out when the
-reply has come.  Making a frame is one string format, so what is measured is the peer.
+Each caller has a connection of its own and one request in flight; the next one goes out when the
+reply has come.  Making a request is one string format, so what is measured is the peer.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ class Load:
     latencies_ns: list[int] = field(default_factory=list)
     refused: int = 0
 
+    @property
+    def per_s(self) -> float:
+        return self.operations / self.seconds
+
     def percentile_ms(self, share: float) -> float:
         ordered = sorted(self.latencies_ns)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1e6
 
     def as_row(self) -> dict[str, float]:
         return {
-            "per_s": round(self.operations / self.seconds),
+            "per_s": round(self.per_s),
             "p50_ms": round(self.percentile_ms(0.5), 3),
             "p99_ms": round(self.percentile_ms(0.99), 3),
             "p999_ms": round(self.percentile_ms(0.999), 3),
@@ -39,11 +43,28 @@ class Load:
         }
 
 
+@dataclass(frozen=True)
+class Wire:
+    """How to talk to a peer.
+
+    frames: for each caller, what makes its requests, numbered from 0: a reserve, its settle, and
+        so on.
+    end: what the last bytes of a whole reply are; `wanted`: what every good one contains.
+    hello: sent first, answered by `hellos` replies.
+    """
+
+    frames: Callable[[int], Callable[[int], bytes]]
+    end: bytes = b"\n"
+    wanted: bytes = b""
+    hello: bytes = b""
+    hellos: int = 1
+
+
 class _Caller(asyncio.Protocol):
-    def __init__(self, frames: Callable[[int], bytes], load: Load, hello: bytes | None) -> None:
-        self._frames = frames
+    def __init__(self, wire: Wire, number: int, load: Load) -> None:
+        self._wire = wire
+        self._frames = wire.frames(number)
         self._load = load
-        self._hello = hello
         self._number = 0
         self._tail = b""
         self.deadline_ns = 0
@@ -52,10 +73,10 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if self._hello is None:
-            self.ready.set_result(None)
+        if self._wire.hello:
+            self._transport.write(self._wire.hello)
         else:
-            transport.write(self._hello)
+            self.ready.set_result(None)
 
     def start(self, deadline_ns: int) -> None:
         self.deadline_ns = deadline_ns
@@ -68,15 +89,23 @@ class _Caller(asyncio.Protocol):
         self._transport.write(frame)
 
     def data_received(self, data: bytes) -> None:
-        if data[-1] != 10:
-            self._tail += data
+        wire = self._wire
+        if self._tail:
+            data = self._tail + data
+        if not data.endswith(wire.end):
+            self._tail = data
             return
         if not self.ready.done():
+            if data.count(wire.end) < wire.hellos:
+                self._tail = data
+                return
+            self._tail = b""
             self.ready.set_result(None)
             return
+        self._tail = b""
         now = time.perf_counter_ns()
         self._load.latencies_ns.append(now - self._sent_ns)
-        if b'"ok":false' in data:
+        if wire.wanted not in data:
             self._load.refused += 1
         if now < self.deadline_ns:
             self._send()
@@ -100,22 +129,12 @@ async def _connected(path: str, caller: _Caller) -> _Caller:
             return caller
 
 
-def drive(
-    path: str,
-    frames: Callable[[int], Callable[[int], bytes]],
-    *,
-    callers: int,
-    seconds: float,
-    hello: bytes | None = None,
-) -> Load:
-    """Let `callers` run for `seconds`; `frames(caller)(number)` is each caller's next frame."""
+def drive(path: str, wire: Wire, *, callers: int, seconds: float) -> Load:
+    """Let `callers` run for `seconds`."""
 
     async def run() -> Load:
         load = Load()
-        made = [
-            await _connected(path, _Caller(frames(number), load, hello))
-            for number in range(callers)
-        ]
+        made = [await _connected(path, _Caller(wire, number, load)) for number in range(callers)]
         await asyncio.gather(*(caller.ready for caller in made))
         began = time.perf_counter()
         deadline = time.perf_counter_ns() + int(seconds * 1e9)
@@ -127,3 +146,17 @@ def drive(
         return load
 
     return uvloop.run(run())
+
+
+def names() -> Callable[[int, int], bytes]:
+    """Ids of calls for one caller: (caller, number) to a fresh one for a reserve (an even number),
+    the same again for the settle that follows.  They start with the time, as the client's do."""
+    name = b""
+
+    def name_of(caller: int, number: int) -> bytes:
+        nonlocal name
+        if number % 2 == 0:
+            name = b"%012x-%d-%d" % (time.time_ns() // 1_000_000, caller, number)
+        return name
+
+    return name_of

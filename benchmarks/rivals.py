@@ -1,14 +1,15 @@
-"""What the ledger is measured beside: the bare echo, BEGIN IMMEDIATE per process, an HTTP service.
+"""The rules of the ledger, written for others: BEGIN IMMEDIATE per process, and the bare echo.
 
-The SQLite rivals do the same work as one operation of ours: check five budgets, book five balances,
-write one row of history; they use the same SQLite (apsw's) and survive kill -9 as ours does.
+Every rival does what one operation of ours does at least: check five budgets, book five balances,
+refuse nothing twice (the call's id is the key of its hold: a repeat changes nothing), write one row
+of history.  None of them has windows, prices, waits, owners, or a chain of hashes.  The SQLite
+rivals use the same SQLite as ours (apsw's).
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import multiprocessing
 import os
 import time
@@ -29,20 +30,23 @@ SCHEMA = """
         id INTEGER PRIMARY KEY, limit_nano INTEGER, settled INTEGER, held INTEGER);
     CREATE TABLE IF NOT EXISTS holds(
         call TEXT PRIMARY KEY, hold INTEGER, cost INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS journal(
+        seq INTEGER PRIMARY KEY, at_ms INTEGER, kind TEXT, call TEXT, amount INTEGER);
 """
+_JOURNAL = "INSERT INTO journal (at_ms, kind, call, amount) VALUES (?, ?, ?, ?)"
 
 
-def open_naive(path: str, *, wal: bool) -> apsw.Connection:
+def open_naive(path: str, *, wal: bool, synchronous: str) -> apsw.Connection:
     connection = apsw.Connection(path)
     connection.set_busy_timeout(120_000)
     if wal:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
     return connection
 
 
 def make_naive(path: str, *, wal: bool) -> None:
-    connection = open_naive(path, wal=wal)
+    connection = open_naive(path, wal=wal, synchronous="NORMAL")
     connection.execute(SCHEMA)
     with connection:
         connection.executemany(
@@ -54,29 +58,40 @@ def make_naive(path: str, *, wal: bool) -> None:
 
 def reserve(connection: apsw.Connection, call: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    rows = connection.execute(
-        "SELECT limit_nano, settled, held FROM budgets WHERE id < ?", (BUDGETS,)
-    )
-    if any(settled + held + HOLD > limit for limit, settled, held in rows):
-        connection.execute("ROLLBACK")
-        raise RuntimeError("blocked")
-    connection.execute("UPDATE budgets SET held = held + ? WHERE id < ?", (HOLD, BUDGETS))
-    connection.execute("INSERT INTO holds VALUES (?, ?, NULL)", (call, HOLD))
+    known = connection.execute("SELECT 1 FROM holds WHERE call = ?", (call,)).fetchone()
+    if known is None:
+        rows = connection.execute(
+            "SELECT limit_nano, settled, held FROM budgets WHERE id < ?", (BUDGETS,)
+        )
+        if any(settled + held + HOLD > limit for limit, settled, held in rows):
+            connection.execute("ROLLBACK")
+            raise RuntimeError("blocked")
+        connection.execute("UPDATE budgets SET held = held + ? WHERE id < ?", (HOLD, BUDGETS))
+        connection.execute("INSERT INTO holds VALUES (?, ?, NULL)", (call, HOLD))
+        connection.execute(_JOURNAL, (_now_ms(), "reserve", call, HOLD))
     connection.execute("COMMIT")
 
 
 def settle(connection: apsw.Connection, call: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(
-        "UPDATE budgets SET held = held - ?, settled = settled + ? WHERE id < ?",
-        (HOLD, COST, BUDGETS),
-    )
-    connection.execute("UPDATE holds SET cost = ? WHERE call = ?", (COST, call))
+    connection.execute("UPDATE holds SET cost = ? WHERE call = ? AND cost IS NULL", (COST, call))
+    if connection.changes():
+        connection.execute(
+            "UPDATE budgets SET held = held - ?, settled = settled + ? WHERE id < ?",
+            (HOLD, COST, BUDGETS),
+        )
+        connection.execute(_JOURNAL, (_now_ms(), "settle", call, COST))
     connection.execute("COMMIT")
 
 
-def _naive_process(path: str, wal: bool, seconds: float, start: Any, results: Any) -> None:
-    connection = open_naive(path, wal=wal)
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _naive_process(
+    path: str, wal: bool, synchronous: str, seconds: float, start: Any, results: Any
+) -> None:
+    connection = open_naive(path, wal=wal, synchronous=synchronous)
     latencies = []
     start.wait()
     began = time.perf_counter()
@@ -93,14 +108,16 @@ def _naive_process(path: str, wal: bool, seconds: float, start: Any, results: An
     connection.close()
 
 
-def drive_naive(folder: Path, *, callers: int, seconds: float, wal: bool) -> Load:
+def drive_naive(folder: Path, *, callers: int, seconds: float, wal: bool, synchronous: str) -> Load:
     """`callers` processes, each with its own connection and BEGIN IMMEDIATE."""
-    path = str(folder / f"naive-{'wal' if wal else 'default'}-{callers}-{time.time_ns()}.sqlite3")
+    path = str(folder / f"naive-{time.time_ns()}.sqlite3")
     make_naive(path, wal=wal)
     context = multiprocessing.get_context("fork")
     start, results = context.Barrier(callers), context.Queue()
     processes = [
-        context.Process(target=_naive_process, args=(path, wal, seconds, start, results))
+        context.Process(
+            target=_naive_process, args=(path, wal, synchronous, seconds, start, results)
+        )
         for _ in range(callers)
     ]
     for process in processes:
@@ -113,6 +130,8 @@ def drive_naive(folder: Path, *, callers: int, seconds: float, wal: bool) -> Loa
     for process in processes:
         process.join()
     load.operations = len(load.latencies_ns)
+    for left in folder.glob(Path(path).name + "*"):
+        left.unlink()
     return load
 
 
@@ -133,68 +152,3 @@ def serve_echo(path: str) -> None:
         await asyncio.Event().wait()
 
     uvloop.run(run())
-
-
-class _HttpCaller(asyncio.Protocol):
-    def __init__(self, name: str, load: Load) -> None:
-        self._name, self._load, self._number = name, load, 0
-        self._buffer = b""
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def start(self, deadline_ns: int) -> None:
-        self._deadline_ns = deadline_ns
-        self._send()
-
-    def _send(self) -> None:
-        path = "/settle" if self._number % 2 else "/reserve"
-        body = json.dumps({"call": f"{self._name}-{self._number // 2:010d}"}).encode()
-        self._number += 1
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode()
-        self._sent_ns = time.perf_counter_ns()
-        self._transport.write(head + body)  # type: ignore[attr-defined]
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._buffer.endswith(b"}"):
-            return
-        self._load.refused += b'{"ok":true}' not in self._buffer
-        self._buffer = b""
-        now = time.perf_counter_ns()
-        self._load.latencies_ns.append(now - self._sent_ns)
-        if now < self._deadline_ns:
-            self._send()
-        elif not self.done.done():
-            self.done.set_result(None)
-            self._transport.close()
-
-
-def drive_http(socket_path: str, *, callers: int, seconds: float) -> Load:
-    """`callers` keep-alive connections, one request in flight on each."""
-    import uvloop
-
-    async def run() -> Load:
-        load = Load()
-        loop = asyncio.get_running_loop()
-        made = []
-        for number in range(callers):
-            name = f"{time.time_ns():x}-{number}"
-            _, caller = await loop.create_unix_connection(
-                lambda name=name: _HttpCaller(name, load), socket_path
-            )
-            made.append(caller)
-        began = time.perf_counter()
-        deadline = time.perf_counter_ns() + int(seconds * 1e9)
-        for caller in made:
-            caller.start(deadline)
-        await asyncio.gather(*(caller.done for caller in made))
-        load.seconds = time.perf_counter() - began
-        load.operations = len(load.latencies_ns)
-        return load
-
-    return uvloop.run(run())
