@@ -112,7 +112,7 @@ class Connection:
                 continue
             n = reply.get("n")
             if type(n) is not int or not first <= n <= self.asked or n in replies:
-                raise FrameRefused("the daemon answered what was not asked", why=shown(reply))
+                raise unasked(reply)
             replies[n] = reply
         return [replies[first + i] for i in range(len(frames))]
 
@@ -156,6 +156,13 @@ def _left_s(deadline: float) -> float:
     if left_s <= 0:
         raise Late("no reply in time")
     return left_s
+
+
+def unasked(reply: Mapping[str, Any]) -> Lost | FrameRefused:
+    """What a frame without a request of ours means: that the daemon has no room, or nonsense."""
+    if reply.get("n") is None and reply.get("error") == protocol.DRAINING:
+        return Lost(str(reply.get("message", "the daemon is about to leave")))
+    return FrameRefused("the daemon answered what was not asked", why=shown(reply))
 
 
 def shown(frame: Mapping[str, Any]) -> str:
