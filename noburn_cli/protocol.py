@@ -26,6 +26,8 @@ CONNECTIONS_MAX = 4096
 CALL_ID_CHARS_MAX = 64
 #: Before a provider's id, where a settle names a call by it: `provider:msgbatch_…`.
 BY_PROVIDER = "provider:"
+#: How many entries one request may correct the books by.
+CORRECTIONS_MAX = 2000
 WAIT_MS_MAX = 24 * 3600 * 1000
 
 # Requests.
@@ -52,13 +54,15 @@ BUDGET_RM = "budget.rm"
 BUDGET_TOPUP = "budget.topup"
 BUDGET_UNSCHEDULE = "budget.unschedule"
 REMAINING = "remaining"
+LEDGER_CORRECT = "ledger.correct"
+LEDGER_UNDO = "ledger.undo"
 STATUS = "status"
 SHUTDOWN = "shutdown"
 OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
     RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
     BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, REMAINING,
-    STATUS, SHUTDOWN,
+    LEDGER_CORRECT, LEDGER_UNDO, STATUS, SHUTDOWN,
 )  # fmt: skip
 
 # Errors, in a reply's `error`.  The second column says whether the same frame can succeed later.

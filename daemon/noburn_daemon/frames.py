@@ -42,6 +42,10 @@ ExtraKind: TypeAlias = Annotated[str, Meta(pattern=f"^({'|'.join(EXTRA_KINDS)})$
 Extra: TypeAlias = dict[ExtraKind, Count]
 #: Of a budget's capacity.
 Percent: TypeAlias = Annotated[int, Meta(ge=1, le=1000)]
+UsageKind: TypeAlias = Annotated[str, Meta(pattern=f"^({'|'.join((*KINDS, *EXTRA_KINDS))})$")]
+#: A count that is added, of whatever sign.
+Change: TypeAlias = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+CorrectionId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,72}$")]
 #: Inputs of one call that are bounded together; each can be a whole context window.
 REQUESTS_MAX = 100_000
 
@@ -261,6 +265,46 @@ class Remaining(Frame, tag=protocol.REMAINING):
     attrs: Attributes = {}
 
 
+class Correction(Struct, forbid_unknown_fields=True, gc=False):
+    """One entry against the books: an amount for a day, or a bill for a call that had none.
+
+    nano, usage, requests: what is added, of whatever sign; of a call's bill, what it is.
+    """
+
+    id: CorrectionId
+    why: Word
+    attrs: Attributes = {}
+    api: Text = ""
+    model: Text = ""
+    for_ms: Number = 0
+    nano: Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)] | None = None
+    usage: dict[UsageKind, Change] = {}
+    requests: Change = 0
+    call: CallId | None = None
+    #: `settle` or `void`: how the call ends, whose bill was not known.
+    ends: Annotated[str, Meta(pattern="^(settle|void)$")] | None = None
+    variant: Word = "standard"
+    note: Text = ""
+
+
+class LedgerCorrect(Frame, tag=protocol.LEDGER_CORRECT):
+    batch: CorrectionId
+    entries: Annotated[list[Correction], Meta(min_length=1, max_length=protocol.CORRECTIONS_MAX)]
+    #: The newest correction that the sender had seen, by its row; None does not look.
+    after: Number | None = None
+    by: Text = ""
+    reason: Text = ""
+    provider: Text = ""
+    source: Text = ""
+    export: Text = ""
+
+
+class LedgerUndo(Frame, tag=protocol.LEDGER_UNDO):
+    id: CorrectionId
+    by: Text = ""
+    reason: Text = ""
+
+
 class Status(Frame, tag=protocol.STATUS):
     pass
 
@@ -272,7 +316,8 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
-    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | Remaining
+    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | LedgerCorrect
+    | LedgerUndo | Remaining
     | Status | Shutdown
 )  # fmt: skip
 

@@ -189,6 +189,15 @@ class Ledger(Protocol):
     def run_totals(self, run: str) -> RunTotals:
         """What a run's calls came to since it began."""
 
+    def known_corrections(self, ids: Iterable[str]) -> set[str]:
+        """Which of these corrections are booked."""
+
+    def newest_correction(self, *, besides: str) -> int:
+        """The row of the newest correction that is not of a batch; 0 without any."""
+
+    def corrections(self, name: str) -> list[Event]:
+        """The corrections of an id or a batch, and what undid them, oldest first."""
+
     def probe(self) -> None:
         """Try whether the ledger can be written."""
 

@@ -27,6 +27,21 @@ _CHARGED = (
     " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY r.context"
 )
 
+#: The same of corrections for a day since then.
+_CORRECTED = (
+    "SELECT x.text, sum(j.cost_nano), sum(j.cost_tokens),"
+    " sum(json_extract(j.detail, '$.requests')) FROM journal AS j"
+    " JOIN names AS x ON x.id = j.context"
+    " WHERE j.kind = 'correction' AND json_extract(j.detail, '$.for_ms') >= ?"
+    " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY j.context"
+)
+
+#: A correction by its id or its batch, and what undid it.
+OF_CORRECTION = (
+    "WHERE kind = 'correction' AND ? IN (json_extract(detail, '$.id'),"
+    " json_extract(detail, '$.batch'), json_extract(detail, '$.undoes')) ORDER BY seq"
+)
+
 #: What a run came to since it began: ?1 is its path, ?2 the text that its contexts contain.
 _RUN_TOTALS = f"""
     SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
@@ -55,13 +70,14 @@ _RUN_TOTALS = f"""
 def charged(
     connection: apsw.Connection, *, head_seq: int, since_ms: int, contexts: Iterable[str]
 ) -> list[tuple[str, int, int, int]]:
-    """(context, nano, tokens, requests) of ended calls reserved since then.
+    """(context, nano, tokens, requests) of ended calls reserved since then, corrections after them.
 
     What a subscription pays for costs nothing here: no budget of dollars is charged for it.
     """
     first = _first_seq(connection, head_seq, since_ms)
     wanted = json.dumps(list(contexts), ensure_ascii=False)
     rows = list(connection.execute(_CHARGED, (first, since_ms, wanted)))
+    rows += connection.execute(_CORRECTED, (since_ms, wanted))
     return [
         (str(text), int(nano), int(tokens), int(requests)) for text, nano, tokens, requests in rows
     ]
@@ -88,6 +104,24 @@ def find_lost(connection: apsw.Connection, provider_id: str) -> str | None:
     )
     row = connection.execute(query, (provider_id,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def known_corrections(connection: apsw.Connection, ids: Iterable[str]) -> set[str]:
+    """Which of these corrections are booked."""
+    query = (
+        "SELECT json_extract(detail, '$.id') FROM journal WHERE kind = 'correction'"
+        " AND json_extract(detail, '$.id') IN (SELECT value FROM json_each(?))"
+    )
+    return {str(found) for (found,) in connection.execute(query, (json.dumps(list(ids)),))}
+
+
+def newest_correction(connection: apsw.Connection, besides: str) -> int:
+    """The row of the newest correction that is not of a batch; 0 without any."""
+    query = (
+        "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'correction'"
+        " AND json_extract(detail, '$.batch') <> ?"
+    )
+    return int(next(connection.execute(query, (besides,)))[0])
 
 
 def greatest(connection: apsw.Connection) -> dict[str, str]:

@@ -161,7 +161,8 @@ SELECT
   r.clamped AS clamped, r.waited_ms AS waited_ms,
   b.text AS book, e.variant AS variant, e.provider_id AS provider_id,
   coalesce(r.detail, n.text) AS detail,
-  e.extra AS extra, r.extra AS extra_max, r.ceiling_nano AS ceiling_nano
+  e.extra AS extra, r.extra AS extra_max, r.ceiling_nano AS ceiling_nano,
+  1 AS requests
 FROM journal AS r
 LEFT JOIN journal AS e ON e.seq = (
   SELECT max(c.seq) FROM journal AS c
@@ -178,7 +179,7 @@ SELECT
   r.at_ms, r.at_ms, NULL, NULL, r.failure,
   NULL, NULL, NULL, NULL, NULL, NULL,
   r.hold_nano, NULL, r.bound, r.input_bound, r.wanted, r.granted, r.clamped, r.waited_ms,
-  b.text, NULL, NULL, r.detail, NULL, r.extra, r.ceiling_nano
+  b.text, NULL, NULL, r.detail, NULL, r.extra, r.ceiling_nano, 1
 FROM journal AS r
 LEFT JOIN names AS m ON m.id = r.model
 LEFT JOIN names AS x ON x.id = r.context
@@ -186,7 +187,20 @@ LEFT JOIN names AS b ON b.id = r.book
 WHERE r.kind IN ('blocked', 'refused') AND NOT EXISTS (
   -- Asked again with the same id: the last answer counts.
   SELECT 1 FROM journal AS c WHERE c.call = r.call AND c.seq > r.seq
-    AND c.kind IN ('reserve', 'blocked', 'refused'));
+    AND c.kind IN ('reserve', 'blocked', 'refused'))
+UNION ALL
+-- What was booked beside the calls, for the day that it is about; amounts may be below 0.
+SELECT
+  'correction:' || json_extract(r.detail, '$.id'), 'correction',
+  {_MODEL}{_ATTRIBUTES}
+  json_extract(r.detail, '$.for_ms'), r.at_ms, NULL, NULL, json_extract(r.detail, '$.reason'),
+  r.input, r.cache_read, r.cache_write_5m, r.cache_write_1h, r.output, r.reasoning,
+  NULL, r.cost_nano, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, r.detail, r.extra, NULL, NULL, json_extract(r.detail, '$.requests')
+FROM journal AS r
+LEFT JOIN names AS m ON m.id = r.model
+LEFT JOIN names AS x ON x.id = r.context
+WHERE r.kind = 'correction' AND r.cost_nano IS NOT NULL;
 
 CREATE VIEW runs AS
 SELECT
@@ -286,6 +300,14 @@ LEFT JOIN names AS m ON m.id = u.model
 LEFT JOIN names AS x ON x.id = u.context;
 """  # noqa: S608 - our own constants
 
+#: Corrections by their ids, which are few beside the calls.
+CORRECTIONS = """
+CREATE INDEX journal_correction ON journal (json_extract(detail, '$.id'))
+  WHERE kind = 'correction';
+DROP VIEW calls;
+DROP VIEW runs;
+"""
+
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
 #: A released migration is not changed.  (A file of version 1 has older views; they are made anew.)
@@ -294,6 +316,6 @@ MIGRATIONS: dict[int, str] = {
     # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
     2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
     # Not released yet: others append their constants.
-    3: BUDGET_POLICY + OUTBOX + HISTORY,
+    3: BUDGET_POLICY + OUTBOX + HISTORY + CORRECTIONS + VIEWS,
 }
 VERSION = max(MIGRATIONS)

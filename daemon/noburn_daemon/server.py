@@ -19,7 +19,7 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
-from noburn_daemon import ending, frames, policy, reserving, stopping
+from noburn_daemon import correcting, ending, frames, policy, reserving, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
@@ -50,7 +50,7 @@ _READING = (
 #: Rare ones, which find everything before them on the disk, and are written with a snapshot.
 _ADMINISTRATIVE = frozenset(
     (frames.RunStart, frames.RunEnd, frames.RunLimit, frames.BudgetSet, frames.BudgetRm,
-     frames.BudgetTopup, frames.BudgetUnschedule)
+     frames.BudgetTopup, frames.BudgetUnschedule, frames.LedgerCorrect, frames.LedgerUndo)
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -122,6 +122,10 @@ class Daemon:
             frames.RunList: self._run_list,
             frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
             frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
+            frames.LedgerCorrect: lambda _peer, frame, now: correcting.correct(
+                self.book, frame, now
+            ),
+            frames.LedgerUndo: lambda _peer, frame, now: correcting.undo(self.book, frame, now),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
             frames.BudgetUnschedule: lambda _peer, frame, now: policy.unschedule(
                 self.book, frame, now

@@ -258,6 +258,21 @@ class SqliteLedger:
             )
         yield from found
 
+    def known_corrections(self, ids: Iterable[str]) -> set[str]:
+        """Which of these corrections are booked."""
+        with self._unavailable():
+            return queries.known_corrections(self._connection, ids)
+
+    def newest_correction(self, *, besides: str) -> int:
+        """The row of the newest correction that is not of a batch; 0 without any."""
+        with self._unavailable():
+            return queries.newest_correction(self._connection, besides)
+
+    def corrections(self, name: str) -> list[Event]:
+        """The corrections of an id or a batch, and what undid them, oldest first."""
+        with self._unavailable():
+            return self._events(queries.OF_CORRECTION, (name,))
+
     def run_rows(self, run: str) -> list[Event]:
         """Every row of a run itself (not of its calls), oldest first, texts resolved."""
         with self._unavailable():

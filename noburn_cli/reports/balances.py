@@ -45,9 +45,19 @@ _ROLLUPS = """
 """
 _TEXT = "SELECT text FROM names WHERE id = ?"
 
-_SEQ, _AT, _KIND, _CALL, _CONTEXT, _NOTE, _NANO, _TOKENS = (
+_SEQ, _AT, _KIND, _CALL, _CONTEXT, _NOTE, _NANO, _TOKENS, _DETAIL = (
     COLUMNS.index(name)
-    for name in ("seq", "at_ms", "kind", "call", "context", "note", "cost_nano", "cost_tokens")
+    for name in (
+        "seq",
+        "at_ms",
+        "kind",
+        "call",
+        "context",
+        "note",
+        "cost_nano",
+        "cost_tokens",
+        "detail",
+    )
 )
 
 Place = tuple[int, str, int]
@@ -120,7 +130,11 @@ class Balances:
         if row[_SEQ] > self._as_of:
             return
         kind, call = row[_KIND], row[_CALL]
-        if kind == "reserve":
+        if kind == "correction" and row[_NANO] is not None:
+            told = json.loads(row[_DETAIL])
+            weights = (row[_NANO], row[_TOKENS] or 0, told["requests"])
+            self._charge(row[_CONTEXT], told["for_ms"], weights, notional=False)
+        elif kind == "reserve":
             self._open[call] = _Reserved(row[_AT], row[_CONTEXT], row[_NOTE])
         elif kind in _CLOSES:
             reserved = self._open.pop(call, None)

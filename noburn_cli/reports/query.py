@@ -58,7 +58,7 @@ _UNBILLED = "state IN ('uncertain', 'orphaned')"
 
 #: In the order of Sums' fields.
 _SUMS = f"""
-    count(*) FILTER (WHERE NOT {_NEVER_LEFT}),
+    coalesce(sum(requests) FILTER (WHERE NOT {_NEVER_LEFT}), 0),
     coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
         + coalesce(cache_write_1h, 0) + {_extra(*EXTRA_INPUT_KINDS)}), 0),
     coalesce(sum(coalesce(cache_read, 0) + {_extra(AUDIO_CACHE_READ, IMAGE_CACHE_READ)}), 0),
