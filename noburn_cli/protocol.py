@@ -68,6 +68,7 @@ OPERATIONS = (
 # Errors, in a reply's `error`.  The second column says whether the same frame can succeed later.
 BLOCKED = "blocked"  # a budget does not afford the call; `why_blocked` is `spent` or `in_flight`
 REFINE = "refine"  # the cheap bound does not fit: send again with what `by` names (`text`, `count`)
+DOWNGRADE = "downgrade"  # a budget asks for a cheaper model: send again for `model`
 CONFLICT = "conflict"  # the call id is known with other content
 CLOSED = "closed"  # the call id has ended
 NOT_FOUND = "not_found"  # no such call, run or budget
@@ -83,8 +84,9 @@ STOPPED = "stopped"  # a run that the call is in was stopped, or has ended
 PAUSED = "paused"  # a run that the call is in has been paused for too long
 DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
-    BLOCKED: True, REFINE: False, CONFLICT: False, CLOSED: False, NOT_FOUND: False, UNKNOWN: True,
-    MODEL_UNKNOWN: False, PRICE_UNKNOWN: False, UNBOUNDED: False, KEY_UNKNOWN: False,
+    BLOCKED: True, REFINE: False, DOWNGRADE: False, CONFLICT: False, CLOSED: False,
+    NOT_FOUND: False, UNKNOWN: True, MODEL_UNKNOWN: False, PRICE_UNKNOWN: False,
+    UNBOUNDED: False, KEY_UNKNOWN: False,
     BAD_FRAME: False, VERSION_MISMATCH: False, STOPPED: False, PAUSED: True,
     LEDGER: True, DRAINING: True,
 }  # fmt: skip

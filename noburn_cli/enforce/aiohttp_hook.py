@@ -151,7 +151,8 @@ class _Stack:
             response.release()
 
         try:
-            with _Exchanged(request, decision.exchange), layers.guarded(tracker):
+            sending = _Exchanged(request, decision.exchange, url=decision.url)
+            with sending, layers.guarded(tracker):
                 response = await outliving.send(handler(request), tracker, read_on)
         except outliving.Outlived:
             raise
@@ -199,27 +200,32 @@ class _Progress:
 
 
 class _Exchanged:
-    """The real key in the request's headers and URL, while it is on its way and no longer.
+    """The real key in the request's headers and URL, and another model's URL, while it is on its
+    way and no longer.
 
     What the program sees of its request afterwards has the virtual one again.
     """
 
-    def __init__(self, request: Any, exchange: tuple[str, str] | None) -> None:
+    def __init__(
+        self, request: Any, exchange: tuple[str, str] | None, *, url: str | None = None
+    ) -> None:
         self._request = request
         self._exchange = exchange
+        self._moved_to = url
 
     def __enter__(self) -> None:
         request = self._request
         self._headers = list(request.headers.items())
         self._url = request.url
-        headers, url = exchanged(self._headers, str(request.url), self._exchange)
+        url = self._moved_to or str(request.url)
+        headers, url = exchanged(self._headers, url, self._exchange)
         if headers != self._headers:
             self._set(headers)
-        if self._exchange is not None:
+        if self._exchange is not None or self._moved_to is not None:
             request.url = type(request.url)(url, encoded=True)
 
     def __exit__(self, *_: object) -> None:
-        if self._exchange is not None:
+        if self._exchange is not None or self._moved_to is not None:
             self._set(self._headers)
             self._request.url = self._url
 
@@ -240,7 +246,8 @@ async def _body(request: Any) -> bytes:
 async def _edit(request: Any, decision: Send, before: bytes) -> None:
     """Write the decided body; the headers that describe it are aiohttp's own to make."""
     headers = list(request.headers.items())
-    if signing.sign_anew(headers, unedited=before, body=decision.body) is not None:
+    signed = signing.sign_anew(headers, unedited=before, body=decision.body, url=decision.url)
+    if signed is not None:
         raise signing.NotSigned("aiohttp cannot sign requests anew")
     if signing.is_signed(headers):
         return

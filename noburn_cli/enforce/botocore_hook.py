@@ -34,8 +34,9 @@ def hook_botocore(module: ModuleType, *, every_client: bool) -> None:  # noqa: A
     def create_request(endpoint: Any, params: Any, operation_model: Any = None) -> Any:
         request = create(endpoint, params, operation_model)
 
-        def again(body: bytes) -> Headers:
-            made = create(endpoint, {**params, "body": body}, operation_model)
+        def again(body: bytes, url: str | None) -> Headers:
+            changed = {**params, "body": body, **({} if url is None else {"url": url})}
+            made = create(endpoint, changed, operation_model)
             return [(name, _text(value)) for name, value in made.headers.items()]
 
         setattr(request, _AGAIN, again)

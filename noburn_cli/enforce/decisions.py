@@ -7,7 +7,7 @@ Not here: how it is decided (guard), what a block says (blocks).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from noburn_cli.enforce.outcome import Tracker
@@ -70,16 +70,21 @@ class Send:
     """Decision: send this body, and tell the tracker how it ends.
 
     exchange: (virtual, real), to be put in by credentials.swapped; None leaves the key as it is.
+    url: where to, where that is not the program's own URL: another model's; with the same query.
+    warnings: what a person should know of budgets that only warn, or ask for a cheaper model.
     """
 
-    __slots__ = ("body", "exchange", "tracker")
+    __slots__ = ("body", "exchange", "tracker", "url", "warnings")
 
     def __init__(
-        self, body: bytes, tracker: Tracker, exchange: tuple[str, str] | None = None
-    ) -> None:
+        self, body: bytes, tracker: Tracker, exchange: tuple[str, str] | None = None,
+        *, url: str | None = None, warnings: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.body = body
         self.tracker = tracker
         self.exchange = exchange
+        self.url = url
+        self.warnings = warnings
 
 
 Step = AskDaemon | AskProvider

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli import protocol
 from noburn_cli.client import new_call_id
 from noburn_cli.enforce import attribution
+from noburn_cli.enforce.asking import has_ceilings, read
 from noburn_cli.enforce.blocks import CODE_REFUSED, CODE_UNAVAILABLE, block, no_key
 from noburn_cli.enforce.context import attributes, is_gateway
 from noburn_cli.enforce.decisions import (
@@ -36,8 +36,7 @@ from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, LaterBill
 from noburn_cli.enforce.policy import policy
 from noburn_cli.enforce.reserving import reserve
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
-from noburn_cli.providers import credentials, paid_headers
-from noburn_cli.providers.call import Call
+from noburn_cli.providers import credentials
 from noburn_cli.providers.ceilings import missing_step
 from noburn_cli.providers.codec import Codec
 from noburn_cli.providers.hosts import known_upstreams
@@ -106,20 +105,18 @@ def admit(
         return (yield from _refused(call_id, attrs, codec, "", route.reason, route.next_step))
     codec = route.codec
     try:
-        call = codec.parse(request.body)
-        if call.model:
-            call = replace(call, model=route.qualified(call.model))
-        call = paid_headers.with_headers(call, route.api_family, request.headers)
+        asked = read(request, upstreams, route, codec)
     except NoburnError as error:
         reason = f"{error.message}: {error.why}" if error.why else error.message
         return (yield from _refused(call_id, attrs, codec, "", reason, error.next_step))
-    if call.unbounded and not _has_ceilings(call):
+    call = asked.call
+    if call.unbounded and not has_ceilings(call):
         step = missing_step(call.unbounded_kinds, policy().ceilings)
         return (yield from _refused(call_id, attrs, codec, call.model, call.unbounded, step))
     notional = virtual is None and credentials.is_subscription(
         request.headers, sold=(route.provider or route.api_family) in policy().notional
     )
-    return (yield from reserve(call_id, attrs, codec, call, request.body, virtual, notional))
+    return (yield from reserve(call_id, attrs, asked, virtual, notional))
 
 
 def _attributes_of(request: Request) -> tuple[dict[str, str], UsageError | None]:
@@ -130,12 +127,6 @@ def _attributes_of(request: Request) -> tuple[dict[str, str], UsageError | None]
     except UsageError as error:
         return attributes(), error
     return attributes(given), None
-
-
-def _has_ceilings(call: Call) -> bool:
-    """Whether the policy sets something aside for every part that nothing bounds."""
-    ceilings = policy().ceilings
-    return bool(call.unbounded_kinds) and all(name in ceilings for name in call.unbounded_kinds)
 
 
 def _note_own_key(request: Request) -> Generator[Step, Any, None]:

@@ -10,9 +10,10 @@ import socket
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from noburn_cli.enforce import context, layers, signing
-from noburn_cli.enforce.decisions import Pass, Refuse, Request
+from noburn_cli.enforce.decisions import Pass, Refuse, Request, Send
 from noburn_cli.enforce.drivers import decide, deliver, deliver_aside
 from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.http_bytes import HeldRequest, answer_bytes, request_bytes, with_target
@@ -136,7 +137,7 @@ class GuardedRequest:
         else:
             self._tracker = decision.tracker
             try:
-                raw = self._edited(decision.body, decision.exchange)
+                raw = self._edited(decision)
             except signing.NotSigned as error:
                 deliver(decision.tracker.not_sent(error))
                 self._tracker = None
@@ -151,14 +152,17 @@ class GuardedRequest:
         line = with_target(self._held.request_line, target)
         return request_bytes(line, headers, self._held.body)
 
-    def _edited(self, body: bytes, exchange: tuple[str, str] | None) -> bytes:
-        held = self._held
-        signed = signing.sign_anew(held.headers, unedited=held.body, body=body)
+    def _edited(self, decision: Send) -> bytes:
+        held, body = self._held, decision.body
+        signed = signing.sign_anew(held.headers, unedited=held.body, body=body, url=decision.url)
         if signed is None:
             if signing.is_signed(held.headers):
                 return bytes(held.raw)
             signed = readable(held.headers)
-        headers, target = exchanged(signed, self._target(), exchange)
+        target = self._target()
+        if decision.url is not None:
+            target = _in_the_form_of(target, decision.url)
+        headers, target = exchanged(signed, target, decision.exchange)
         return request_bytes(with_target(held.request_line, target), headers, body)
 
     def _target(self) -> str:
@@ -240,6 +244,14 @@ def _url(connection: Any, target: str) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{scheme}://{host}{'' if port is None else f':{port}'}{target}"
+
+
+def _in_the_form_of(target: str, url: str) -> str:
+    """The URL as a target: whole for a proxy, else its path and query."""
+    if "://" in target.partition("?")[0]:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 def _target_of(target: str, count: CountRequest) -> str:

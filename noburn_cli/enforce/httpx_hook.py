@@ -133,7 +133,7 @@ class _Stack:
         progress = self.progress(client, request, awaited=False)
         edited = None
         try:
-            edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
+            edited = self.edited(request, decision, progress.extensions)
             with layers.guarded(tracker, getattr(client, MARK, None)):
                 response = original(client, edited)
         except signing.NotSigned as error:
@@ -199,7 +199,7 @@ class _Stack:
             await self.async_stream(response.stream, tracker).aclose()
 
         try:
-            edited = self.edited(request, decision.body, progress.extensions, decision.exchange)
+            edited = self.edited(request, decision, progress.extensions)
             with layers.guarded(tracker, getattr(client, MARK, None)):
                 response = await outliving.send(original(client, edited), tracker, read_on)
         except signing.NotSigned as error:
@@ -234,17 +234,25 @@ class _Stack:
             # Its bytes are handed on unpacked, so they must not be unpacked again.
             response.headers = _without(response.headers, "content-encoding", "content-length")
 
-    def edited(
-        self, request: Any, body: bytes, extensions: Any, exchange: tuple[str, str] | None
-    ) -> Any:
-        """A copy of the request with another body, asking for an answer that we can read."""
-        items = list(request.headers.items())
+    def edited(self, request: Any, decision: Send, extensions: Any) -> Any:
+        """A copy of the request as it was decided, asking for an answer that we can read."""
+        body, url = decision.body, decision.url
         # Nobody here knows the secret: a signed request leaves as it is, or not at all.
-        signing.sign_anew(items, unedited=request.content, body=body)
+        signing.sign_anew(
+            list(request.headers.items()), unedited=request.content, body=body, url=url
+        )
+        target = request.url if url is None else self.module.URL(url)
+        return self.copied(request, target, body, extensions, decision.exchange)
+
+    def copied(
+        self, request: Any, url: Any, body: bytes, extensions: Any,
+        exchange: tuple[str, str] | None,
+    ) -> Any:  # fmt: skip
+        items = list(request.headers.items())
         headers = _without(_bare(request.headers), "content-length", "transfer-encoding")
         if not signing.is_signed(items):
             headers["accept-encoding"] = "identity"
-        url = _exchanged(headers, request.url, exchange)
+        url = _exchanged(headers, url, exchange)
         return self.module.Request(
             request.method, url, headers=headers, content=body, extensions=extensions
         )
@@ -266,7 +274,8 @@ class _Stack:
     def count_request(self, request: Any, count: CountRequest) -> Any:
         """The provider's free count of the same request, with the same credentials."""
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _COUNT_TIMEOUT_S)
-        copy = self.edited(request, count.body, {"timeout": timeouts}, count.exchange)
+        signing.sign_anew(list(request.headers.items()), unedited=request.content, body=count.body)
+        copy = self.copied(request, request.url, count.body, {"timeout": timeouts}, count.exchange)
         copy.url = self.module.URL(count.url_of(str(copy.url)))
         return copy
 

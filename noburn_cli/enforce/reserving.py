@@ -11,20 +11,23 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from noburn_cli import protocol
 from noburn_cli.core.bounds import ASSUMED, measure
+from noburn_cli.enforce.asking import Asked, for_model
 from noburn_cli.enforce.blocks import CODE_UNAVAILABLE, block, block_of, no_key
 from noburn_cli.enforce.context import settings
 from noburn_cli.enforce.decisions import AskDaemon, AskProvider, Decision, Refuse, Send, Step
-from noburn_cli.enforce.outcome import Tracker
+from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, Tracker
 from noburn_cli.enforce.policy import RECEIVED, policy
 from noburn_cli.enforce.received import Received
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.call import Call
-from noburn_cli.providers.codec import Codec, CountRequest
+from noburn_cli.providers.codec import CountRequest
 
 #: Reserve, refine by text, refine by count, decide; one more for a daemon that restarted between.
+#: For each model that a budget asks for anew.
 ROUNDS_MAX = 5
 #: A floor above every model's own maximum: an uncapped output is granted whole or not at all.
 WHOLE = 10**10  # the most that a frame may say
@@ -35,50 +38,73 @@ COUNT_MARGIN_TOKENS = 16
 
 
 def reserve(
-    call_id: str, attrs: dict[str, str], codec: Codec, call: Call, body: bytes, virtual: str | None,
-    notional: bool,
-) -> Generator[Step, Any, Decision]:  # fmt: skip
+    call_id: str, attrs: dict[str, str], asked: Asked, virtual: str | None, notional: bool
+) -> Generator[Step, Any, Decision]:
     """Hold money for a call that can be bounded, and decide by what the daemon says.
 
     virtual: the virtual key that it came with.  notional: whether a subscription pays for it.
     """
-    frame = reserve_fields(call_id, attrs, call)
-    if notional:
-        frame["notional"] = True
+    more: dict[str, Any] = {"notional": True} if notional else {}
     if virtual is not None:
-        frame["key"] = virtual
+        more["key"] = virtual
+    frame = {**reserve_fields(call_id, attrs, asked.call), **more}
     reply: Mapping[str, Any] = {}
-    for _ in range(ROUNDS_MAX):
+    rounds = ROUNDS_MAX
+    while rounds:
+        rounds -= 1
         try:
             reply = yield AskDaemon(protocol.RESERVE, frame)
         except NoburnError as error:
-            return Refuse(block(codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step))
+            return Refuse(
+                block(asked.codec, CODE_UNAVAILABLE, error.message, error.why, error.next_step)
+            )
         if reply.get("ok"):
-            if virtual is not None and not reply.get("key"):
-                # Who lent it went away while the call waited for its money.
-                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "no key"})
-                return Refuse(no_key(codec, "this virtual key stands for no real one any more"))
+            return (yield from _sent(call_id, asked, reply, virtual))
+        if reply.get("error") == protocol.DOWNGRADE and "fixed_model" not in frame:
             try:
-                return _granted(call_id, codec, call, body, reply, virtual)
-            except Exception:
-                # A body that cannot be edited does not leave, so its money is free again.
-                yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "not editable"})
-                raise
-        if reply.get("error") != protocol.REFINE:
+                asked = for_model(asked, str(reply.get("model")))
+            except NoburnError as error:
+                frame = {**frame, "fixed_model": error.message[:FAILURE_CHARS_MAX]}
+                continue
+            frame = {**reserve_fields(call_id, attrs, asked.call), **more}
+            frame["downgraded"] = reply.get("downgraded")
+            rounds = ROUNDS_MAX  # The daemon asks for no model twice.
+        elif reply.get("error") == protocol.REFINE:
+            frame = yield from _refined(frame, asked, virtual, by=str(reply.get("by")))
+        else:
             break
-        frame = yield from _refined(frame, codec, call, body, virtual, by=str(reply.get("by")))
     if reply.get("error") == protocol.KEY_UNKNOWN:
-        return Refuse(no_key(codec, *(str(reply.get(part)) for part in ("message", "why", "next"))))
-    return Refuse(block_of(codec, call_id, reply))
+        said = (str(reply.get(part)) for part in ("message", "why", "next"))
+        return Refuse(no_key(asked.codec, *said))
+    return Refuse(block_of(asked.codec, call_id, reply))
+
+
+def _sent(
+    call_id: str, asked: Asked, reply: Mapping[str, Any], virtual: str | None
+) -> Generator[Step, Any, Decision]:
+    """What a grant makes of the request; its money is given back where nothing can be sent."""
+    if virtual is not None and not reply.get("key"):
+        # Who lent it went away while the call waited for its money.
+        yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "no key"})
+        return Refuse(no_key(asked.codec, "this virtual key stands for no real one any more"))
+    try:
+        return _granted(call_id, asked, reply, virtual)
+    except Exception:
+        # A body that cannot be edited does not leave, so its money is free again.
+        yield AskDaemon(protocol.VOID, {"call": call_id, "reason": "not editable"})
+        raise
 
 
 def _refined(
-    frame: dict[str, Any], codec: Codec, call: Call, body: bytes, virtual: str | None, *, by: str
+    frame: dict[str, Any], asked: Asked, virtual: str | None, *, by: str
 ) -> Generator[Step, Any, dict[str, Any]]:
     """The frame again, with what the daemon asked for, or saying that it cannot be had."""
+    call, codec = asked.call, asked.codec
     if by == "text":
         return {**frame, "texts": {"texts": list(call.texts), "schema": call.schema_text}}
-    count = codec.count_request(body) if by == "count" else None
+    count = codec.count_request(asked.body) if by == "count" else None
+    if count is not None and asked.moved_to is not None:
+        count = replace(count, path=urlsplit(asked.url).path)
     if count is not None and virtual is not None:
         count = yield from _with_key(count, virtual)
     answer = (yield AskProvider(count)) if count is not None else None
@@ -100,14 +126,8 @@ def _with_key(count: CountRequest, virtual: str) -> Generator[Step, Any, CountRe
     return replace(count, exchange=(virtual, str(reply["key"])))
 
 
-def _granted(
-    call_id: str,
-    codec: Codec,
-    call: Call,
-    body: bytes,
-    reply: Mapping[str, Any],
-    virtual: str | None,
-) -> Decision:
+def _granted(call_id: str, asked: Asked, reply: Mapping[str, Any], virtual: str | None) -> Decision:
+    call, codec, body = asked.call, asked.codec, asked.body
     cap = reply.get("granted") if reply.get("write_cap") else None
     strip_usage = call.stream and not codec.asks_usage(body)
     tracker = Tracker(
@@ -116,7 +136,10 @@ def _granted(
         received=_received(call, reply),
     )  # fmt: skip
     exchange = None if virtual is None else (virtual, str(reply["key"]))
-    return Send(codec.edit(body, cap=cap), tracker, exchange)
+    return Send(
+        codec.edit(body, cap=cap), tracker, exchange,
+        url=asked.moved_to, warnings=tuple(reply.get("warnings") or ()),
+    )  # fmt: skip
 
 
 def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:

@@ -18,8 +18,8 @@ from noburn_cli.providers.codec import Block
 from noburn_cli.providers.registry import Route
 
 Headers = list[tuple[str, str]]
-#: Makes the headers of the request that is being sent, for another body.
-Signer = Callable[[bytes], Headers]
+#: Makes the headers of the request that is being sent, for another body and, if given, URL.
+Signer = Callable[[bytes, "str | None"], Headers]
 _signer: ContextVar[Signer | None] = ContextVar("noburn_signer", default=None)
 
 
@@ -45,21 +45,22 @@ def is_signed(headers: Sequence[tuple[str, str]]) -> bool:
 
 
 def sign_anew(
-    headers: Sequence[tuple[str, str]], *, unedited: bytes, body: bytes
+    headers: Sequence[tuple[str, str]], *, unedited: bytes, body: bytes, url: str | None = None
 ) -> Headers | None:
-    """The headers for an edited body; None where the old ones still hold.
+    """The headers for an edited body, or URL; None where the old ones still hold.
 
     Raises NotSigned when there is a signature, and nobody to make another.
     """
-    if body == unedited or not is_signed(headers):
+    if (body == unedited and url is None) or not is_signed(headers):
         return None
     signer = _signer.get()
     if signer is None:
         raise NotSigned(
-            "this request is signed, and cannot be signed anew with the output cap that it gets",
+            "this request is signed, and cannot be signed anew with the output cap, or the model, "
+            "that it gets",
             next_step="set max_tokens and ask for the usage yourself, or call by boto3",
         )
-    signed = signer(body)
+    signed = signer(body, url)
     named = {name.lower() for name, _ in signed}
     return [*signed, *((name, value) for name, value in headers if name.lower() not in named)]
 

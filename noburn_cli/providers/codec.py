@@ -40,18 +40,20 @@ class CountRequest:
 
     path_suffix: what to append to the path of the call itself.
     replaces_method: the call's path ends in `:method`, which the suffix takes the place of.
+    path: of the call, where another one than the program's is sent; "" for the program's.
     """
 
     path_suffix: str
     body: bytes
     replaces_method: bool = False
+    path: str = ""
     #: (virtual, real): keys to exchange in what is sent, or None.
     exchange: tuple[str, str] | None = field(default=None, repr=False)
 
     def url_of(self, call_url: str) -> str:
         """Where to send it: beside the call itself, with the same query."""
         parts = urlsplit(call_url)
-        path = parts.path.rstrip("/")
+        path = (self.path or parts.path).rstrip("/")
         if self.replaces_method:
             path = _METHOD.sub("", path)
         # `alt` chooses the form of a stream (Google's `alt=sse`); a count has none.

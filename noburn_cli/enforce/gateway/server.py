@@ -156,7 +156,8 @@ class Gateway:
         decision: Decision, route: Route,
     ) -> web.StreamResponse:  # fmt: skip
         assert not isinstance(decision, Refuse)
-        url, headers = _exchanged(target.url, sent, decision.exchange)
+        moved_to = None if isinstance(decision, Pass) else decision.url
+        url, headers = _exchanged(moved_to or target.url, sent, decision.exchange)
         try:
             if isinstance(decision, Pass):
                 return await self._forwarder.pass_on(request, url, headers)
