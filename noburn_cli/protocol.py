@@ -96,6 +96,9 @@ PAUSE_MS_MAX = 24 * 3600 * 1000
 #: How often a caller whose run is paused hears so, in seconds: far below what a reply may take.
 PAUSED_EVERY_S = 3.0
 
+#: An event for who watches a run: a budget that only warns is spent, or asks for a cheaper model.
+WARNED = "warned"
+
 SPENT = "spent"
 IN_FLIGHT = "in_flight"
 

@@ -12,8 +12,9 @@ A call is charged to every account it matches; `override` decides only which of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from noburn_cli.core.actions import BILL, HARD
 from noburn_cli.core.budgets import (
     EACH,
     Key,
@@ -53,8 +54,8 @@ class Account:
     """One budget's balance for one set of values in one window, in the budget's unit."""
 
     __slots__ = (
-        "budget", "carried", "end_ms", "held", "in_flight", "key", "name", "notified", "settled",
-        "start_ms", "topup", "unit_index", "waiting",
+        "budget", "carried", "end_ms", "held", "in_flight", "key", "name", "notified", "overage",
+        "settled", "start_ms", "topup", "unit_index", "waiting",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
@@ -68,6 +69,7 @@ class Account:
         self.topup = 0
         self.carried = 0
         self.notified = 0  # the highest threshold that was told, in percent
+        self.overage = 0  # what was booked beyond a budget that bills
         self.in_flight = 0  # open holds
         self.waiting = 0  # waiters that this account keeps waiting
         self.name = budget_name(Scope(key), budget.row.per, budget.row.unit)
@@ -85,8 +87,8 @@ class Context:
     """A set of attributes, with the accounts it is charged to right now."""
 
     __slots__ = (
-        "attributes", "charged", "checked", "epoch", "from_ms", "notes", "paths", "runs", "text",
-        "until_ms",
+        "attributes", "charged", "checked", "epoch", "from_ms", "hard", "notes", "paths", "runs",
+        "soft", "text", "until_ms",
     )  # fmt: skip
 
     def __init__(self, attributes: dict[str, str]) -> None:
@@ -96,6 +98,9 @@ class Context:
         self.paths = paths_of(attributes["run"]) if self.runs else ()
         self.charged: tuple[Account, ...] = ()
         self.checked: tuple[Account, ...] = ()
+        #: Of the checked ones those that keep calls back, and those that let them go.
+        self.hard: tuple[Account, ...] = ()
+        self.soft: tuple[Account, ...] = ()
         self.notes: dict[str, str] = {}
         self.epoch = -1
         self.from_ms = 0
@@ -116,7 +121,10 @@ class Accounts:
         #: Budgets by their scope's keys, and there by their values: few look-ups per context.
         self._index: dict[tuple[str, ...], dict[tuple[str, ...], list[Budget]]] = {}
         self.dirty: set[Account] = set()
+        #: Of budgets that bill: windows that have passed, until they are stored as such.
+        self.passed: dict[tuple[int, Key, int], Account] = {}
         self.epoch = 0
+        self._bills = (-1, False)
 
     def all(self) -> Iterable[Account]:
         return self._accounts.values()
@@ -152,6 +160,8 @@ class Accounts:
         charged = list(self.at(context.attributes, now_ms))
         context.charged = tuple(charged)
         context.checked = tuple(_checked(charged))
+        context.hard = tuple(a for a in context.checked if a.budget.row.action in HARD)
+        context.soft = tuple(a for a in context.checked if a.budget.row.action not in HARD)
         context.from_ms = max((a.start_ms for a in charged), default=0)
         context.until_ms = min((a.end_ms or _NEVER for a in charged), default=_NEVER)
         context.epoch = self.epoch
@@ -175,6 +185,46 @@ class Accounts:
             account = self._accounts[place] = Account(budget, key, start_ms, end_ms)
         return account
 
+    @property
+    def bills(self) -> bool:
+        """Whether any budget bills what goes beyond it."""
+        if self._bills[0] != self.epoch:
+            some = any(budget.row.action == BILL for budget in self.budgets.values())
+            self._bills = (self.epoch, some)
+        return self._bills[1]
+
+    def by_place(self, budget: int, key: str, start_ms: int) -> Account | None:
+        """The account of that budget, key as text, and window, if it is in the books."""
+        return self._accounts.get((budget, key_from_text(key), start_ms))
+
+    def at_end(
+        self,
+        attributes: dict[str, str],
+        at_ms: int,
+        stored: Callable[[int, str, int], AccountRow | None],
+    ) -> tuple[Account, ...]:
+        """The accounts that an ended call is charged to, for a late bill.
+
+        Those of budgets that bill are kept beyond their windows: what was billed too much, or too
+        little, is still to be corrected.  stored: finds one of them.
+        """
+        found = list(self.at(attributes, at_ms, make=False))
+        for budget in self._matching(attributes) if self.bills else ():
+            start_ms, end_ms = budget.window.bounds(at_ms)
+            for key in account_keys(budget.scope, budget.row.per, attributes):
+                place = (budget.row.id, key, start_ms)
+                if budget.row.action != BILL or place in self._accounts:
+                    continue
+                account = self.passed.pop(place, None)
+                row = stored(budget.row.id, key_text(key), start_ms) if account is None else None
+                if row is not None:
+                    account = Account(budget, key, start_ms, end_ms)
+                    fill(account, row)
+                if account is not None:
+                    self._accounts[place] = account
+                    found.append(account)
+        return tuple(found)
+
     def is_current(self, account: Account) -> bool:
         """Whether the account is still in the books: not of a removed budget, nor pruned."""
         place = (account.budget.row.id, account.key, account.start_ms)
@@ -196,11 +246,17 @@ class Accounts:
             for place, account in self._accounts.items()
             if account.end_ms is not None and account.end_ms <= now_ms and not account.in_flight
         ]
+        dropped = []
         for place in gone:
-            self.dirty.discard(self._accounts.pop(place))
+            account = self._accounts.pop(place)
+            self.dirty.discard(account)
+            if account.budget.row.action == BILL:
+                self.passed[place] = account
+            else:
+                dropped.append((place[0], key_text(account.key), account.start_ms))
         if gone:
             self.epoch += 1
-        return [(budget, key_text(key), start_ms) for budget, key, start_ms in gone]
+        return dropped
 
 
 def _checked(charged: list[Account]) -> Iterator[Account]:
@@ -238,4 +294,16 @@ def account_row(account: Account) -> AccountRow:
         settled=account.settled,
         carried=account.carried,
         notified=account.notified,
+        overage=account.overage,
     )
+
+
+def fill(account: Account, row: AccountRow) -> None:
+    """Give an account the balance that was stored; what is held is added by the open holds."""
+    account.settled = row.settled
+    account.topup = row.topup
+    account.carried = row.carried
+    account.notified = row.notified
+    account.overage = row.overage
+    if row.capacity is not None:  # Its window has passed: a limit that came later is not its own.
+        account.topup = row.capacity - account.budget.row.amount - row.carried

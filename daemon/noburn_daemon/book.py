@@ -15,11 +15,12 @@ import json
 
 import msgspec
 
+from noburn_cli.core.actions import BILL
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HoldState
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
-from noburn_daemon.accounts import Account, Accounts, Context
+from noburn_daemon.accounts import Account, Accounts, Budget, Context
 from noburn_daemon.calls import (
     REFUSED,
     TOMBSTONE,
@@ -30,6 +31,7 @@ from noburn_daemon.calls import (
     opened,
 )
 from noburn_daemon.ledger import Event, Ledger, Snapshot, json_text
+from noburn_daemon.overages import overage_rows, rows_without
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.replies import Answer, Reply
 from noburn_daemon.runs import Runs
@@ -54,10 +56,15 @@ class Book:
         #: (run path of a blocked call, its id, message), for those who watch the run.
         self.blocks: list[tuple[list[str], str, str]] = []
         self.runs = Runs(ledger.run_rows, ledger.run_totals)
+        #: The same of warnings, each of them once for a run.
+        self.warnings: list[tuple[list[str], str, str]] = []
+        self._warned: set[tuple[str, str]] = set()
         #: Runs that were stopped: (path, message), for those who watch them.
         self.stops: list[tuple[str, str]] = []
         self.changed = Snapshot()
         self.budget_ids: set[int] = set()
+        #: False while rows are replayed: what follows from them is in the journal already.
+        self.is_live = False
         #: Whether something was released since waiters were last looked at.
         self.stirred = False
         self.looked_at_hour = 0
@@ -86,9 +93,25 @@ class Book:
                 account.in_flight -= 1
             account.settled += added[index]
         self.accounts.dirty.update(call.accounts)
+        if self.accounts.bills and self.is_live:
+            self.events += overage_rows(call.accounts, event.at_ms, call.id)
         self.runs.closed(call, added[0], was_held=was_held, at_ms=event.at_ms)
         self.calls.closed(call)
         self.stirred = True
+
+    def settle_overage(self, budget: Budget, now_ms: int, *, gone: bool = False) -> None:
+        """Book what follows from a change of a budget, its top-ups or its action.
+
+        gone: whether its accounts are about to go.
+        """
+        accounts = [a for a in self.accounts.all() if a.budget is budget]
+        if gone or budget.row.action != BILL:
+            rows = rows_without(accounts, now_ms)
+        else:
+            rows = overage_rows(accounts, now_ms)
+        if rows:
+            self.events += rows
+            self.accounts.dirty.update(accounts)
 
     def stop_run(self, path: str, message: str, *, by: str, now_ms: int) -> bool:
         """Let no call of a run go any more, nor of what is below it; whether that is new.
@@ -112,6 +135,16 @@ class Book:
         if context.runs:
             self.runs.turned_away(event.kind, context.paths)
             self.blocks.append((context.runs, str(event.call), message))
+
+    def warn(self, context: Context, call: str, sentences: list[str]) -> None:
+        """Tell those who watch a call's run what budgets that let it go have to say."""
+        for sentence in sentences if context.runs else ():
+            place = (context.paths[-1], sentence)
+            if place not in self._warned:
+                if len(self._warned) >= _CONTEXTS_MAX:
+                    self._warned.clear()
+                self._warned.add(place)
+                self.warnings.append((context.runs, call, sentence))
 
     def dismiss(self, waiter: Waiter, reply: Reply) -> None:
         """Answer a waiter with something that is not a decision, and forget it."""
@@ -141,6 +174,14 @@ class Book:
             self._contexts[key] = context
         return context
 
+    def accounts_at_end(self, call: Call) -> tuple[Account, ...]:
+        """The accounts that a late bill of a call corrects: those that are still known."""
+        assert call.context is not None  # a call that may settle was admitted with its attributes
+        found = self.accounts.at_end(
+            call.context.attributes, call.reserved_at_ms, self.ledger.passed_account
+        )
+        return charged(found, notional=call.notional)
+
     def resolved(self, model: str) -> str:
         """The resolved name in a model as the journal writes it."""
         name = self._resolved.get(model)
@@ -154,9 +195,8 @@ class Book:
         for row in rows:
             if row.kind == "reserve":
                 context = Context(json.loads(str(row.context)))
-                accounts = self.accounts.at(context.attributes, row.at_ms, make=False)
                 call = opened(row, context, ())
-                call.accounts = charged(accounts, notional=call.notional)
+                call.accounts = self.accounts_at_end(call)
             elif row.kind == "tombstone" or (row.kind == "refused" and row.digest is None):
                 call = Call(str(row.call), TOMBSTONE if row.kind == "tombstone" else REFUSED)
             elif row.kind in ("settle", "lose", "orphan", "void") and call is not None:

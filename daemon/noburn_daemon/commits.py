@@ -100,7 +100,7 @@ class Commits:
             self.distrust_memory(error)
             return
         self._deliver()
-        if book.blocks or book.stops:
+        if book.blocks or book.stops or book.warnings:
             self._watchers.tell(book)
         book.calls.forget_old()
         book.runs.forget_old()

@@ -14,7 +14,7 @@ from noburn_cli.core.usage import billed_total, input_total
 from noburn_cli.errors import NoburnError
 from noburn_daemon import frames
 from noburn_daemon.book import Book
-from noburn_daemon.calls import TOMBSTONE, Call, charged, counts
+from noburn_daemon.calls import TOMBSTONE, Call, counts
 from noburn_daemon.ledger import Event
 from noburn_daemon.pricing import refusal_word
 from noburn_daemon.replies import (
@@ -41,7 +41,8 @@ def settle(book: Book, frame: frames.Settle, now_ms: int) -> Answer:
     if call is None or call.state not in _MAY_SETTLE:
         return _settled_before(frame, call, given)
     if call.state != _HELD:
-        _find_accounts(book, call)
+        # A budget that came after the call ended counts it as well: correct it there, too.
+        call.accounts = book.accounts_at_end(call)
     went_in = given.input + given.cache_read + given.cache_write_5m + given.cache_write_1h
     came_out = given.output
     if given.extra:
@@ -79,13 +80,6 @@ def _named(book: Book, name: str) -> Call | None:
         lost = book.ledger.find_lost(name.removeprefix(protocol.BY_PROVIDER))
         call = None if lost is None else book.calls.get(lost)
     return call
-
-
-def _find_accounts(book: Book, call: Call) -> None:
-    """A budget that came after the call ended counts it as well: correct it there, too."""
-    assert call.context is not None  # a call that may settle was admitted with its attributes
-    at = book.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
-    call.accounts = charged(at, notional=call.notional)
 
 
 def _settled_before(frame: frames.Settle, call: Call | None, given: frames.Usage) -> Answer:

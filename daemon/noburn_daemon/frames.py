@@ -48,6 +48,8 @@ Change: TypeAlias = Annotated[int, Meta(ge=-(10**15), le=10**15)]
 CorrectionId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,72}$")]
 #: Inputs of one call that are bounded together; each can be a whole context window.
 REQUESTS_MAX = 100_000
+#: How often a call can be asked to go out for a cheaper model.
+DOWNGRADES_MAX = 8
 
 
 class Frame(Struct, tag_field="op", forbid_unknown_fields=True, gc=False):
@@ -82,6 +84,13 @@ class Texts(Struct, forbid_unknown_fields=True, gc=False):
     schema: str = ""
 
 
+class Downgraded(Struct, forbid_unknown_fields=True, gc=False):
+    """A step down: the model that the call was for, and the budget that asked for another."""
+
+    model: Annotated[str, Meta(max_length=256)]
+    budget: Text
+
+
 class Reserve(Frame, tag=protocol.RESERVE):
     call: CallId
     api: Word
@@ -99,6 +108,10 @@ class Reserve(Frame, tag=protocol.RESERVE):
     wait_ms: Annotated[int, Meta(ge=0, le=protocol.WAIT_MS_MAX)] = 0
     texts: Texts | None = None
     refined: bool = False
+    #: The steps down to this model, as the daemon told them.
+    downgraded: Annotated[list[Downgraded], Meta(max_length=DOWNGRADES_MAX)] = []
+    #: Why the request cannot be one for the model that was asked for; "" where nobody asked.
+    fixed_model: Text = ""
     #: The virtual key that the request carries; its real one comes with the grant.
     key: Key | None = None
     notional: bool = False
@@ -396,6 +409,8 @@ class Granted(Struct, gc=False, omit_defaults=True):
     input_bound: int
     #: The real key for the virtual one that was asked with; only on its way to the caller.
     key: str | None = None
+    #: What a person should know of budgets that let calls go.
+    warnings: list[str] = []
 
 
 class Closed(Struct, gc=False, omit_defaults=True):

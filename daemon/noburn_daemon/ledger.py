@@ -103,6 +103,10 @@ class AccountRow:
     notified: int = 0
     #: Of a rolling window what its buckets hold, of a carried account where it came from: JSON.
     buckets: str | None = None
+    #: What was booked beyond a budget that bills.
+    overage: int = 0
+    #: Of a window that has passed: what it could hold.
+    capacity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,9 @@ class Ledger(Protocol):
 
     def find_lost(self, provider_id: str) -> str | None:
         """The newest call that was lost under a provider's id, or None."""
+
+    def passed_account(self, budget: int, key: str, window_start_ms: int) -> AccountRow | None:
+        """An account that was kept beyond its window, or None."""
 
     def charged(
         self, since_ms: int, contexts: Iterable[str]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from noburn_cli import protocol
-from noburn_cli.core.actions import ACTIONS, BLOCK, DOWNGRADE, KILL
+from noburn_cli.core.actions import ACTIONS, BILL, DOWNGRADE
 from noburn_cli.core.budgets import (
     EACH,
     NONE,
@@ -35,7 +35,7 @@ from noburn_daemon.ledger import BudgetRow, Event
 from noburn_daemon.replies import Reply, refusal
 
 #: Actions that this daemon does.
-_ENFORCED = (BLOCK, KILL)
+_ENFORCED = ACTIONS
 
 
 def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
@@ -68,6 +68,7 @@ def put_budget(book: Book, wanted: BudgetRow, now_ms: int) -> Budget:
         # Accounts of windows that are cut otherwise are made anew.
         if before is not None:
             row.run = row.run or before.row.run
+            book.settle_overage(before, now_ms, gone=True)
             book.accounts.remove(before)
         budget = Budget(row)
         book.budget_ids.add(row.id)
@@ -80,6 +81,7 @@ def put_budget(book: Book, wanted: BudgetRow, now_ms: int) -> Budget:
         book.accounts.epoch += 1
     book.changed.budgets.append(budget.row)
     _record(book, "budget_set", budget, now_ms)
+    book.settle_overage(budget, now_ms)
     book.stirred = True
     return budget
 
@@ -104,6 +106,18 @@ def check_budget(row: BudgetRow) -> None:
         raise UsageError("carrying over is not available")
     if row.thresholds or row.notify:
         raise UsageError("thresholds are not available")
+    if row.action == DOWNGRADE and not row.downgrade:
+        raise UsageError(
+            "a budget that downgrades needs rules",
+            next_step='name them: {"gpt-6.1-sol": "gpt-6-luna"}, or {"*": "gpt-6-luna"}',
+        )
+    if row.action == BILL and (window.per == CALL or rolling_ms(window.per) is not None):
+        raise UsageError(
+            f"what goes beyond a window per {window.per} cannot be billed",
+            why="a window that rolls gives back what was spent, and a ceiling per call adds up "
+            "nothing",
+            next_step="bill by total, run, hour, day, week or month",
+        )
     if row.downgrade and row.action != DOWNGRADE:
         raise UsageError("only a budget with the action downgrade names cheaper models")
 
@@ -161,6 +175,7 @@ def remove_budget(book: Book, frame: frames.BudgetRm, now_ms: int) -> Reply:
         return _no_budget(frame.n, f"{scope} per {frame.per}")
     for waiter in book.waiting:  # nobody is to wait for an account that is no more
         waiter.block_on(a for a in waiter.blocked_on if a.budget is not budget)
+    book.settle_overage(budget, now_ms, gone=True)
     book.accounts.remove(budget)
     budget.row.removed_at_ms = now_ms
     book.changed.budgets.append(budget.row)
@@ -195,6 +210,7 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
             account.topup += frame.amount
             book.accounts.dirty.add(account)
             _record(book, "topup", budget, now_ms, account=account.name, amount=frame.amount)
+            book.settle_overage(budget, now_ms)
             book.stirred = True
             return {"n": frame.n, "ok": True, "account": shown_account(account)}
     return _no_budget(frame.n, f"{scope} per {frame.per}")
@@ -266,6 +282,7 @@ def shown_account(account: Account) -> Reply:
         "topup": account.topup,
         "carried": account.carried,
         "settled": account.settled,
+        "overage": account.overage,
         "held": account.held,
         "waiting": account.waiting,
     }
@@ -276,7 +293,7 @@ def remaining(book: Book, frame: frames.Remaining, now_ms: int) -> Reply:
     context = Context(check_attributes(frame.attrs))
     book.accounts.look_up(context, now_ms)
     left: dict[str, int | None] = dict.fromkeys(UNITS)
-    for account in context.checked:
+    for account in context.hard:
         unit = UNITS[account.unit_index]
         available = max(0, account.available)
         least = left[unit]

@@ -249,6 +249,8 @@ def _with_output(
         choices = output.choices
         asked = output.wanted
         want = own_max if asked is None else asked
+        if frame.downgraded:
+            want = min(want, own_max)  # The cap was meant for another model.
         may_clamp = asked is None or output.clamp
         floor = min(want, max(output.floor, model.output_min)) if may_clamp else want
     refine_by = ""

@@ -7,6 +7,7 @@ Above: reserving, ending, policy, stopping, server.
 from __future__ import annotations
 
 import shlex
+from datetime import datetime, timezone
 from typing import Any
 
 from noburn_cli import protocol
@@ -70,6 +71,44 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
     }
 
 
+def spent_words(account: Account) -> str:
+    """That a budget is spent, in the same words all through its window."""
+    limit = show_amount(UNITS[account.unit_index], account.capacity)
+    until = ""
+    if account.end_ms is not None:
+        ends = datetime.fromtimestamp(account.end_ms / 1000, tz=timezone.utc)
+        until = f" until {ends:%Y-%m-%d %H:%M} UTC"
+    return f"budget `{account.name}` of {limit} is spent{until}"
+
+
+def downgrade(account: Account, frame: frames.Reserve, target: str) -> Reply:
+    """Send it again for a cheaper model: with this one it goes beyond a budget."""
+    step = {"model": frame.model, "budget": account.name}
+    so_far = [{"model": one.model, "budget": one.budget} for one in frame.downgraded]
+    unit = UNITS[account.unit_index]
+    return refusal(
+        None, protocol.DOWNGRADE,
+        f"budget `{account.name}` asks for {target} instead of {frame.model}",
+        why=f"{show_amount(unit, account.settled)} spent of {show_amount(unit, account.capacity)}",
+        next_step="send it again for `model`, with `downgraded` as it is told here; "
+        "or as it is, with the reason in `fixed_model`",
+        model=target, budget=account.name, downgraded=[*so_far, step],
+    )  # fmt: skip
+
+
+def no_cheaper(account: Account, quote: Quote, model: str, target: str, *, why: str) -> Reply:
+    """A budget asks for a cheaper model, and the call cannot go out for it."""
+    reply = blocked(account, least=quote.weights(quote.floor), spent=True)
+    return {
+        **reply,
+        "message": f"call blocked: budget `{account.name}` asks for {target} instead of {model}, "
+        f"and that cannot be: {why.rstrip('.')}",
+        "next": "correct the budget's downgrade rules (`noburn budget show "
+        f"{shlex.quote(account.name.split(' per ')[0])}`), or call {target} yourself",
+        "why_blocked": protocol.DOWNGRADE,
+    }
+
+
 def barred(path: str, state: RunState) -> Reply:
     """Why a call does not go although its money may be there: its run is not to go on."""
     name = path.rsplit("/", 1)[-1]
@@ -102,11 +141,11 @@ def refine(quote: Quote) -> Reply:
     )  # fmt: skip
 
 
-def granted(n: int, call: Call) -> frames.Granted:
+def granted(n: int, call: Call, warnings: list[str] | None = None) -> frames.Granted:
     """The money is held; `call` says how much, and which cap to write."""
     return frames.Granted(
         n, True, call.id, call.granted, call.write_cap, call.clamped, call.wanted, call.hold[0],
-        call.bound, call.book, call.input_bound,
+        call.bound, call.book, call.input_bound, warnings=warnings or [],
     )  # fmt: skip
 
 

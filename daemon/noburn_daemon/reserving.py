@@ -32,6 +32,7 @@ from noburn_daemon.replies import (
 )
 from noburn_daemon.rows import barred_row, blocked_row, refused_row, reserve_row
 from noburn_daemon.runs import PAUSED, RunState
+from noburn_daemon.soft import asks_for_cheaper, beyond, noted, warnings
 from noburn_daemon.waiting import Waiter
 
 #: Every window begins and ends on the hour.
@@ -93,7 +94,13 @@ def _decide(
         book.turn_away(row, context, error.message)
         return from_error(None, word, error)
     book.accounts.look_up(context, now_ms)
-    accounts = charged(context.checked, notional=frame.notional)
+    passed: list[Account] = []
+    if context.soft:
+        passed = beyond(quote.weights(quote.floor), charged(context.soft, notional=frame.notional))
+        answer = _ask_for_cheaper(book, waiter, quote, passed, now_ms, first=first)
+        if answer is not None:
+            return answer
+    accounts = charged(context.hard, notional=frame.notional)
     affordable = admit(quote, accounts)
     queue: list[Account] = []
     if ahead is None:
@@ -107,7 +114,26 @@ def _decide(
         better = admit(_refined(frame, quote), accounts)
         if better == quote.want or better >= 2 * affordable:
             return refine(quote)
-    return _grant(book, waiter, quote, affordable, now_ms)
+    return _grant(book, waiter, quote, affordable, now_ms, passed)
+
+
+def _ask_for_cheaper(
+    book: Book, waiter: Waiter, quote: Quote, passed: list[Account], now_ms: int, *, first: bool
+) -> Answer | None:
+    """A budget that downgrades wants another model, or a better bound before it says so."""
+    frame = waiter.frame
+    reply = asks_for_cheaper(book, frame, quote, passed, now_ms) if passed else None
+    if reply is None:
+        return None
+    if first and quote.refine_by:
+        better = _refined(frame, quote)
+        if not beyond(better.weights(better.floor), passed):
+            return refine(quote)
+    if reply["error"] == protocol.BLOCKED:
+        waiter.least = quote.weights(quote.floor)
+        row = blocked_row(waiter, quote, reply, now_ms)
+        book.turn_away(row, waiter.context, reply["message"])
+    return reply
 
 
 def _hold_back(
@@ -155,13 +181,19 @@ def _kill(book: Book, context: Context, accounts: list[Account], reply: Reply, n
 
 
 def _grant(
-    book: Book, waiter: Waiter, quote: Quote, granted_tokens: int, now_ms: int
-) -> frames.Granted:
+    book: Book, waiter: Waiter, quote: Quote, granted_tokens: int, now_ms: int,
+    passed: list[Account],
+) -> frames.Granted:  # fmt: skip
     frame, context = waiter.frame, waiter.context
-    event = reserve_row(waiter, quote, granted_tokens, now_ms)
+    more: dict[str, object] = {}
+    said: list[str] = []
+    if passed or frame.downgraded:
+        more, said = noted(frame, passed), warnings(frame, passed)
+        book.warn(context, frame.call, said)
+    event = reserve_row(waiter, quote, granted_tokens, now_ms, more)
     book.events.append(event)
     call = book.open_call(event, context, charged(context.charged, notional=frame.notional))
-    return granted(frame.n, call)
+    return granted(frame.n, call, said)
 
 
 def _look_at_earlier(book: Book, frame: frames.Reserve, now_ms: int) -> None:
@@ -181,7 +213,7 @@ def look_at_waiters(book: Book, now_ms: int) -> None:
     blocking: set[Account] = set()
     for waiter in book.waiting:
         context = waiter.context
-        accounts = charged(context.checked, notional=waiter.frame.notional)
+        accounts = charged(context.hard, notional=waiter.frame.notional)
         bar = context.paths and book.runs.bar(context.paths)
         behind = not bar and not blocking.isdisjoint(accounts) and now_ms < waiter.deadline_ms
         if behind and not waiter.undecided and can_never_fit(waiter.least, accounts) is None:

@@ -7,9 +7,11 @@ Owns: the replay.  It must come to the very balances that the live book had.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from noburn_cli.core.holds import HoldState
-from noburn_daemon.accounts import Account, Budget, Context, account_row, key_from_text
+from noburn_daemon import overages
+from noburn_daemon.accounts import Account, Budget, Context, account_row, fill, key_from_text
 from noburn_daemon.book import Book
 from noburn_daemon.calls import NOTIONAL_NOTE, charged
 from noburn_daemon.ledger import Event, Ledger, Snapshot
@@ -32,6 +34,7 @@ def restore(ledger: Ledger, pricing: Pricing, now_ms: int) -> Book:
     for event in state.newer:
         _replay(book, event)
     book.stirred = False
+    book.is_live = True
     return book
 
 
@@ -47,10 +50,7 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
             continue
         start_ms, end_ms = budget.window.bounds(stored.window_start_ms)
         account = book.accounts.account(budget, key_from_text(stored.key), start_ms, end_ms)
-        account.settled = stored.settled
-        account.topup = stored.topup
-        account.carried = stored.carried
-        account.notified = stored.notified
+        fill(account, stored)
 
 
 def _open(book: Book, event: Event) -> None:
@@ -75,6 +75,8 @@ def _replay(book: Book, event: Event) -> None:
         assert call is not None  # a row that ends a call has one that opened it
         assert call.state != HoldState.VOIDED.value
         book.close_call(call, event)
+    elif event.kind == overages.KIND:
+        overages.replay(book.accounts, event)
     elif event.kind == "bound_defect":
         model = book.resolved(str(event.model))
         # Changed since the snapshot: the next one passes this row by, and has to tell it.
@@ -88,5 +90,9 @@ def take_snapshot(book: Book) -> Snapshot:
         account for account in book.accounts.dirty if book.accounts.is_current(account)
     ]
     changed.accounts = [account_row(account) for account in standing]
+    passed, book.accounts.passed = book.accounts.passed, {}
+    changed.accounts += [
+        replace(account_row(account), capacity=account.capacity) for account in passed.values()
+    ]
     book.accounts.dirty.clear()
     return changed

@@ -9,6 +9,7 @@ Not here: rows that end a call (ending), or that tell of budgets and runs (polic
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from noburn_daemon import frames
 from noburn_daemon.accounts import Context
@@ -19,8 +20,10 @@ from noburn_daemon.replies import Reply
 from noburn_daemon.waiting import Waiter
 
 
-def reserve_row(waiter: Waiter, quote: Quote, granted: int, now_ms: int) -> Event:
-    """The row of a grant.  granted: output tokens per choice."""
+def reserve_row(
+    waiter: Waiter, quote: Quote, granted: int, now_ms: int, more: Mapping[str, object]
+) -> Event:
+    """The row of a grant.  granted: output tokens per choice.  more: what else its note says."""
     frame, context = waiter.frame, waiter.context
     nano, tokens, _ = quote.full if granted == quote.want else quote.weights(granted)
     has_output = quote.choices > 0
@@ -33,7 +36,7 @@ def reserve_row(waiter: Waiter, quote: Quote, granted: int, now_ms: int) -> Even
         context=context.text,
         model=quote.model,
         owner=waiter.owner,
-        note=_note(context, quote, notional=frame.notional),
+        note=_note(context, quote, more, notional=frame.notional),
         book=quote.book,
         digest=waiter.digest,
         hold_nano=nano,
@@ -44,11 +47,16 @@ def reserve_row(waiter: Waiter, quote: Quote, granted: int, now_ms: int) -> Even
         wanted=ceiling if has_output else None,
         granted=granted if has_output else None,
         clamped=1 if granted < ceiling else 0,
-        write_cap=1 if has_output and granted < quote.own_max and granted != quote.asked else 0,
+        write_cap=1 if has_output and _writes_cap(quote, granted) else 0,
         waited_ms=now_ms - waiter.since_ms,
         extra=quote.extra,
         ceiling_nano=quote.ceiling_nano,
     )
+
+
+def _writes_cap(quote: Quote, granted: int) -> bool:
+    """Whether the request has to say its cap: it is neither its own, nor the model's."""
+    return granted != (quote.own_max if quote.asked is None else quote.asked)
 
 
 def blocked_row(waiter: Waiter, quote: Quote, reply: Reply, now_ms: int) -> Event:
@@ -101,13 +109,13 @@ def _blocked_detail(reply: Reply) -> str:
     return json_text({key: value for key, value in reply.items() if key not in ("ok", "error")})
 
 
-def _note(context: Context, quote: Quote, *, notional: bool) -> str:
+def _note(context: Context, quote: Quote, more: Mapping[str, object], *, notional: bool) -> str:
     """Which rates and which budgets: the same for nearly every call of a context."""
-    place = f"{int(notional)}{quote.rates_note}"
+    place = f"{int(notional)}{quote.rates_note}{json_text(more) if more else ''}"
     note = context.notes.get(place)
     if note is None:
         names = [account.name for account in charged(context.checked, notional=notional)]
         first = {"notional": True} if notional else {}
-        note = json_text({**first, "rates": json.loads(quote.rates_note), "budgets": names})
+        note = json_text({**first, "rates": json.loads(quote.rates_note), "budgets": names, **more})
         context.notes[place] = note
     return note

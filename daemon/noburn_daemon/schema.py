@@ -308,6 +308,31 @@ DROP VIEW calls;
 DROP VIEW runs;
 """
 
+#: Budgets that bill: what was booked, and accounts that are kept beyond their windows.
+OVERAGES = """
+ALTER TABLE accounts ADD COLUMN overage INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN capacity INTEGER;  -- once its window has passed
+CREATE INDEX journal_overage ON journal (seq) WHERE kind = 'overage';
+CREATE VIEW overages AS
+SELECT
+  o.seq AS seq, o.at_ms AS at_ms, o.call AS call,
+  json_extract(o.detail, '$.budget') AS budget,
+  json_extract(o.detail, '$.account') AS account,
+  coalesce(
+    (SELECT json_extract(k.value, '$[1]') FROM json_each(json_extract(o.detail, '$.key')) AS k
+     WHERE json_extract(k.value, '$[0]') = 'customer'),
+    json_extract(x.text, '$.customer')) AS customer,
+  json_extract(o.detail, '$.window_start_ms') AS window_start_ms,
+  json_extract(o.detail, '$.unit') AS unit,
+  json_extract(o.detail, '$.amount') AS amount,  -- in that unit; negative where it was too much
+  o.cost_nano AS nano                            -- of a budget of dollars
+FROM journal AS o
+LEFT JOIN journal AS r ON r.seq = (
+  SELECT min(c.seq) FROM journal AS c WHERE c.call = o.call AND c.kind = 'reserve')
+LEFT JOIN names AS x ON x.id = r.context
+WHERE o.kind = 'overage';
+"""
+
 #: Statements that bring a file from the version before to the key's; each runs with its record in
 #: one transaction.
 #: A released migration is not changed.  (A file of version 1 has older views; they are made anew.)
@@ -316,6 +341,6 @@ MIGRATIONS: dict[int, str] = {
     # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
     2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
     # Not released yet: others append their constants.
-    3: BUDGET_POLICY + OUTBOX + HISTORY + CORRECTIONS + VIEWS,
+    3: BUDGET_POLICY + OUTBOX + HISTORY + CORRECTIONS + OVERAGES + VIEWS,
 }
 VERSION = max(MIGRATIONS)

@@ -23,6 +23,7 @@ _BUDGET_COLUMNS = (
 _AS_JSON = _BUDGET_COLUMNS[-3:]
 _ACCOUNT_COLUMNS = (
     "budget", "key", "window_start_ms", "topup", "settled", "carried", "notified", "buckets",
+    "overage", "capacity",
 )  # fmt: skip
 
 
@@ -36,6 +37,9 @@ _PUT_BUDGET = _put("budgets", _BUDGET_COLUMNS)
 _PUT_ACCOUNT = _put("accounts", _ACCOUNT_COLUMNS)
 _BUDGETS = f"SELECT {', '.join(_BUDGET_COLUMNS)} FROM budgets ORDER BY id"  # noqa: S608
 _ACCOUNTS = f"SELECT {', '.join(_ACCOUNT_COLUMNS)} FROM accounts"  # noqa: S608
+#: Those whose windows have passed are found one by one.
+_STANDING = f"{_ACCOUNTS} WHERE capacity IS NULL"
+_PASSED = f"{_ACCOUNTS} WHERE budget = ? AND key = ? AND window_start_ms = ?"
 
 
 def write_tables(connection: apsw.Connection, snapshot: Snapshot) -> None:
@@ -45,7 +49,7 @@ def write_tables(connection: apsw.Connection, snapshot: Snapshot) -> None:
         _PUT_ACCOUNT,
         [
             (a.budget, a.key, a.window_start_ms, a.topup, a.settled, a.carried, a.notified,
-             a.buckets)
+             a.buckets, a.overage, a.capacity)
             for a in snapshot.accounts
         ],
     )  # fmt: skip
@@ -69,7 +73,7 @@ def read_tables(connection: apsw.Connection) -> Snapshot:
     execute = connection.execute
     return Snapshot(
         budgets=[_budget(row) for row in execute(_BUDGETS)],
-        accounts=[AccountRow(*row) for row in execute(_ACCOUNTS)],
+        accounts=[AccountRow(*row) for row in execute(_STANDING)],
         scheduled=[
             ScheduledRow(*row)
             for row in execute("SELECT id, at_ms, spec, ended_at_ms FROM scheduled ORDER BY id")
@@ -77,6 +81,14 @@ def read_tables(connection: apsw.Connection) -> Snapshot:
         factors=dict(execute("SELECT * FROM factors")),
         runs=dict(execute("SELECT * FROM open_runs")),
     )
+
+
+def read_passed(
+    connection: apsw.Connection, budget: int, key: str, window_start_ms: int
+) -> AccountRow | None:
+    """One account, also of a window that has passed, or None."""
+    row = connection.execute(_PASSED, (budget, key, window_start_ms)).fetchone()
+    return None if row is None else AccountRow(*row)
 
 
 def _stored(b: BudgetRow) -> tuple[int | str | None, ...]:

@@ -25,10 +25,10 @@ from noburn_cli.core.chain import COLUMNS, FIRST_COLUMNS, GENESIS
 from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import queries
 from noburn_daemon.checkpoint import Checkpointer
-from noburn_daemon.ledger import Event, Restored, RunTotals, Snapshot
+from noburn_daemon.ledger import AccountRow, Event, Restored, RunTotals, Snapshot
 from noburn_daemon.names import Names
 from noburn_daemon.opening import migrate, prepare
-from noburn_daemon.snapshots import read_tables, write_tables
+from noburn_daemon.snapshots import read_passed, read_tables, write_tables
 
 DURABILITIES = {"process": "NORMAL", "power": "FULL"}
 BUSY_MS = 2_000
@@ -242,6 +242,11 @@ class SqliteLedger:
         """The newest call that was lost under a provider's id, or None."""
         with self._unavailable():
             return queries.find_lost(self._connection, provider_id)
+
+    def passed_account(self, budget: int, key: str, window_start_ms: int) -> AccountRow | None:
+        """An account that was kept beyond its window, or None."""
+        with self._unavailable():
+            return read_passed(self._connection, budget, key, window_start_ms)
 
     def contexts(self, having: Iterable[str] = ()) -> list[str]:
         """Every context that any call ever had and that contains these pieces of text."""

@@ -1,6 +1,7 @@
 """Who watches which run, and what they are told without asking.
 
-Layer: daemon, event loop.  Below: peer, book (its `stops` and `blocks`).  Above: commits, server.
+Layer: daemon, event loop.  Below: peer, book (its `stops`, `blocks` and `warnings`).
+Above: commits, server.
 """
 
 from __future__ import annotations
@@ -47,12 +48,15 @@ class Watchers:
         blocks, book.blocks = book.blocks, []
         for runs, call, message in blocks:
             for run in runs:
-                for peer in self._by_run.get(run, ()):
-                    peer.push(
-                        {"event": "blocked", "run": peer.watching[run], "call": call,
-                         "message": message}
-                    )  # fmt: skip
-                    peer.deliver()
+                self._push(run, protocol.BLOCKED, call, message)
+        warnings, book.warnings = book.warnings, []
+        for runs, call, message in warnings:
+            self._push(runs[-1], protocol.WARNED, call, message)  # whoever is nearest says it
+
+    def _push(self, run: str, event: str, call: str, message: str) -> None:
+        for peer in self._by_run.get(run, ()):
+            peer.push({"event": event, "run": peer.watching[run], "call": call, "message": message})
+            peer.deliver()
 
     def tell_paused(self, book: Book) -> None:
         """Let those who wait for a paused run know that they are not forgotten."""
