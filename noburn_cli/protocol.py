@@ -57,12 +57,13 @@ REMAINING = "remaining"
 LEDGER_CORRECT = "ledger.correct"
 LEDGER_UNDO = "ledger.undo"
 STATUS = "status"
+RELOAD = "reload"
 SHUTDOWN = "shutdown"
 OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
     RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
     BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, REMAINING,
-    LEDGER_CORRECT, LEDGER_UNDO, STATUS, SHUTDOWN,
+    LEDGER_CORRECT, LEDGER_UNDO, STATUS, RELOAD, SHUTDOWN,
 )  # fmt: skip
 
 # Errors, in a reply's `error`.  The second column says whether the same frame can succeed later.
@@ -82,13 +83,14 @@ VERSION_MISMATCH = "version"
 LEDGER = "ledger"  # the ledger cannot be written (disk full, read-only, locked)
 STOPPED = "stopped"  # a run that the call is in was stopped, or has ended
 PAUSED = "paused"  # a run that the call is in has been paused for too long
+CONFIGURATION = "configuration"  # it is broken: what held before holds on
 DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, DOWNGRADE: False, CONFLICT: False, CLOSED: False,
     NOT_FOUND: False, UNKNOWN: True, MODEL_UNKNOWN: False, PRICE_UNKNOWN: False,
     UNBOUNDED: False, KEY_UNKNOWN: False,
     BAD_FRAME: False, VERSION_MISMATCH: False, STOPPED: False, PAUSED: True,
-    LEDGER: True, DRAINING: True,
+    LEDGER: True, DRAINING: True, CONFIGURATION: False,
 }  # fmt: skip
 
 #: How long a paused run's calls wait before they are refused, in milliseconds.

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from noburn_cli import paths, protocol
+from noburn_cli.core.service_keys import DURABILITIES, LOG_LEVELS
 from noburn_cli.errors import DaemonUnavailable, NoburnError
 from noburn_daemon import home, logs
 from noburn_daemon.clock import Clock, boot_id, wall_ms
@@ -28,7 +29,10 @@ from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.server import Daemon
-from noburn_daemon.sqlite import DURABILITIES, SqliteLedger
+from noburn_daemon.service import Service
+from noburn_daemon.settings import SettingsSource
+from noburn_daemon.sqlite import SqliteLedger
+from noburn_daemon.supervised import Manager, inherited_socket
 
 _OWN_DESCRIPTORS = 64
 
@@ -38,9 +42,12 @@ _log = logging.getLogger("noburn.daemon")
 def main() -> int:
     """Run a daemon until it leaves; the exit code is the error's, 4 when it could not start."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.umask(0o077)  # ledger, log and socket are their owner's alone
     _allow_connections()
     folder = Path(options.home).absolute()
+    # The home decides where the user's files lie, also where a flag alone has named it.
+    os.environ.setdefault("NOBURN_HOME", str(folder))
     try:
         home.make_private(folder)
         lock = home.take_lock(folder / "daemon.lock")
@@ -49,7 +56,7 @@ def main() -> int:
         return error.exit_code
     try:
         logs.set_up(folder / "daemon.log")
-        return _run(folder, options.durability, options.idle_exit_s)
+        return _run(folder, SettingsSource(os.environ, _flags(options)))
     except NoburnError as error:
         _log.error("%s", error.message)
         _tell(error)
@@ -67,9 +74,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--home", default=str(paths.home()), help="folder of ledger, socket and log"
     )
-    parser.add_argument("--durability", choices=sorted(DURABILITIES), default="process")
-    parser.add_argument("--idle-exit-s", type=float, default=600.0, metavar="N")
+    parser.add_argument("--durability", choices=DURABILITIES)
+    parser.add_argument("--idle-exit", "--idle-exit-s", metavar="SECONDS")
+    parser.add_argument("--log-level", choices=LOG_LEVELS)
+    parser.add_argument("--metrics", metavar="ADDRESS")
     return parser
+
+
+def _flags(options: argparse.Namespace) -> dict[str, str | None]:
+    return {
+        "daemon.durability": options.durability,
+        "daemon.idle_exit": options.idle_exit,
+        "daemon.log_level": options.log_level,
+        "daemon.metrics": options.metrics,
+    }
 
 
 def _allow_connections() -> None:
@@ -91,12 +109,21 @@ def _tell(error: NoburnError) -> None:
         sys.stderr.write("\n".join(error.lines()) + "\n")
 
 
-def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
+def _run(folder: Path, source: SettingsSource) -> int:
+    settings = source.read()
     prices = PriceFile(os.environ)
     book = prices.read()
-    ledger = SqliteLedger(folder / "ledger.sqlite3", durability=durability, now_ms=wall_ms())
+    path = folder / "daemon.sock"
+    service = Service(source, settings, Manager(os.environ))
+    ledger = SqliteLedger(
+        folder / "ledger.sqlite3", durability=settings.durability, now_ms=wall_ms()
+    )
+    made = None
     try:
-        listener = home.listen(folder / "daemon.sock")
+        listener = inherited_socket(path, os.environ)
+        if listener is None:
+            listener = home.listen(path)
+            made = path.stat()
         with listener, _runner() as runner:
             pricing = Pricing(book, ledger.book_texts)
             clock = Clock(kept=ledger.meta(), last_ms=ledger.last_ms(), boot=boot_id())
@@ -104,12 +131,12 @@ def _run(folder: Path, durability: str, idle_exit_s: float) -> int:
                 ledger.set_meta(clock.anchor)
             daemon = partial(
                 Daemon, ledger=ledger, pricing=pricing, prices=prices, clock=clock,
-                idle_exit_s=idle_exit_s,
+                idle_exit_s=settings.idle_exit_s, service=service,
             )  # fmt: skip
-            runner.run(_serve(listener, daemon))
+            runner.run(_serve(listener, daemon, service))
     finally:
-        with contextlib.suppress(OSError):
-            (folder / "daemon.sock").unlink()
+        if made is not None:
+            home.take_away(path, made)
         ledger.close()
     return 0
 
@@ -122,11 +149,14 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _serve(listener: socket.socket, make_daemon: Callable[..., Daemon]) -> None:
+async def _serve(
+    listener: socket.socket, make_daemon: Callable[..., Daemon], service: Service
+) -> None:
     loop = asyncio.get_running_loop()
     daemon = make_daemon(loop=loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.drain)
+    loop.add_signal_handler(signal.SIGHUP, service.hang_up)
     server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)
     # What lives now lives for good; and calls make no cycles: look for those seldom.
     gc.collect()
@@ -134,6 +164,7 @@ async def _serve(listener: socket.socket, make_daemon: Callable[..., Daemon]) ->
     gc.set_threshold(20_000, 20, 50)
     _log.info("listening in %s", Path(listener.getsockname()).parent)
     _leave_starter()
+    service.ready()
     await daemon.done
     server.close()
     await asyncio.sleep(0)  # closed connections write their last replies

@@ -30,7 +30,7 @@ from noburn_daemon.watching import Watchers
 SNAPSHOT_MS = 100
 PROBE_S = 0.1
 
-_log = logging.getLogger("noburn.daemon")
+_log = logging.getLogger("noburn.commits")
 
 
 class Commits:

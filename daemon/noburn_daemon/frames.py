@@ -322,6 +322,10 @@ class Status(Frame, tag=protocol.STATUS):
     pass
 
 
+class Reload(Frame, tag=protocol.RELOAD):
+    pass
+
+
 class Shutdown(Frame, tag=protocol.SHUTDOWN):
     pass
 
@@ -330,8 +334,7 @@ Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
     | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | LedgerCorrect
-    | LedgerUndo | Remaining
-    | Status | Shutdown
+    | LedgerUndo | Remaining | Status | Reload | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

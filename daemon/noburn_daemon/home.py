@@ -77,6 +77,13 @@ def take_lock(path: Path) -> int:
     return descriptor
 
 
+def take_away(path: Path, made: os.stat_result) -> None:
+    """Remove our own socket, and not what somebody has put in its place since."""
+    with contextlib.suppress(OSError):
+        if os.path.samestat(path.stat(), made):
+            path.unlink()
+
+
 def listen(path: Path) -> socket.socket:
     """A listening socket of mode 0600; a stale one is replaced.  Only with the lock held.
 

@@ -21,7 +21,7 @@ from noburn_daemon.pricing import Pricing
 #: How often the user's price file is looked at.
 PRICES_S = 2.0
 
-_log = logging.getLogger("noburn.daemon")
+_log = logging.getLogger("noburn.prices")
 
 
 class PriceFollower:

@@ -33,6 +33,7 @@ from noburn_daemon.pricefollowing import PriceFollower
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, from_error, refusal
+from noburn_daemon.service import Service
 from noburn_daemon.sqlite import SqliteLedger
 from noburn_daemon.telling import Teller
 from noburn_daemon.watching import Watchers
@@ -45,6 +46,7 @@ _HOUR_MS = 3_600_000
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
     frames.Hello, frames.Shutdown, frames.KeysLend, frames.KeyFor,
+    frames.Reload,
 )  # fmt: skip
 
 #: Rare ones, which find everything before them on the disk, and are written with a snapshot.
@@ -62,8 +64,12 @@ class Daemon:
     def __init__(
         self, *, ledger: SqliteLedger, pricing: Pricing, prices: PriceFile, clock: Clock,
         idle_exit_s: float, loop: asyncio.AbstractEventLoop, processes: Processes | None = None,
+        service: Service | None = None,
     ) -> None:  # fmt: skip
-        """processes: who asks and who has died; by default those of this machine."""
+        """processes: who asks and who has died; by default those of this machine.
+
+        service: what stands around the ledger; by default nothing does.
+        """
         self.clock = clock
         self.processes = processes or Processes(clock.boot)
         self.peers: set[PeerConnection] = set()
@@ -72,7 +78,8 @@ class Daemon:
         self._ledger = ledger
         self._pricing = pricing
         self._loop = loop
-        self._idle_exit_s = idle_exit_s
+        self.idle_exit_s = idle_exit_s
+        self._service = service
         self._hour = clock.now_ms() // _HOUR_MS
         self._draining = False
         self._gone: dict[str, float] = {}
@@ -87,12 +94,18 @@ class Daemon:
         )  # fmt: skip
         self._keyless = Keyless(self.keys, loop, answer=self._commits.reply, again=self._ask_again)
         self._teller = Teller(
-            ledger=ledger, commits=self._commits, pricing=pricing, prices=self._prices, clock=clock
-        )
+            ledger=ledger, commits=self._commits, pricing=pricing, prices=self._prices, clock=clock,
+            more=service.warnings if service is not None else list,
+        )  # fmt: skip
         self._reaper = Reaper(loop, self._owner_gone, processes=self.processes)
         self._watch_restored()
         self._timer = loop.call_later(TICK_S, self._tick)
         self._handlers = self._handlers_by_kind()
+        if service is not None:
+            service.attach(
+                self, ledger=ledger, commits=self._commits, thread=self._counter, loop=loop
+            )
+            self._handlers.update(service.handlers())
 
     @property
     def book(self) -> Book:
@@ -136,6 +149,7 @@ class Daemon:
                 frame, now, connections=len(self.peers)
             ),
             frames.Shutdown: self._shutdown,
+            frames.Reload: _alone,
         }
 
     # Requests.
@@ -302,11 +316,13 @@ class Daemon:
             self._bury(now_ms)
         if not self._draining:
             self._prices.look()
+        if self._service is not None:
+            self._service.tick()
         self._watchers.tell_paused(self.book)
         book = self.book
         if self.peers or book.calls.open or book.runs.owners or len(book.waiting):
             self._commits.busy_at = self._loop.time()
-        elif self._loop.time() - self._commits.busy_at >= self._idle_exit_s:
+        elif self._loop.time() - self._commits.busy_at >= self.idle_exit_s:
             _log.info("idle: leaving")
             self.drain()
 
@@ -365,6 +381,8 @@ class Daemon:
         if self._draining:
             return
         self._draining = True
+        if self._service is not None:
+            self._service.leaving()
         reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")
         for waiter in self.book.waiting:
             self.book.dismiss(waiter, reply)
@@ -378,3 +396,7 @@ class Daemon:
         self._counter.shutdown(wait=False, cancel_futures=True)
         if not self.done.done():
             self.done.set_result(None)
+
+
+def _alone(_peer: PeerConnection, frame: Any, _now_ms: int) -> Reply:
+    return refusal(frame.n, protocol.NOT_FOUND, "this daemon runs without settings")

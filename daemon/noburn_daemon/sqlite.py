@@ -76,6 +76,13 @@ class SqliteLedger:
         with contextlib.suppress(apsw.Error):
             self._connection.close()
 
+    def set_durability(self, durability: str) -> None:
+        """Commit that durably (a word of DURABILITIES) from the next commit on."""
+        if durability != self.durability:
+            with self._unavailable():
+                self._connection.execute(f"PRAGMA synchronous = {DURABILITIES[durability]}")
+            self.durability = durability
+
     @property
     def head(self) -> tuple[int, str]:
         """(seq, link in hex) of the last row."""

@@ -7,6 +7,7 @@ Owns: the reply to `status`.  It changes nothing, and is answered whatever the d
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from noburn_cli import protocol
 from noburn_cli.version import __version__
@@ -24,13 +25,15 @@ class Teller:
 
     def __init__(
         self, *, ledger: SqliteLedger, commits: Commits, pricing: Pricing, prices: PriceFollower,
-        clock: Clock,
+        clock: Clock, more: Callable[[], list[str]],
     ) -> None:  # fmt: skip
+        """more: gives further warnings."""
         self._ledger = ledger
         self._commits = commits
         self._pricing = pricing
         self._prices = prices
         self._clock = clock
+        self._more = more
         self._started_ms = clock.now_ms()
 
     def status(self, frame: frames.Status, now_ms: int, *, connections: int) -> Reply:
@@ -66,4 +69,4 @@ class Teller:
                 warnings.append(
                     f"a bill of {model} was above its bound; bounds are ×{factor / 1000}"
                 )
-        return warnings
+        return warnings + self._more()

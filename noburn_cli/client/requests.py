@@ -36,6 +36,7 @@ _ERRORS: Mapping[str, type[NoburnError]] = {
     protocol.UNBOUNDED: CallUnbounded,
     protocol.KEY_UNKNOWN: KeyUnknown,
     protocol.BAD_FRAME: UsageError,
+    protocol.CONFIGURATION: UsageError,
     protocol.VERSION_MISMATCH: FrameRefused,
     protocol.LEDGER: LedgerUnavailable,
     protocol.STOPPED: LimitReached,

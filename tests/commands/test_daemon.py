@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from noburn_cli.commands.daemon import show_duration
+from noburn_cli.commands.daemon.running import show_duration
 
 _PID = re.compile(r"pid \d+")
 

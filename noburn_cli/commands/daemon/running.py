@@ -1,4 +1,4 @@
-"""`noburn daemon`: start, stop and look at the process that keeps the ledger.
+"""`noburn daemon start|stop|status|reload`: the process that keeps the ledger.
 
 Layer: commands.  Below: client, paths.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,18 +22,10 @@ JSON_VERSION = 1
 #: A daemon answers its waiters and commits before it leaves.
 STOP_S_MAX = 15.0
 _LOOK_S = 0.05
-_FOLLOW_S = 0.25
-
-app = typer.Typer(
-    help="Start, stop and look at the ledger's daemon.",
-    add_completion=False,
-    rich_markup_mode=None,
-)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("start")
 def start_command(as_json: Json = False) -> None:
     """Start the daemon; when it runs already, say so."""
     was_running = _running_status() is not None
@@ -47,7 +37,6 @@ def start_command(as_json: Json = False) -> None:
         typer.echo(f"noburn daemon {status['version']} {state}, pid {status['pid']}")
 
 
-@app.command("stop")
 def stop_command(as_json: Json = False) -> None:
     """Stop the daemon and wait until it is gone; holds stay in the ledger."""
     status = _running_status()
@@ -63,18 +52,13 @@ def stop_command(as_json: Json = False) -> None:
         typer.echo(f"noburn daemon stopped, pid {status['pid']}")
 
 
-@app.command("status")
 def status_command(as_json: Json = False) -> None:
     """Show what the daemon is doing; exit 4 when it is not running."""
     status = _running_status()
     if status is None:
         if as_json:
             _print_json({"running": False, "socket": str(paths.socket_path())})
-        raise DaemonUnavailable(
-            "the daemon is not running",
-            why=f"nothing answers at {paths.socket_path()}",
-            next_step="it starts by itself on first need, or with `noburn daemon start`",
-        )
+        raise _not_running()
     if as_json:
         _print_json(_status_data(status))
         return
@@ -85,52 +69,27 @@ def status_command(as_json: Json = False) -> None:
         typer.echo(f"warning: {warning}", err=True)
 
 
-@app.command("logs")
-def logs_command(
-    lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many lines of the end to show.")
-    ] = 50,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as the daemon writes, until Ctrl-C.")
-    ] = False,
-) -> None:
-    """Show the daemon's log: what happened to it, never what a call said."""
-    path = paths.log_path()
-    if not path.exists() and not follow:
-        raise NoburnError(
-            f"there is no log at {path}",
-            why="the daemon has never run here",
-            next_step="`noburn daemon start`, or check NOBURN_HOME",
-        )
-    log = path.open(encoding="utf-8", errors="replace") if path.exists() else None
-    for line in deque(log or (), maxlen=lines):
-        typer.echo(line, nl=False)
-    # Followed through the same file: what is written in between is neither lost nor shown twice.
-    for line in _follow(path, log) if follow else ():
-        typer.echo(line, nl=False)
+def reload_command(as_json: Json = False) -> None:
+    """Have the running daemon read its configuration again; a broken one changes nothing."""
+    status = _running_status()
+    if status is None:
+        raise _not_running()
+    with _client(start=False) as client:
+        outcome = client.request(protocol.RELOAD)
+    if as_json:
+        _print_json({"changed": outcome["changed"], "pinned": outcome["pinned"]})
+        return
+    typer.echo(f"reloaded: {', '.join(outcome['changed']) or 'nothing has changed'}")
+    for key, name in sorted(outcome["pinned"].items()):
+        typer.echo(f"{key} stays as {name} says; start the daemon without it to change that")
 
 
-def _follow(path: Path, log: TextIO | None) -> Iterator[str]:
-    """Every line after what was read of `log`, across its rotation; never ends by itself."""
-    while True:
-        if log is not None:
-            yield from log
-        if path.exists() and (log is None or not _is_same(log, path)):
-            if log is not None:
-                yield from log
-                log.close()
-            log = path.open(encoding="utf-8", errors="replace")
-        else:
-            time.sleep(_FOLLOW_S)
-
-
-def _is_same(log: TextIO, path: Path) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return True  # In the middle of a rotation: the new file is about to come.
-    here = os.fstat(log.fileno())
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+def _not_running() -> DaemonUnavailable:
+    return DaemonUnavailable(
+        "the daemon is not running",
+        why=f"nothing answers at {paths.socket_path()}",
+        next_step="it starts by itself on first need, or with `noburn daemon start`",
+    )
 
 
 def _client(*, start: bool) -> Client:
