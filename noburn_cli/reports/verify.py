@@ -78,7 +78,8 @@ def verify_ledger(
 
     head: a link as kept elsewhere, which must be in the chain; or None.
     since: a link that an earlier check ended with: only what came after it is checked.
-    Raises LedgerUnavailable when there is none, or a page of the file is damaged; NoburnError when `since` is not in it.
+    Raises LedgerUnavailable when there is none, or a page of the file is damaged; NoburnError when
+    `since` is not in it.
     """
     with reading(ledger_path) as connection:
         if since is None:
