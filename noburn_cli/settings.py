@@ -19,7 +19,7 @@ from typing import Any
 
 from noburn_cli import paths, trust
 from noburn_cli.config_files import ConfigFile, project_path, read_file, user_path
-from noburn_cli.core.configuration import ENDPOINT, KEYS, NAMED_ATTRIBUTES, read_value
+from noburn_cli.core.configuration import BUDGET, ENDPOINT, KEYS, NAMED_ATTRIBUTES, read_value
 from noburn_cli.core.endpoints import Endpoint
 from noburn_cli.core.service_keys import DAEMON_VARIABLES, is_of_the_daemon
 from noburn_cli.core.tightening import LOOSER, NOT_COMPARABLE, compare
@@ -142,7 +142,9 @@ def load(
 
 def _overlay(values: dict[str, Setting], file: ConfigFile | None) -> None:
     if file is not None:
-        values.update({key: Setting(one, str(file.path)) for key, one in file.values.items()})
+        values.update(
+            {key: Setting(one, str(file.path)) for key, one in file.values.items() if key != BUDGET}
+        )
 
 
 def _overlay_project(
@@ -154,6 +156,8 @@ def _overlay_project(
         assert file is not None
         if is_of_the_daemon(key):
             raise _only_yours(file.path, key)
+        if key == BUDGET:  # Only `budget apply` puts these in force.
+            continue
         before = values.get(key, Setting(None, DEFAULT)).value
         verdict = "" if trusted else compare(key, value, before)
         if verdict == LOOSER:

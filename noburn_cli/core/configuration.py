@@ -1,12 +1,14 @@
 """What a configuration file may say, and what one says: text in, checked values out.
 
-Layer: core (pure).  Below: core.endpoints, core.config_values, core.service_keys, errors.
+Layer: core (pure).  Below: core.endpoints, core.policy_tables, core.config_values,
+core.service_keys, errors.
 Above: noburn_cli.settings, which finds the files and decides which value wins.
 Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
 Not for guests: it reads TOML, which Python 3.10 cannot.
 
 A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
-`endpoint.NAME`, `notify.NAME`.  Every broken rule raises UsageError with the file, the key and the
+`endpoint.NAME`, `notify.NAME`; `budget` has all budgets (core.policy_tables), which nothing but
+`budget apply` puts in force.  Every broken rule raises UsageError with the file, the key and the
 reason.
 """
 
@@ -21,6 +23,7 @@ from typing import Any
 import tomllib
 
 from noburn_cli.core import endpoints
+from noburn_cli.core.budget_spec import BudgetSpec
 from noburn_cli.core.budgets import TAG_PREFIX
 from noburn_cli.core.config_values import (
     Key,
@@ -35,6 +38,7 @@ from noburn_cli.core.config_values import (
     read_tokens,
     read_truth,
 )
+from noburn_cli.core.policy_tables import read_budgets
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
 
@@ -84,7 +88,8 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
     "ceilings": (re.compile("|".join(CEILINGS)), "the name of a ceiling", read_ceiling),
 }  # fmt: skip
 ENDPOINT = "endpoint"
-_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, DAEMON, NOTIFY)
+BUDGET = "budget"
+_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, BUDGET, DAEMON, NOTIFY)
 
 
 def parse_configuration(origin: str, text: str) -> dict[str, Any]:
@@ -105,9 +110,20 @@ def parse_configuration(origin: str, text: str) -> dict[str, Any]:
             values.update(_endpoints(origin, content))
         elif table == NOTIFY:
             values.update(_channels(origin, content))
+        elif table == BUDGET:
+            values[BUDGET] = _budgets(origin, content)
         else:
             _read_table(origin, table, content, values)
     return values
+
+
+def parse_policy(origin: str, text: str) -> tuple[BudgetSpec, ...]:
+    """The budgets of a policy file, which may say anything else that a configuration says.
+
+    Raises UsageError for the first rule that is broken.
+    """
+    found: tuple[BudgetSpec, ...] = parse_configuration(origin, text).get(BUDGET, ())
+    return found
 
 
 def read_value(origin: str, key: str, value: Any) -> Any:
@@ -164,12 +180,23 @@ def _channels(origin: str, content: Any) -> dict[str, Any]:
     return found
 
 
-def _endpoints(origin: str, content: Any) -> dict[str, endpoints.Endpoint]:
+def _tables(origin: str, name: str, content: Any) -> list[dict[str, Any]]:
     if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
-        raise _broken(origin, ENDPOINT, "it is not a list of tables", "write [[endpoint]]")
+        raise _broken(origin, name, "it is not a list of tables", f"write [[{name}]]")
+    return content
+
+
+def _budgets(origin: str, content: Any) -> tuple[BudgetSpec, ...]:
+    def refuse(key: str, reason: str, step: str) -> UsageError:
+        return _broken(origin, key, reason, step)
+
+    return read_budgets(_tables(origin, BUDGET, content), refuse)
+
+
+def _endpoints(origin: str, content: Any) -> dict[str, endpoints.Endpoint]:
     found: dict[str, endpoints.Endpoint] = {}
     urls: set[tuple[str, str]] = set()
-    for number, table in enumerate(content, start=1):
+    for number, table in enumerate(_tables(origin, ENDPOINT, content), start=1):
         where = f"{ENDPOINT} {table.get('name') or number}"
 
         def refuse(key: str, reason: str, where: str = where) -> NoburnError:

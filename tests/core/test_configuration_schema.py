@@ -12,10 +12,12 @@ import pytest
 import tomllib
 
 from noburn_cli import resources
-from noburn_cli.core import endpoints
+from noburn_cli.core import endpoints, policy_tables
+from noburn_cli.core.actions import ACTIONS
 from noburn_cli.core.configuration import CEILINGS, FAMILIES, KEYS, parse_configuration
 from noburn_cli.core.service_keys import CHANNEL_KEYS
 from noburn_cli.errors import UsageError
+from tests.core import policies
 from tests.core.configurations import REFUSED, WHOLE
 
 SCHEMA = json.loads(resources.schema_path().read_text(encoding="utf-8"))
@@ -27,6 +29,7 @@ BEYOND = (
     *("2Mtok", "2M", "1e999", "inf", "nan", "\\n", "twice", "floor = 0", "reserved", "groq"),
     *("another endpoint", "bills", "price book", "embedding", "a = { input = 1, output = 1 }"),
     "on the way",
+    *("366d", "Europe/Berlin", "in tokens", "circle", "end before"),
 )
 
 
@@ -52,10 +55,11 @@ def test_the_schema_is_one() -> None:
 def test_it_accepts_what_the_parser_accepts() -> None:
     assert parse_configuration("x", WHOLE)
     assert accepts(WHOLE)
+    assert accepts(policies.WHOLE)
     assert accepts("")
 
 
-@pytest.mark.parametrize(("text", "key", "said"), REFUSED)
+@pytest.mark.parametrize(("text", "key", "said"), [*REFUSED, *policies.REFUSED])
 def test_it_refuses_what_the_parser_refuses(text: str, key: str, said: str) -> None:
     """But for what only the parser can know, which is listed."""
     with pytest.raises(UsageError):
@@ -78,6 +82,10 @@ def test_it_lists_the_same_keys() -> None:
     assert listed == {*KEYS, *(name for name in FAMILIES if name != "ceilings")}
     assert tables["ceilings"]["propertyNames"]["enum"] == list(CEILINGS)
     assert set(tables["notify"]["additionalProperties"]["properties"]) == set(CHANNEL_KEYS)
+    budget = tables["budget"]["items"]
+    assert set(budget["properties"]) == set(policy_tables.KEYS)
+    assert budget["required"] == list(policy_tables.REQUIRED)
+    assert budget["properties"]["action"]["enum"] == list(ACTIONS)
     endpoint = tables["endpoint"]["items"]["properties"]
     assert set(endpoint) == set(endpoints.KEYS)
     prices = endpoint["prices"]["anyOf"][1]["properties"]
