@@ -1,0 +1,218 @@
+"""What budgets say of a list of calls, the slow and obvious way.
+
+Layer: core (pure, given moments).  Below: core.actions, core.budget_spec, core.budgets,
+core.windows.
+Above: nobody who is in a hurry: the tests' oracle for the daemon's book, and for the replay's
+running sums (core.policy_replay).
+Owns: PolicyModel, the rules of admission written once more, straight from their definitions:
+
+- a call is charged to every account of every budget that it matches, in the window (or the stretch
+  of a rolling one) in which it was reserved;
+- of the accounts that it is charged to, those are asked that no override stands in for;
+- it may go when for each of these that blocks: settled + held + its hold <= limit + top-ups +
+  what was carried over; an account that is over admits nothing;
+- those that do not block go by what is settled (core.actions.goes_beyond);
+- a ceiling per call looks at this one call's hold alone.
+
+No index, no cache, no running sum: every question adds up all calls anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from noburn_cli.core.actions import HARD, goes_beyond
+from noburn_cli.core.budget_spec import BudgetSpec
+from noburn_cli.core.budgets import Key, account_keys, replaces
+from noburn_cli.core.money import DOLLARS, REQUESTS, TOKENS
+from noburn_cli.core.windows import CALL, Window, expires_at_ms, rolling_ms
+
+UNITS = (DOLLARS, TOKENS, REQUESTS)
+#: What a call weighs: (nano-dollars, tokens, requests), by UNITS' order.
+Weights = tuple[int, int, int]
+NOTHING: Weights = (0, 0, 0)
+
+
+@dataclass
+class _Call:
+    """One call that was let go.  cost: None while it is held."""
+
+    attributes: Mapping[str, str]
+    at_ms: int
+    hold: Weights
+    notional: bool
+    cost: Weights | None = None
+
+
+@dataclass
+class _Budget:
+    spec: BudgetSpec
+    window: Window
+    #: Since when it is in force: nothing is carried over from before.
+    since_ms: int
+    #: (account, start of its window) to what was added there.
+    topups: dict[tuple[Key, int], int] = field(default_factory=dict)
+    #: What was carried into a window, once it was found out.
+    carried: dict[tuple[Key, int], int] = field(default_factory=dict)
+
+    @property
+    def index(self) -> int:
+        return UNITS.index(self.spec.unit)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One account at one moment, in its budget's unit."""
+
+    settled: int
+    held: int
+    in_flight: int
+    capacity: int
+
+    def fits(self, weight: int) -> bool:
+        left = self.capacity - self.settled - self.held
+        return left >= 0 and weight <= left
+
+    def is_passed(self, least: int) -> bool:
+        """Whether a call that needs at least this goes beyond it, where it is soft."""
+        return goes_beyond(
+            least, capacity=self.capacity, settled=self.settled, in_flight=self.in_flight
+        )
+
+
+class PolicyModel:
+    """Calls, budgets, and what follows from them."""
+
+    def __init__(self, budgets: Iterable[BudgetSpec] = (), *, since_ms: int = 0) -> None:
+        self._budgets: dict[tuple[str, str, str], _Budget] = {}
+        self._calls: dict[str, _Call] = {}
+        for spec in budgets:
+            self.set(spec, since_ms)
+
+    # The policy.
+
+    def set(self, spec: BudgetSpec, at_ms: int) -> None:
+        """Put a budget in force, or change one: its top-ups and its history stay."""
+        window = Window(spec.per, spec.zone, spec.anchor)
+        known = self._budgets.get(spec.identity)
+        if known is None:
+            self._budgets[spec.identity] = _Budget(spec, window, at_ms)
+        else:
+            known.spec, known.window = spec, window
+
+    def remove(self, identity: tuple[str, str, str]) -> None:
+        del self._budgets[identity]
+
+    def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
+        """Add to one account in its current window."""
+        budget = self._budgets[identity]
+        place = key, budget.window.bounds(at_ms)[0]
+        budget.topups[place] = budget.topups.get(place, 0) + amount
+
+    # Calls.
+
+    def reserve(
+        self, call: str, attributes: Mapping[str, str], at_ms: int, weights: Weights,
+        *, notional: bool = False,
+    ) -> BudgetSpec | None:  # fmt: skip
+        """Let a call go, or return the budget that does not let it: the first in their order.
+
+        weights: what it holds.  notional: a subscription pays, so no budget of dollars counts it.
+        """
+        for budget, _, _ in self.beyond(attributes, at_ms, weights, notional=notional):
+            if budget.action in HARD:
+                return budget
+        self._calls[call] = _Call(attributes, at_ms, weights, notional)
+        return None
+
+    def beyond(
+        self, attributes: Mapping[str, str], at_ms: int, weights: Weights, *, notional: bool = False
+    ) -> Iterator[tuple[BudgetSpec, Key, Balance]]:
+        """The budgets that a call would go beyond, those that only warn or bill included."""
+        charged = list(self._charged(attributes, notional=notional))
+        for budget, key in charged:
+            if any(_stands_in(other, budget, key) for other in charged):
+                continue
+            balance = self._balance(budget, key, at_ms, now_ms=at_ms)
+            weight = weights[budget.index]
+            is_hard = budget.spec.action in HARD
+            if not balance.fits(weight) if is_hard else balance.is_passed(weight):
+                yield budget.spec, key, balance
+
+    def settle(self, call: str, weights: Weights) -> None:
+        """The bill, or a corrected one: what the call came to, whatever it held."""
+        self._calls[call].cost = weights
+
+    def charge(self, call: str) -> None:
+        """The bill is not known (lost, orphaned): the hold is charged in full."""
+        self._calls[call].cost = self._calls[call].hold
+
+    def void(self, call: str) -> None:
+        """It never left: nothing is charged."""
+        del self._calls[call]
+
+    # What follows.
+
+    def balances(self, now_ms: int) -> dict[tuple[tuple[str, str, str], Key], Balance]:
+        """Every account of a current window that any call is charged to, by budget and values."""
+        found = {}
+        for call in self._calls.values():
+            for budget, key in self._charged(call.attributes, notional=call.notional):
+                if budget.spec.per != CALL:
+                    place = budget.spec.identity, key
+                    found[place] = self._balance(budget, key, now_ms, now_ms=now_ms)
+        return found
+
+    def _charged(
+        self, attributes: Mapping[str, str], *, notional: bool
+    ) -> Iterator[tuple[_Budget, Key]]:
+        for budget in self._budgets.values():
+            if notional and budget.spec.unit == DOLLARS:
+                continue
+            for key in account_keys(budget.spec.scope, budget.spec.per, attributes):
+                yield budget, key
+
+    def _balance(self, budget: _Budget, key: Key, at_ms: int, *, now_ms: int) -> Balance:
+        """The account's balance in the window around `at_ms`, as it is known at `now_ms`."""
+        start_ms, end_ms = budget.window.bounds(at_ms)
+        length_ms = rolling_ms(budget.spec.per)
+        settled = held = in_flight = 0
+        for call in self._calls.values() if budget.spec.per != CALL else ():
+            if (budget, key) not in self._charged(call.attributes, notional=call.notional):
+                continue
+            if call.at_ms < start_ms or (end_ms is not None and call.at_ms >= end_ms):
+                continue
+            if call.cost is None:
+                held += call.hold[budget.index]
+                in_flight += 1
+            elif length_ms is None or expires_at_ms(length_ms, call.at_ms) > now_ms:
+                settled += call.cost[budget.index]
+        capacity = budget.spec.limit + budget.topups.get((key, start_ms), 0)
+        return Balance(settled, held, in_flight, capacity + self._carried(budget, key, start_ms))
+
+    def _carried(self, budget: _Budget, key: Key, start_ms: int) -> int:
+        """What a window begins with of what the one before it left, at most `carry`.
+
+        Found out when the window is first looked at, and kept: later bills change what the window
+        before came to, not what was handed on.
+        """
+        first_ms = budget.window.bounds(budget.since_ms)[0]
+        if not budget.spec.carry or start_ms <= first_ms:
+            return 0
+        place = key, start_ms
+        if place not in budget.carried:
+            before = self._balance(budget, key, start_ms - 1, now_ms=start_ms)
+            left = before.capacity - before.settled - before.held
+            budget.carried[place] = min(budget.spec.carry, max(0, left))
+        return budget.carried[place]
+
+
+def _stands_in(other: tuple[_Budget, Key], budget: _Budget, key: Key) -> bool:
+    """Whether another budget, which says `override`, is asked instead of this one."""
+    spec = other[0].spec
+    return (
+        spec.override
+        and (spec.per, spec.unit, other[1]) == (budget.spec.per, budget.spec.unit, key)
+        and replaces(spec.scope, budget.spec.scope)
+    )
