@@ -98,7 +98,13 @@ COMMANDS = (
         "Serve providers on this machine, with every call inside its budgets.",
     ),
     Entry("keys", ENFORCE, "keys", "app", "Make, list and remove lasting virtual keys."),
-    Entry("budget", ENFORCE, "budget", "app", "Set, list, show, remove and top up budgets."),
+    Entry(
+        "budget",
+        ENFORCE,
+        "budget",
+        "app",
+        "Set, list, show, remove and top up budgets; apply, replay and suggest policies.",
+    ),
     Entry(
         "config",
         ENFORCE,

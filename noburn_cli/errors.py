@@ -11,6 +11,7 @@ limit, 4 daemon or ledger not available.  `main()` alone turns an error into an 
     ├── PriceUnknown (1)          the row lacks a rate that is needed
     ├── PriceBookInvalid (1)      a price file breaks its own rules
     ├── CallUnbounded (1)         nothing caps what this call may cost
+    ├── PolicyChanged (1)         the budgets are no longer those that a plan was made against
     ├── KeyUnknown (1)            a virtual key that nobody lends any more
     ├── LimitReached (3)          noburn ended it for a limit
     │   └── BudgetExceeded (3)    a call does not fit a budget
@@ -69,6 +70,10 @@ class PriceBookInvalid(NoburnError):
 
 
 class CallUnbounded(NoburnError):
+    pass
+
+
+class PolicyChanged(NoburnError):
     pass
 
 

@@ -53,6 +53,7 @@ BUDGET_LIST = "budget.list"
 BUDGET_RM = "budget.rm"
 BUDGET_TOPUP = "budget.topup"
 BUDGET_UNSCHEDULE = "budget.unschedule"
+BUDGET_APPLY = "budget.apply"
 REMAINING = "remaining"
 LEDGER_CORRECT = "ledger.correct"
 LEDGER_UNDO = "ledger.undo"
@@ -62,7 +63,7 @@ SHUTDOWN = "shutdown"
 OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
     RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
-    BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, REMAINING,
+    BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, BUDGET_APPLY, REMAINING,
     LEDGER_CORRECT, LEDGER_UNDO, STATUS, RELOAD, SHUTDOWN,
 )  # fmt: skip
 
@@ -77,6 +78,7 @@ UNKNOWN = "unknown"  # the commit failed: ask again with the same id
 MODEL_UNKNOWN = "model_unknown"
 PRICE_UNKNOWN = "price_unknown"
 UNBOUNDED = "unbounded"
+STALE = "stale"  # the budgets are no longer those that a plan was made against
 KEY_UNKNOWN = "key_unknown"  # a virtual key that nobody lends (any more)
 BAD_FRAME = "bad_frame"
 VERSION_MISMATCH = "version"
@@ -88,7 +90,7 @@ DRAINING = "draining"  # the daemon is about to leave; connect again
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, DOWNGRADE: False, CONFLICT: False, CLOSED: False,
     NOT_FOUND: False, UNKNOWN: True, MODEL_UNKNOWN: False, PRICE_UNKNOWN: False,
-    UNBOUNDED: False, KEY_UNKNOWN: False,
+    UNBOUNDED: False, KEY_UNKNOWN: False, STALE: False,
     BAD_FRAME: False, VERSION_MISMATCH: False, STOPPED: False, PAUSED: True,
     LEDGER: True, DRAINING: True, CONFIGURATION: False,
 }  # fmt: skip

@@ -265,6 +265,13 @@ class BudgetUnschedule(Frame, tag=protocol.BUDGET_UNSCHEDULE):
     id: Number
 
 
+class BudgetApply(Frame, tag=protocol.BUDGET_APPLY):
+    """Several changes, all or none.  expects: the `digest` of the list they were planned on."""
+
+    steps: Annotated[list[BudgetSet | BudgetRm | BudgetUnschedule], Meta(max_length=10_000)]
+    expects: Word = ""
+
+
 class BudgetTopup(Frame, tag=protocol.BUDGET_TOPUP):
     scope: Text
     per: Word
@@ -333,8 +340,8 @@ class Shutdown(Frame, tag=protocol.SHUTDOWN):
 Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
-    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | LedgerCorrect
-    | LedgerUndo | Remaining | Status | Reload | Shutdown
+    | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | BudgetApply
+    | LedgerCorrect | LedgerUndo | Remaining | Status | Reload | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

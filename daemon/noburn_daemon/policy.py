@@ -9,12 +9,14 @@ tells what the memory knows, and writes a snapshot with each.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.core.actions import ACTIONS, BILL, DOWNGRADE
+from noburn_cli.core.budget_spec import is_made_by_programs
 from noburn_cli.core.budgets import (
     EACH,
     NONE,
@@ -42,11 +44,12 @@ def set_budget(book: Book, frame: frames.BudgetSet, now_ms: int) -> Reply:
     """Put a budget in force, or replace it.  Raises UsageError."""
     if frame.at_ms is not None:
         raise UsageError("a budget cannot begin later yet", next_step="set it when it is to hold")
-    budget = put_budget(book, _wanted(frame), now_ms)
+    budget = put_budget(book, wanted_row(frame), now_ms)
     return {"n": frame.n, "ok": True, "budget": _shown(book, budget, now_ms)}
 
 
-def _wanted(frame: frames.BudgetSet) -> BudgetRow:
+def wanted_row(frame: frames.BudgetSet) -> BudgetRow:
+    """The row that a request asks for; its id is found where it is put in force."""
     return BudgetRow(
         0, frame.scope, frame.per, frame.limit.unit, frame.limit.amount, frame.override,
         action=frame.action, zone=frame.zone, anchor=frame.anchor, carry=frame.carry,
@@ -237,6 +240,22 @@ def _no_budget(n: int, name: str) -> Reply:
     )
 
 
+def digest(book: Book) -> str:
+    """What a plan to change the budgets is made against: all but those of runs, jobs and keys.
+
+    Those come and go with programs, and no plan is about them.
+    """
+    rows = (budget.row for budget in book.accounts.budgets.values())
+    said = [
+        (row.scope, row.per, row.unit, row.amount, row.override, row.action, row.zone, row.anchor,
+         row.carry, sorted(row.downgrade.items()), row.thresholds, row.notify)
+        for row in rows
+        if row.run is None and not is_made_by_programs(parse_scope(row.scope))
+    ]  # fmt: skip
+    text = json.dumps(sorted(said), separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def list_budgets(book: Book, frame: frames.BudgetList, now_ms: int) -> Reply:
     """Every standing budget with the accounts of its current window."""
     accounts: dict[int, list[Account]] = {}
@@ -248,7 +267,9 @@ def list_budgets(book: Book, frame: frames.BudgetList, now_ms: int) -> Reply:
         for budget in book.accounts.budgets.values()
         if budget.row.ended_at_ms is None
     ]
-    return {"n": frame.n, "ok": True, "budgets": shown, "scheduled": []}
+    return {
+        "n": frame.n, "ok": True, "budgets": shown, "scheduled": [], "digest": digest(book),
+    }  # fmt: skip
 
 
 def _shown(book: Book, budget: Budget, now_ms: int, accounts: list[Account] | None = None) -> Reply:

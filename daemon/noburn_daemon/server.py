@@ -19,7 +19,7 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
-from noburn_daemon import correcting, ending, frames, policy, reserving, stopping
+from noburn_daemon import applying, correcting, ending, frames, policy, reserving, stopping
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
@@ -52,7 +52,8 @@ _READING = (
 #: Rare ones, which find everything before them on the disk, and are written with a snapshot.
 _ADMINISTRATIVE = frozenset(
     (frames.RunStart, frames.RunEnd, frames.RunLimit, frames.BudgetSet, frames.BudgetRm,
-     frames.BudgetTopup, frames.BudgetUnschedule, frames.LedgerCorrect, frames.LedgerUndo)
+     frames.BudgetTopup, frames.BudgetUnschedule, frames.BudgetApply, frames.LedgerCorrect,
+     frames.LedgerUndo)
 )  # fmt: skip
 
 _log = logging.getLogger("noburn.daemon")
@@ -143,6 +144,7 @@ class Daemon:
             frames.BudgetUnschedule: lambda _peer, frame, now: policy.unschedule(
                 self.book, frame, now
             ),
+            frames.BudgetApply: lambda _peer, frame, now: applying.apply(self.book, frame, now),
             frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
             frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
             frames.Status: lambda _peer, frame, now: self._teller.status(

@@ -20,6 +20,7 @@ from noburn_cli.errors import (
     LimitReached,
     ModelUnknown,
     NoburnError,
+    PolicyChanged,
     PriceUnknown,
     UsageError,
 )
@@ -35,6 +36,7 @@ _ERRORS: Mapping[str, type[NoburnError]] = {
     protocol.PRICE_UNKNOWN: PriceUnknown,
     protocol.UNBOUNDED: CallUnbounded,
     protocol.KEY_UNKNOWN: KeyUnknown,
+    protocol.STALE: PolicyChanged,
     protocol.BAD_FRAME: UsageError,
     protocol.CONFIGURATION: UsageError,
     protocol.VERSION_MISMATCH: FrameRefused,

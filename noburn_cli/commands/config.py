@@ -50,14 +50,16 @@ def config_command(
 
 @app.command("path")
 def path_command(as_json: Json = False) -> None:
-    """Say where the user's and the project's configuration lie, and their schema."""
+    """Say where the user's and the project's configuration lie, the policy, and their schema."""
     from noburn_cli import resources
-    from noburn_cli.config_files import project_path, user_path
+    from noburn_cli.config_files import config_folder, project_path, user_path
+    from noburn_cli.policy_files import POLICY_NAME
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.table import print_table
 
     found = {
         "user": user_path(os.environ),
+        "policy": config_folder(os.environ) / POLICY_NAME,
         "project": project_path(Path.cwd(), os.environ),
         "schema": resources.schema_path(),
     }

@@ -1,17 +1,21 @@
 """How budgets look: a line per account, or data.
 
-Layer: render.  Below: core.money, render.table.  Above: commands.budget.
+Layer: render.  Below: core, render.table, render.budget_notes.  Above: commands.budget.
 A budget comes as the daemon's `budget.list` describes it (docs/protocol.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-from noburn_cli.core.money import DOLLARS, Nano, show_amount
-from noburn_cli.render.table import format_table
+from noburn_cli.core.actions import HARD
+from noburn_cli.core.budget_spec import spec_from
+from noburn_cli.core.money import show_amount
+from noburn_cli.core.windows import CALL, UTC, rolling_ms
+from noburn_cli.render import budget_notes
+from noburn_cli.render.table import format_table, safe_text
 
 HEADERS = ("BUDGET", "LIMIT", "SETTLED", "HELD", "LEFT", "RESETS")
 _MINUTE_MS = 60_000
@@ -19,31 +23,34 @@ _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 
 
-def render_budgets(budgets: Sequence[Mapping[str, Any]], *, now_ms: int) -> list[str]:
-    """Every budget with its accounts, as aligned lines."""
+def render_budgets(
+    budgets: Sequence[Mapping[str, Any]], *, now_ms: int,
+    scheduled: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:  # fmt: skip
+    """Every budget with its accounts, as aligned lines; below them what else there is to say."""
     rows = [row for budget in budgets for row in _rows(budget, now_ms)]
-    return [*format_table(HEADERS, rows, align="lrrrrl"), *_notes(budgets)]
+    table = format_table(HEADERS, rows, align="lrrrrl") if rows else []
+    notes = [*_notes(budgets), *budget_notes.scheduled_notes(scheduled)]
+    return [*table, *([""] if table and notes else []), *(safe_text(note) for note in notes)]
 
 
 def _rows(budget: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, ...]]:
     """One line for a plain budget; a family's own line, and one for each account below it."""
     unit = budget["unit"]
-    marks = [word for word, holds in _marks(budget) if holds]
+    marks = budget_notes.marks(spec_from(budget))
     name = budget["name"] + (f" ({', '.join(marks)})" if marks else "")
     limit = show_amount(unit, budget["limit"])
     accounts = budget["accounts"]
-    if not is_family(budget):
+    if not is_family(budget) and budget["per"] != CALL:
         account = accounts[0] if accounts else _untouched(budget)
-        yield (name, *_cells(unit, account, now_ms))
+        yield (name, *_cells(budget, account, now_ms))
+        return
+    if budget["per"] == CALL:
+        yield (name, limit, "", "", "", "each call")
         return
     yield (name, limit + " each", "", "", "", "" if accounts else "no calls yet")
     for account in accounts:
-        yield ("  " + account["key"], *_cells(unit, account, now_ms))
-
-
-def _marks(budget: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    yield "override", budget["override"]
-    yield "kills", budget.get("action") == "kill"
+        yield ("  " + account["key"], *_cells(budget, account, now_ms))
 
 
 def is_family(budget: Mapping[str, Any]) -> bool:
@@ -59,16 +66,20 @@ def _untouched(budget: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cells(unit: str, account: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
+def _cells(budget: Mapping[str, Any], account: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
+    unit = budget["unit"]
     limit = show_amount(unit, account["limit"])
     if account["topup"]:
         limit += f" + {show_amount(unit, account['topup'])}"
+    if account.get("carried"):
+        limit += f" + {show_amount(unit, account['carried'])} carried"
+    resets = "rolls" if rolling_ms(budget["per"]) is not None else None
     return (
         limit,
         show_amount(unit, account["settled"]),
         show_amount(unit, account["held"]),
         show_amount(unit, left_of(account)),
-        show_reset(account["resets_at_ms"], now_ms=now_ms),
+        resets or show_reset(account["resets_at_ms"], now_ms=now_ms, zone=budget.get("zone", UTC)),
     )
 
 
@@ -76,20 +87,20 @@ def left_of(account: Mapping[str, Any]) -> int:
     """What an account still has, in its unit; negative when it is over."""
     parts = (account[name] for name in ("limit", "topup", "settled", "held"))
     limit, topup, settled, held = (int(part) for part in parts)
-    return limit + topup - settled - held
+    return limit + topup + int(account.get("carried", 0)) - settled - held
 
 
-def show_reset(at_ms: int | None, *, now_ms: int) -> str:
-    """When a window ends: `in 3 h, 00:00 UTC`, or `never`."""
+def show_reset(at_ms: int | None, *, now_ms: int, zone: str = UTC) -> str:
+    """When a window ends, by its own zone's clock: `in 3 h, 00:00 UTC`, or `never`."""
     if at_ms is None:
         return "never"
-    moment = datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc)
+    moment = datetime.fromtimestamp(at_ms / 1000, tz=budget_notes.zone_of(zone))
     wait_ms = max(0, at_ms - now_ms)
     if wait_ms < _HOUR_MS:
-        return f"in {-(-wait_ms // _MINUTE_MS)} min, {moment:%H:%M} UTC"
+        return f"in {-(-wait_ms // _MINUTE_MS)} min, {moment:%H:%M %Z}"
     if wait_ms < 2 * _DAY_MS:
-        return f"in {-(-wait_ms // _HOUR_MS)} h, {moment:%H:%M} UTC"
-    return f"in {-(-wait_ms // _DAY_MS)} days, {moment:%Y-%m-%d} UTC"
+        return f"in {-(-wait_ms // _HOUR_MS)} h, {moment:%H:%M %Z}"
+    return f"in {-(-wait_ms // _DAY_MS)} days, {moment:%Y-%m-%d %Z}"
 
 
 def _notes(budgets: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -97,43 +108,33 @@ def _notes(budgets: Sequence[Mapping[str, Any]]) -> list[str]:
     over = [
         account["key"]
         for budget in budgets
+        if budget["action"] in HARD
         for account in budget["accounts"]
         if left_of(account) < 0
     ]
-    notes = []
+    notes = list(budget_notes.budget_notes(budgets))
     if waiting:
         notes.append(f"{waiting:,} waiting for money in flight.")
     if over:
         notes.append(f"Over its limit, so nothing is admitted: {', '.join(over)}.")
-    return ["", *notes] if notes else []
+    return [*notes, *budget_notes.reached(budgets)]
 
 
 def budget_data(budget: Mapping[str, Any]) -> dict[str, Any]:
     """A budget as data: dollars as exact decimal strings, tokens and requests whole."""
-    unit = budget["unit"]
-    return {
-        "name": budget["name"],
-        "scope": budget["scope"],
-        "per": budget["per"],
-        "unit": unit,
-        "limit": _exact(unit, budget["limit"]),
-        "override": budget["override"],
-        "action": budget["action"],
-        "accounts": [_account_data(unit, account) for account in budget["accounts"]],
-    }
+    accounts = [_account_data(budget["unit"], account) for account in budget["accounts"]]
+    return {**budget_notes.spec_data(spec_from(budget)), "accounts": accounts}
 
 
 def _account_data(unit: str, account: Mapping[str, Any]) -> dict[str, Any]:
-    amounts = {name: _exact(unit, account[name]) for name in ("limit", "topup", "settled", "held")}
+    names = ("limit", "topup", "carried", "settled", "held", "overage")
+    amounts = {name: budget_notes.exact(unit, account.get(name, 0)) for name in names}
     return {
         "key": account["key"],
         "window_start_ms": account["window_start_ms"],
         "resets_at_ms": account["resets_at_ms"],
         **amounts,
-        "left": _exact(unit, left_of(account)),
+        "left": budget_notes.exact(unit, left_of(account)),
         "waiting": account["waiting"],
+        "notified_percent": account.get("notified", 0),
     }
-
-
-def _exact(unit: str, amount: int) -> int | str:
-    return Nano(amount).exact() if unit == DOLLARS else amount
