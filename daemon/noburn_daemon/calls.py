@@ -38,8 +38,8 @@ _VOIDED = HoldState.VOIDED.value
 #: The state that each closing kind of row leads to; plain words, because this runs for every call.
 _STATE_OF = {event.value: state.value for event, state in STATE_AFTER.items()}
 
-#: What a reserve says of fields that came later, where there is nothing to say.
-_NOTHING_FURTHER: tuple[object, ...] = (1, 0, ("output",), {}, None)
+_OUTPUT_ALONE = ("output",)
+_encode = msgspec.json.encode
 
 #: Billed counts in the order of core.usage.KINDS, and those of further kinds as text.
 Counts = tuple[int, int, int, int, int, int, str | None]
@@ -125,25 +125,19 @@ def charged(accounts: Iterable[Account], *, notional: bool) -> tuple[Account, ..
 def content_digest(frame: Reserve, context: Context) -> int:
     """What makes two reserves of one id the same: all but how it was counted, and the wait."""
     size = frame.input
+    usual = (
+        frame.api, frame.model, context.text, size.bytes, size.expanded, size.overhead,
+        size.tokens, size.window, frame.input_kinds, frame.variants, frame.output,
+    )  # fmt: skip
     # Only where there is something: a reserve of before these fields is still the same one.
-    further = (size.requests, size.windows, frame.output_kinds, frame.extra, frame.ceiling)
-    content = msgspec.json.encode(
-        (
-            frame.api,
-            frame.model,
-            context.text,
-            size.bytes,
-            size.expanded,
-            size.overhead,
-            size.tokens,
-            size.window,
-            frame.input_kinds,
-            frame.variants,
-            frame.output,
-            *(("notional",) if frame.notional else ()),
-            *(further if further != _NOTHING_FURTHER else ()),
-        )
-    )
+    more: tuple[object, ...] = ("notional",) if frame.notional else ()
+    if (
+        frame.ceiling is not None or frame.extra or size.windows or size.requests != 1
+        or frame.output_kinds != _OUTPUT_ALONE
+    ):  # fmt: skip
+        further = (size.requests, size.windows, frame.output_kinds, frame.extra, frame.ceiling)
+        more = (*more, *further)
+    content = _encode((*usual, *more) if more else usual)
     digest = hashlib.blake2b(content, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

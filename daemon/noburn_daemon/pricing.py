@@ -13,11 +13,10 @@ import bisect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from msgspec import Struct
 
-from noburn_cli.core.bounds import ASSUMED, Measure, input_bound
+from noburn_cli.core.bounds import ASSUMED, input_bound
 from noburn_cli.core.money import AMOUNT_MAX, PICO_PER_NANO, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
@@ -103,19 +102,16 @@ class Pricing:
         model = found.model
         factor = self.factors.get(model.name, 1000)
         if exact_tokens is None:
-            bound = input_bound(
-                cast("Measure", frame.input),  # it has the same fields
+            tokens, how = input_bound(
+                frame.input,  # type: ignore[arg-type]  # it has the same fields
                 tokenizer=model.tokenizer,
                 context_window=model.context_window,
                 factor_per_mille=factor,
             )
-            tokens, how = bound.tokens, bound.how
         else:
             raised = -(-exact_tokens * factor // 1000)
             tokens, how = min(raised, model.context_window), "exact"
-        quote = _with_output(
-            frame, found, tokens=tokens, how=how, factor=factor, book=self.book.version
-        )
+        quote = _with_output(frame, found, tokens, how, factor, self.book.version)
         if frame.extra:
             self._add_extra(quote, frame, model, now_ms)
         if frame.ceiling is not None:
@@ -237,10 +233,12 @@ class Pricing:
 
 
 def _with_output(
-    frame: Reserve, found: _Rates, *, tokens: int, how: str, factor: int, book: str
+    frame: Reserve, found: _Rates, tokens: int, how: str, factor: int, book: str
 ) -> Quote:
     model = found.model
-    input_pico, output_pico, note = found.rates[bisect.bisect_left(found.input_max, tokens)]
+    steps = found.input_max
+    place = bisect.bisect_left(steps, tokens) if steps else 0
+    input_pico, output_pico, note = found.rates[place]
     output = frame.output
     own_max = model.output_max or 0
     want = floor = choices = 0
@@ -256,10 +254,10 @@ def _with_output(
     refine_by = ""
     # A byte bound above the context window says `window`, and can be refined as well.
     measured = frame.input
-    if how in ("bytes", "window") and not (
-        measured.window or frame.refined or measured.counted is not None
+    if not (
+        frame.refined or measured.counted is not None or measured.window
         or measured.windows or measured.requests > 1
-    ):  # fmt: skip
+    ) and how in ("bytes", "window"):  # fmt: skip
         refine_by = "text" if model.tokenizer in LOCAL_TOKENIZERS else "count"
     return Quote(  # by position, which is faster
         tokens, how, input_pico, output_pico, choices, want, floor, own_max, asked, found.text,

@@ -124,21 +124,11 @@ def input_bound(
     factor_per_mille: raised by the daemon when a settlement was above its bound.
     The context window caps every bound: a longer input is refused by the provider, unbilled.
     """
-    own = _own_bound(measured, tokenizer, context_window, factor_per_mille)
-    if not measured.windows:
-        return own
-    return Bound(own.tokens + measured.windows * context_window, WINDOW)
-
-
-def _own_bound(
-    measured: Measure, tokenizer: str, context_window: int, factor_per_mille: int
-) -> Bound:
-    """The bound of what was measured; hosted tools and images of a batch come on top."""
     most = measured.requests * context_window
     if measured.counted is not None:
         tokens, how = measured.counted, COUNTED
     elif measured.window:
-        return Bound(most, WINDOW)
+        tokens, how = most, WINDOW
     elif tokenizer in BYTE_TOKENIZERS:
         tokens, how = measured.bytes + measured.overhead + measured.tokens, BYTES
     elif tokenizer == OTHER_BYTES:
@@ -147,8 +137,14 @@ def _own_bound(
     elif tokenizer == CLAUDE:
         tokens, how = measured.expanded + measured.overhead + measured.tokens, BYTES
     else:
-        return Bound(most, WINDOW)
-    return _capped(tokens, how, context_window=most, factor_per_mille=factor_per_mille)
+        tokens, how = most, WINDOW
+    if factor_per_mille != FACTOR_ONE_PER_MILLE:
+        tokens = -(-tokens * factor_per_mille // FACTOR_ONE_PER_MILLE)  # rounded up
+    if tokens > most:
+        tokens, how = most, WINDOW
+    if measured.windows:  # hosted tools, and images of a batch, come on top
+        tokens, how = tokens + measured.windows * context_window, WINDOW
+    return Bound(tokens, how)
 
 
 def exact_bound(
@@ -162,9 +158,3 @@ def exact_bound(
     """
     seams = SEAM_TOKENS * max(0, texts - 1)
     return Bound(text_tokens + seams + schema_bytes + overhead + counted_tokens, EXACT)
-
-
-def _capped(tokens: int, how: str, *, context_window: int, factor_per_mille: int) -> Bound:
-    """Apply the factor, rounded up, and the window."""
-    raised = -(-tokens * factor_per_mille // FACTOR_ONE_PER_MILLE)
-    return Bound(context_window, WINDOW) if raised > context_window else Bound(raised, how)
