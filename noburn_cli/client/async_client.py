@@ -182,11 +182,14 @@ class AsyncClient:
     async def _reserve(self, frame: Frame) -> Frame:
         patience = Patience(frame, now=time.monotonic())
         try:
-            return await self._ask(frame, patience)
+            reply = await self._ask(frame, patience)
         except BaseException:
             if patience.sent:
                 self._give_up(str(frame["call"]))
             raise
+        if patience.may_be_held(reply):
+            self._give_up(str(frame["call"]))
+        return reply
 
     async def _end(self, frame: Frame) -> Frame:
         try:

@@ -27,6 +27,8 @@ ONCE = frozenset({protocol.BUDGET_TOPUP, protocol.SHUTDOWN})
 #: What ends a call: kept in the journal when it cannot be delivered.
 ENDINGS = frozenset({protocol.SETTLE, protocol.LOSE, protocol.VOID})
 _AGAIN = frozenset({protocol.UNKNOWN, protocol.DRAINING})
+#: Refusals that are given without a look at the call's id.
+_UNSEEN = frozenset({protocol.LEDGER, protocol.KEY_UNKNOWN})
 
 
 class NoReply(Exception):
@@ -69,6 +71,7 @@ class Patience:
         self._pause_s = _PAUSE_FIRST_S
         #: Whether the frame may have reached a daemon.
         self.sent = False
+        self._has_repeated = False
 
     def pause_s(self, reason: object, *, now: float) -> float:
         """How long to pause before the frame is sent again.
@@ -80,7 +83,16 @@ class Patience:
         if (self.sent and self._frame["op"] in ONCE) or now + pause_s >= self._ends_at:
             raise unavailable(self._frame, reason, sent=self.sent)
         self._pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+        self._has_repeated = True
         return pause_s
+
+    def may_be_held(self, reply: Mapping[str, Any]) -> bool:
+        """Whether a refused call may be held all the same, and is to be voided.
+
+        An earlier attempt of it was answered `unknown` or not at all, and this refusal does not
+        tell what became of that.
+        """
+        return self._has_repeated and reply.get("error") in _UNSEEN
 
 
 def unavailable(frame: Mapping[str, Any], reason: object, *, sent: bool) -> DaemonUnavailable:

@@ -84,11 +84,14 @@ class Client:
         asked = requests.reserve_frame(frame)
         patience = Patience(asked, now=time.monotonic())
         try:
-            return self._ask(asked, patience)
+            reply = self._ask(asked, patience)
         except BaseException:
             if patience.sent:
                 self._give_up(str(asked["call"]))
             raise
+        if patience.may_be_held(reply):
+            self._give_up(str(asked["call"]))
+        return reply
 
     def deliver(self, op: str, **fields: Any) -> Frame:
         """Say how a call ended: `settle`, `lose` or `void`.

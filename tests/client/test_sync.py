@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -99,6 +100,17 @@ def test_a_disturbed_frame_is_asked_again_with_the_same_id(
     with Client(home) as client:
         assert client.reserve({"call": "c1"})["ok"]
     assert [(f["op"], f["call"]) for f in peer.seen] == [("reserve", "c1")] * 3
+
+
+def test_a_reserve_that_may_be_held_is_voided(home: Path, peer: Peer) -> None:
+    """`unknown` may hide a hold, and a ledger that is sick refuses without a look at the id."""
+    sick = {"ok": False, "error": "ledger"}
+    peer.script = then_granting(HANG_UP, sick, {"ok": True}, sick)
+    with Client(home) as client:
+        assert client.reserve({"call": "c1"}) == {**sick, "n": ANY}
+        assert client.reserve({"call": "c2"}) == {**sick, "n": ANY}
+    told = [(f["op"], f["call"]) for f in peer.seen]
+    assert told == [("reserve", "c1"), ("reserve", "c1"), ("void", "c1"), ("reserve", "c2")]
 
 
 def test_a_restarted_daemon_is_found_by_clients_with_old_connections(home: Path) -> None:
