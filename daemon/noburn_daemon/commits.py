@@ -137,8 +137,11 @@ class Commits:
         self._probed_at = self._loop.time()
         replies, self.replies = self.replies, []
         replies.extend(self.book.outbox)  # type: ignore[arg-type]
+        self.book.outbox.clear()
         for waiter in self.book.waiting:
             replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
+            # Where the disk cannot even be read this book stays: nobody is answered twice from it.
+            self.book.waiting.remove(waiter)
         for peer, reply in replies:
             n = reply["n"] if isinstance(reply, dict) else reply.n
             self.replies.append((peer, refusal(n, protocol.UNKNOWN, error.message, why=error.why)))
