@@ -217,6 +217,10 @@ def look_at_waiters(book: Book, now_ms: int) -> None:
         bar = context.paths and book.runs.bar(context.paths)
         behind = not bar and not blocking.isdisjoint(accounts) and now_ms < waiter.deadline_ms
         if behind and not waiter.undecided and can_never_fit(waiter.least, accounts) is None:
+            # What has room by now keeps nobody behind it waiting.
+            waiter.block_on(
+                a for a in accounts if a in blocking or waiter.least[a.unit_index] > a.available
+            )
             blocking.update(waiter.blocked_on)
             continue
         waiter.block_on(())
