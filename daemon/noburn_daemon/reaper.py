@@ -31,7 +31,8 @@ class Reaper:
         self._gone = gone
         self._processes = processes
         self._pidfds: dict[str, int] = {}
-        self._polled: set[str] = set()
+        #: In the order of their coming, as a set of texts would have none.
+        self._polled: dict[str, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, owner: str) -> None:
@@ -45,7 +46,7 @@ class Reaper:
                 self._processes.close_exit(pidfd)
             self._loop.call_soon(self._gone, owner)
         elif pidfd is None:
-            self._polled.add(owner)
+            self._polled[owner] = None
             self._schedule()
         else:
             self._pidfds[owner] = pidfd
@@ -72,7 +73,7 @@ class Reaper:
     def _poll(self) -> None:
         self._timer = None
         for owner in [o for o in self._polled if not self._processes.is_alive(o)]:
-            self._polled.discard(owner)
+            del self._polled[owner]
             self._gone(owner)
         if self._polled:
             self._schedule()

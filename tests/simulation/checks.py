@@ -1,0 +1,308 @@
+"""What must be so: after every turn of the daemon, after every answer, and at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from noburn_cli import protocol
+from tests.simulation.oracle import Oracle, Wrong
+from tests.simulation.workload import INPUT_NANO, OUTPUT_NANO
+
+if TYPE_CHECKING:
+    from tests.simulation.clients import Truth
+    from tests.simulation.world import World
+
+Frame = dict[str, Any]
+_NEVER = (protocol.CONFLICT, protocol.BAD_FRAME)
+
+
+class Checks:
+    """Compares what was answered, what is on disk, what the daemon believes, and what is so."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.oracle = Oracle()
+        self._reader: apsw.Connection | None = None
+        self._may_have_lost = False
+        #: Budget changes whose answers were lost, for which twice is allowed.
+        self.turns = 0
+
+    # The daemon's life.
+
+    def started(self) -> None:
+        world = self._world
+        assert world.ledger is not None
+        self._quietly(self._open)
+        if self._may_have_lost:
+            self._may_have_lost = False
+            self._begin_anew()
+        self.follow()
+        self._check_promises()
+        self._check_balances()
+
+    def _open(self) -> None:
+        assert self._world.ledger is not None
+        self._reader = apsw.Connection(
+            str(self._world.ledger.path), flags=apsw.SQLITE_OPEN_READWRITE
+        )
+        # It is a reader: it never writes the file, and leaves the log to the daemon.
+        self._reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+    def stopped(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+    def power_failed(self) -> None:
+        """Where only a killed process was promised to lose nothing, rows may be gone."""
+        if self._world.durability == "process":
+            self._may_have_lost = True
+
+    def _begin_anew(self) -> None:
+        """The journal is another one now; whoever was lost with it had no promise."""
+        self.oracle = Oracle()
+        self.follow()
+        for truth in self._world.truths.values():
+            truth.excused = True
+
+    def _quietly(self, action: Any) -> Any:
+        """Our own reading meets no fault."""
+        faults = self._world.faults
+        before, faults.is_quiet = faults.is_quiet, True
+        try:
+            return action()
+        finally:
+            faults.is_quiet = before
+
+    # After a turn.
+
+    def after_turn(self) -> None:
+        world = self._world
+        self.turns += 1
+        if world.disk.is_dead or self._reader is None or world.daemon is None:
+            return
+        if self.follow():
+            self._check_balances()
+        self._check_waiters()
+
+    def follow(self) -> bool:
+        """Take what was committed; whether there was something."""
+        if self._reader is None:
+            return False
+        rows = self._quietly(lambda: self.oracle.follow(self._reader))
+        for row in rows:
+            self._world.trace(
+                f"row {row['seq']} {row['kind']} {row['call'] or row['run'] or ''}"
+                f" {row['hold_nano'] or row['cost_nano'] or ''} {row['failure'] or ''}"
+            )
+            self._check_end(row)
+        return bool(rows)
+
+    def _check_end(self, row: Frame) -> None:
+        """An end is what its program said, and what the provider bills."""
+        truth = self._world.truths.get(row["call"] or "")
+        if truth is None:
+            return
+        if row["kind"] == "void" and truth.sent:
+            raise Wrong(f"call {truth.call} left, and was released")
+        if row["kind"] == "settle":
+            assert truth.billed is not None
+            if row["cost_nano"] != price(truth.billed):
+                raise Wrong(f"call {truth.call} is settled at {row['cost_nano']}")
+        if row["kind"] == "orphan":
+            owner = self.oracle.calls[truth.call].owner
+            if any(p.owner == owner for p in self._world.machine.living.values()):
+                raise Wrong(f"call {truth.call} is an orphan, and its process lives")
+
+    def _check_balances(self) -> None:
+        """What the daemon believes is what the journal says, whenever all of it is written."""
+        daemon = self._world.daemon
+        assert daemon is not None
+        book = daemon.book
+        if book.events or daemon._commits.sick is not None:
+            return
+        theirs = {
+            (a.budget.row.id, a.key, a.start_ms): (a.settled, a.held, a.in_flight)
+            for a in book.accounts.all()
+        }
+        now_ms = daemon.clock.now_ms()
+        for place, sums in self.oracle.places().items():
+            found = theirs.pop(place, None)
+            if found == sums:
+                continue
+            if found is None and not any(sums):
+                continue
+            if self._has_ended(place, now_ms) and (found or (0, 0, 0))[1:] == sums[1:]:
+                continue  # What it came to decides nothing any more, and is not kept.
+            raise Wrong(f"the daemon has {found} in {place}, the journal says {sums}")
+        for place, found in theirs.items():
+            if any(found):
+                raise Wrong(f"the daemon has {found} in {place}, the journal nothing")
+        if set(book.calls.open) != {
+            c.call for c in self.oracle.calls.values() if c.state == "held"
+        }:
+            raise Wrong("the daemon has other open holds than the journal")
+
+    def _has_ended(self, place: Any, now_ms: int) -> bool:
+        limit = self.oracle.limits[place[0]]
+        length = {"hour": 3_600_000, "day": 86_400_000}.get(limit.per)
+        if length is None:
+            # The limit of a run that ended is kept for a week.
+            return limit.run is not None and self.oracle.barred.get(limit.run) == "ended"
+        return bool(place[2] + length <= now_ms)
+
+    def _check_waiters(self) -> None:
+        """Nobody is forgotten: whoever waits at rest cannot go, or waits behind somebody."""
+        daemon = self._world.daemon
+        assert daemon is not None
+        book, commits = daemon.book, daemon._commits
+        if commits.is_scheduled or commits.sick is not None or book.stirred or book.events:
+            return
+        blocking: set[Any] = set()
+        for waiter in book.waiting:
+            if waiter.paused_at_ms is not None or waiter.undecided:
+                continue
+            its = [
+                a for a in waiter.context.checked
+                if not (waiter.frame.notional and a.unit_index == 0)
+            ]  # fmt: skip
+            full = [
+                a for a in its
+                if a.available < 0 or waiter.least[a.unit_index] > a.available
+            ]  # fmt: skip
+            if not full and not blocking.intersection(its) and waiter.least != (0, 0, 0):
+                raise Wrong(
+                    f"call {waiter.frame.call} waits, and could go: it needs {waiter.least}, and"
+                    f" waits for {[a.name for a in waiter.blocked_on]}"
+                )
+            blocking.update(full)
+
+    # Answers.
+
+    def heard(self, frame: Frame, reply: Frame) -> None:
+        """An answer arrived at its program."""
+        world = self._world
+        op = frame["op"]
+        if "call" not in frame:
+            world.trace(f"{op} hears {_shown(reply)}")
+            return
+        world.trace(f"{op} {frame['call']} hears {_shown(reply)}")
+        truth = world.truths[frame["call"]]
+        if reply.get("error") in _NEVER:
+            world.violation(f"{op} of {truth.call} is answered {reply}")
+        if op == protocol.RESERVE and reply.get("ok"):
+            self._granted(truth, reply)
+        truth.heard.append((op, reply))
+        if reply.get("error") == protocol.NOT_FOUND and not truth.excused:
+            world.violation(f"{op} of {truth.call}: {reply['message']}")
+
+    def _granted(self, truth: Truth, reply: Frame) -> None:
+        for op, before in truth.heard:
+            if op != protocol.RESERVE and before.get("ok") and not truth.excused:
+                self._world.violation(f"call {truth.call} ended, and was granted after that")
+            if op == protocol.RESERVE and before.get("ok") and not truth.excused:
+                same = {**before, "n": 0} == {**reply, "n": 0}
+                if not same:
+                    self._world.violation(f"call {truth.call} was granted {before}, now {reply}")
+
+    def late(self, frame: Frame) -> None:
+        self._world.violation(f"no answer to {frame['op']} {frame.get('call', '')}")
+
+    def leaves(self, truth: Truth) -> None:
+        """No call leaves without a hold that is on disk and pays for it."""
+        called = self.oracle.calls.get(truth.call)
+        self._world.trace(f"call {truth.call} leaves")
+        assert truth.granted is not None
+        if truth.excused:
+            return
+        if called is None:
+            self._world.violation(f"call {truth.call} leaves, and no hold is on disk")
+            return
+        if called.state == "voided":
+            self._world.violation(f"call {truth.call} leaves, and was voided")
+        if (called.hold[0], called.granted) != (
+            truth.granted["hold_nano"],
+            truth.granted["granted"],
+        ):
+            self._world.violation(f"call {truth.call} leaves with another hold than on disk")
+
+    def _check_promises(self) -> None:
+        """What was answered before the crash is still so."""
+        for truth in self._world.truths.values():
+            if truth.excused:
+                continue
+            called = self.oracle.calls.get(truth.call)
+            for op, reply in truth.heard:
+                if not reply.get("ok"):
+                    continue
+                if op == protocol.RESERVE and called is None:
+                    raise Wrong(f"call {truth.call} was granted, and the disk has forgotten it")
+                if op in (protocol.SETTLE, protocol.LOSE, protocol.VOID):
+                    self._check_told(truth, called, reply)
+
+    def _check_told(self, truth: Truth, called: Any, reply: Frame) -> None:
+        if called is None:
+            if reply["state"] != "voided" or truth.call not in self.oracle.closed:
+                raise Wrong(
+                    f"call {truth.call} was {reply['state']}, and the disk has forgotten it"
+                )
+            return
+        if called.state == "held" or (
+            reply["state"] == "settled" and called.cost[0] != reply["cost_nano"]
+        ):
+            raise Wrong(f"call {truth.call} was answered {reply}, and the disk says {called.state}")
+
+    # The end.
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way: programs are done, and nothing is held."""
+        daemon = self._world.daemon
+        living = {program.process.owner for program in self._world.programs if program.is_alive}
+        return daemon is None or not any(
+            called.state == "held" and called.owner not in living
+            for called in self.oracle.calls.values()
+        )
+
+    def what_is_open(self) -> str:
+        world = self._world
+        held = [c.call for c in self.oracle.calls.values() if c.state == "held"]
+        busy = {
+            p.process.owner: p.unfinished for p in world.programs if p.is_alive and p.unfinished
+        }
+        return f"held {held}, busy {busy}, journal {len(world.journal)}, taken {len(world.taken)}"
+
+    def at_the_end(self) -> None:
+        """Every call that left is charged, as billed or at its hold, and nothing is open."""
+        for truth in self._world.truths.values():
+            called = self.oracle.calls.get(truth.call)
+            if truth.excused:
+                continue
+            if called is not None and called.state == "held":
+                raise Wrong(f"call {truth.call} is held for ever")
+            if truth.sent:
+                self._check_charged(truth, called)
+
+    def _check_charged(self, truth: Truth, called: Any) -> None:
+        if called is None or called.state == "voided":
+            raise Wrong(f"call {truth.call} left, and is charged nowhere")
+        if truth.billed is None:
+            return
+        bill = price(truth.billed)
+        within = truth.billed["input"] <= (truth.granted or {})["input_bound"]
+        if called.state == "settled" and called.cost[0] != bill:
+            raise Wrong(f"call {truth.call} is billed {bill}, and settled at {called.cost[0]}")
+        if called.state != "settled" and within and called.cost[0] < bill:
+            raise Wrong(f"call {truth.call} is billed {bill}, and charged {called.cost[0]}")
+
+
+def price(usage: Frame) -> int:
+    return int(usage["input"] * INPUT_NANO + usage["output"] * OUTPUT_NANO)
+
+
+def _shown(reply: Frame) -> str:
+    if reply.get("ok"):
+        kept = ("granted", "hold_nano", "state", "cost_nano")
+        return "ok " + " ".join(f"{key}={reply[key]}" for key in kept if reply.get(key) is not None)
+    return f"{reply.get('error')} {reply.get('why_blocked', '')}"

@@ -1,0 +1,305 @@
+"""The ledger's rules once more, slowly and from its own journal: what must be so after each row.
+
+Shares no code with the daemon.  It follows the journal row by row, as a reader of the file, and
+refuses a row that the rules do not allow: an admission above a limit, a second end of a call, a
+grant in a run that is barred, a time that goes back, a broken chain.  Its balances are sums over
+all calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+_GENESIS = hashlib.sha256(b"noburn ledger 1").digest()
+_FIRST_COLUMNS = 36
+_ENDS = {"settle": "settled", "lose": "uncertain", "orphan": "orphaned", "void": "voided"}
+_MAY_END = {
+    "held": {"settle", "lose", "orphan", "void"},
+    "uncertain": {"settle"},
+    "orphaned": {"settle"},
+}
+_UNITS = {"dollars": 0, "tokens": 1, "requests": 2}
+
+
+class Wrong(Exception):
+    """The ledger says something that cannot be."""
+
+
+@dataclass
+class Called:
+    """A call as the journal tells it; weights are (nano-dollars, tokens, requests)."""
+
+    call: str
+    at_ms: int
+    attrs: dict[str, str]
+    hold: tuple[int, int, int]
+    granted: int | None
+    notional: bool
+    owner: str
+    state: str = "held"
+    cost: tuple[int, int, int] = (0, 0, 0)
+    #: The rows of its ends, for what was answered to be compared with.
+    ends: list[dict[str, Any]] = field(default_factory=list)
+
+    def weight(self, unit: int) -> tuple[int, int]:
+        """(settled, held) in one unit."""
+        if self.notional and unit == 0:
+            return 0, 0
+        return (0, self.hold[unit]) if self.state == "held" else (self.cost[unit], 0)
+
+
+@dataclass
+class Limit:
+    """A budget as the journal tells it."""
+
+    number: int
+    scope: tuple[tuple[str, str], ...]
+    per: str
+    unit: int
+    amount: int
+    override: bool
+    run: str | None
+
+
+#: (budget, the account's values, the start of its window)
+Place = tuple[int, tuple[tuple[str, str], ...], int]
+
+
+class Oracle:
+    """Follows one ledger."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Called] = {}
+        self.limits: dict[int, Limit] = {}
+        self.topups: dict[Place, int] = {}
+        #: Ids that never held anything and never will.
+        self.closed: set[str] = set()
+        self.barred: dict[str, str] = {}
+        self.seq = 0
+        self.chain = _GENESIS
+        self.at_ms = 0
+        self.names: dict[int, str] = {}
+        #: The calls of each account, found once: which they are never changes.
+        self._of: dict[Place, list[Called]] = {}
+        self.columns: list[str] = []
+
+    # Following.
+
+    def follow(self, connection: apsw.Connection) -> list[dict[str, Any]]:
+        """Take the rows that are new.  Raises Wrong."""
+        if not self.columns:
+            self.columns = [row[1] for row in connection.execute("PRAGMA table_info(journal)")]
+            self.columns.remove("chain")
+        row = connection.execute("SELECT chain FROM journal WHERE seq = ?", (self.seq,)).fetchone()
+        if self.seq and (row is None or row[0] != self.chain):
+            raise Wrong(f"row {self.seq}, which was there, is gone or another")
+        query = f"SELECT {', '.join(self.columns)}, chain FROM journal WHERE seq > ? ORDER BY seq"
+        taken = []
+        for *values, chain in connection.execute(query, (self.seq,)).fetchall():
+            self._check_link(values, chain)
+            found = dict(zip(self.columns, values, strict=True))
+            self._resolve(connection, found)
+            self._take(found)
+            taken.append(found)
+        return taken
+
+    def _check_link(self, values: list[Any], chain: bytes) -> None:
+        kept = list(values)
+        if all(value is None for value in kept[_FIRST_COLUMNS:]):
+            del kept[_FIRST_COLUMNS:]
+        text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+        if hashlib.sha256(self.chain + text).digest() != chain:
+            raise Wrong(f"the chain breaks at row {values[0]}")
+        if values[0] != self.seq + 1:
+            raise Wrong(f"row {values[0]} comes after row {self.seq}")
+        if values[1] < self.at_ms:
+            raise Wrong(f"row {values[0]} is {self.at_ms - values[1]} ms before the one before it")
+        self.seq, self.chain, self.at_ms = values[0], chain, values[1]
+
+    def _resolve(self, connection: apsw.Connection, row: dict[str, Any]) -> None:
+        for column in ("context", "owner", "note"):
+            number = row[column]
+            if number is not None and number not in self.names:
+                found = connection.execute("SELECT text FROM names WHERE id = ?", (number,))
+                self.names[number] = found.fetchone()[0]
+            row[column] = None if number is None else self.names[number]
+
+    def _take(self, row: dict[str, Any]) -> None:
+        kind = row["kind"]
+        if kind == "reserve":
+            self._reserve(row)
+        elif kind in _ENDS:
+            self._end(row)
+        elif kind in ("tombstone", "refused"):
+            if kind == "tombstone" or row["digest"] is None:
+                if row["call"] in self.calls:
+                    raise Wrong(f"{kind} of call {row['call']}, which was granted")
+                self.closed.add(row["call"])
+        elif kind == "budget_set":
+            self._set(json.loads(row["detail"]), row["run"])
+        elif kind == "budget_rm":
+            number = json.loads(row["detail"])["budget"]
+            del self.limits[number]
+            self._of = {place: calls for place, calls in self._of.items() if place[0] != number}
+        elif kind == "topup":
+            self._top_up(json.loads(row["detail"]), row["at_ms"])
+        elif kind.startswith("run_") and kind != "run_note":
+            self._run(kind, row["run"])
+
+    def _reserve(self, row: dict[str, Any]) -> None:
+        name = row["call"]
+        if name in self.calls or name in self.closed:
+            raise Wrong(f"call {name} is granted again")
+        called = Called(
+            name, row["at_ms"], json.loads(row["context"]),
+            (row["hold_nano"], row["hold_tokens"], 1), row["granted"],
+            row["note"].startswith('{"notional":true'), row["owner"],
+        )  # fmt: skip
+        for run in _paths(called.attrs):
+            if self.barred.get(run):
+                raise Wrong(f"call {name} is granted in run {run}, which is {self.barred[run]}")
+        for limit, place in self._checked(called):
+            if called.notional and limit.unit == 0:
+                continue
+            settled, held = self.balance(place)
+            capacity = limit.amount + self.topups.get(place, 0)
+            if settled + held + called.hold[limit.unit] > capacity:
+                raise Wrong(
+                    f"call {name} is granted {called.hold[limit.unit]} of {place}, where"
+                    f" {settled} settled and {held} held of {capacity} leave less"
+                )
+        self.calls[name] = called
+        for limit in self.limits.values():
+            self._file(limit, called)
+
+    def _file(self, limit: Limit, called: Called) -> None:
+        if called.notional and limit.unit == 0:
+            return
+        for place in self._places(limit, called):
+            self._of.setdefault(place, []).append(called)
+
+    def _end(self, row: dict[str, Any]) -> None:
+        called = self.calls.get(row["call"])
+        if called is None:
+            raise Wrong(f"{row['kind']} of call {row['call']}, which was never granted")
+        if row["kind"] not in _MAY_END.get(called.state, ()):
+            raise Wrong(f"{row['kind']} of call {called.call}, which is {called.state}")
+        called.state = _ENDS[row["kind"]]
+        called.ends.append(row)
+        if row["kind"] == "void":
+            called.cost = (0, 0, 0)
+        else:
+            called.cost = (row["cost_nano"], row["cost_tokens"], 1)
+        if row["kind"] in ("lose", "orphan") and called.cost != called.hold:
+            raise Wrong(f"{row['kind']} of call {called.call} charges {called.cost}, not its hold")
+
+    def _set(self, detail: dict[str, Any], run: str | None) -> None:
+        is_new = detail["budget"] not in self.limits
+        limit = self.limits[detail["budget"]] = Limit(
+            detail["budget"], _pairs(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
+            detail["limit"], detail["override"], run,
+        )  # fmt: skip
+        if is_new:
+            for called in self.calls.values():
+                self._file(limit, called)
+
+    def _top_up(self, detail: dict[str, Any], at_ms: int) -> None:
+        limit = self.limits[detail["budget"]]
+        named = _pairs(detail["account"].split(" per ")[0])
+        place = (limit.number, named, _start(limit.per, at_ms))
+        self.topups[place] = self.topups.get(place, 0) + detail["amount"]
+
+    def _run(self, kind: str, run: str) -> None:
+        if kind == "run_start":
+            self.barred.pop(run, None)
+        elif kind in ("run_end", "run_stop"):
+            if self.barred.get(run) not in ("stopped", "ended"):
+                self.barred[run] = "ended" if kind == "run_end" else "stopped"
+        elif kind == "run_pause":
+            self.barred.setdefault(run, "paused")
+        elif self.barred.get(run) == "paused":
+            del self.barred[run]
+
+    # Sums.
+
+    def balance(self, place: Place) -> tuple[int, int]:
+        """(settled, held) of one account: the sum over every call that belongs to it."""
+        settled, held, _ = self._sum(place)
+        return settled, held
+
+    def _sum(self, place: Place) -> tuple[int, int, int]:
+        unit = self.limits[place[0]].unit
+        calls = self._of.get(place, ())
+        weights = [called.weight(unit) for called in calls]
+        flying = sum(called.state == "held" for called in calls)
+        return sum(w[0] for w in weights), sum(w[1] for w in weights), flying
+
+    def _places(self, limit: Limit, called: Called) -> list[Place]:
+        start = _start(limit.per, called.at_ms)
+        return [(limit.number, key, start) for key in _keys(limit, called.attrs)]
+
+    def _checked(self, called: Called) -> Iterable[tuple[Limit, Place]]:
+        """The accounts that may refuse a call: those that no override stands in for."""
+        charged = [
+            (limit, p) for limit in self.limits.values() for p in self._places(limit, called)
+        ]
+        for limit, place in charged:
+            replaced = any(
+                other.override and (other.per, other.unit) == (limit.per, limit.unit)
+                and its[1] == place[1] and _stands_in(other.scope, limit.scope)
+                for other, its in charged
+            )  # fmt: skip
+            if not replaced:
+                yield limit, place
+
+    def places(self) -> dict[Place, tuple[int, int, int]]:
+        """Every account that a call was charged to: (settled, held, calls in flight)."""
+        return {place: self._sum(place) for place in self._of}
+
+
+def _pairs(scope: str) -> tuple[tuple[str, str], ...]:
+    if scope == "global":
+        return ()
+    return tuple((key, value) for key, _, value in (p.partition("=") for p in scope.split(",")))
+
+
+def _paths(attrs: dict[str, str]) -> list[str]:
+    runs = attrs.get("run", "").split("/")
+    return ["/".join(runs[: i + 1]) for i in range(len(runs)) if runs[0]]
+
+
+def _keys(limit: Limit, attrs: dict[str, str]) -> list[tuple[tuple[str, str], ...]]:
+    found: list[tuple[tuple[str, str], ...]] = [()]
+    for key, wanted in limit.scope:
+        values = (
+            (attrs.get(key) or "(none)").split("/")
+            if key == "run"
+            else [attrs.get(key) or "(none)"]
+        )
+        values = [value for value in values if wanted in ("*", value)]
+        found = [(*before, (key, value)) for before in found for value in values]
+    if limit.per == "run" and "run" not in dict(limit.scope):
+        runs = (attrs.get("run") or "(none)").split("/")
+        found = [(*before, ("run", run)) for before in found for run in runs]
+    return found
+
+
+def _start(per: str, at_ms: int) -> int:
+    length = {"hour": HOUR_MS, "day": DAY_MS}.get(per)
+    return 0 if length is None else at_ms - at_ms % length
+
+
+def _stands_in(override: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:
+    if override == other or [k for k, _ in override] != [k for k, _ in other]:
+        return False
+    return all(
+        theirs in ("*", ours) for (_, ours), (_, theirs) in zip(override, other, strict=True)
+    )

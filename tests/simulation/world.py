@@ -1,0 +1,433 @@
+"""One simulated machine with a daemon, programs, faults, and what must be so at every step.
+
+A seed decides everything.  A storm of calls and faults comes first; then all is mended, every
+program finishes what it began, and nothing may be left open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import random
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import apsw
+
+from noburn_cli.errors import NoburnError
+from noburn_daemon import accounts, checkpoint, names, server
+from noburn_daemon.checkpoint import Checkpointer
+from noburn_daemon.clock import Clock
+from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricing import Pricing
+from noburn_daemon.server import Daemon
+from noburn_daemon.sqlite import SqliteLedger
+from tests.simulation.checks import Checks
+from tests.simulation.clients import Frame, Program, Truth
+from tests.simulation.disk import Disk, simulated
+from tests.simulation.engine import SECOND_US, SimulatedLoop, Timeline
+from tests.simulation.faults import Faults
+from tests.simulation.machine import Machine, SimulatedProcesses
+from tests.simulation.network import Wire
+from tests.simulation.oracle import Wrong
+from tests.simulation.workload import Workload, price_book
+
+START_MS = 1_795_476_000_000
+_STEPS_MAX = 400_000
+
+
+class Violation(Exception):
+    """Something that must never be so was so."""
+
+
+class _Prices:
+    """The price files: one book, which never changes."""
+
+    def __init__(self) -> None:
+        self.book = price_book()
+
+    def changed(self) -> bool:
+        return False
+
+    def read(self) -> Any:
+        return self.book
+
+
+class _Peer(PeerConnection):
+    """As it is, but in the same order in every set, whatever its address."""
+
+    count = 0
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__(daemon)
+        _Peer.count += 1
+        self._number = _Peer.count
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, *, trace: bool = False, calls: int = 60) -> None:
+        self.seed = seed
+        self.lines: list[str] | None = [] if trace else None
+        self._digest = hashlib.blake2b(digest_size=8)
+        self.chance = random.Random(f"{seed} world")
+        self.timeline = Timeline()
+        self.machine = Machine(
+            self.timeline, random.Random(f"{seed} machine"), start_ms=START_MS,
+            has_exits=self.chance.random() < 0.7,
+        )  # fmt: skip
+        self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=_memory()))
+        self.disk = Disk(self.folder, random.Random(f"{seed} disk"))
+        self.durability = self.chance.choice(("process", "power"))
+        self.workload = Workload(random.Random(f"{seed} workload"))
+        self.prices = _Prices()
+        self.daemon: Daemon | None = None
+        self.ledger: SqliteLedger | None = None
+        self.loop: SimulatedLoop | None = None
+        self.wires: list[Wire] = []
+        self.programs: list[Program] = []
+        self.truths: dict[str, Truth] = {}
+        #: Endings that lie in the home folder until a daemon takes them, and who takes which.
+        self.journal: list[Frame] = []
+        self.taken: dict[int, tuple[Program, Frame]] = {}
+        self.calls_left = calls
+        #: What the daemon itself logged as its own failure.
+        self.defects: list[str] = []
+        self.is_storm = True
+        self._is_starting = False
+        self.checks = Checks(self)
+        self.faults = Faults(self, random.Random(f"{seed} faults"))
+
+    # Telling.
+
+    def trace(self, text: str) -> None:
+        line = f"{self.timeline.now_us / SECOND_US:10.6f} {text}"
+        self._digest.update(line.encode())
+        if self.lines is not None:
+            self.lines.append(line)
+
+    @property
+    def digest(self) -> str:
+        """What tells whether two runs were the same, to the byte of the journal."""
+        whole = self._digest.copy()
+        whole.update(self.checks.oracle.chain)
+        return whole.hexdigest()
+
+    def violation(self, what: str) -> None:
+        self.trace(f"VIOLATION {what}")
+        raise Violation(what)
+
+    def loop_s(self) -> float:
+        return self.timeline.now_us / SECOND_US
+
+    # The daemon's life.
+
+    def start_daemon(self) -> None:
+        """As noburn_daemon.__main__ does it; what fails there fails here."""
+        self._is_starting = False
+        if self.daemon is not None:
+            return
+        self.disk.is_dead = False
+        ledger: SqliteLedger | None = None
+        try:
+            ledger = SqliteLedger(
+                self.folder / "ledger.sqlite3", durability=self.durability,
+                now_ms=self.machine.wall_ms(), checkpointer=self._checkpointer(),
+            )  # fmt: skip
+            pricing = Pricing(self.prices.book, ledger.book_texts)
+            clock = Clock(
+                kept=ledger.meta(), last_ms=ledger.last_ms(), boot=self.machine.boot,
+                wall=self.machine.wall_ms, since_boot=self.machine.since_boot_ms,
+            )  # fmt: skip
+            with contextlib.suppress(NoburnError):
+                ledger.set_meta(clock.anchor)
+            self.loop = self.machine.loop = SimulatedLoop(
+                self.timeline, random.Random(self.chance.random()), failed=self._failed,
+                after_turn=self._after_turn,
+            )  # fmt: skip
+            self.ledger = ledger
+            self.daemon = Daemon(
+                ledger=ledger, pricing=pricing, prices=self.prices, clock=clock,  # type: ignore[arg-type]
+                idle_exit_s=600.0, loop=self.loop,
+                processes=SimulatedProcesses(self.machine),  # type: ignore[arg-type]
+            )  # fmt: skip
+        except NoburnError as error:
+            self.trace(f"the daemon cannot start: {error.message.replace(str(self.folder), '')}")
+            self._bury(ledger)
+            return
+        if self.disk.is_dead:
+            self._bury(ledger)
+            return
+        self.trace(f"the daemon starts at row {ledger.head[0]}")
+        self.daemon.done.add_done_callback(lambda _: self._left())
+        self.checks.started()
+
+    def _checkpointer(self) -> type[Checkpointer]:
+        world = self
+
+        class Simulated(Checkpointer):
+            """Its thread's moments are the simulation's."""
+
+            def start(self) -> None:
+                world.faults.checkpoint = None
+
+            def wake(self) -> None:
+                world.faults.checkpoint_is_due(self)
+
+            def close(self) -> None:
+                world.faults.checkpoint = None
+                self.let_go()
+
+        return Simulated
+
+    def kill_daemon(self, how: str) -> None:
+        """SIGKILL: what it wrote stays with the system, what it meant to do does not happen."""
+        if self.loop is None:
+            return
+        self.trace(f"the daemon dies: {how}")
+        self.disk.is_dead = True
+        self.loop.is_dead = True
+        # It may be in the middle of a statement: its connections are closed when that is over.
+        self.timeline.after(0, self._buried)
+
+    def _buried(self) -> None:
+        ledger, self.ledger = self.ledger, None
+        self.daemon = self.loop = self.machine.loop = None
+        self._bury(ledger)
+
+    def _bury(self, ledger: SqliteLedger | None) -> None:
+        self.checks.stopped()
+        self.faults.checkpoint = None
+        for wire in self.wires:
+            wire.cut()
+        self.wires.clear()
+        self.disk.is_dead = True
+        if self.loop is not None:
+            self.loop.is_dead = True
+        self.daemon = self.ledger = self.loop = self.machine.loop = None
+        if ledger is not None:
+            with contextlib.suppress(apsw.Error):
+                ledger.close()
+        apsw_connections_closed(self.folder)
+
+    def _left(self) -> None:
+        """It drained and left by itself: the file is closed as it should be."""
+        self.trace("the daemon leaves")
+        ledger, self.ledger = self.ledger, None
+        self.checks.follow()
+        self.checks.stopped()
+        if self.loop is not None:
+            self.loop.is_dead = True
+        self.daemon = self.loop = self.machine.loop = None
+        for wire in self.wires:
+            wire.end()  # after what was written; also where nobody had taken the connection yet
+        self.wires.clear()
+        if ledger is not None:
+            ledger.close()
+        self.disk.is_dead = True
+
+    def fail_power(self) -> None:
+        """The machine goes off: every process, every unsynced byte."""
+        self.trace("the power fails")
+        self.kill_daemon("no power")
+        if self.ledger is not None:
+            self._buried()
+        self.machine.reboot()
+        self.taken.clear()
+        self.journal = [frame for frame in self.journal if self.chance.random() < 0.5]
+        self.disk.fail_power()
+        self.checks.power_failed()
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, Violation | Wrong):
+            raise error
+        told = "".join(traceback.format_exception(error))
+        self.violation(f"a callback of the daemon raised {error!r}\n{told}")
+
+    def _after_turn(self) -> None:
+        if self.defects:
+            self.violation(f"the daemon distrusts itself:\n{self.defects[0]}")
+        self.checks.after_turn()
+
+    # Programs.
+
+    def connect(self, program: Program, then: Callable[[Wire | None], None]) -> None:
+        """A program connects; where nobody listens it has the daemon started."""
+        if self.daemon is None or self.loop is None or self.loop.is_dead:
+            if not self._is_starting:
+                self._is_starting = True
+                self.timeline.after(self.chance.randrange(1_000, 60_000), self.start_daemon)
+            then(None)
+            return
+        wire = Wire(self.timeline, random.Random(self.chance.random()), owner=program.process.owner)
+        self.wires = [w for w in self.wires if not w.is_cut]
+        self.wires.append(wire)
+        loop, daemon = self.loop, self.daemon
+        self.timeline.after(
+            self.chance.choice((1, 100, 5_000)),
+            lambda: wire.cut() if loop.is_dead else wire.accept(loop, _Peer(daemon)),
+        )
+        then(wire)
+
+    def start_program(self) -> Program:
+        program = Program(self, self.machine.start(), random.Random(self.chance.random()))
+        self.programs.append(program)
+        self.trace(f"program {program.process.owner} starts")
+        return program
+
+    def leaves(self, truth: Truth) -> None:
+        """A call leaves for the provider."""
+        truth.sent = True
+        self.checks.leaves(truth)
+
+    def heard(self, frame: Frame, reply: Frame) -> None:
+        self.checks.heard(frame, reply)
+
+    def late(self, frame: Frame) -> None:
+        self.checks.late(frame)
+
+    def keep(self, frame: Frame) -> None:
+        """An ending could not be delivered."""
+        self.trace(f"kept in the journal: {frame['op']} {frame['call']}")
+        self.journal.append(frame)
+
+    def put_back(self, frame: Frame) -> None:
+        """A replayed ending was not answered: its file is still there."""
+        if self.taken.pop(id(frame), None) is not None:
+            self.journal.append(frame)
+
+    def forget_dead_replayers(self) -> None:
+        """A file whose replayer died is found by the next."""
+        for _, frame in [pair for pair in self.taken.values() if not pair[0].is_alive]:
+            self.put_back(frame)
+
+    # One seed.
+
+    def run(self) -> None:
+        """Raises Violation."""
+        try:
+            with _simulating(self):
+                self.start_daemon()
+                self.faults.begin()
+                self._run_until(lambda: self.calls_left <= 0 and not self._busy(), 400)
+                self.trace("everything is mended")
+                self.is_storm = False
+                self.faults.mend()
+                self._run_until(self._is_quiet, 120)
+                self.checks.at_the_end()
+        except Wrong as error:
+            self.trace(f"VIOLATION {error}")
+            raise Violation(str(error)) from error
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _busy(self) -> bool:
+        return any(program.is_alive and program.unfinished for program in self.programs)
+
+    def _is_quiet(self) -> bool:
+        self.forget_dead_replayers()
+        return not self._busy() and not self.journal and not self.taken and self.checks.is_quiet()
+
+    def _run_until(self, done: Callable[[], bool], seconds_max: int) -> None:
+        until_us = self.timeline.now_us + seconds_max * SECOND_US
+        for step in range(_STEPS_MAX):
+            if step % 16 == 0 and done():
+                return
+            if self.timeline.now_us > until_us:
+                break
+            if not self.timeline.step():
+                break
+        if not done():
+            self.violation(f"not done after {seconds_max} s: {self.checks.what_is_open()}")
+
+
+def apsw_connections_closed(folder: Path) -> None:
+    """A daemon that died in its constructor left connections that nobody can name."""
+    for connection in apsw.connections():
+        with contextlib.suppress(apsw.Error):
+            if connection.filename.startswith(str(folder)):
+                connection.close()
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@contextlib.contextmanager
+def _simulating(world: World) -> Iterator[None]:
+    """The daemon's few looks at the outside go to the world."""
+    _Peer.count = 0
+    salts = random.Random(f"{world.seed} salts")
+    with contextlib.ExitStack() as stack:
+        patch = mock.patch.object
+        stack.enter_context(simulated(world.disk, world.faults.slept))
+        stack.enter_context(patch(checkpoint, "PASSIVE_PAGES", 20))
+        stack.enter_context(patch(checkpoint, "TRUNCATE_PAGES", 120))
+        stack.enter_context(
+            patch(names.secrets, "token_hex", lambda n: f"{salts.getrandbits(8 * n):0{2 * n}x}")
+        )
+        stack.enter_context(patch(server, "count_input", _count))
+        stack.enter_context(_logged(world))
+        stack.enter_context(patch(accounts.Account, "__hash__", _account_hash, create=True))
+        try:
+            yield
+        finally:
+            world.disk.is_dead = True
+            world.checks.stopped()
+            apsw_connections_closed(world.folder)
+
+
+class _Told(logging.Handler):
+    """The daemon's log is part of the trace."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().replace(str(self._world.folder), "")
+        self._world.trace(f"log: {text}")
+        if (
+            record.exc_info is not None
+            and record.exc_info[0] is not None
+            and not (self._world.disk.is_dead)
+        ):
+            self._world.defects.append("".join(traceback.format_exception(*record.exc_info)))
+
+
+@contextlib.contextmanager
+def _logged(world: World) -> Iterator[None]:
+    log = logging.getLogger("noburn")
+    before = log.propagate, log.level
+    handler = _Told(world)
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate, log.level = before
+
+
+def _count(texts: Any, size: Any, *, tokenizer: str) -> int:
+    """Tokens by words: an encoding of our own, which needs no file."""
+    return sum(len(text.split()) for text in texts.texts) + size.overhead
+
+
+def _account_hash(account: Any) -> int:
+    text = f"{account.budget.row.id} {account.key} {account.start_ms}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
