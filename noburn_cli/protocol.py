@@ -57,6 +57,8 @@ BUDGET_APPLY = "budget.apply"
 REMAINING = "remaining"
 LEDGER_CORRECT = "ledger.correct"
 LEDGER_UNDO = "ledger.undo"
+LEDGER_COMPACT = "ledger.compact"
+LEDGER_FORGET = "ledger.forget"
 STATUS = "status"
 RELOAD = "reload"
 SHUTDOWN = "shutdown"
@@ -64,7 +66,7 @@ OPERATIONS = (
     HELLO, RESERVE, SETTLE, LOSE, VOID, REFUSED, RUN_START, RUN_END, RUN_WATCH, RUN_NOTE,
     RUN_STOP, RUN_PAUSE, RUN_RESUME, RUN_LIMIT, RUN_LIST, KEYS_LEND, KEY,
     BUDGET_SET, BUDGET_LIST, BUDGET_RM, BUDGET_TOPUP, BUDGET_UNSCHEDULE, BUDGET_APPLY, REMAINING,
-    LEDGER_CORRECT, LEDGER_UNDO, STATUS, RELOAD, SHUTDOWN,
+    LEDGER_CORRECT, LEDGER_UNDO, LEDGER_COMPACT, LEDGER_FORGET, STATUS, RELOAD, SHUTDOWN,
 )  # fmt: skip
 
 # Errors, in a reply's `error`.  The second column says whether the same frame can succeed later.

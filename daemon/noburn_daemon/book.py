@@ -30,7 +30,7 @@ from noburn_daemon.calls import (
     close,
     opened,
 )
-from noburn_daemon.ledger import Event, Ledger, Snapshot, json_text
+from noburn_daemon.ledger import COMPACTED, Event, Ledger, Snapshot, json_text
 from noburn_daemon.overages import overage_rows, rows_without
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.replies import Answer, Reply
@@ -199,6 +199,8 @@ class Book:
                 call.accounts = self.accounts_at_end(call)
             elif row.kind == "tombstone" or (row.kind == "refused" and row.digest is None):
                 call = Call(str(row.call), TOMBSTONE if row.kind == "tombstone" else REFUSED)
+            elif row.kind == COMPACTED:
+                call = Call(str(row.call), COMPACTED)
             elif row.kind in ("settle", "lose", "orphan", "void") and call is not None:
                 close(call, row)
         return call

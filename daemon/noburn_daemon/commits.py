@@ -135,6 +135,16 @@ class Commits:
         _log.error("%s", error.message)
         self.sick = error.message
         self._probed_at = self._loop.time()
+        self._turn_away(error.message, error.why)
+        self._rebuild()
+
+    def begin_anew(self, message: str) -> None:
+        """Read the book from the disk again: its texts are others now.  Waiters ask again."""
+        self._turn_away(message, "")
+        self._rebuild()
+
+    def _turn_away(self, message: str, why: str) -> None:
+        """Answer `unknown` to all who have no answer yet."""
         replies, self.replies = self.replies, []
         replies.extend(self.book.outbox)  # type: ignore[arg-type]
         self.book.outbox.clear()
@@ -144,9 +154,8 @@ class Commits:
             self.book.waiting.remove(waiter)
         for peer, reply in replies:
             n = reply["n"] if isinstance(reply, dict) else reply.n
-            self.replies.append((peer, refusal(n, protocol.UNKNOWN, error.message, why=error.why)))
+            self.replies.append((peer, refusal(n, protocol.UNKNOWN, message, why=why)))
         self._deliver()
-        self._rebuild()
 
     def _rebuild(self) -> bool:
         try:

@@ -325,6 +325,18 @@ class LedgerUndo(Frame, tag=protocol.LEDGER_UNDO):
     reason: Text = ""
 
 
+class LedgerCompact(Frame, tag=protocol.LEDGER_COMPACT):
+    #: The first month that stays, as 2026-10.
+    before: Word
+    dry_run: bool = False
+
+
+class LedgerForget(Frame, tag=protocol.LEDGER_FORGET):
+    key: Word
+    value: Word
+    dry_run: bool = False
+
+
 class Status(Frame, tag=protocol.STATUS):
     pass
 
@@ -341,7 +353,8 @@ Request: TypeAlias = (
     Hello | Reserve | Settle | Lose | Void | Refused | RunStart | RunEnd | RunWatch
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
     | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | BudgetApply
-    | LedgerCorrect | LedgerUndo | Remaining | Status | Reload | Shutdown
+    | LedgerCorrect | LedgerUndo | LedgerCompact | LedgerForget | Remaining
+    | Status | Reload | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

@@ -14,6 +14,9 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+#: Kind of the one row that `find` gives of a call whose own rows were compacted.
+COMPACTED = "compacted"
+
 
 class Event(Struct, array_like=True, gc=False):
     """One row of the journal; the fields are core.chain.COLUMNS, in order.
@@ -174,7 +177,7 @@ class Ledger(Protocol):
         """Read the state as of the last commit."""
 
     def find(self, call: str) -> list[Event]:
-        """Every row of a call, oldest first, texts resolved."""
+        """Every row of a call, oldest first, texts resolved; of a compacted one that it was."""
 
     def find_lost(self, provider_id: str) -> str | None:
         """The newest call that was lost under a provider's id, or None."""

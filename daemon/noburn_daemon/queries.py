@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 import apsw
 
+from noburn_cli.core.seals import read_seal
 from noburn_daemon import schema
+from noburn_daemon.compacting import greatest_closed
 from noburn_daemon.ledger import RunTotals
 
 _ID_CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
@@ -42,6 +44,13 @@ OF_CORRECTION = (
     " json_extract(detail, '$.batch'), json_extract(detail, '$.undoes')) ORDER BY seq"
 )
 
+#: Of compacted calls: a month counts as reserved in its last moment, late rather than early.
+_ROLLED = (
+    "SELECT x.text, sum(CASE WHEN u.notional THEN 0 ELSE u.cost_nano END), sum(u.cost_tokens),"
+    " sum(u.calls) FROM rollups AS u JOIN names AS x ON x.id = u.context"
+    " WHERE u.state = 'settled' AND u.month >= strftime('%Y-%m', ? / 1000, 'unixepoch')"
+    " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY u.context"
+)
 #: What a run came to since it began: ?1 is its path, ?2 the text that its contexts contain.
 _RUN_TOTALS = f"""
     SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
@@ -74,10 +83,11 @@ def charged(
 
     What a subscription pays for costs nothing here: no budget of dollars is charged for it.
     """
-    first = _first_seq(connection, head_seq, since_ms)
+    first = first_seq(connection, head_seq, since_ms)
     wanted = json.dumps(list(contexts), ensure_ascii=False)
     rows = list(connection.execute(_CHARGED, (first, since_ms, wanted)))
     rows += connection.execute(_CORRECTED, (since_ms, wanted))
+    rows += connection.execute(_ROLLED, (since_ms, wanted))
     return [
         (str(text), int(nano), int(tokens), int(requests)) for text, nano, tokens, requests in rows
     ]
@@ -134,17 +144,32 @@ def greatest(connection: apsw.Connection) -> dict[str, str]:
         ).fetchone()
         if row is not None and row[0] is not None:
             found[char] = str(row[0])
+    for call in greatest_closed(connection):
+        found[call[0]] = max(call, found.get(call[0], ""))
     return found
 
 
-def _first_seq(connection: apsw.Connection, head_seq: int, since_ms: int) -> int:
-    """The first row at or after a moment; times never go back, so halving finds it."""
+def sealed(connection: apsw.Connection) -> int:
+    """The last row that the newest seal covers as a whole, 0 without one."""
+    row = connection.execute(
+        "SELECT detail FROM journal WHERE kind IN ('compact', 'forget') ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return 0 if row is None else read_seal(str(row[0])).through
+
+
+def first_seq(connection: apsw.Connection, head_seq: int, since_ms: int) -> int:
+    """The first number at or after a moment; times never go back, so halving finds it.
+
+    Of compacted calls rows are missing: what lies in such a gap is told by the row after it.
+    """
     low, high = 1, head_seq + 1
     while low < high:
         middle = (low + high) // 2
-        row = connection.execute("SELECT at_ms FROM journal WHERE seq = ?", (middle,)).fetchone()
-        if row is not None and row[0] < since_ms:
-            low = middle + 1
+        row = connection.execute(
+            "SELECT seq, at_ms FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)
+        ).fetchone()
+        if row is not None and row[1] < since_ms:
+            low = int(row[0]) + 1
         else:
             high = middle
     return low

@@ -18,6 +18,7 @@ from noburn_daemon import frames
 from noburn_daemon.accounts import UNITS, Account, Weights
 from noburn_daemon.admission import Quote
 from noburn_daemon.calls import REFUSED, TOMBSTONE, Call
+from noburn_daemon.ledger import COMPACTED
 from noburn_daemon.runs import PAUSED, STOPPED, RunState
 
 _HELD = HoldState.HELD.value
@@ -161,7 +162,7 @@ def closed(n: int, call: Call) -> frames.Closed:
 
 def repeated(frame: frames.Reserve, call: Call, digest: int) -> Answer:
     """A reserve whose id is known: the same answer again, or why there is none."""
-    if call.state in (TOMBSTONE, REFUSED):
+    if call.state in (TOMBSTONE, REFUSED, COMPACTED):
         return has_ended(frame.n, call)
     if call.digest != digest:
         return conflict(frame.n, frame.call)

@@ -95,6 +95,7 @@ class NewFile:
         upto = min(self._copied + CHUNK_ROWS, head)
         with self._connection:
             self.change.copy_rows(self._connection, self._copied, upto)
+            self.change.copy_names(self._connection)
         self._copied = upto
         return upto, head
 
@@ -180,7 +181,7 @@ class NewFile:
     def _append(self, seal: Seal, at_ms: int) -> None:
         """The last rows: texts bound anew, and what was done, sealed."""
         row = self._connection.execute(
-            "SELECT seq, chain, at_ms FROM main.journal ORDER BY seq DESC LIMIT 1"
+            "SELECT seq, chain, at_ms FROM old.journal ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         seq, link, last_ms = (0, chain.GENESIS, 0) if row is None else row
         said = [("name", detail) for detail in self.change.further_rows()]

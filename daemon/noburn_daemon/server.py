@@ -24,6 +24,7 @@ from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
 from noburn_daemon.exact import count_input
+from noburn_daemon.history import History
 from noburn_daemon.keyless import Keyless
 from noburn_daemon.keys import Keys
 from noburn_daemon.owners import Processes
@@ -93,6 +94,7 @@ class Daemon:
             ledger=ledger, pricing=pricing, clock=clock, watchers=self._watchers, loop=loop,
             rebuilt=self._watch_restored,
         )  # fmt: skip
+        self._history = History(ledger=ledger, commits=self._commits, loop=loop, failed=self.drain)
         self._keyless = Keyless(self.keys, loop, answer=self._commits.reply, again=self._ask_again)
         self._teller = Teller(
             ledger=ledger, commits=self._commits, pricing=pricing, prices=self._prices, clock=clock,
@@ -140,6 +142,8 @@ class Daemon:
                 self.book, frame, now
             ),
             frames.LedgerUndo: lambda _peer, frame, now: correcting.undo(self.book, frame, now),
+            frames.LedgerCompact: lambda _peer, frame, now: self._history.compact(frame, now),
+            frames.LedgerForget: lambda _peer, frame, _now: self._history.forget(frame),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
             frames.BudgetUnschedule: lambda _peer, frame, now: policy.unschedule(
                 self.book, frame, now
@@ -391,6 +395,7 @@ class Daemon:
         self._commits.replies.extend((peer, {**reply, "n": n}) for peer, n in self._keyless.drain())
         self._commits.force_snapshot = True
         self._commits.flush()
+        self._history.close()
         for peer in list(self.peers):
             peer.close()
         self._timer.cancel()

@@ -25,9 +25,18 @@ from noburn_cli.core.chain import COLUMNS, FIRST_COLUMNS, GENESIS
 from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import queries
 from noburn_daemon.checkpoint import Checkpointer
-from noburn_daemon.ledger import AccountRow, Event, Restored, RunTotals, Snapshot
+from noburn_daemon.compacting import was_compacted
+from noburn_daemon.ledger import (
+    COMPACTED,
+    AccountRow,
+    Event,
+    Restored,
+    RunTotals,
+    Snapshot,
+)
 from noburn_daemon.names import Names
 from noburn_daemon.opening import migrate, prepare
+from noburn_daemon.rewriting import take_place
 from noburn_daemon.snapshots import read_passed, read_tables, write_tables
 
 DURABILITIES = {"process": "NORMAL", "power": "FULL"}
@@ -51,6 +60,8 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM journal "  # noqa: S608 - our own c
 #: Where a row without values in the later columns ends: what they add is cut off.
 _BEFORE_LATER = -len(b",null" * (len(COLUMNS) - FIRST_COLUMNS) + b"]")
 _OPENS = "reserve"
+#: Kinds of rows of which a call that is not compacted has one.
+_TELLS = frozenset(("reserve", "tombstone", "blocked", "refused"))
 _CLOSES = frozenset(("settle", "lose", "orphan", "void"))
 
 
@@ -68,13 +79,18 @@ class SqliteLedger:
         self._open: dict[str, int] = {}
         self._opened: dict[str, int] = {}
         self._closed: list[int] = []
+        self._make_checkpointer = checkpointer
+        self._connect(now_ms)
+
+    def _connect(self, now_ms: int) -> None:
+        path = self.path
         with self._unavailable():
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(BUSY_MS)
-            prepare(self._connection, path, DURABILITIES[durability])
+            prepare(self._connection, path, DURABILITIES[self.durability])
             migrate(self._connection, path, now_ms)
             self._names = Names(self._connection)
-            self._checkpointer = checkpointer(self._connection, path)
+            self._checkpointer = self._make_checkpointer(self._connection, path)
             self._read_head()
             wal = path.with_name(path.name + "-wal")  # there since the first look
             self._places = ((str(path), path.stat()), (str(wal), wal.stat()))
@@ -244,6 +260,42 @@ class SqliteLedger:
                 self._connection.execute("ROLLBACK")
         self._names.forget_cache()
 
+    # Another file in this one's place.
+
+    def last_before(self, at_ms: int) -> int:
+        """The last row from before a moment, 0 when there is none."""
+        with self._unavailable():
+            return queries.first_seq(self._connection, self._seq, at_ms) - 1
+
+    def sealed(self) -> int:
+        """The last row that the newest seal covers as a whole, 0 without one."""
+        with self._unavailable():
+            return queries.sealed(self._connection)
+
+    def is_checkpointed(self) -> bool:
+        """Bring all of the log into the file; False while a reader keeps that from happening."""
+        with self._unavailable():
+            self._connection.set_busy_timeout(_PROBE_BUSY_MS)
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+            finally:
+                self._connection.set_busy_timeout(BUSY_MS)
+            return True
+
+    def go_on_with(self, new: Path) -> None:
+        """Let another file take this one's place; it has all of it, and nothing is pending.
+
+        After a failure the ledger is closed for good.
+        """
+        still_open = self._open
+        self.close()
+        with self._unavailable():
+            take_place(new, self.path)
+        self._connect(0)
+        self._open = still_open
+
     # Reading.
 
     def restore(self) -> Restored:
@@ -261,9 +313,14 @@ class SqliteLedger:
             return Restored(snapshot, open_holds, newer, queries.greatest(self._connection))
 
     def find(self, call: str) -> list[Event]:
-        """Every row of a call, oldest first, texts resolved."""
+        """Every row of a call, oldest first, texts resolved; of a compacted one that it was."""
         with self._unavailable():
-            return self._events("WHERE call = ? ORDER BY seq", (call,))
+            rows = self._events("WHERE call = ? ORDER BY seq", (call,))
+            if any(row.kind in _TELLS for row in rows):
+                return rows
+            # Corrections and overages of a compacted call stay.
+            gone = was_compacted(self._connection, call)
+            return [Event(0, 0, COMPACTED, call=call)] if gone else rows
 
     def find_lost(self, provider_id: str) -> str | None:
         """The newest call that was lost under a provider's id, or None."""
