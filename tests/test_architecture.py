@@ -45,7 +45,10 @@ ARROWS = {
     "noburn_cli.enforce": GUARD,
     "noburn_cli.langchain": GUARD,
     "noburn_cli.queues": GUARD,
-    "noburn_cli.render": (*GUARD, "noburn_cli.reports", "noburn_cli.run_summary"),
+    "noburn_cli.render": (
+        *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
+    ),
+    "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),
 }

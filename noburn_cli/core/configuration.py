@@ -7,9 +7,9 @@ Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a tes
 Not for guests: it reads TOML, which Python 3.10 cannot.
 
 A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
-`endpoint.NAME`, `notify.NAME`; `budget` has all budgets (core.policy_tables), which nothing but
-`budget apply` puts in force.  Every broken rule raises UsageError with the file, the key and the
-reason.
+`endpoint.NAME`, `notify.NAME`, `reconcile.NAME`; `budget` has all budgets (core.policy_tables),
+which nothing but `budget apply` puts in force.  Every broken rule raises UsageError with the file,
+the key and the reason.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from noburn_cli.core.config_values import (
     read_truth,
 )
 from noburn_cli.core.policy_tables import read_budgets
+from noburn_cli.core.reconcile_keys import RECONCILE, read_export
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
 
@@ -89,7 +90,7 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 ENDPOINT = "endpoint"
 BUDGET = "budget"
-_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, BUDGET, DAEMON, NOTIFY)
+_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE)
 
 
 def parse_configuration(origin: str, text: str) -> dict[str, Any]:
@@ -110,6 +111,8 @@ def parse_configuration(origin: str, text: str) -> dict[str, Any]:
             values.update(_endpoints(origin, content))
         elif table == NOTIFY:
             values.update(_channels(origin, content))
+        elif table == RECONCILE:
+            values.update(_exports(origin, content))
         elif table == BUDGET:
             values[BUDGET] = _budgets(origin, content)
         else:
@@ -177,6 +180,22 @@ def _channels(origin: str, content: Any) -> dict[str, Any]:
             found[key] = read_channel(name, table)
         except Wrong as wrong:
             raise _broken(origin, key, wrong.why, wrong.next_step) from wrong
+    return found
+
+
+def _exports(origin: str, content: Any) -> dict[str, Any]:
+    """The exports of `[reconcile.NAME]`, by dotted key."""
+    if not isinstance(content, dict):
+        raise _broken(origin, RECONCILE, "it is no table of exports", f"write [{RECONCILE}.NAME]")
+    found = {}
+    for name, table in content.items():
+        key = f"{RECONCILE}.{name}"
+        try:
+            found[key] = read_export(name, table)
+        except Wrong as wrong:
+            raise _broken(origin, key, wrong.why, wrong.next_step) from wrong
+        except NoburnError as error:
+            raise _broken(origin, key, f"{error.message}: {error.why}", error.next_step) from error
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typer
 
 from noburn_cli.commands.ledger.orphans import orphans_command
+from noburn_cli.commands.ledger.reconcile import reconcile_command
 from noburn_cli.commands.ledger.verifying import verify_command
 
 app = typer.Typer(
@@ -18,3 +19,4 @@ app = typer.Typer(
 
 app.command("verify")(verify_command)
 app.command("orphans")(orphans_command)
+app.command("reconcile")(reconcile_command)
