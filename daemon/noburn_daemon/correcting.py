@@ -17,6 +17,7 @@ import json
 from typing import Any
 
 from noburn_cli import protocol
+from noburn_cli.core.actions import BILL
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HoldState
 from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, KINDS, PRICED_KINDS
@@ -24,8 +25,9 @@ from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
 from noburn_daemon.accounts import Context, Weights
 from noburn_daemon.book import Book
-from noburn_daemon.calls import Call, charged
+from noburn_daemon.calls import Call
 from noburn_daemon.ledger import Event, json_text
+from noburn_daemon.overages import overage_rows
 from noburn_daemon.replies import Reply, conflict, from_error, not_found, refusal
 
 _UNBILLED = (HoldState.UNCERTAIN.value, HoldState.ORPHANED.value)
@@ -137,9 +139,7 @@ def _book(book: Book, event: Event, call: Call | None, now_ms: int) -> None:
         return
     detail = json.loads(str(event.detail))
     # A budget that came after the call ended counts it as well: correct it there, too.
-    assert call.context is not None
-    at = book.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
-    call.accounts = charged(at, notional=call.notional)
+    call.accounts = book.accounts_at_end(call)
     end = Event(0, now_ms, detail["ends"], call=call.id, failure=None)
     if end.kind == SETTLE:
         end.cost_nano = detail["nano"]
@@ -165,11 +165,17 @@ def _adjust(book: Book, event: Event, now_ms: int) -> None:
     detail = json.loads(str(event.detail))
     attributes = json.loads(str(event.context))
     weights: Weights = (event.cost_nano or 0, event.cost_tokens or 0, detail["requests"])
-    for account in book.accounts.at(attributes, detail["for_ms"]):
-        if account.end_ms is not None and account.end_ms <= now_ms:
-            continue  # its window has ended: reports tell of it, admission never asks again
+    # Windows that have ended count on for budgets that bill.
+    known = book.accounts.at_end(attributes, detail["for_ms"], book.ledger.passed_account)
+    touched = []
+    for account in dict.fromkeys((*known, *book.accounts.at(attributes, detail["for_ms"]))):
+        ended = account.end_ms is not None and account.end_ms <= now_ms
+        if ended and account.budget.row.action != BILL:
+            continue  # reports tell of it, admission never asks again
         account.settled += weights[account.unit_index]
-        book.accounts.dirty.add(account)
+        touched.append(account)
+    book.accounts.dirty.update(touched)
+    book.events += overage_rows(touched, now_ms)
     book.stirred = True
 
 
@@ -236,9 +242,7 @@ def _opposite(
 
 def _reopen(book: Book, call: Call, event: Event, now_ms: int) -> None:
     """Charge a call at its hold again: what was said of its bill does not hold."""
-    assert call.context is not None
-    at = book.accounts.at(call.context.attributes, call.reserved_at_ms, make=False)
-    call.accounts = charged(at, notional=call.notional)
+    call.accounts = book.accounts_at_end(call)
     reason = json.loads(str(event.detail))["reason"] or "its correction was undone"
     lost = Event(
         0, now_ms, "lose", call=call.id, cost_nano=call.hold[0], cost_tokens=call.hold[1],

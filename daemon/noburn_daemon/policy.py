@@ -103,6 +103,13 @@ def check_budget(row: BudgetRow) -> None:
         raise UsageError(f"unknown action {row.action!r}", why=f"known are {', '.join(ACTIONS)}")
     if row.action not in _ENFORCED:
         raise UsageError(f"the action {row.action} is not available")
+    if row.action == BILL and (window.per == CALL or rolling_ms(window.per) is not None):
+        raise UsageError(
+            f"what goes beyond a window per {window.per} cannot be billed",
+            why="a window that rolls gives back what was spent, and a ceiling per call adds up "
+            "nothing",
+            next_step="bill by total, run, hour, day, week or month",
+        )
     if window.per == CALL or rolling_ms(window.per) is not None:
         raise UsageError(f"a window per {window.per} is not available")
     if row.carry:
@@ -113,13 +120,6 @@ def check_budget(row: BudgetRow) -> None:
         raise UsageError(
             "a budget that downgrades needs rules",
             next_step='name them: {"gpt-6.1-sol": "gpt-6-luna"}, or {"*": "gpt-6-luna"}',
-        )
-    if row.action == BILL and (window.per == CALL or rolling_ms(window.per) is not None):
-        raise UsageError(
-            f"what goes beyond a window per {window.per} cannot be billed",
-            why="a window that rolls gives back what was spent, and a ceiling per call adds up "
-            "nothing",
-            next_step="bill by total, run, hour, day, week or month",
         )
     if row.downgrade and row.action != DOWNGRADE:
         raise UsageError("only a budget with the action downgrade names cheaper models")

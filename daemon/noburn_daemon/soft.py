@@ -54,8 +54,7 @@ def asks_for_cheaper(
         try:
             cheaper = _cheaper(book, frame, quote, target, now_ms)
         except NoburnError as error:
-            why = error.message if not error.why else f"{error.message}: {error.why}"
-            return no_cheaper(account, quote, frame.model, target, why=why)
+            return no_cheaper(account, quote, frame.model, target, why=error.message)
         if cheaper is None:
             continue
         if frame.fixed_model:
