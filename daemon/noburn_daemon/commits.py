@@ -55,6 +55,8 @@ class Commits:
         self.is_scheduled = False
         #: Whether the next flush writes a snapshot, whenever the last one was.
         self.force_snapshot = True
+        #: Called when messages were put into the outbox.
+        self.told: Callable[[], object] = lambda: None
         self.turn_ms = 0
         self.busy_at = loop.time()
         self._snapshot_at_ms = 0
@@ -72,6 +74,12 @@ class Commits:
     def reply(self, peer: PeerConnection, reply: Any) -> None:
         """Let a reply leave with the next flush."""
         self.replies.append((peer, reply))
+        if not self.is_scheduled:
+            self.schedule()
+
+    def write_soon(self) -> None:
+        """Write a snapshot when this turn of the loop is over."""
+        self.force_snapshot = True
         if not self.is_scheduled:
             self.schedule()
 
@@ -114,6 +122,8 @@ class Commits:
             self._snapshot_at_ms = now_ms
         self._ledger.append(events, snapshot)
         self.force_snapshot = False
+        if snapshot is not None and snapshot.notices:
+            self.told()
 
     def _deliver(self) -> None:
         replies, self.replies = self.replies, []

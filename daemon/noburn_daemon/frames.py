@@ -345,6 +345,18 @@ class Reload(Frame, tag=protocol.RELOAD):
     pass
 
 
+class NotifyList(Frame, tag=protocol.NOTIFY_LIST):
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class NotifyTest(Frame, tag=protocol.NOTIFY_TEST):
+    channel: Word
+
+
+class NotifyRetry(Frame, tag=protocol.NOTIFY_RETRY):
+    channels: Annotated[list[Word], Meta(max_length=32)] = []
+
+
 class Shutdown(Frame, tag=protocol.SHUTDOWN):
     pass
 
@@ -354,7 +366,7 @@ Request: TypeAlias = (
     | RunNote | RunStop | RunPause | RunResume | RunLimit | RunList | KeysLend | KeyFor
     | BudgetSet | BudgetList | BudgetRm | BudgetTopup | BudgetUnschedule | BudgetApply
     | LedgerCorrect | LedgerUndo | LedgerCompact | LedgerForget | Remaining
-    | Status | Reload | Shutdown
+    | Status | Reload | NotifyList | NotifyTest | NotifyRetry | Shutdown
 )  # fmt: skip
 
 _is_call_id = re.compile(r"[A-Za-z0-9._:-]+").fullmatch

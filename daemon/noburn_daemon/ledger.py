@@ -125,6 +125,20 @@ class ScheduledRow:
     ended_at_ms: int | None = None
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A message on its way to the outbox.
+
+    key: what a receiver tells repetitions by; without a dot, as what is signed needs it.
+    """
+
+    key: str
+    at_ms: int
+    channel: str
+    kind: str
+    payload: str
+
+
 @dataclass
 class Snapshot:
     """What changed since the last snapshot, or, when restored, everything."""
@@ -136,6 +150,8 @@ class Snapshot:
     #: Runs that have not ended, with their owners; None says: unchanged.
     runs: dict[str, str] | None = None
     scheduled: list[ScheduledRow] = field(default_factory=list)
+    #: Messages to the outbox; never restored.
+    notices: list[Notice] = field(default_factory=list)
 
 
 @dataclass

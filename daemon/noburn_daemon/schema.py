@@ -251,15 +251,19 @@ CREATE TABLE scheduled (
 OUTBOX = """
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,    -- what a receiver tells repetitions by
   at_ms INTEGER NOT NULL,
   channel TEXT NOT NULL,
-  payload TEXT NOT NULL,       -- JSON
+  kind TEXT NOT NULL,          -- budget.threshold, ...
+  payload TEXT NOT NULL,       -- JSON; empty once delivered
   attempts INTEGER NOT NULL DEFAULT 0,
   next_at_ms INTEGER NOT NULL,
   delivered_at_ms INTEGER,
+  given_up_at_ms INTEGER,
   failure TEXT                 -- of the last attempt
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE delivered_at_ms IS NULL;
+CREATE INDEX outbox_due ON outbox (channel, next_at_ms)
+  WHERE delivered_at_ms IS NULL AND given_up_at_ms IS NULL;
 """
 
 #: What compacting and forgetting leave: sums for the calls that were taken, the ids of those that

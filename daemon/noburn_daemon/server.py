@@ -47,7 +47,7 @@ _HOUR_MS = 3_600_000
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
     frames.Hello, frames.Shutdown, frames.KeysLend, frames.KeyFor,
-    frames.Reload,
+    frames.Reload, frames.NotifyList,
 )  # fmt: skip
 
 #: Rare ones, which find everything before them on the disk, and are written with a snapshot.
@@ -156,6 +156,9 @@ class Daemon:
             ),
             frames.Shutdown: self._shutdown,
             frames.Reload: _alone,
+            frames.NotifyList: _alone,
+            frames.NotifyTest: _alone,
+            frames.NotifyRetry: _alone,
         }
 
     # Requests.
@@ -326,7 +329,13 @@ class Daemon:
             self._service.tick()
         self._watchers.tell_paused(self.book)
         book = self.book
-        if self.peers or book.calls.open or book.runs.owners or len(book.waiting):
+        if (
+            self.peers
+            or book.calls.open
+            or book.runs.owners
+            or len(book.waiting)
+            or (self._service is not None and self._service.is_busy)
+        ):
             self._commits.busy_at = self._loop.time()
         elif self._loop.time() - self._commits.busy_at >= self.idle_exit_s:
             _log.info("idle: leaving")

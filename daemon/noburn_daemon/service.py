@@ -1,6 +1,7 @@
-"""What stands around the ledger: settings that are read again, the service manager.
+"""What stands around the ledger: settings that are read again, notifications, the service manager.
 
-Layer: daemon, event loop.  Below: reloading, supervised, logs, commits.  Above: server, __main__.
+Layer: daemon, event loop.  Below: reloading, supervised, delivering, notices, logs, commits.
+Above: server, __main__.
 Owns: what follows from a setting, and the requests about all this.
 Not here: anything that decides about a call (server and below).
 """
@@ -8,24 +9,34 @@ Not here: anything that decides about a call (server and below).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_daemon import frames, logs
 from noburn_daemon.commits import Commits
+from noburn_daemon.delivering import Dispatcher
+from noburn_daemon.notices import RECOVERED, TEST, UNAVAILABLE, notices
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.reloading import Reloader
-from noburn_daemon.replies import Reply, from_error
+from noburn_daemon.replies import Reply, from_error, refusal
 from noburn_daemon.settings import DaemonSettings, SettingsSource
 from noburn_daemon.sqlite import SqliteLedger
 from noburn_daemon.supervised import Manager
 
 if TYPE_CHECKING:
     from noburn_daemon.server import Daemon
+
+
+#: How long the ledger cannot be written before the daemon's channels hear of it, in seconds: a
+#: lock that somebody holds for a moment is no news.
+SICK_S = 3.0
+_LISTED = "`noburn daemon notify list` shows them"
 
 
 class Service:
@@ -44,17 +55,42 @@ class Service:
         self._daemon = daemon
         self._ledger = ledger
         self._commits = commits
+        self._loop = loop
+        self._sick_since: float | None = None
+        self._told_sick = False
+        self._dispatcher = Dispatcher(
+            lambda: ledger.outbox, loop=loop, now_ms=daemon.clock.now_ms,
+            can_store=lambda: commits.sick is None, environment=os.environ,
+        )  # fmt: skip
+        commits.told = self._dispatcher.wake
         self._reloader = Reloader(self._source, self._held, thread=thread, loop=loop)
         self._reloader.listen(self._apply)
 
     def handlers(self) -> dict[type, Callable[[PeerConnection, Any, int], Any]]:
         """The requests that are answered here."""
-        return {frames.Reload: self._reload}
+        return {
+            frames.Reload: self._reload,
+            frames.NotifyList: self._list,
+            frames.NotifyTest: self._test,
+            frames.NotifyRetry: self._retry,
+        }
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is left to do here before an idle daemon may leave."""
+        return self._dispatcher.is_busy
 
     def warnings(self) -> list[str]:
         """What a person should know, each a sentence."""
         refused = self._reloader.refused
-        return [] if refused is None else [f"settings are as before: {refused.message}"]
+        warnings = [] if refused is None else [f"settings are as before: {refused.message}"]
+        with contextlib.suppress(LedgerUnavailable):  # which is a warning of its own
+            counts = self._ledger.outbox.counts()
+            if counts.failing:
+                warnings.append(f"{counts.failing} notifications wait after a failure; {_LISTED}")
+            if counts.given_up:
+                warnings.append(f"{counts.given_up} notifications were given up; {_LISTED}")
+        return warnings
 
     def ready(self) -> None:
         """The daemon listens."""
@@ -62,11 +98,69 @@ class Service:
 
     def leaving(self) -> None:
         """The daemon drains."""
+        self._dispatcher.close()
         self._manager.say("STOPPING=1", "STATUS=leaving")
 
     def tick(self) -> None:
         """The loop turns; a few times each second."""
         self._manager.say_alive()
+        self._watch_ledger()
+        self._dispatcher.look()
+
+    def _watch_ledger(self) -> None:
+        """Tell that the ledger cannot be written, when it has been so for a moment, and the end."""
+        sick, now = self._commits.sick, self._loop.time()
+        if sick is None:
+            if self._told_sick:
+                self._tell(RECOVERED, {"message": "the ledger can be written again"})
+            self._sick_since, self._told_sick = None, False
+            return
+        self._sick_since = now if self._sick_since is None else self._sick_since
+        if not self._told_sick and now - self._sick_since >= SICK_S:
+            self._told_sick = True
+            now_ms = self._daemon.clock.now_ms()
+            message = f"no call is let go: {sick}"
+            self._dispatcher.say_unstored(
+                notices(UNAVAILABLE, now_ms, {"message": message}, self._reloader.held.notify)
+            )
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Put a message to the daemon's own channels into the outbox."""
+        book = self._commits.book
+        now_ms = self._daemon.clock.now_ms()
+        book.changed.notices += notices(kind, now_ms, data, self._reloader.held.notify)
+        self._commits.write_soon()
+
+    def _list(self, _peer: PeerConnection, frame: frames.NotifyList, _now_ms: int) -> Reply:
+        outbox = self._ledger.outbox
+        channels = [
+            {"name": one.name, "target": one.target}
+            for one in self._reloader.held.channels.values()
+        ]  # fmt: skip
+        return {
+            "n": frame.n, "ok": True, "channels": channels, "counts": asdict(outbox.counts()),
+            "messages": outbox.listed(frame.limit),
+        }  # fmt: skip
+
+    def _test(self, _peer: PeerConnection, frame: frames.NotifyTest, now_ms: int) -> Reply:
+        channels = self._reloader.held.channels
+        if frame.channel not in channels:
+            return unknown_channel(frame.n, frame.channel, channels)
+        data = {"message": "a test of the channel, by `noburn daemon notify test`"}
+        made = notices(TEST, now_ms, data, (frame.channel,))
+        self._commits.book.changed.notices += made
+        self._commits.force_snapshot = True
+        self._dispatcher.try_anew()
+        return {"n": frame.n, "ok": True, "key": made[0].key, "channel": frame.channel}
+
+    def _retry(self, _peer: PeerConnection, frame: frames.NotifyRetry, now_ms: int) -> Reply:
+        channels = self._reloader.held.channels
+        for name in frame.channels:
+            if name not in channels:
+                return unknown_channel(frame.n, name, channels)
+        count = self._ledger.outbox.try_anew(now_ms, frame.channels)
+        self._dispatcher.try_anew()
+        return {"n": frame.n, "ok": True, "retried": count}
 
     def hang_up(self) -> None:
         """SIGHUP: read the settings again."""
@@ -92,7 +186,17 @@ class Service:
     def _apply(self, settings: DaemonSettings) -> None:
         logs.set_level(settings.log_level)
         self._daemon.idle_exit_s = settings.idle_exit_s
+        self._dispatcher.use(settings.channels)
         try:
             self._ledger.set_durability(settings.durability)
         except LedgerUnavailable as error:
             self._commits.fall_sick(error)
+
+
+def unknown_channel(n: int, name: str, channels: Collection[str]) -> Reply:
+    """The refusal of a channel that the configuration does not have."""
+    return refusal(
+        n, protocol.NOT_FOUND, f"there is no channel `{name}`",
+        why=f"the configuration has {', '.join(channels) or 'none'}",
+        next_step=f"add [notify.{name}] to your noburn.toml, then `noburn daemon reload`",
+    )  # fmt: skip

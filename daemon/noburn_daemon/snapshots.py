@@ -13,6 +13,7 @@ from typing import Any
 
 import apsw
 
+from noburn_daemon import outbox
 from noburn_daemon.ledger import AccountRow, BudgetRow, ScheduledRow, Snapshot, json_text
 
 _BUDGET_COLUMNS = (
@@ -62,6 +63,7 @@ def write_tables(connection: apsw.Connection, snapshot: Snapshot) -> None:
         "INSERT OR REPLACE INTO scheduled (id, at_ms, spec, ended_at_ms) VALUES (?, ?, ?, ?)",
         [(s.id, s.at_ms, s.spec, s.ended_at_ms) for s in snapshot.scheduled],
     )
+    outbox.put(connection, snapshot.notices)
     many("INSERT OR REPLACE INTO factors VALUES (?, ?)", list(snapshot.factors.items()))
     if snapshot.runs is not None:
         connection.execute("DELETE FROM open_runs")

@@ -36,6 +36,7 @@ from noburn_daemon.ledger import (
 )
 from noburn_daemon.names import Names
 from noburn_daemon.opening import migrate, prepare
+from noburn_daemon.outbox import Outbox
 from noburn_daemon.rewriting import take_place
 from noburn_daemon.snapshots import read_passed, read_tables, write_tables
 
@@ -89,6 +90,8 @@ class SqliteLedger:
             self._connection.set_busy_timeout(BUSY_MS)
             prepare(self._connection, path, DURABILITIES[self.durability])
             migrate(self._connection, path, now_ms)
+            #: Messages that wait to be delivered.
+            self.outbox = Outbox(self._connection, self._unavailable)
             self._names = Names(self._connection)
             self._checkpointer = self._make_checkpointer(self._connection, path)
             self._read_head()

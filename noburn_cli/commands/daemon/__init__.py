@@ -10,6 +10,7 @@ from __future__ import annotations
 import typer
 
 from noburn_cli.commands.daemon.logs import logs_command
+from noburn_cli.commands.daemon.notify import app as notify_app
 from noburn_cli.commands.daemon.running import (
     reload_command,
     start_command,
@@ -28,3 +29,4 @@ app.command("stop")(stop_command)
 app.command("status")(status_command)
 app.command("logs")(logs_command)
 app.command("reload")(reload_command)
+app.add_typer(notify_app, name="notify")

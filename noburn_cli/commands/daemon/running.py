@@ -71,10 +71,7 @@ def status_command(as_json: Json = False) -> None:
 
 def reload_command(as_json: Json = False) -> None:
     """Have the running daemon read its configuration again; a broken one changes nothing."""
-    status = _running_status()
-    if status is None:
-        raise _not_running()
-    with _client(start=False) as client:
+    with client_of_running() as client:
         outcome = client.request(protocol.RELOAD)
     if as_json:
         _print_json({"changed": outcome["changed"], "pinned": outcome["pinned"]})
@@ -82,6 +79,13 @@ def reload_command(as_json: Json = False) -> None:
     typer.echo(f"reloaded: {', '.join(outcome['changed']) or 'nothing has changed'}")
     for key, name in sorted(outcome["pinned"].items()):
         typer.echo(f"{key} stays as {name} says; start the daemon without it to change that")
+
+
+def client_of_running() -> Client:
+    """A client of the daemon that runs.  Raises DaemonUnavailable when none does."""
+    if _running_status() is None:
+        raise _not_running()
+    return _client(start=False)
 
 
 def _not_running() -> DaemonUnavailable:
