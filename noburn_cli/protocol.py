@@ -93,6 +93,8 @@ STOPPED = "stopped"  # a run that the call is in was stopped, or has ended
 PAUSED = "paused"  # a run that the call is in has been paused for too long
 CONFIGURATION = "configuration"  # it is broken: what held before holds on
 DRAINING = "draining"  # the daemon is about to leave; connect again
+#: What is said of an ending that will never be booked again.
+NEVER_BOOKED = frozenset((CONFLICT, CLOSED, NOT_FOUND))
 ERRORS: Mapping[str, bool] = {
     BLOCKED: True, REFINE: False, DOWNGRADE: False, CONFLICT: False, CLOSED: False,
     NOT_FOUND: False, UNKNOWN: True, MODEL_UNKNOWN: False, PRICE_UNKNOWN: False,

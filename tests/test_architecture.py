@@ -23,7 +23,7 @@ LOWEST = ("noburn_cli.errors", "noburn_cli.version")
 WIRE = (*LOWEST, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.protocol")
 FILES = (
     *("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.ranks", "noburn_cli.paths"),
-    *("noburn_cli.config_files", "noburn_cli.trust"),
+    *("noburn_cli.config_files", "noburn_cli.trust", "noburn_cli.journal_files"),
 )
 GUARD = (*WIRE, *FILES, "noburn_cli.client", "noburn_cli.enforce")
 
@@ -37,11 +37,12 @@ ARROWS = {
     "noburn_cli.protocol": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.resources": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.paths": LOWEST,
+    "noburn_cli.journal_files": LOWEST,
     "noburn_cli.ranks": (*LOWEST, "noburn_cli.core", "noburn_cli.resources"),
     "noburn_cli.config_files": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
     "noburn_cli.trust": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
     "noburn_cli.prices": (*LOWEST, "noburn_cli.core", *FILES),
-    "noburn_cli.client": (*WIRE, "noburn_cli.paths"),
+    "noburn_cli.client": (*WIRE, "noburn_cli.paths", "noburn_cli.journal_files"),
     "noburn_cli.enforce": GUARD,
     "noburn_cli.langchain": GUARD,
     "noburn_cli.queues": GUARD,

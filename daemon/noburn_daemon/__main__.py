@@ -132,6 +132,7 @@ def _run(folder: Path, source: SettingsSource) -> int:
             daemon = partial(
                 Daemon, ledger=ledger, pricing=pricing, prices=prices, clock=clock,
                 idle_exit_s=settings.idle_exit_s, service=service,
+                undelivered=paths.journal_folder(folder),
             )  # fmt: skip
             runner.run(_serve(listener, daemon, service))
     finally:

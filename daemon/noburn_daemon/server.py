@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from noburn_cli import protocol
@@ -37,6 +38,7 @@ from noburn_daemon.replies import Reply, from_error, refusal
 from noburn_daemon.service import Service
 from noburn_daemon.sqlite import SqliteLedger
 from noburn_daemon.telling import Teller
+from noburn_daemon.undelivered import Undelivered
 from noburn_daemon.watching import Watchers
 
 TICK_S = 0.25
@@ -66,11 +68,12 @@ class Daemon:
     def __init__(
         self, *, ledger: SqliteLedger, pricing: Pricing, prices: PriceFile, clock: Clock,
         idle_exit_s: float, loop: asyncio.AbstractEventLoop, processes: Processes | None = None,
-        service: Service | None = None,
+        service: Service | None = None, undelivered: Path | None = None,
     ) -> None:  # fmt: skip
         """processes: who asks and who has died; by default those of this machine.
 
         service: what stands around the ledger; by default nothing does.
+        undelivered: the folder of endings that clients could not deliver; by default none is read.
         """
         self.clock = clock
         self.processes = processes or Processes(clock.boot)
@@ -101,6 +104,10 @@ class Daemon:
             more=service.warnings if service is not None else list,
         )  # fmt: skip
         self._reaper = Reaper(loop, self._owner_gone, processes=self.processes)
+        self._undelivered: Undelivered | None = None
+        if undelivered is not None:
+            self._undelivered = Undelivered(undelivered, self._commits, loop)
+            self._undelivered.start()
         self._watch_restored()
         self._timer = loop.call_later(TICK_S, self._tick)
         self._handlers = self._handlers_by_kind()
@@ -325,6 +332,8 @@ class Daemon:
             self._bury(now_ms)
         if not self._draining:
             self._prices.look()
+            if self._undelivered is not None:
+                self._undelivered.look()
         if self._service is not None:
             self._service.tick()
         self._watchers.tell_paused(self.book)
@@ -408,6 +417,8 @@ class Daemon:
         for peer in list(self.peers):
             peer.close()
         self._timer.cancel()
+        if self._undelivered is not None:
+            self._undelivered.close()
         self._reaper.close()
         self._counter.shutdown(wait=False, cancel_futures=True)
         if not self.done.done():
