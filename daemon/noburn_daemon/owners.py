@@ -1,6 +1,6 @@
 """Who is at the other end of a socket, and whether that process still lives.
 
-Layer: daemon.  Below: the operating system.  Above: server, reaper, peer.
+Layer: daemon.  Below: the operating system, foreigners.  Above: server, reaper, peer.
 Owns: an owner's name `boot:pid:start`: a pid alone is reused, with its start time it is not; and
 Processes, all that the daemon asks the system about other processes.
 """
@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from noburn_daemon.foreigners import Foreigners, is_foreign
 
 _LOCAL_PEERPID = 0x002  # sys/un.h on macOS
 _LOCAL_PEERCRED = 0x001
@@ -94,20 +96,27 @@ class Processes:
 
     def __init__(self, boot: str) -> None:
         self._boot = boot
+        self._foreign = Foreigners(boot)
 
     def owner_of(self, connection: socket.socket) -> str | None:
         """Who connected, as an owner; None when it is not to be talked to.  Raises OSError."""
         peer = peer_of(connection)
         if not may_talk(peer, own_uid=os.geteuid()):
             return None
+        if not peer.pid:
+            return self._foreign.owner_of(connection)
         return owner_name(self._boot, peer.pid)
 
     def is_alive(self, owner: str) -> bool:
         """Whether that very process lives."""
+        if is_foreign(owner):
+            return self._foreign.is_alive(owner)
         return is_alive(owner, boot=self._boot)
 
     def open_exit(self, owner: str) -> int | None:
         """A descriptor that becomes readable when the process ends; None where there is none."""
+        if is_foreign(owner):
+            return self._foreign.open_exit(owner)
         open_pidfd = getattr(os, "pidfd_open", None)
         if open_pidfd is None:
             return None
