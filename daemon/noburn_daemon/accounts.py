@@ -11,76 +11,20 @@ A call is charged to every account it matches; `override` decides only which of 
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from noburn_cli.core.actions import BILL, HARD
-from noburn_cli.core.budgets import (
-    EACH,
-    Key,
-    Scope,
-    account_keys,
-    budget_name,
-    named_values,
-    parse_scope,
-    replaces,
-)
-from noburn_cli.core.windows import Window
+from noburn_cli.core.actions import BILL
+from noburn_cli.core.budgets import EACH, Key, Scope, account_keys, named_values, replaces
+from noburn_daemon.account import Account, Budget, fill, key_from_text, key_text
 from noburn_daemon.ledger import AccountRow, BudgetRow
+from noburn_daemon.rolling import NEVER_MS
 from noburn_daemon.runs import paths_of
 
-UNITS = ("dollars", "tokens", "requests")
-DOLLARS_INDEX = 0
-_NEVER = 2**62
-
-#: What a call weighs in each unit: (nano-dollars, tokens, requests), by UNITS' order.
-Weights = tuple[int, int, int]
-
-
-class Budget:
-    """A scope, a window, a limit."""
-
-    __slots__ = ("name", "row", "scope", "unit_index", "window")
-
-    def __init__(self, row: BudgetRow) -> None:
-        self.row = row
-        self.scope: Scope = parse_scope(row.scope)
-        self.name = budget_name(self.scope, row.per, row.unit)
-        self.unit_index = UNITS.index(row.unit)
-        self.window = Window(row.per, row.zone, row.anchor)
-
-
-class Account:
-    """One budget's balance for one set of values in one window, in the budget's unit."""
-
-    __slots__ = (
-        "budget", "carried", "end_ms", "held", "in_flight", "key", "name", "notified", "overage",
-        "settled", "start_ms", "topup", "unit_index", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
-        self.budget = budget
-        self.key = key
-        self.start_ms = start_ms
-        self.end_ms = end_ms
-        self.unit_index = budget.unit_index
-        self.settled = 0
-        self.held = 0
-        self.topup = 0
-        self.carried = 0
-        self.notified = 0  # the highest threshold that was told, in percent
-        self.overage = 0  # what was booked beyond a budget that bills
-        self.in_flight = 0  # open holds
-        self.waiting = 0  # waiters that this account keeps waiting
-        self.name = budget_name(Scope(key), budget.row.per, budget.row.unit)
-
-    @property
-    def capacity(self) -> int:
-        return self.budget.row.amount + self.topup + self.carried
-
-    @property
-    def available(self) -> int:
-        return self.capacity - self.settled - self.held
+#: How long accounts of rolling windows that hold nothing are kept.
+_SWEEP_MS = 3_600_000
 
 
 class Context:
@@ -125,9 +69,23 @@ class Accounts:
         self.passed: dict[tuple[int, Key, int], Account] = {}
         self.epoch = 0
         self._bills = (-1, False)
+        #: When a window ends or a bucket leaves: (moment, tie-break, account), the next one first.
+        self._moments: list[tuple[int, int, Account]] = []
+        self._ties = itertools.count()
+        self.next_ms = NEVER_MS
+        #: Accounts of windows that have ended, with calls still in flight.
+        self._ended: set[Account] = set()
+        #: Accounts of rolling windows that all has left, and when they are looked through.
+        self._emptied: set[Account] = set()
+        self._sweep_ms = 0
+        self._dropped: list[tuple[int, Key, int]] = []
 
     def all(self) -> Iterable[Account]:
         return self._accounts.values()
+
+    def of(self, budget: Budget) -> list[Account]:
+        """Every account of one budget."""
+        return [account for account in self._accounts.values() if account.budget is budget]
 
     def add(self, budget: Budget) -> None:
         """Put a budget in force.  Contexts find it at their next look."""
@@ -141,8 +99,15 @@ class Accounts:
         del self.budgets[budget.row.id]
         values = tuple(value for _, value in budget.scope.pairs)
         self._index[budget.scope.keys][values].remove(budget)
-        for place in [place for place in self._accounts if place[0] == budget.row.id]:
-            self.dirty.discard(self._accounts.pop(place))
+        for account in self.of(budget):
+            self._drop(account)
+        self.epoch += 1
+
+    def change(self, budget: Budget, row: BudgetRow) -> None:
+        """Give a budget another row, of the same scope, window and unit."""
+        budget.change(row)
+        for account in self.of(budget):
+            account.refresh()
         self.epoch += 1
 
     def named(self, scope: Scope, per: str, unit: str) -> Budget | None:
@@ -158,12 +123,13 @@ class Accounts:
         if context.epoch == self.epoch and context.from_ms <= now_ms < context.until_ms:
             return
         charged = list(self.at(context.attributes, now_ms))
+        checked = list(_checked([*charged, *self._ceilings(context.attributes)]))
         context.charged = tuple(charged)
-        context.checked = tuple(_checked(charged))
-        context.hard = tuple(a for a in context.checked if a.budget.row.action in HARD)
-        context.soft = tuple(a for a in context.checked if a.budget.row.action not in HARD)
+        context.checked = tuple(checked)
+        context.hard = tuple(a for a in checked if a.budget.is_hard)
+        context.soft = tuple(a for a in checked if not a.budget.is_hard)
         context.from_ms = max((a.start_ms for a in charged), default=0)
-        context.until_ms = min((a.end_ms or _NEVER for a in charged), default=_NEVER)
+        context.until_ms = min((a.end_ms or NEVER_MS for a in charged), default=NEVER_MS)
         context.epoch = self.epoch
         context.notes = {}
 
@@ -173,17 +139,33 @@ class Accounts:
         make: whether missing ones are made; otherwise they are left out.
         """
         for budget in self._matching(attributes):
+            if budget.is_ceiling:
+                continue
             start_ms, end_ms = budget.window.bounds(at_ms)
             for key in account_keys(budget.scope, budget.row.per, attributes):
                 if make or (budget.row.id, key, start_ms) in self._accounts:
                     yield self.account(budget, key, start_ms, end_ms)
+
+    def _ceilings(self, attributes: dict[str, str]) -> Iterator[Account]:
+        """The ceilings on one call: accounts that add up nothing, and are kept nowhere."""
+        for budget in self._matching(attributes):
+            if budget.is_ceiling:
+                for key in account_keys(budget.scope, budget.row.per, attributes):
+                    yield Account(budget, key, 0, None)
 
     def account(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> Account:
         place = (budget.row.id, key, start_ms)
         account = self._accounts.get(place)
         if account is None:
             account = self._accounts[place] = Account(budget, key, start_ms, end_ms)
+            if end_ms is not None:
+                self.look_at(account, end_ms)
         return account
+
+    def look_at(self, account: Account, at_ms: int) -> None:
+        """Look at an account when that moment has come."""
+        heapq.heappush(self._moments, (at_ms, next(self._ties), account))
+        self.next_ms = self._moments[0][0]
 
     @property
     def bills(self) -> bool:
@@ -222,6 +204,8 @@ class Accounts:
                     fill(account, row)
                 if account is not None:
                     self._accounts[place] = account
+                    if end_ms is not None:
+                        self.look_at(account, end_ms)
                     found.append(account)
         return tuple(found)
 
@@ -239,24 +223,76 @@ class Accounts:
             for values in choices:
                 yield from by_values.get(values, ())
 
-    def prune(self, now_ms: int) -> list[tuple[int, str, int]]:
-        """Forget accounts of windows that have ended and hold nothing; say which."""
-        gone = [
-            place
-            for place, account in self._accounts.items()
-            if account.end_ms is not None and account.end_ms <= now_ms and not account.in_flight
-        ]
-        dropped = []
-        for place in gone:
-            account = self._accounts.pop(place)
-            self.dirty.discard(account)
-            if account.budget.row.action == BILL:
-                self.passed[place] = account
+    def settle(self, account: Account, amount: int, *, reserved_at_ms: int, now_ms: int) -> None:
+        """Charge an account that is not plain."""
+        account.settle(amount, reserved_at_ms=reserved_at_ms, now_ms=now_ms)
+        self.watch(account)
+
+    def top_up(self, account: Account, amount: int, now_ms: int) -> None:
+        """Add to what an account may hold in its window."""
+        account.top_up(amount, now_ms)
+        self.dirty.add(account)
+        self.watch(account)
+
+    def watch(self, account: Account) -> None:
+        """Look at a rolling account again when its next bucket leaves."""
+        if account.ring is not None and account.ring.next_ms < account.next_ms:
+            account.next_ms = account.ring.next_ms
+            self.look_at(account, account.next_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Let windows end and buckets leave; accounts that are over and hold nothing are dropped.
+
+        Only needed, and cheap, when `next_ms` has come.
+        """
+        while self._moments and self._moments[0][0] <= now_ms:
+            account = heapq.heappop(self._moments)[2]
+            if not self.is_current(account):
+                continue
+            if account.ring is None:
+                self._ended.add(account)
             else:
-                dropped.append((place[0], key_text(account.key), account.start_ms))
-        if gone:
+                self._roll(account, now_ms)
+        self.next_ms = self._moments[0][0] if self._moments else NEVER_MS
+        over = [account for account in self._ended if not account.in_flight]
+        if self._emptied and now_ms >= self._sweep_ms:
+            over += [a for a in self._emptied if not a.ring and not a.in_flight]
+            self._emptied.clear()
+        for account in over:
+            self._drop(account)
+        if over:
             self.epoch += 1
-        return dropped
+
+    def _roll(self, account: Account, now_ms: int) -> None:
+        """Let what has left a rolling window go."""
+        account.expire(now_ms)
+        account.next_ms = NEVER_MS
+        self.watch(account)
+        if not account.ring:
+            # Not dropped at once: every context would have to look for its accounts anew.
+            if not self._emptied:
+                self._sweep_ms = now_ms + _SWEEP_MS
+            self._emptied.add(account)
+
+    def _drop(self, account: Account) -> None:
+        place = (account.budget.row.id, account.key, account.start_ms)
+        del self._accounts[place]
+        self.dirty.discard(account)
+        self._ended.discard(account)
+        self._emptied.discard(account)
+        if account.budget.row.action == BILL and place[0] in self.budgets:
+            self.passed[place] = account
+        else:
+            self._dropped.append(place)
+
+    def take_dropped(self) -> list[tuple[int, str, int]]:
+        """Accounts that were dropped since this was asked last, as they are stored."""
+        dropped, self._dropped = self._dropped, []
+        return [
+            (budget, key_text(key), start_ms)
+            for budget, key, start_ms in dropped
+            if (budget, key, start_ms) not in self._accounts
+        ]
 
 
 def _checked(charged: list[Account]) -> Iterator[Account]:
@@ -273,37 +309,3 @@ def _checked(charged: list[Account]) -> Iterator[Account]:
         )
         if not replaced:
             yield account
-
-
-def key_text(key: Key) -> str:
-    """An account's values as stored: JSON, because a value may hold any character."""
-    return json.dumps(key, separators=(",", ":"), ensure_ascii=False)
-
-
-def key_from_text(text: str) -> Key:
-    """The reverse of key_text."""
-    return tuple((name, value) for name, value in json.loads(text))
-
-
-def account_row(account: Account) -> AccountRow:
-    return AccountRow(
-        budget=account.budget.row.id,
-        key=key_text(account.key),
-        window_start_ms=account.start_ms,
-        topup=account.topup,
-        settled=account.settled,
-        carried=account.carried,
-        notified=account.notified,
-        overage=account.overage,
-    )
-
-
-def fill(account: Account, row: AccountRow) -> None:
-    """Give an account the balance that was stored; what is held is added by the open holds."""
-    account.settled = row.settled
-    account.topup = row.topup
-    account.carried = row.carried
-    account.notified = row.notified
-    account.overage = row.overage
-    if row.capacity is not None:  # Its window has passed: a limit that came later is not its own.
-        account.topup = row.capacity - account.budget.row.amount - row.carried

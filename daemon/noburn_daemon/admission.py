@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from noburn_daemon.accounts import DOLLARS_INDEX, Account, Weights
+from noburn_daemon.account import DOLLARS_INDEX, Account, Weights
 
 _PICO_PER_NANO = 1000
 
@@ -79,15 +79,15 @@ def admit(quote: Quote, accounts: Iterable[Account]) -> int:
     """The output per choice to grant; -1 when an account does not afford even the floor.
 
     A clampable call gets at most a fair share of what an account has left, so that the first
-    does not take everything, yet never less than its floor where that fits.
+    does not take everything, yet never less than its floor where that fits.  A ceiling on one call
+    is shared with nobody.
     """
     granted = quote.want
     full = quote.full
     least: Weights | None = None
     for account in accounts:
         index = account.unit_index
-        available = account.budget.row.amount + account.topup + account.carried
-        available -= account.settled + account.held
+        available = account.capacity - account.settled - account.held
         sharers = account.in_flight + account.waiting + 1
         if full[index] * (sharers if sharers > 2 else 2) <= available:
             continue  # never when the account is over: it has less than 0 left
@@ -96,7 +96,7 @@ def admit(quote: Quote, accounts: Iterable[Account]) -> int:
         if available < 0 or least[index] > available:
             return -1
         if full[index] != least[index]:
-            share = available // max(2, sharers)
+            share = available if account.is_ceiling else available // max(2, sharers)
             granted = min(granted, max(quote.floor, quote.affordable(share, index)))
     return granted
 
@@ -107,10 +107,12 @@ def in_the_way(quote: Quote, accounts: Iterable[Account]) -> list[Account]:
     return [a for a in accounts if a.available < 0 or least[a.unit_index] > a.available]
 
 
-def can_never_fit(least: Weights, accounts: Iterable[Account]) -> Account | None:
-    """An account that would not afford the call even if everything in flight came to nothing."""
+def can_never_fit(least: Weights, accounts: Iterable[Account], until_ms: int) -> Account | None:
+    """An account that will not afford the call even if everything in flight comes to nothing.
+
+    until_ms: how long the call waits; what leaves a rolling window by then counts as gone.
+    """
     for account in accounts:
-        left = account.capacity - account.settled
-        if left < 0 or least[account.unit_index] > left:
+        if account.lacks_at(least[account.unit_index], until_ms):
             return account
     return None

@@ -20,7 +20,8 @@ from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HoldState
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
-from noburn_daemon.accounts import Account, Accounts, Budget, Context
+from noburn_daemon.account import Account, Budget, Weights
+from noburn_daemon.accounts import Accounts, Context
 from noburn_daemon.calls import (
     REFUSED,
     TOMBSTONE,
@@ -30,7 +31,7 @@ from noburn_daemon.calls import (
     close,
     opened,
 )
-from noburn_daemon.ledger import COMPACTED, Event, Ledger, Snapshot, json_text
+from noburn_daemon.ledger import COMPACTED, SLOT_MS, Event, Ledger, Snapshot, json_text
 from noburn_daemon.overages import overage_rows, rows_without
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.replies import Answer, Reply
@@ -67,9 +68,16 @@ class Book:
         self.is_live = False
         #: Whether something was released since waiters were last looked at.
         self.stirred = False
-        self.looked_at_hour = 0
+        #: Whether a window has ended, or a bucket left, since waiters were last looked at.
+        self.turned = False
         self._contexts: dict[bytes, Context] = {}
         self._resolved: dict[str, str] = {}
+
+    def advance(self, now_ms: int) -> None:
+        """Let windows end, and what has left rolling ones go."""
+        if now_ms >= self.accounts.next_ms:
+            self.accounts.advance(now_ms)
+            self.turned = self.stirred = True
 
     def open_call(self, event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
         """Apply a `reserve` row, live or replayed."""
@@ -91,13 +99,32 @@ class Book:
             if was_held:
                 account.held -= call.hold[index]
                 account.in_flight -= 1
-            account.settled += added[index]
+            if account.plain:
+                account.settled += added[index]
+            else:
+                self.accounts.settle(
+                    account, added[index], reserved_at_ms=call.reserved_at_ms, now_ms=event.at_ms
+                )
+        assert call.context is not None  # a call that ends was admitted with its attributes
+        weights = (0, added[1], added[2]) if call.notional else added
+        self.add_up(call.context.text, call.reserved_at_ms, weights)
         self.accounts.dirty.update(call.accounts)
         if self.accounts.bills and self.is_live:
             self.events += overage_rows(call.accounts, event.at_ms, call.id)
         self.runs.closed(call, added[0], was_held=was_held, at_ms=event.at_ms)
         self.calls.closed(call)
         self.stirred = True
+
+    def add_up(self, context: str, at_ms: int, weights: Weights) -> None:
+        """Add to what the calls of a context that were reserved around a moment came to."""
+        place = (context, at_ms // SLOT_MS)
+        sums = self.changed.sums.get(place)
+        if sums is None:
+            self.changed.sums[place] = list(weights)
+        else:
+            sums[0] += weights[0]
+            sums[1] += weights[1]
+            sums[2] += weights[2]
 
     def settle_overage(self, budget: Budget, now_ms: int, *, gone: bool = False) -> None:
         """Book what follows from a change of a budget, its top-ups or its action.

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from noburn_cli.core.holds import STATE_AFTER, HoldState
-from noburn_daemon.accounts import DOLLARS_INDEX, Account, Context, Weights
+from noburn_daemon.account import DOLLARS_INDEX, Account, Weights
+from noburn_daemon.accounts import Context
 from noburn_daemon.frames import Reserve, Usage, extra_text
 from noburn_daemon.ledger import Event
 

@@ -23,7 +23,8 @@ from noburn_cli.core.holds import HoldState
 from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, KINDS, PRICED_KINDS
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_daemon import frames
-from noburn_daemon.accounts import Context, Weights
+from noburn_daemon.account import Weights
+from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
 from noburn_daemon.calls import Call
 from noburn_daemon.ledger import Event, json_text
@@ -165,6 +166,7 @@ def _adjust(book: Book, event: Event, now_ms: int) -> None:
     detail = json.loads(str(event.detail))
     attributes = json.loads(str(event.context))
     weights: Weights = (event.cost_nano or 0, event.cost_tokens or 0, detail["requests"])
+    book.add_up(str(event.context), detail["for_ms"], weights)
     # Windows that have ended count on for budgets that bill.
     known = book.accounts.at_end(attributes, detail["for_ms"], book.ledger.passed_account)
     touched = []
@@ -172,7 +174,8 @@ def _adjust(book: Book, event: Event, now_ms: int) -> None:
         ended = account.end_ms is not None and account.end_ms <= now_ms
         if ended and account.budget.row.action != BILL:
             continue  # reports tell of it, admission never asks again
-        account.settled += weights[account.unit_index]
+        amount = weights[account.unit_index]
+        book.accounts.settle(account, amount, reserved_at_ms=detail["for_ms"], now_ms=now_ms)
         touched.append(account)
     book.accounts.dirty.update(touched)
     book.events += overage_rows(touched, now_ms)

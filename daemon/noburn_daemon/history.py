@@ -31,7 +31,7 @@ from noburn_cli.core.seals import Seal
 from noburn_cli.core.windows import RUN, TOTAL, bucket_ms, rolling_ms
 from noburn_cli.errors import LedgerUnavailable, UsageError
 from noburn_daemon import compacting, frames
-from noburn_daemon.accounts import Budget
+from noburn_daemon.account import Budget
 from noburn_daemon.commits import Commits
 from noburn_daemon.compacting import Compaction
 from noburn_daemon.forgetting import Forgetting

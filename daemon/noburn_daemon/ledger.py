@@ -7,7 +7,7 @@ Not here: SQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,9 @@ from msgspec import Struct
 
 #: Kind of the one row that `find` gives of a call whose own rows were compacted.
 COMPACTED = "compacted"
+#: Ended calls are summed by context and quarter-hour of their reserve: every time zone of today is
+#: so many quarters ahead of UTC, or behind.
+SLOT_MS = 900_000
 
 
 class Event(Struct, array_like=True, gc=False):
@@ -152,6 +155,9 @@ class Snapshot:
     scheduled: list[ScheduledRow] = field(default_factory=list)
     #: Messages to the outbox; never restored.
     notices: list[Notice] = field(default_factory=list)
+    #: What was charged since the last snapshot, by context and slot of the reserve: nano-dollars
+    #: (none where a subscription pays), tokens, requests.  Never restored.
+    sums: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -201,13 +207,16 @@ class Ledger(Protocol):
     def passed_account(self, budget: int, key: str, window_start_ms: int) -> AccountRow | None:
         """An account that was kept beyond its window, or None."""
 
-    def charged(
-        self, since_ms: int, contexts: Iterable[str]
-    ) -> Iterator[tuple[str, int, int, int]]:
-        """(context, nano, tokens, requests) of ended calls reserved since then."""
+    def ended(self, since_ms: int) -> list[tuple[str, int, int, int, int]]:
+        """(context, moment of the reserve, nano, tokens, 1) of ended calls reserved since then."""
 
-    def contexts(self, having: Iterable[str] = ()) -> list[str]:
-        """Every context that any call ever had and that contains these pieces of text."""
+    def sums(
+        self, keys: Sequence[str], since_slot: int, *, by_slot: bool
+    ) -> list[tuple[list[str | None], int, int, int, int]]:
+        """What ended calls were charged, as of the last snapshot, by the values of these keys.
+
+        (values, slot or 0, nano, tokens, requests) of calls reserved in that slot or later.
+        """
 
     def run_rows(self, run: str) -> list[Event]:
         """Every row of a run itself (not of its calls), oldest first, texts resolved."""

@@ -16,7 +16,8 @@ import json
 from collections.abc import Iterable
 
 from noburn_cli.core.actions import BILL, overage
-from noburn_daemon.accounts import DOLLARS_INDEX, UNITS, Account, Accounts, key_text
+from noburn_daemon.account import DOLLARS_INDEX, UNITS, Account, key_text
+from noburn_daemon.accounts import Accounts
 from noburn_daemon.ledger import Event, json_text
 
 KIND = "overage"

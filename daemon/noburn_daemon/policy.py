@@ -1,7 +1,7 @@
 """Budgets and runs: set, listed, topped up, removed, started, ended.
 
 Layer: daemon, pure like book.  Below: book, accounts, core.budgets.  Above: server, stopping.
-Owns: what a new budget starts with.  Not here: how budgets decide (admission).
+Not here: how budgets decide (admission), what a new one starts with (starting).
 
 All of these are rare.  The server flushes what is pending before each of them, so that the disk
 tells what the memory knows, and writes a snapshot with each.
@@ -19,7 +19,6 @@ from noburn_cli.core.actions import ACTIONS, BILL, DOWNGRADE
 from noburn_cli.core.budget_spec import is_made_by_programs
 from noburn_cli.core.budgets import (
     EACH,
-    NONE,
     Scope,
     account_keys,
     check_attributes,
@@ -30,11 +29,12 @@ from noburn_cli.core.money import AMOUNT_MAX
 from noburn_cli.core.windows import CALL, RUN, Window, check_window, rolling_ms
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
-from noburn_daemon.accounts import UNITS, Account, Budget, Context, context_text
+from noburn_daemon.account import UNITS, Account, Budget
+from noburn_daemon.accounts import Context, context_text
 from noburn_daemon.book import Book
-from noburn_daemon.calls import charged
 from noburn_daemon.ledger import BudgetRow, Event
 from noburn_daemon.replies import Reply, refusal
+from noburn_daemon.starting import fill
 
 #: Actions that this daemon does.
 _ENFORCED = ACTIONS
@@ -76,12 +76,11 @@ def put_budget(book: Book, wanted: BudgetRow, now_ms: int) -> Budget:
         budget = Budget(row)
         book.budget_ids.add(row.id)
         book.accounts.add(budget)
-        _fill(book, budget, now_ms)
+        fill(book, budget, now_ms)
     else:
         budget = before
         row.run = row.run or before.row.run
-        budget.row = row
-        book.accounts.epoch += 1
+        book.accounts.change(budget, row)
     book.changed.budgets.append(budget.row)
     _record(book, "budget_set", budget, now_ms)
     book.settle_overage(budget, now_ms)
@@ -110,8 +109,6 @@ def check_budget(row: BudgetRow) -> None:
             "nothing",
             next_step="bill by total, run, hour, day, week or month",
         )
-    if window.per == CALL or rolling_ms(window.per) is not None:
-        raise UsageError(f"a window per {window.per} is not available")
     if row.carry:
         raise UsageError("carrying over is not available")
     if row.thresholds or row.notify:
@@ -128,32 +125,6 @@ def check_budget(row: BudgetRow) -> None:
 def _check_unit(unit: str) -> None:
     if unit not in UNITS:
         raise UsageError(f"unknown unit {unit!r}", why=f"known are {', '.join(UNITS)}")
-
-
-def _fill(book: Book, budget: Budget, now_ms: int) -> None:
-    per = budget.row.per
-    start_ms, end_ms = budget.window.bounds(now_ms)
-    contexts = {}
-    # A cheap look first: a context that lacks a value the scope names cannot match.
-    named = [json.dumps(v, ensure_ascii=False)[1:-1] for _, v in budget.scope.pairs]
-    for text in book.ledger.contexts(v for v in named if v not in (EACH, NONE)):
-        keys = account_keys(budget.scope, per, json.loads(text))
-        if keys:
-            contexts[text] = keys
-    if contexts:
-        for text, *weights in book.ledger.charged(start_ms, contexts):
-            for key in contexts[text]:
-                account = book.accounts.account(budget, key, start_ms, end_ms)
-                account.settled += weights[budget.unit_index]
-                book.accounts.dirty.add(account)
-    for call in book.calls.open.values():
-        assert call.context is not None  # an open call was admitted with its attributes
-        at = book.accounts.at(call.context.attributes, call.reserved_at_ms)
-        call.accounts = charged(at, notional=call.notional)
-        for account in call.accounts:
-            if account.budget is budget:
-                account.held += call.hold[account.unit_index]
-                account.in_flight += 1
 
 
 def _record(book: Book, kind: str, budget: Budget, now_ms: int, **more: Any) -> None:
@@ -206,12 +177,16 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
     for budget in _candidates(book, scope, per, frame.unit):
         keys = account_keys(budget.scope, per, attributes)
         if len(keys) == 1:
+            if budget.is_ceiling:
+                raise UsageError(
+                    f"{budget.name} adds up nothing that could be topped up",
+                    next_step="set it again with a higher limit",
+                )
             start_ms, end_ms = budget.window.bounds(now_ms)
             account = book.accounts.account(budget, keys[0], start_ms, end_ms)
             if abs(account.topup + frame.amount) > AMOUNT_MAX:
                 raise UsageError(f"{account.name} would be topped up beyond what a ledger can hold")
-            account.topup += frame.amount
-            book.accounts.dirty.add(account)
+            book.accounts.top_up(account, frame.amount, now_ms)
             _record(book, "topup", budget, now_ms, account=account.name, amount=frame.amount)
             book.settle_overage(budget, now_ms)
             book.stirred = True
@@ -258,6 +233,7 @@ def digest(book: Book) -> str:
 
 def list_budgets(book: Book, frame: frames.BudgetList, now_ms: int) -> Reply:
     """Every standing budget with the accounts of its current window."""
+    book.advance(now_ms)
     accounts: dict[int, list[Account]] = {}
     for account in book.accounts.all():
         if account.end_ms is None or account.end_ms > now_ms:
@@ -298,7 +274,7 @@ def shown_account(account: Account) -> Reply:
         "key": str(Scope(account.key)),
         "unit": UNITS[account.unit_index],
         "window_start_ms": account.start_ms,
-        "resets_at_ms": account.end_ms,
+        "resets_at_ms": account.resets_at_ms,
         "limit": account.budget.row.amount,
         "topup": account.topup,
         "carried": account.carried,
@@ -311,6 +287,7 @@ def shown_account(account: Account) -> Reply:
 
 def remaining(book: Book, frame: frames.Remaining, now_ms: int) -> Reply:
     """What calls with these attributes have left.  Raises UsageError."""
+    book.advance(now_ms)
     context = Context(check_attributes(frame.attrs))
     book.accounts.look_up(context, now_ms)
     left: dict[str, int | None] = dict.fromkeys(UNITS)

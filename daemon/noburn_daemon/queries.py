@@ -7,7 +7,7 @@ Every function raises apsw.Error when the file cannot be read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import apsw
 
@@ -17,25 +17,24 @@ from noburn_daemon.compacting import greatest_closed
 from noburn_daemon.ledger import RunTotals
 
 _ID_CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
-#: Of ended calls: from a row on, reserved since a moment, of these contexts as a JSON list.
-_CHARGED = (
-    f"SELECT x.text, sum(CASE WHEN {schema.IS_NOTIONAL} THEN 0"  # noqa: S608 - a constant
-    " ELSE e.cost_nano END),"
-    " sum(e.cost_tokens), count(*) FROM journal AS r"
+#: Of ended calls, one by one: from a row on, reserved since a moment.
+_ENDED = (
+    f"SELECT x.text, r.at_ms, CASE WHEN {schema.IS_NOTIONAL} THEN 0"  # noqa: S608 - a constant
+    " ELSE e.cost_nano END, e.cost_tokens, 1 FROM journal AS r"
     " JOIN names AS x ON x.id = r.context LEFT JOIN names AS n ON n.id = r.note"
     " JOIN journal AS e ON e.seq = (SELECT max(c.seq) FROM journal AS c"
     "   WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void'))"
     " WHERE r.seq >= ? AND r.kind = 'reserve' AND e.kind <> 'void' AND r.at_ms >= ?"
-    " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY r.context"
+    " AND x.text IS NOT NULL"
 )
 
 #: The same of corrections for a day since then.
 _CORRECTED = (
-    "SELECT x.text, sum(j.cost_nano), sum(j.cost_tokens),"
-    " sum(json_extract(j.detail, '$.requests')) FROM journal AS j"
+    "SELECT x.text, json_extract(j.detail, '$.for_ms'), j.cost_nano, j.cost_tokens,"
+    " json_extract(j.detail, '$.requests') FROM journal AS j"
     " JOIN names AS x ON x.id = j.context"
     " WHERE j.kind = 'correction' AND json_extract(j.detail, '$.for_ms') >= ?"
-    " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY j.context"
+    " AND j.seq >= ? AND x.text IS NOT NULL"
 )
 
 #: A correction by its id or its batch, and what undid it.
@@ -44,13 +43,6 @@ OF_CORRECTION = (
     " json_extract(detail, '$.batch'), json_extract(detail, '$.undoes')) ORDER BY seq"
 )
 
-#: Of compacted calls: a month counts as reserved in its last moment, late rather than early.
-_ROLLED = (
-    "SELECT x.text, sum(CASE WHEN u.notional THEN 0 ELSE u.cost_nano END), sum(u.cost_tokens),"
-    " sum(u.calls) FROM rollups AS u JOIN names AS x ON x.id = u.context"
-    " WHERE u.state = 'settled' AND u.month >= strftime('%Y-%m', ? / 1000, 'unixepoch')"
-    " AND x.text IN (SELECT value FROM json_each(?)) GROUP BY u.context"
-)
 #: What a run came to since it began: ?1 is its path, ?2 the text that its contexts contain.
 _RUN_TOTALS = f"""
     SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
@@ -76,20 +68,39 @@ _RUN_TOTALS = f"""
 """  # noqa: S608 - our own constants
 
 
-def charged(
-    connection: apsw.Connection, *, head_seq: int, since_ms: int, contexts: Iterable[str]
-) -> list[tuple[str, int, int, int]]:
-    """(context, nano, tokens, requests) of ended calls reserved since then, corrections after them.
+def ended(
+    connection: apsw.Connection, *, head_seq: int, since_ms: int
+) -> list[tuple[str, int, int, int, int]]:
+    """(context, moment of the reserve, nano, tokens, 1) of ended calls reserved since then,
+    and of corrections for moments since then.
 
     What a subscription pays for costs nothing here: no budget of dollars is charged for it.
     """
     first = first_seq(connection, head_seq, since_ms)
-    wanted = json.dumps(list(contexts), ensure_ascii=False)
-    rows = list(connection.execute(_CHARGED, (first, since_ms, wanted)))
-    rows += connection.execute(_CORRECTED, (since_ms, wanted))
-    rows += connection.execute(_ROLLED, (since_ms, wanted))
+    rows = list(connection.execute(_ENDED, (first, since_ms)))
+    return rows + list(connection.execute(_CORRECTED, (since_ms, first)))
+
+
+def sums(
+    connection: apsw.Connection, keys: Sequence[str], since_slot: int, *, by_slot: bool
+) -> list[tuple[list[str | None], int, int, int, int]]:
+    """What calls came to, by the values of some attributes, and by quarter-hour or not.
+
+    A forgotten context has no values: only a budget without keys counts it.
+    """
+    values = "".join("json_extract(x.text, ?), " for _ in keys)
+    groups = [str(n + 1) for n in range(len(keys) + 1)]
+    query = (
+        f"SELECT {values}{'s.slot' if by_slot else '0'},"  # noqa: S608 - our own words
+        " sum(s.nano), sum(s.tokens), sum(s.requests) FROM sums AS s"
+        + (" JOIN names AS x ON x.id = s.context AND x.text IS NOT NULL" if keys else "")
+        + f" WHERE s.slot >= ? GROUP BY {', '.join(groups)}"
+    )
+    paths = [f'$."{key}"' for key in keys]
+    count = len(keys)
     return [
-        (str(text), int(nano), int(tokens), int(requests)) for text, nano, tokens, requests in rows
+        (list(row[:count]), row[count], row[count + 1], row[count + 2], row[count + 3])
+        for row in connection.execute(query, (*paths, since_slot))
     ]
 
 
@@ -97,14 +108,6 @@ def run_totals(connection: apsw.Connection, run: str) -> RunTotals:
     """What a run's calls came to since it began."""
     row = next(connection.execute(_RUN_TOTALS, (run, run)))
     return RunTotals(*(int(value) for value in row))
-
-
-def contexts(connection: apsw.Connection, having: Iterable[str]) -> list[str]:
-    """Every context that any call ever had and that contains these pieces of text."""
-    pieces = tuple(having)
-    query = "SELECT text FROM names WHERE kind = 'context' AND text IS NOT NULL"
-    query += " AND instr(text, ?) > 0" * len(pieces)
-    return [str(text) for (text,) in connection.execute(query, pieces)]
 
 
 def find_lost(connection: apsw.Connection, provider_id: str) -> str | None:

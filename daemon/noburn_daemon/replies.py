@@ -15,7 +15,7 @@ from noburn_cli.core.holds import HoldState
 from noburn_cli.core.money import show_amount
 from noburn_cli.errors import NoburnError
 from noburn_daemon import frames
-from noburn_daemon.accounts import UNITS, Account, Weights
+from noburn_daemon.account import UNITS, Account, Weights
 from noburn_daemon.admission import Quote
 from noburn_daemon.calls import REFUSED, TOMBSTONE, Call
 from noburn_daemon.ledger import COMPACTED
@@ -53,11 +53,15 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
         f"{show_amount(unit, account.settled)} spent and {show_amount(unit, account.held)} held "
         f"of {show_amount(unit, account.capacity)}"
     )
+    has = f"has {show_amount(unit, left)} left, this call"
+    if account.is_ceiling:
+        has = f"allows {show_amount(unit, account.capacity)}, this one"
+        why = "it is a ceiling on each call by itself"
     return {
         "ok": False,
         "error": protocol.BLOCKED,
-        "message": f"call blocked: budget `{account.name}` has {show_amount(unit, left)} left, "
-        f"this call may use {show_amount(unit, needed)}",
+        "message": f"call blocked: budget `{account.name}` {has} may use "
+        f"{show_amount(unit, needed)}",
         "why": why if spent else f"{why}; what is held may be released",
         "next": _next_step(account, unit),
         "why_blocked": protocol.SPENT if spent else protocol.IN_FLIGHT,
@@ -67,7 +71,7 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
         "settled": account.settled,
         "held": account.held,
         "needed": needed,
-        "resets_at_ms": account.end_ms,
+        "resets_at_ms": account.fits_ms(needed),
         "waiting_helps": not spent,
     }
 
@@ -194,6 +198,8 @@ def _next_step(account: Account, unit: str) -> str:
     smaller = "" if unit == "requests" else "lower max_tokens, or "
     if account.budget.row.run is not None:
         return f"{smaller}start the run with a higher --budget"
+    if account.is_ceiling:
+        return f"{smaller}set `{account.budget.name}` again with a higher limit"
     scope = shlex.quote(account.name.split(" per ")[0])
     amount = {"dollars": "5", "tokens": "1Mtok", "requests": "100req"}[unit]
     command = f"noburn budget topup {scope} {amount} --per {account.budget.row.per}"

@@ -14,7 +14,8 @@ import msgspec
 from noburn_cli import protocol
 from noburn_cli.errors import NoburnError
 from noburn_daemon import frames
-from noburn_daemon.accounts import Account, Context
+from noburn_daemon.account import Account
+from noburn_daemon.accounts import Context
 from noburn_daemon.admission import Quote, admit, can_never_fit, in_the_way
 from noburn_daemon.book import Book
 from noburn_daemon.calls import REFUSED, Call, charged, content_digest
@@ -35,8 +36,6 @@ from noburn_daemon.runs import PAUSED, RunState
 from noburn_daemon.soft import asks_for_cheaper, beyond, noted, warnings
 from noburn_daemon.waiting import Waiter
 
-#: Every window begins and ends on the hour.
-HOUR_MS = 3_600_000
 #: Text rarely has more bytes per token than this: what a better bound could come to.
 _BYTES_PER_TOKEN_AT_BEST = 8
 
@@ -46,6 +45,8 @@ def reserve(
     exact_tokens: int | None = None,
 ) -> Answer | None:  # fmt: skip
     """Grant, refuse, or (None) keep the caller waiting for an answer in `outbox`."""
+    if now_ms >= book.accounts.next_ms:
+        book.advance(now_ms)
     context = book.context(frame.attrs)
     digest = content_digest(frame, context)
     known = book.calls.get(frame.call)
@@ -141,12 +142,12 @@ def _hold_back(
     now_ms: int, *, first: bool,
 ) -> Answer | None:  # fmt: skip
     least = quote.weights(quote.floor)
-    never = can_never_fit(least, accounts)
+    never = can_never_fit(least, accounts, waiter.deadline_ms)
     in_way = in_the_way(quote, accounts)
     if first and quote.refine_by and (never or in_way):
         better = _refined(waiter.frame, quote)
         if admit(better, accounts) >= 0 or (
-            never and not can_never_fit(better.weights(better.floor), accounts)
+            never and not can_never_fit(better.weights(better.floor), accounts, waiter.deadline_ms)
         ):
             return refine(quote)
     waiter.least = least
@@ -202,21 +203,25 @@ def _look_at_earlier(book: Book, frame: frames.Reserve, now_ms: int) -> None:
     A new window has room, and nobody is seen to wait for it yet; and who cannot wait is to
     find what was released in this very turn.
     """
-    if now_ms // HOUR_MS != book.looked_at_hour or (book.stirred and not frame.wait_ms):
+    if book.turned or (book.stirred and not frame.wait_ms):
         look_at_waiters(book, now_ms)
 
 
 def look_at_waiters(book: Book, now_ms: int) -> None:
     """Answer everybody in the queue who can be answered now, or whose time is over, in order."""
-    book.stirred = False
-    book.looked_at_hour = now_ms // HOUR_MS
+    book.advance(now_ms)
+    book.stirred = book.turned = False
     blocking: set[Account] = set()
     for waiter in book.waiting:
         context = waiter.context
         accounts = charged(context.hard, notional=waiter.frame.notional)
         bar = context.paths and book.runs.bar(context.paths)
         behind = not bar and not blocking.isdisjoint(accounts) and now_ms < waiter.deadline_ms
-        if behind and not waiter.undecided and can_never_fit(waiter.least, accounts) is None:
+        if (
+            behind
+            and not waiter.undecided
+            and can_never_fit(waiter.least, accounts, waiter.deadline_ms) is None
+        ):
             # What has room by now keeps nobody behind it waiting.
             waiter.block_on(
                 a for a in accounts if a in blocking or waiter.least[a.unit_index] > a.available

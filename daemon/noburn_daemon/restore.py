@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from noburn_cli.core.holds import HoldState
 from noburn_daemon import overages
-from noburn_daemon.accounts import Account, Budget, Context, account_row, fill, key_from_text
+from noburn_daemon.account import Account, Budget, account_row, fill, key_from_text
+from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
 from noburn_daemon.calls import NOTIONAL_NOTE, charged
 from noburn_daemon.ledger import Event, Ledger, Snapshot
@@ -33,7 +34,7 @@ def restore(ledger: Ledger, pricing: Pricing, now_ms: int) -> Book:
         _open(book, event)
     for event in state.newer:
         _replay(book, event)
-    book.stirred = False
+    book.stirred = book.turned = False
     book.is_live = True
     return book
 
@@ -51,6 +52,7 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
         start_ms, end_ms = budget.window.bounds(stored.window_start_ms)
         account = book.accounts.account(budget, key_from_text(stored.key), start_ms, end_ms)
         fill(account, stored)
+        book.accounts.watch(account)
 
 
 def _open(book: Book, event: Event) -> None:
@@ -94,5 +96,6 @@ def take_snapshot(book: Book) -> Snapshot:
     changed.accounts += [
         replace(account_row(account), capacity=account.capacity) for account in passed.values()
     ]
+    changed.dropped_accounts = book.accounts.take_dropped()
     book.accounts.dirty.clear()
     return changed

@@ -247,6 +247,30 @@ CREATE TABLE scheduled (
 ) STRICT;
 """
 
+#: What ended calls were charged, by quarter-hour of the reserve (at_ms / 900000) and context: a new
+#: budget starts with it.  nano: 0 for what a subscription pays.  As of `meta.as_of_seq`.
+SUMS = f"""
+CREATE TABLE sums (
+  slot INTEGER NOT NULL,
+  context INTEGER NOT NULL REFERENCES names,
+  nano INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  PRIMARY KEY (slot, context)
+) STRICT, WITHOUT ROWID;
+INSERT INTO sums
+SELECT r.at_ms / 900000, r.context, sum(CASE WHEN {IS_NOTIONAL} THEN 0 ELSE e.cost_nano END),
+  sum(e.cost_tokens), count(*)
+FROM journal AS r
+JOIN journal AS e ON e.seq = (
+  SELECT max(c.seq) FROM journal AS c
+  WHERE c.call = r.call AND c.kind IN ('settle', 'lose', 'orphan', 'void')
+    AND c.seq <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'as_of_seq'))
+LEFT JOIN names AS n ON n.id = r.note
+WHERE r.kind = 'reserve' AND e.kind <> 'void'
+GROUP BY 1, 2;
+"""  # noqa: S608 - our own constants
+
 #: What is to be told outside: written with what caused it, delivered and tried again afterwards.
 OUTBOX = """
 CREATE TABLE outbox (
@@ -345,6 +369,6 @@ MIGRATIONS: dict[int, str] = {
     # Further kinds and ceilings, budgets that kill; `calls` tells the step as well.
     2: VERSION_2 + EXTRA_COLUMNS + VIEWS,
     # Not released yet: others append their constants.
-    3: BUDGET_POLICY + OUTBOX + HISTORY + CORRECTIONS + OVERAGES + VIEWS,
+    3: BUDGET_POLICY + SUMS + OUTBOX + HISTORY + CORRECTIONS + OVERAGES + VIEWS,
 }
 VERSION = max(MIGRATIONS)

@@ -44,7 +44,6 @@ from noburn_daemon.watching import Watchers
 TICK_S = 0.25
 #: A dead process's last frames may still lie in its socket: they are read first, for this long.
 LAST_WORDS_S = 1.0
-_HOUR_MS = 3_600_000
 #: Requests that change no money, and are answered whatever the disk does.
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
@@ -85,7 +84,6 @@ class Daemon:
         self._loop = loop
         self.idle_exit_s = idle_exit_s
         self._service = service
-        self._hour = clock.now_ms() // _HOUR_MS
         self._draining = False
         self._gone: dict[str, float] = {}
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
@@ -323,10 +321,8 @@ class Daemon:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)
         now_ms = self._commits.now()
-        if now_ms // _HOUR_MS != self._hour:
-            # Every window ends on the hour.
-            self._hour = now_ms // _HOUR_MS
-            self.book.changed.dropped_accounts += self.book.accounts.prune(now_ms)
+        if now_ms >= self.book.accounts.next_ms:
+            self.book.advance(now_ms)
             self._look_again()
         if self._gone:
             self._bury(now_ms)

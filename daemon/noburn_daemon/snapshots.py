@@ -43,6 +43,15 @@ _STANDING = f"{_ACCOUNTS} WHERE capacity IS NULL"
 _PASSED = f"{_ACCOUNTS} WHERE budget = ? AND key = ? AND window_start_ms = ?"
 
 
+#: A context's row is there: it was born with its first call, in an earlier row of the journal.
+_ADD_SUMS = (
+    "INSERT INTO sums (slot, context, nano, tokens, requests)"
+    " SELECT ?, id, ?, ?, ? FROM names WHERE kind = 'context' AND text = ?"
+    " ON CONFLICT (slot, context) DO UPDATE SET nano = nano + excluded.nano,"
+    " tokens = tokens + excluded.tokens, requests = requests + excluded.requests"
+)
+
+
 def write_tables(connection: apsw.Connection, snapshot: Snapshot) -> None:
     """Write what changed, inside the caller's transaction."""
     many = connection.executemany
@@ -64,6 +73,10 @@ def write_tables(connection: apsw.Connection, snapshot: Snapshot) -> None:
         [(s.id, s.at_ms, s.spec, s.ended_at_ms) for s in snapshot.scheduled],
     )
     outbox.put(connection, snapshot.notices)
+    many(
+        _ADD_SUMS,
+        [(slot, *sums, text) for (text, slot), sums in snapshot.sums.items() if any(sums)],
+    )
     many("INSERT OR REPLACE INTO factors VALUES (?, ?)", list(snapshot.factors.items()))
     if snapshot.runs is not None:
         connection.execute("DELETE FROM open_runs")

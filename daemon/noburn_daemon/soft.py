@@ -17,7 +17,7 @@ from noburn_cli.core.actions import BILL, DOWNGRADE, WARN, goes_beyond, rule_for
 from noburn_cli.core.windows import CALL
 from noburn_cli.errors import ModelUnknown, NoburnError
 from noburn_daemon import frames
-from noburn_daemon.accounts import Account, Weights
+from noburn_daemon.account import Account, Weights
 from noburn_daemon.admission import Quote
 from noburn_daemon.book import Book
 from noburn_daemon.replies import Reply, downgrade, no_cheaper, spent_words

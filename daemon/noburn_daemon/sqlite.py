@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -335,20 +335,17 @@ class SqliteLedger:
         with self._unavailable():
             return read_passed(self._connection, budget, key, window_start_ms)
 
-    def contexts(self, having: Iterable[str] = ()) -> list[str]:
-        """Every context that any call ever had and that contains these pieces of text."""
+    def ended(self, since_ms: int) -> list[tuple[str, int, int, int, int]]:
+        """(context, moment of the reserve, nano, tokens, 1) of ended calls reserved since then."""
         with self._unavailable():
-            return queries.contexts(self._connection, having)
+            return queries.ended(self._connection, head_seq=self._seq, since_ms=since_ms)
 
-    def charged(
-        self, since_ms: int, contexts: Iterable[str]
-    ) -> Iterator[tuple[str, int, int, int]]:
-        """(context, nano, tokens, requests) of ended calls reserved since then."""
+    def sums(
+        self, keys: Sequence[str], since_slot: int, *, by_slot: bool
+    ) -> list[tuple[list[str | None], int, int, int, int]]:
+        """What ended calls were charged, as of the last snapshot, by the values of these keys."""
         with self._unavailable():
-            found = queries.charged(
-                self._connection, head_seq=self._seq, since_ms=since_ms, contexts=contexts
-            )
-        yield from found
+            return queries.sums(self._connection, keys, since_slot, by_slot=by_slot)
 
     def known_corrections(self, ids: Iterable[str]) -> set[str]:
         """Which of these corrections are booked."""

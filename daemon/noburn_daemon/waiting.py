@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from noburn_daemon.accounts import Account, Context, Weights
+from noburn_daemon.account import Account, Weights
+from noburn_daemon.accounts import Context
 from noburn_daemon.frames import Reserve
 
 

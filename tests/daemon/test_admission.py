@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noburn_daemon.accounts import UNITS, Account, Budget
+from noburn_daemon.account import UNITS, Account, Budget
 from noburn_daemon.admission import Quote, admit, can_never_fit, in_the_way
 from noburn_daemon.ledger import BudgetRow
 
@@ -15,8 +15,11 @@ AMOUNTS = st.integers(0, 3000) | st.integers(0, 10**18)
 @st.composite
 def accounts(draw: st.DrawFn) -> Account:
     unit = draw(st.sampled_from(UNITS))
-    row = BudgetRow(1, "global", "total", unit, draw(AMOUNTS), False, None)
+    per = draw(st.sampled_from(["total", "total", "call"]))
+    row = BudgetRow(1, "global", per, unit, draw(AMOUNTS), False, None)
     account = Account(Budget(row), (), 0, None)
+    if account.is_ceiling:  # it adds up nothing
+        return account
     account.settled, account.held = draw(AMOUNTS), draw(AMOUNTS)
     account.topup = draw(st.integers(-(10**6), 10**6))
     account.in_flight, account.waiting = draw(st.integers(0, 5)), draw(st.integers(0, 5))
@@ -54,14 +57,17 @@ def test_what_is_granted_fits_everywhere_and_what_fits_is_granted(
         assert over
         return
     assert not over
-    assert can_never_fit(least, found) is None
+    assert can_never_fit(least, found, 0) is None
     assert quote.floor <= granted <= quote.want
     weights = quote.weights(granted)
     for account in found:
         assert account.settled + account.held + weights[account.unit_index] <= account.capacity
     if granted == quote.want:
         return
-    shares = [(a.unit_index, a.available // (1 + max(1, a.in_flight + a.waiting))) for a in found]
+    shares = [
+        (a.unit_index, a.available // (1 if a.is_ceiling else 1 + max(1, a.in_flight + a.waiting)))
+        for a in found
+    ]
     sized = [(i, share) for i, share in shares if quote.full[i] != least[i]]
     # Clamped: all that the smallest fair share affords, and not a token more; or the floor.
     more = quote.weights(granted + 1)

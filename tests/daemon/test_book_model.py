@@ -19,12 +19,43 @@ HOUR_MS = 3_600_000
 CUSTOMERS = ("acme", "beta", "")
 #: Runs that calls are in, by the step's index; `r1/r2` is below `r1`.
 RUNS = ("", "r1", "r1/r2", "r3")
+#: Nepal is 5 hours and 45 minutes ahead of UTC, all year.
+NEPAL_MS = (5 * 60 + 45) * 60_000
 LIMITS = {  # scope, window, unit: limit
     ("global", "total", "dollars"): 60_000_000,
     ("customer=*", "hour", "dollars"): 24_000_000,
     ("customer=*", "day", "tokens"): 6_000,
     ("customer=acme", "total", "requests"): 7,
+    ("customer=*", "2h", "dollars"): 20_000_000,
+    ("global", "90m", "requests"): 6,
+    ("global", "call", "tokens"): 2_000,
 }
+#: Set and removed again at any time: they start with what was there.
+COMING = {
+    ("customer=beta", "total", "dollars"): 15_000_000,
+    ("customer=*", "1h", "requests"): 3,
+    ("global", "hour", "tokens"): 5_000,
+    ("customer=*", "call", "dollars"): 9_000_000,
+}
+
+
+def ends_ms(per: str, at_ms: int) -> int | None:
+    """When a call reserved at a moment counts no longer; None for never."""
+    if per == "total":
+        return None
+    if per in ("hour", "day"):  # in Nepal's time
+        length = {"hour": HOUR_MS, "day": 24 * HOUR_MS}[per]
+        return at_ms - (at_ms + NEPAL_MS) % length + length
+    length = {"1h": 60, "90m": 90, "2h": 120}[per] * 60_000
+    bucket = length // 60
+    return (at_ms // bucket + 1) * bucket + length
+
+
+ROLLING = ("1h", "90m", "2h")
+
+
+def matches(scope: str, customer: str) -> bool:
+    return scope in ("global", "customer=*", f"customer={customer}")
 
 
 @dataclass
@@ -34,6 +65,9 @@ class Model:
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
+    limits: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    #: Top-ups: (budget, customer, moment, amount).
+    added: list[tuple[tuple[str, str, str], str, int, int]] = field(default_factory=list)
 
     def is_in(self, runs: set[str], run: str) -> bool:
         return bool(runs & {run, run.split("/")[0]})
@@ -47,27 +81,38 @@ class Model:
 
     def used(self, scope: str, per: str, unit: str, customer: str, now_ms: int) -> tuple[int, int]:
         """(settled, held) of the account that a customer's call now belongs to."""
-        length = {"total": None, "hour": HOUR_MS, "day": 24 * HOUR_MS}[per]
         settled = held = 0
         for call in self.calls.values():
-            if length and call["at"] // length != now_ms // length:
-                continue
-            if scope == "customer=acme" and call["customer"] != "acme":
+            end_ms = ends_ms(per, call["at"])
+            over = end_ms is not None and end_ms <= now_ms
+            if not matches(scope, call["customer"]):
                 continue
             if scope == "customer=*" and call["customer"] != customer:
                 continue
             if call["state"] == "held":
-                held += self.weight(call, unit)
-            else:
+                # What rolls goes on to hold; in the calendar it is another window's.
+                held += self.weight(call, unit) if per in ROLLING or not over else 0
+            elif not over:
                 settled += self.weight(call, unit)
         return settled, held
+
+    def topups(self, budget: tuple[str, str, str], customer: str, now_ms: int) -> int:
+        """What was added to the account that a customer's call now belongs to."""
+        scope, per, _ = budget
+        return sum(
+            amount
+            for name, of, at_ms, amount in self.added
+            if name == budget
+            and (of == customer or "*" not in scope)
+            and ((end_ms := ends_ms(per, at_ms)) is None or end_ms > now_ms)
+        )
 
 
 steps = st.lists(
     st.tuples(
         st.sampled_from(
             ["reserve", "reserve", "reserve", "settle", "settle", "lose", "void", "orphan",
-             "repeat", "tick", "restart", "stop", "pause", "resume"]
+             "repeat", "tick", "tick", "restart", "stop", "pause", "resume", "set", "rm", "topup"]
         ),
         st.integers(0, 9),
         st.sampled_from(CUSTOMERS),
@@ -85,14 +130,47 @@ class Run:
         self.book, self.ledger = open_book(path)
         self.model = Model()
         self.made = 0
-        for (scope, per, unit), amount in LIMITS.items():
-            frame = {"n": 1, "op": "budget.set", "scope": scope, "per": per}
-            policy.set_budget(
-                self.book, read({**frame, "limit": {"unit": unit, "amount": amount}}), self.now_ms
-            )
+        for budget, amount in LIMITS.items():
+            self.set_budget(budget, amount)
         for run in RUNS[1:]:
             start = {"n": 1, "op": "run.start", "run": run}
             policy.start_run(self.book, read(start), "o:1:1", self.now_ms)
+        commit(self.book, self.ledger, snapshot=True)
+
+    def set_budget(self, budget: tuple[str, str, str], amount: int) -> None:
+        scope, per, unit = budget
+        frame = {"n": 1, "op": "budget.set", "scope": scope, "per": per}
+        zone = "Asia/Kathmandu" if per in ("hour", "day") else "UTC"
+        limit = {"unit": unit, "amount": amount}
+        commit(self.book, self.ledger, snapshot=False)  # as the server does
+        policy.set_budget(self.book, read({**frame, "limit": limit, "zone": zone}), self.now_ms)
+        commit(self.book, self.ledger, snapshot=True)
+        self.model.limits[budget] = amount
+
+    def change(self, what: str, index: int, customer: str, tokens: int) -> None:
+        """Set, remove or top up a budget."""
+        budgets = list(COMING)
+        budget = budgets[index % len(budgets)]
+        if what == "set":
+            self.set_budget(budget, COMING[budget] - tokens % 2)
+            return
+        scope, per, unit = budget if what == "rm" else (budget := list(LIMITS)[index % 6])
+        frame = {"n": 1, "op": f"budget.{what}", "scope": scope, "per": per, "unit": unit}
+        commit(self.book, self.ledger, snapshot=False)
+        if what == "rm":
+            reply = policy.remove_budget(self.book, read(frame), self.now_ms)
+            assert reply["ok"] == (self.model.limits.pop(budget, None) is not None)
+            self.model.added = [added for added in self.model.added if added[0] != budget]
+        else:
+            if "*" in scope:
+                frame["scope"] = f"customer={customer or '(none)'}"
+            amount = (
+                tokens * (1000 if unit == "dollars" else 1) // (500 if unit == "requests" else 1)
+            )
+            assert policy.top_up(
+                self.book, read({**frame, "amount": amount, "family": "*" in scope}), self.now_ms
+            )["ok"]
+            self.model.added.append((budget, customer, self.now_ms, amount))
         commit(self.book, self.ledger, snapshot=True)
 
     def steer(self, what: str, index: int) -> None:
@@ -146,12 +224,15 @@ class Run:
             return
         reply = shown(answer)
         fits = {}
-        for (scope, per, unit), limit in LIMITS.items():
-            if scope == "customer=acme" and customer != "acme":
+        for budget, limit in self.model.limits.items():
+            scope, per, unit = budget
+            if not matches(scope, customer) or (unit == "dollars" and frame["notional"]):
                 continue
-            settled, held = self.model.used(scope, per, unit, customer, self.now_ms)
-            if unit != "dollars" or not frame["notional"]:
-                fits[scope, per, unit] = limit - settled - held
+            fits[budget] = limit
+            if per != "call":
+                settled, held = self.model.used(scope, per, unit, customer, self.now_ms)
+                limit += self.model.topups(budget, customer, self.now_ms)
+                fits[budget] = limit - settled - held
         if not reply["ok"]:
             least = min(tokens, 16) if clamp else tokens
             needed = self.needed(size, least, flat)
@@ -238,25 +319,27 @@ class Run:
 
     def restart(self, snapshot: bool) -> None:
         commit(self.book, self.ledger, snapshot=snapshot)
+        self.book.accounts.advance(self.now_ms)
         before = balances(self.book)
         self.ledger.close()
         self.book, self.ledger = open_book(self.path, self.now_ms)
+        self.book.accounts.advance(self.now_ms)
         assert balances(self.book) == before
 
     def check(self) -> None:
-        accounts = {
-            (a.budget.row.scope, a.budget.row.per, a.budget.row.unit, a.key, a.start_ms): a
-            for a in self.book.accounts.all()
-        }
-        for (scope, per, unit, key, start_ms), account in accounts.items():
-            length = {"total": None, "hour": HOUR_MS, "day": 24 * HOUR_MS}[per]
-            if length and start_ms != self.now_ms - self.now_ms % length:
+        self.book.advance(self.now_ms)
+        for account in self.book.accounts.all():
+            row, key = account.budget.row, account.key
+            if account.end_ms is not None and account.end_ms <= self.now_ms:
                 continue
             customer = key[0][1] if key else ""
             customer = "" if customer == "(none)" else customer
             assert (account.settled, account.held) == self.model.used(
-                scope, per, unit, customer, self.now_ms
-            ), (scope, per, unit)
+                row.scope, row.per, row.unit, customer, self.now_ms
+            ), (row.scope, row.per, row.unit)
+            assert account.topup == self.model.topups(
+                (row.scope, row.per, row.unit), customer, self.now_ms
+            )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -275,6 +358,8 @@ def test_the_book_does_what_the_model_says(todo: list[tuple[str, int, str, int, 
                     run.restart(flag)
                 elif what in ("stop", "pause", "resume"):
                     run.steer(what, index)
+                elif what in ("set", "rm", "topup"):
+                    run.change(what, index, customer, tokens)
                 else:
                     call = run.pick(index)
                     if call is not None:

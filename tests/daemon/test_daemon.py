@@ -357,7 +357,7 @@ def test_nothing_acknowledged_is_lost_by_kill(running: Running) -> None:
     for call, state in acknowledged.items():
         assert state in (found[call], "held")
     restored, ledger = open_book(running.home / "ledger.sqlite3", START_MS)
-    settled = sum(nano for _, nano, _, _ in ledger.charged(0, ledger.contexts()))
+    settled = sum(nano for _, _, nano, _, _ in ledger.ended(0))
     ledger.close()
     accounts = [v for k, v in balances(restored).items() if k.startswith("customer=acme")]
     assert [a[0] for a in accounts] == [settled]

@@ -66,7 +66,7 @@ class Desk:
 
     def prune(self) -> None:
         """Forget windows that have passed, as the daemon's clock does."""
-        self.book.changed.dropped_accounts += self.book.accounts.prune(self.now_ms)
+        self.book.accounts.advance(self.now_ms)
 
     def overages(self) -> dict[tuple[str, int], int]:
         return {(a.name, a.start_ms): a.overage for a in self.book.accounts.all() if a.overage}

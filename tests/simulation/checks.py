@@ -149,8 +149,8 @@ class Checks:
         limit = self.oracle.limits[place[0]]
         length = {"hour": 3_600_000, "day": 86_400_000}.get(limit.per)
         if length is None:
-            # The limit of a run that ended is kept for a week.
-            return limit.run is not None and self.oracle.barred.get(limit.run) == "ended"
+            # The limit of a run that ended is kept for a week, also where it starts again.
+            return limit.run is not None and limit.run in self.oracle.ended
         return bool(place[2] + length <= now_ms)
 
     def _check_waiters(self) -> None:

@@ -83,6 +83,8 @@ class Oracle:
         #: Ids that never held anything and never will.
         self.closed: set[str] = set()
         self.barred: dict[str, str] = {}
+        #: Runs that ended once, started again or not.
+        self.ended: set[str] = set()
         self.seq = 0
         self.chain = _GENESIS
         self.at_ms = 0
@@ -221,6 +223,8 @@ class Oracle:
         if kind == "run_start":
             self.barred.pop(run, None)
         elif kind in ("run_end", "run_stop"):
+            if kind == "run_end":
+                self.ended.add(run)
             if self.barred.get(run) not in ("stopped", "ended"):
                 self.barred[run] = "ended" if kind == "run_end" else "stopped"
         elif kind == "run_pause":
