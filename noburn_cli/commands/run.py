@@ -168,6 +168,7 @@ def run_command(
         if held.value("run.on_exceed") == OnExceed.kill
         else None,
         environment=without_coerced_locale(os.environ, _started_with()),
+        tell=lambda sentence: _say([f"noburn: {sentence}"]),
     )
     raise typer.Exit(
         _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)

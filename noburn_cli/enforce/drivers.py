@@ -15,8 +15,9 @@ from typing import Any
 from noburn_cli.client import AsyncClient, Client
 from noburn_cli.enforce import background
 from noburn_cli.enforce.blocks import failed_closed
-from noburn_cli.enforce.decisions import AskDaemon, Decision, Refuse, Step
+from noburn_cli.enforce.decisions import AskDaemon, Decision, Refuse, Send, Step
 from noburn_cli.enforce.outcome import Outcome
+from noburn_cli.enforce.telling import tell
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.codec import CountRequest
 from noburn_cli.providers.registry import Route
@@ -58,8 +59,7 @@ def decide(
             else:
                 step = steps.send(answer)
     except StopIteration as ended:
-        decision: Decision = ended.value
-        return decision
+        return _decided(ended.value)
     except Exception as error:  # noqa: BLE001 - whatever it is, the call must not leave
         return Refuse(failed_closed(route, error))
 
@@ -84,10 +84,15 @@ async def decide_async(
             else:
                 step = steps.send(answer)
     except StopIteration as ended:
-        decision: Decision = ended.value
-        return decision
+        return _decided(ended.value)
     except Exception as error:  # noqa: BLE001 - whatever it is, the call must not leave
         return Refuse(failed_closed(route, error))
+
+
+def _decided(decision: Decision) -> Decision:
+    if isinstance(decision, Send) and decision.warnings:
+        tell(decision.warnings)
+    return decision
 
 
 def deliver(outcome: Outcome | None) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,13 @@ def run_supervised(
     settings: LaunchSettings,
     find_stopped: FindStopped | None,
     environment: Mapping[str, str],
+    tell: Callable[[str], None],
 ) -> RunOutcome:
     """Run `command` with every guarded call below it checked, and wait for its end.
 
     limit: the run's own budget, or None: standing budgets apply either way.
     find_stopped: given, the first call that is stopped ends the run; asks the ledger for it.
+    tell: says what budgets that let calls go have to say, a sentence each, from a thread.
     Raises Unavailable before anything was started; the command does not run unguarded.
     """
     run = run_path(new_run_id(), environment)
@@ -105,7 +107,7 @@ def run_supervised(
             _end_run(client, run, code)
             return RunOutcome(run, code, None, limited, failure=_why_not(command[0], error))
         host.start(told, root=job.group)
-        outcome = _follow(job, watch, run, limited=limited)
+        outcome = _follow(job, watch, run, limited=limited, tell=tell)
         host.close(client)
         _end_run(client, run, outcome.exit_code)
     return outcome
@@ -124,9 +126,11 @@ def _host(
         ) from error
 
 
-def _follow(job: Job, watch: Watch, run: str, *, limited: bool) -> RunOutcome:
+def _follow(
+    job: Job, watch: Watch, run: str, *, limited: bool, tell: Callable[[str], None]
+) -> RunOutcome:
     """Wait for the child, or for what ends it."""
-    watch.start(lambda: job.end(grace_s=KILL_GRACE_S))
+    watch.start(lambda: job.end(grace_s=KILL_GRACE_S), tell)
     code = job.wait()
     killed_by = watch.finish()
     if killed_by is None:

@@ -1,4 +1,5 @@
-"""Watching a run for what ends it: somebody who stops it, or the first call that is stopped.
+"""Watching a run: for what ends it, which is somebody who stops it, or the first call that is
+stopped; and for what budgets that only warn have to say.
 
 Layer: enforce (the supervisor's side).  Below: client.  Above: supervisor.
 Owns: the connection that the daemon's events come on, and what was missed while it was down.
@@ -48,9 +49,13 @@ class Watch:
         self._ended_by: str | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, end: Callable[[], None]) -> None:
-        """Begin to listen; `end` ends the job, and returns when it has ended."""
+    def start(self, end: Callable[[], None], tell: Callable[[str], None]) -> None:
+        """Begin to listen; `end` ends the job, and returns when it has ended.
+
+        tell: says a sentence about a budget that lets calls go, from the watch's thread.
+        """
         self._end = end
+        self._tell = tell
         self._thread = threading.Thread(target=self._follow, name="noburn-watch", daemon=True)
         self._thread.start()
 
@@ -122,6 +127,8 @@ class Watch:
                 for event in self._events:
                     if event.get("event") == protocol.STOPPED:
                         return str(event.get("message") or "the run was stopped")
+                    if event.get("event") == protocol.WARNED:
+                        self._tell(str(event.get("message")))
                     if event.get("event") == protocol.BLOCKED and self._find_stopped is not None:
                         return str(event.get("message") or "a call was blocked")
             self._events = None

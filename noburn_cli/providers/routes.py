@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from noburn_cli.providers.codec import Codec
-from noburn_cli.providers.jsonbody import refused
 
 #: The API families: which paths, bodies and errors a server has.
 OPENAI = "openai"
@@ -82,15 +81,12 @@ class Route:
     def requested(self, model: str, *, instead_of: str) -> str:
         """How requests to this server name a model of the price book: the reverse of `qualified`.
 
-        instead_of: the name in the request.  Raises InputRefused for another provider's model.
+        instead_of: the name in the request, which may have the provider in front or not.
         """
         prefix = self.provider or _OWN_PREFIX.get(self.api_family, "")
-        if prefix:
-            if not model.startswith(prefix + "/"):
-                raise refused(f"{model[:80]} is no model of `{prefix}`, which this request is for")
-            model = model.removeprefix(prefix + "/")
-        elif "/" not in instead_of:
-            model = model.removeprefix(f"{self.api_family}/")
+        if not prefix and "/" not in instead_of:
+            prefix = self.api_family
+        model = model.removeprefix(f"{prefix}/")
         return next((name for name, known in self.models if known == model), model)
 
 

@@ -61,7 +61,7 @@ def test_a_block_before_the_watch_listens_is_heard(
     ended = threading.Event()
     watch = Watch("r1", find_stopped=nobody)
     refuse(home, "r1", "too early")
-    watch.start(ended.set)
+    watch.start(ended.set, print)
     assert ended.wait(20)
     assert watch.finish() == "too early"
 
@@ -71,7 +71,7 @@ def test_a_run_below_counts_and_another_does_not(
 ) -> None:
     ended = threading.Event()
     watch = Watch("r1", find_stopped=find)
-    watch.start(ended.set)
+    watch.start(ended.set, print)
     refuse(home, "r2", "not ours")
     refuse(home, "r10", "not ours")
     assert not ended.wait(0.2)
@@ -89,7 +89,7 @@ def test_what_was_missed_while_the_daemon_was_down_is_in_the_ledger(
     watch = Watch("r1", find_stopped=find)
     os.kill(int(home.client.status()["pid"]), signal.SIGKILL)
     refuse(home, "r1", "missed")  # by another daemon, which this brings up
-    watch.start(ended.set)
+    watch.start(ended.set, print)
     assert ended.wait(20)
     assert watch.finish() == "missed"
 
@@ -100,7 +100,7 @@ def test_at_the_end_the_ledger_is_asked_once_more(
     ended = threading.Event()
     watch = Watch("r1", find_stopped=find)
     watch._first_stopped = lambda: None  # type: ignore[method-assign]  # an event that is late
-    watch.start(ended.set)
+    watch.start(ended.set, print)
     refuse(home, "r1", "late")
     assert watch.finish() == "late"
     assert ended.is_set(), "what is left of the job is ended as well"
@@ -109,7 +109,7 @@ def test_at_the_end_the_ledger_is_asked_once_more(
 def test_a_run_without_a_block_ends_nothing(home: Home, find: Callable[[str], str | None]) -> None:
     ended = threading.Event()
     watch = Watch("r1", find_stopped=find)
-    watch.start(ended.set)
+    watch.start(ended.set, print)
     assert watch.finish() is None
     assert not ended.is_set()
 
@@ -201,6 +201,7 @@ def run(command: list[str], kill: bool = False) -> RunOutcome:
         settings=LaunchSettings(attributes={"project": "p"}),
         find_stopped=partial(find_stopped, ledger) if kill else None,
         environment=os.environ,
+        tell=print,
     )
 
 
