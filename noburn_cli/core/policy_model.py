@@ -51,10 +51,10 @@ class _Budget:
     window: Window
     #: Since when it is in force: nothing is carried over from before.
     since_ms: int
-    #: (account, start of its window) to what was added there.
-    topups: dict[tuple[Key, int], int] = field(default_factory=dict)
+    #: (account, when, how much) of each top-up.
+    topups: list[tuple[Key, int, int]] = field(default_factory=list)
     #: What was carried into a window, once it was found out.
-    carried: dict[tuple[Key, int], int] = field(default_factory=dict)
+    carried: dict[tuple[Key, int | None], int] = field(default_factory=dict)
 
     @property
     def index(self) -> int:
@@ -106,9 +106,7 @@ class PolicyModel:
 
     def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
         """Add to one account in its current window."""
-        budget = self._budgets[identity]
-        place = key, budget.window.bounds(at_ms)[0]
-        budget.topups[place] = budget.topups.get(place, 0) + amount
+        self._budgets[identity].topups.append((key, at_ms, amount))
 
     # Calls.
 
@@ -177,35 +175,52 @@ class PolicyModel:
         """The account's balance in the window around `at_ms`, as it is known at `now_ms`."""
         start_ms, end_ms = budget.window.bounds(at_ms)
         length_ms = rolling_ms(budget.spec.per)
+
+        def is_in(moment_ms: int) -> bool:
+            return start_ms <= moment_ms and (end_ms is None or moment_ms < end_ms)
+
+        def is_left(moment_ms: int) -> bool:
+            return length_ms is None or expires_at_ms(length_ms, moment_ms) > now_ms
+
         settled = held = in_flight = 0
         for call in self._calls.values() if budget.spec.per != CALL else ():
-            if (budget, key) not in self._charged(call.attributes, notional=call.notional):
-                continue
-            if call.at_ms < start_ms or (end_ms is not None and call.at_ms >= end_ms):
+            charged = self._charged(call.attributes, notional=call.notional)
+            if not is_in(call.at_ms) or not any(a is budget and b == key for a, b in charged):
                 continue
             if call.cost is None:
                 held += call.hold[budget.index]
                 in_flight += 1
-            elif length_ms is None or expires_at_ms(length_ms, call.at_ms) > now_ms:
+            elif is_left(call.at_ms):
                 settled += call.cost[budget.index]
-        capacity = budget.spec.limit + budget.topups.get((key, start_ms), 0)
-        return Balance(settled, held, in_flight, capacity + self._carried(budget, key, start_ms))
+        added = sum(
+            amount for whose, moment_ms, amount in budget.topups
+            if whose == key and is_in(moment_ms) and is_left(moment_ms)
+        )  # fmt: skip
+        carried = self._carried(budget, key, start_ms)
+        return Balance(settled, held, in_flight, budget.spec.limit + added + carried)
 
     def _carried(self, budget: _Budget, key: Key, start_ms: int) -> int:
-        """What a window begins with of what the one before it left, at most `carry`.
+        """What a window begins with of what those before it left, each at most `carry`.
 
-        Found out when the window is first looked at, and kept: later bills change what the window
-        before came to, not what was handed on.
+        From the window on in which the budget was set.  Found out when a window is first looked at,
+        and kept: later bills change what the window before came to, not what was handed on.
         """
-        first_ms = budget.window.bounds(budget.since_ms)[0]
-        if not budget.spec.carry or start_ms <= first_ms:
+        known = budget.carried
+        at_ms: int | None = budget.window.bounds(budget.since_ms)[0]
+        if not budget.spec.carry or start_ms <= at_ms:
             return 0
-        place = key, start_ms
-        if place not in budget.carried:
-            before = self._balance(budget, key, start_ms - 1, now_ms=start_ms)
-            left = before.capacity - before.settled - before.held
-            budget.carried[place] = min(budget.spec.carry, max(0, left))
-        return budget.carried[place]
+        if (key, start_ms) in known:
+            return known[key, start_ms]
+        known.setdefault((key, at_ms), 0)
+        while at_ms != start_ms:
+            assert at_ms is not None  # what carries over has an end
+            following = budget.window.bounds(at_ms)[1]
+            if (key, following) not in known:
+                before = self._balance(budget, key, at_ms, now_ms=start_ms)
+                left = before.capacity - before.settled - before.held
+                known[key, following] = min(budget.spec.carry, max(0, left))
+            at_ms = following
+        return known[key, start_ms]
 
 
 def _stands_in(other: tuple[_Budget, Key], budget: _Budget, key: Key) -> bool:

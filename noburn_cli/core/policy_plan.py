@@ -264,3 +264,16 @@ def is_looser(before: BudgetSpec, after: BudgetSpec) -> bool:
 
 def _strength(action: str) -> int:
     return {KILL: 2, BLOCK: 1}.get(action, 0)
+
+
+def in_force_after(
+    wanted: Sequence[BudgetSpec], present: Iterable[BudgetSpec], *, prune: bool
+) -> list[BudgetSpec]:
+    """The budgets that hold once a file is applied and all that it schedules has come.
+
+    Of several versions of one budget the last counts.
+    """
+    found = {} if prune else {spec.identity: spec for spec in present}
+    for spec in sorted(wanted, key=lambda one: one.from_ms or 0):
+        found[spec.identity] = without_times(spec)
+    return list(found.values())

@@ -12,6 +12,7 @@ import typer
 from noburn_cli.commands.budget.applying import apply_command
 from noburn_cli.commands.budget.listing import list_command, show_command
 from noburn_cli.commands.budget.removing import rm_command, unschedule_command
+from noburn_cli.commands.budget.replaying import replay_command
 from noburn_cli.commands.budget.setting import set_command
 from noburn_cli.commands.budget.topping import topup_command
 
@@ -28,3 +29,4 @@ app.command("rm")(rm_command)
 app.command("topup")(topup_command)
 app.command("unschedule")(unschedule_command)
 app.command("apply")(apply_command)
+app.command("replay")(replay_command)

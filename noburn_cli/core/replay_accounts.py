@@ -1,0 +1,208 @@
+"""Accounts of a replay: which ones a call is charged to, and their running sums.
+
+Layer: core (pure, given moments).  Below: core.budget_spec, core.budgets, core.windows.
+Above: core.policy_replay.
+Owns: windows that begin and end, what a rolling one lets go of, what is carried over.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+
+from noburn_cli.core.actions import HARD
+from noburn_cli.core.budget_spec import BudgetSpec
+from noburn_cli.core.budgets import Key, account_keys, replaces
+from noburn_cli.core.money import DOLLARS, REQUESTS, TOKENS
+from noburn_cli.core.windows import CALL, Window, expires_at_ms, rolling_ms
+
+UNITS = (DOLLARS, TOKENS, REQUESTS)
+#: What a call weighs: (nano-dollars, tokens, requests), by UNITS' order.
+Weights = tuple[int, int, int]
+_NEVER_MS = 2**62
+#: So many accounts are kept before those of ended windows are let go.
+_ACCOUNTS_MAX = 100_000
+
+
+class Account:
+    """One budget's running balance for one set of values in one window, in the budget's unit."""
+
+    __slots__ = (
+        "_leaving", "_length_ms", "capacity", "end_ms", "held", "in_flight", "index",
+        "is_ceiling", "key", "settled", "spec", "start_ms",
+    )  # fmt: skip
+
+    def __init__(self, spec: BudgetSpec, key: Key, start_ms: int, end_ms: int | None) -> None:
+        self.spec = spec
+        self.key = key
+        self.start_ms = start_ms
+        self.end_ms = _NEVER_MS if end_ms is None else end_ms
+        self.index = UNITS.index(spec.unit)
+        self.is_ceiling = spec.per == CALL
+        self.capacity = spec.limit
+        self.settled = self.held = self.in_flight = 0
+        self._length_ms = rolling_ms(spec.per)
+        #: (when it leaves, settled, added to the capacity) of a rolling window.
+        self._leaving: list[tuple[int, int, int]] = []
+
+    @property
+    def is_hard(self) -> bool:
+        return self.spec.action in HARD
+
+    def settle(self, amount: int, reserved_at_ms: int, now_ms: int) -> None:
+        """Add what a call was charged, or a correction of it."""
+        if self._length_ms is None:
+            self.settled += amount
+            return
+        leaves_ms = expires_at_ms(self._length_ms, reserved_at_ms)
+        if leaves_ms > now_ms:
+            self.settled += amount
+            heapq.heappush(self._leaving, (leaves_ms, amount, 0))
+
+    def top_up(self, amount: int, now_ms: int) -> None:
+        self.capacity += amount
+        if self._length_ms is not None:
+            heapq.heappush(self._leaving, (expires_at_ms(self._length_ms, now_ms), 0, amount))
+
+    def expire(self, now_ms: int) -> None:
+        """Let go of what has left a rolling window."""
+        while self._leaving and self._leaving[0][0] <= now_ms:
+            _, settled, added = heapq.heappop(self._leaving)
+            self.settled -= settled
+            self.capacity -= added
+
+
+class _Budget:
+    __slots__ = ("carries", "first_ms", "last", "rolls", "spec", "window")
+
+    def __init__(self, spec: BudgetSpec, since_ms: int) -> None:
+        self.spec = spec
+        self.window = Window(spec.per, spec.zone, spec.anchor)
+        self.rolls = rolling_ms(spec.per) is not None
+        self.carries = spec.carry > 0
+        #: When the first window begins: nothing is carried into it.
+        self.first_ms = self.window.bounds(since_ms)[0]
+        #: The newest account of each set of values, of which the next window's is carried over.
+        self.last: dict[Key, Account] = {}
+
+
+class _Context:
+    """Where calls with some attributes belong right now."""
+
+    __slots__ = ("charged", "checked", "from_ms", "places", "rolling", "until_ms")
+
+    def __init__(self, places: list[tuple[_Budget, Key, bool]]) -> None:
+        self.places = places
+        self.charged: list[Account] = []
+        self.checked: list[Account] = []
+        self.rolling: list[Account] = []
+        self.from_ms = self.until_ms = 0
+
+
+class Accounts:
+    """Every account of a policy."""
+
+    def __init__(self, budgets: Iterable[BudgetSpec], *, since_ms: int) -> None:
+        self._budgets = [_Budget(spec, since_ms) for spec in budgets]
+        self._by_identity = {one.spec.identity: one for one in self._budgets}
+        self._accounts: dict[tuple[int, Key, int], Account] = {}
+        self._contexts: dict[int, _Context] = {}
+
+    def look_up(
+        self, number: int, attributes: Mapping[str, str], at_ms: int
+    ) -> tuple[Sequence[Account], Sequence[Account]]:
+        """(charged, checked): where a call adds up, and which of its accounts decide.
+
+        number: stands for the attributes.
+        """
+        context = self._contexts.get(number)
+        if context is None:
+            context = self._contexts[number] = _Context(list(self._places(attributes)))
+        if not context.from_ms <= at_ms < context.until_ms:
+            self._renew(context, at_ms)
+        for account in context.rolling:
+            account.expire(at_ms)
+        return context.charged, context.checked
+
+    def _places(self, attributes: Mapping[str, str]) -> Iterable[tuple[_Budget, Key, bool]]:
+        """(budget, values, whether it is asked) of all that a call is charged to."""
+        charged = [
+            (budget, key)
+            for budget in self._budgets
+            for key in account_keys(budget.spec.scope, budget.spec.per, attributes)
+        ]
+        for budget, key in charged:
+            ours = budget.spec
+            stood_in = any(
+                other.spec.override
+                and (other.spec.per, other.spec.unit, values) == (ours.per, ours.unit, key)
+                and replaces(other.spec.scope, ours.scope)
+                for other, values in charged
+            )
+            yield budget, key, not stood_in
+
+    def _renew(self, context: _Context, at_ms: int) -> None:
+        if len(self._accounts) > _ACCOUNTS_MAX:
+            self._let_go(at_ms)
+        context.charged, context.checked, context.rolling = [], [], []
+        context.from_ms, context.until_ms = 0, _NEVER_MS
+        for budget, key, is_asked in context.places:
+            account = self._account(budget, key, at_ms)
+            if not account.is_ceiling:
+                context.charged.append(account)
+            if is_asked:
+                context.checked.append(account)
+            if budget.rolls:
+                context.rolling.append(account)
+            context.from_ms = max(context.from_ms, account.start_ms)
+            context.until_ms = min(context.until_ms, account.end_ms)
+
+    def _account(self, budget: _Budget, key: Key, at_ms: int) -> Account:
+        start_ms, end_ms = budget.window.bounds(at_ms)
+        place = (id(budget), key, start_ms)
+        account = self._accounts.get(place)
+        if account is None:
+            account = self._accounts[place] = Account(budget.spec, key, start_ms, end_ms)
+            if budget.carries:
+                account.capacity += _carried(budget, key, start_ms)
+                budget.last[key] = account
+        return account
+
+    def _let_go(self, now_ms: int) -> None:
+        ended = [
+            place
+            for place, account in self._accounts.items()
+            if account.end_ms <= now_ms and not account.in_flight
+        ]
+        for place in ended:
+            del self._accounts[place]
+
+    def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
+        """Add to the current window of one account, where there is such a budget."""
+        budget = self._by_identity.get(identity)
+        if budget is not None:
+            account = self._account(budget, key, at_ms)
+            account.expire(at_ms)
+            account.top_up(amount, at_ms)
+
+
+def _carried(budget: _Budget, key: Key, start_ms: int) -> int:
+    """What a window begins with of what was left before it.
+
+    Windows without calls in between carry on as if they had been there.
+    """
+    spec = budget.spec
+    last = budget.last.get(key)
+    if last is None:
+        carried, at_ms = 0, budget.first_ms
+        if start_ms <= at_ms:
+            return 0
+        end_ms = budget.window.bounds(at_ms)[1]
+        carried = min(spec.carry, spec.limit)
+    else:
+        left = last.capacity - last.settled - last.held
+        carried, end_ms = min(spec.carry, max(0, left)), last.end_ms
+    while end_ms is not None and end_ms < start_ms and carried < spec.carry:
+        carried = min(spec.carry, carried + spec.limit)
+        end_ms = budget.window.bounds(end_ms)[1]
+    return carried
