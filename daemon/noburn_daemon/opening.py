@@ -34,6 +34,19 @@ def prepare(connection: apsw.Connection, path: Path, synchronous: str) -> None:
     execute(f"PRAGMA synchronous = {synchronous}")
     execute("PRAGMA foreign_keys = OFF")
     execute("PRAGMA cache_size = -16000")
+    if synchronous == "FULL":
+        _begin_log_anew(connection)
+
+
+def _begin_log_anew(connection: apsw.Connection) -> None:
+    """Bring what a daemon that died left in the log into the file, and empty the log.
+
+    A sync that failed may have left pages in the system's cache that are called clean and are not
+    on the disk (https://lwn.net/Articles/752063/, 2018).  SQLite would find them in the log, and
+    go on behind them; after a power failure all that came later would be lost.  Written once more,
+    they are synced, or this fails.
+    """
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def migrate(connection: apsw.Connection, path: Path, now_ms: int) -> None:
