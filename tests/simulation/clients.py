@@ -44,6 +44,8 @@ class Truth:
     sent: bool = False
     billed: Frame | None = None
     final: Frame | None = None
+    #: Whether it was asked for once more after its end had been heard.
+    asked_again: bool = False
     #: Known to be lost with the machine's power, where only `process` durability was promised.
     excused: bool = False
 
@@ -165,6 +167,9 @@ class Program:
             self._connect(frame, heard, patience)
             return
         patience.sent = True
+        if frame["op"] == protocol.RESERVE:
+            truth = self.world.truths[frame["call"]]
+            truth.asked_again |= any(op != protocol.RESERVE for op, _ in truth.heard)
 
         def answered(reply: object) -> None:
             if isinstance(reply, retry.Late):

@@ -30,6 +30,7 @@ class Faults:
         self._dies_in: int | None = None
         self._sick_until_us = 0
         self._sickness = ""
+        self._stalls_from_us = 0
         self._unlocks_at_us: int | None = None
         self._locker: apsw.Connection | None = None
         self._is_interleaving = False
@@ -119,12 +120,20 @@ class Faults:
             world.machine.set_wall(chance.choice((-3_600_000, -5_000, 5_000, 40 * 86_400_000)))
         elif kind == "sleep":
             world.machine.sleep(chance.choice((10_000, 3_000_000, 4_000_000)))
-        elif kind == "stall" and world.loop is not None:
-            world.loop.stalled_until_us = world.timeline.now_us + chance.randrange(3 * SECOND_US)
+        elif kind == "stall":
+            self._stall()
         elif kind == "policy":
             self._admin(self._policy())
         elif kind == "run":
             self._admin(self._run())
+
+    def _stall(self) -> None:
+        """The daemon is stopped for a while, but not again and again: that were a hung one."""
+        now_us = self._world.timeline.now_us
+        if self._world.loop is not None and now_us >= self._stalls_from_us:
+            until_us = now_us + self._chance.randrange(3 * SECOND_US)
+            self._world.loop.stalled_until_us = until_us
+            self._stalls_from_us = until_us + 8 * SECOND_US
 
     def _policy(self) -> Frame:
         chance, workload = self._chance, self._world.workload

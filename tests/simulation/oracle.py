@@ -92,6 +92,9 @@ class Oracle:
         #: The calls of each account, found once: which they are never changes.
         self._of: dict[Place, list[Called]] = {}
         self.columns: list[str] = []
+        self._links = [_GENESIS]
+        #: The last row of each call, run or budget, by kind.
+        self._rows: dict[tuple[str, ...], int] = {}
 
     # Following.
 
@@ -125,6 +128,7 @@ class Oracle:
         if values[1] < self.at_ms:
             raise Wrong(f"row {values[0]} is {self.at_ms - values[1]} ms before the one before it")
         self.seq, self.chain, self.at_ms = values[0], chain, values[1]
+        self._links.append(chain)
 
     def _resolve(self, connection: apsw.Connection, row: dict[str, Any]) -> None:
         for column in ("context", "owner", "note"):
@@ -136,6 +140,7 @@ class Oracle:
 
     def _take(self, row: dict[str, Any]) -> None:
         kind = row["kind"]
+        self._rows[kind, row["call"] or row["run"] or ""] = row["seq"]
         if kind == "reserve":
             self._reserve(row)
         elif kind in _ENDS:
@@ -231,6 +236,17 @@ class Oracle:
             self.barred.setdefault(run, "paused")
         elif self.barred.get(run) == "paused":
             del self.barred[run]
+
+    def row_of(self, frame: dict[str, Any]) -> int:
+        """The row that a request left, by its number; 0 for none.  Of budgets, the last of all."""
+        kind = frame["op"].replace(".", "_").replace("budget_topup", "topup")
+        name = frame.get("call") or frame.get("run") or ""
+        return self._rows.get((kind, name), 0)
+
+    def common_seq(self, other: Oracle) -> int:
+        """How many rows two journals have in common."""
+        pairs = zip(self._links, other._links, strict=False)
+        return sum(1 for one, another in pairs if one == another) - 1
 
     # Sums.
 
