@@ -54,7 +54,7 @@ class _Budget:
     #: (account, when, how much) of each top-up.
     topups: list[tuple[Key, int, int]] = field(default_factory=list)
     #: What was carried into a window, once it was found out.
-    carried: dict[tuple[Key, int | None], int] = field(default_factory=dict)
+    carried: dict[tuple[Key, int], int] = field(default_factory=dict)
 
     @property
     def index(self) -> int:
@@ -206,15 +206,15 @@ class PolicyModel:
         and kept: later bills change what the window before came to, not what was handed on.
         """
         known = budget.carried
-        at_ms: int | None = budget.window.bounds(budget.since_ms)[0]
+        at_ms = budget.window.bounds(budget.since_ms)[0]
         if not budget.spec.carry or start_ms <= at_ms:
             return 0
         if (key, start_ms) in known:
             return known[key, start_ms]
         known.setdefault((key, at_ms), 0)
         while at_ms != start_ms:
-            assert at_ms is not None  # what carries over has an end
             following = budget.window.bounds(at_ms)[1]
+            assert following is not None  # what carries over has an end
             if (key, following) not in known:
                 before = self._balance(budget, key, at_ms, now_ms=start_ms)
                 left = before.capacity - before.settled - before.held
