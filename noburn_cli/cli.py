@@ -122,7 +122,13 @@ COMMANDS = (
     Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and look at the ledger's daemon."),
     Entry("report", ACCOUNT, "report", "report_command", "Show who spent what, on which model."),
     Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
-    Entry("ledger", ACCOUNT, "ledger", "app", "Verify the ledger and list its orphans."),
+    Entry(
+        "ledger",
+        ACCOUNT,
+        "ledger",
+        "app",
+        "Verify, reconcile, follow, copy and compact the ledger.",
+    ),
     Entry(
         "margin",
         IMPROVE,

@@ -37,6 +37,10 @@ _GOES = f"""
     (SELECT c.kind IN ('settle', 'void') FROM old.journal AS c
      WHERE c.call = r.call AND c.kind IN ({_CLOSES}) ORDER BY c.seq DESC LIMIT 1),
     NOT EXISTS (SELECT 1 FROM old.journal AS c WHERE c.call = r.call AND c.kind = 'reserve'))
+  -- The view `overages` finds the customer of these by their call alone.
+  AND NOT EXISTS (SELECT 1 FROM old.journal AS c WHERE c.call = r.call AND c.kind = 'overage'
+    AND NOT EXISTS (SELECT 1 FROM json_each(json_extract(c.detail, '$.key')) AS k
+      WHERE json_extract(k.value, '$[0]') = 'customer'))
 """  # noqa: S608 - our own constants
 _RANGE = "r.seq > :after AND r.seq <= :upto"
 _COPY = f"""

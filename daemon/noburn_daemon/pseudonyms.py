@@ -70,7 +70,7 @@ class Pseudonym:
 
     def _in_json(self, said: Any) -> Any:
         if isinstance(said, str):
-            return self._in_sentence(said)
+            return self.in_text(said)  # which may be JSON again
         if isinstance(said, list):
             if len(said) == 2 and isinstance(said[0], str) and _is_key(said[0]):  # of an account
                 return [said[0], self._of_key(said[0], said[1])]

@@ -266,9 +266,10 @@ class SqliteLedger:
     # Another file in this one's place.
 
     def last_before(self, at_ms: int) -> int:
-        """The last row from before a moment, 0 when there is none."""
+        """The last row from before a moment, or that the seal covers; 0 when there is none."""
         with self._unavailable():
-            return queries.first_seq(self._connection, self._seq, at_ms) - 1
+            before = queries.first_seq(self._connection, self._seq, at_ms) - 1
+            return max(before, queries.sealed(self._connection))
 
     def sealed(self) -> int:
         """The last row that the newest seal covers as a whole, 0 without one."""

@@ -85,6 +85,11 @@ def notes(report: Report) -> list[str]:
         said.append("Held is money of calls still in flight; no cost includes it.")
     if total.refused:
         said.append(f"{total.refused:,} of the blocked were refused: no bound or no price.")
+    if report.cut_months:
+        said.append(
+            f"Calls of {', '.join(report.cut_months)} are left out: they were compacted, and the "
+            "period cuts the month."
+        )
     return ["", *said] if said else []
 
 
@@ -105,6 +110,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "by": list(report.by),
         "rows": list(_row_data(report)),
         "total": numbers(report.total, Fraction(1) if report.total.cost_nano else None),
+        "cut_months": list(report.cut_months),
     }
 
 

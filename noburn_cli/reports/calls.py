@@ -31,6 +31,9 @@ _ATTRIBUTES = ("project", "customer", "feature", "user", "job", "run", "step")
 #: Ids are made of characters below this one, so it ends every range of a prefix.
 _AFTER_ALL = "\x7f"
 _SHOWN_MAX = 5
+#: An id of ours begins with the time in milliseconds (noburn_cli.client.new_call_id).
+_MOMENT_CHARS = 11
+_COMPACTED = "SELECT value FROM meta WHERE key = 'compacted_before_ms'"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ def _find(connection: apsw.Connection, prefix: str) -> str:
     found = [str(row[0]) for row in rows]
     if wanted in found:
         return wanted
+    if not found and _was_compacted(connection, wanted):
+        raise NoburnError(
+            f"call {prefix} was compacted: only the sums of its month are left",
+            why="`noburn ledger compact` has replaced the calls of past months",
+            next_step="`noburn report --by day` has the months; an archive or a backup from "
+            "before has the call",
+        )
     if not found:
         raise NoburnError(
             f"there is no call {prefix!r} in the ledger",
@@ -116,6 +126,19 @@ def _find(connection: apsw.Connection, prefix: str) -> str:
             next_step="write more of the id",
         )
     return found[0]
+
+
+def _was_compacted(connection: apsw.Connection, wanted: str) -> bool:
+    """Whether an id that no row has is one of before the months that are left."""
+    found = next(iter(connection.execute(_COMPACTED)), None)
+    if found is None:
+        return False
+    if len(wanted) >= _MOMENT_CHARS and not set(wanted[:_MOMENT_CHARS]) - set("0123456789abcdef"):
+        return int(wanted[:_MOMENT_CHARS], 16) < int(found[0])
+    closed = connection.execute(
+        "SELECT 1 FROM closed_ids WHERE call >= ? AND call < ?", (wanted, wanted + _AFTER_ALL)
+    )
+    return next(iter(closed), None) is not None
 
 
 def _read(connection: apsw.Connection, call: str) -> CallFacts:

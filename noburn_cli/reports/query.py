@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from noburn_cli.core.budgets import NONE, TAG_PREFIX, check_key
+from noburn_cli.core.months import month_end_ms, month_start_ms
 from noburn_cli.core.usage import (
     AUDIO_CACHE_READ,
     EXTRA_INPUT_KINDS,
@@ -40,7 +41,7 @@ COLUMNS: Mapping[str, str] = {
     "step": "step",
     "api": "api",
     "state": "state",
-    "day": "date(reserved_at_ms / 1000, 'unixepoch')",
+    "day": "coalesce(month, date(first_ms / 1000, 'unixepoch'))",
 }
 
 _OPEN = "state = 'held'"
@@ -68,12 +69,29 @@ _SUMS = f"""
     coalesce(sum(hold_nano) FILTER (WHERE {_OPEN} AND {_PAID}), 0),
     coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED} AND {_PAID}), 0),
     count(*) FILTER (WHERE {_UNBILLED}),
-    count(*) FILTER (WHERE state = 'blocked'),
-    count(*) FILTER (WHERE state = 'refused'),
-    count(*) FILTER (WHERE clamped = 1 AND NOT {_NEVER_LEFT}),
+    coalesce(sum(requests) FILTER (WHERE state = 'blocked'), 0),
+    coalesce(sum(requests) FILTER (WHERE state = 'refused'), 0),
+    coalesce(sum(clamped) FILTER (WHERE NOT {_NEVER_LEFT}), 0),
     coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0),
     coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0)
 """
+
+_SHARED = """
+    api, model, resolved_model, project, customer, feature, "user", job, run, step, tags, state,
+    input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, extra, cost_nano,
+    hold_nano, clamped
+"""
+_CALLS = f"""
+    SELECT {_SHARED}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
+      reserved_at_ms AS last_ms FROM calls
+"""  # noqa: S608 -- our own names
+#: Of compacted calls a whole month is one line: it lies in a period whole, or not at all.
+_ROLLED = f"""
+    SELECT {_SHARED}, calls, CASE WHEN notional THEN '{{"notional":true}}' END, month,
+      unixepoch(month || '-01') * 1000, unixepoch(month || '-01', '+1 month') * 1000 - 1
+    FROM rolled
+"""  # noqa: S608
+_MONTHS = "SELECT DISTINCT month FROM rollups ORDER BY month"
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _AGO_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -102,12 +120,24 @@ def read_report(ledger_path: Path, question: Question) -> Report:
 
     Raises UsageError for a column that does not exist, LedgerUnavailable without a ledger.
     """
-    sql, values = _statement(question)
     with reading(ledger_path) as connection:
+        months = [str(month) for (month,) in connection.execute(_MONTHS)]
+        sql, values = _statement(question, compacted=bool(months))
         rows = list(connection.execute(sql, values))
     width = len(question.by)
     lines = (Line(tuple(str(k) for k in row[:width]), Sums(*row[width:])) for row in rows)
-    return make_report(question.by, lines)
+    return make_report(question.by, lines, cut_months=_cut(months, question))
+
+
+def _cut(months: Sequence[str], question: Question) -> tuple[str, ...]:
+    """Compacted months that a period cuts: of such a month no part is known, and none is told."""
+    since, until = question.since_ms, question.until_ms
+    return tuple(
+        month
+        for month in months
+        if (since is not None and month_start_ms(month) < since < month_end_ms(month))
+        or (until is not None and month_start_ms(month) < until < month_end_ms(month))
+    )
 
 
 def check_column(name: str) -> str:
@@ -147,7 +177,7 @@ def parse_moment(text: str, *, now: datetime, what: str) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _statement(question: Question) -> tuple[str, dict[str, str | int]]:
+def _statement(question: Question, *, compacted: bool) -> tuple[str, dict[str, str | int]]:
     """The SELECT and its values.  Only names out of our own tables become part of the text."""
     values: dict[str, str | int] = {}
     keys = [_column(name, values) for name in question.by]
@@ -155,7 +185,8 @@ def _statement(question: Question) -> tuple[str, dict[str, str | int]]:
     conditions = list(_conditions(question, values))
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     group = ", ".join(str(number + 1) for number in range(len(keys)))
-    sql = f"SELECT {', '.join((*shown, _SUMS))} FROM calls {where} GROUP BY {group}"  # noqa: S608
+    source = f"{_CALLS} UNION ALL {_ROLLED}" if compacted else _CALLS
+    sql = f"SELECT {', '.join((*shown, _SUMS))} FROM ({source}) {where} GROUP BY {group}"  # noqa: S608
     return sql, values
 
 
@@ -163,10 +194,10 @@ def _conditions(question: Question, values: dict[str, str | int]) -> Sequence[st
     found = []
     if question.since_ms is not None:
         values["since"] = question.since_ms
-        found.append("reserved_at_ms >= :since")
+        found.append("first_ms >= :since")
     if question.until_ms is not None:
         values["until"] = question.until_ms
-        found.append("reserved_at_ms < :until")
+        found.append("last_ms < :until")
     if question.run is not None:
         values["run"] = f"/{question.run}/"
         found.append("instr('/' || run || '/', :run)")

@@ -56,11 +56,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report: lines, dearest first, and their total."""
+    """A whole report: lines, dearest first, and their total.
+
+    cut_months: compacted months that the period cuts, and whose calls are in no line.
+    """
 
     by: tuple[str, ...]
     lines: tuple[Line, ...]
     total: Sums
+    cut_months: tuple[str, ...] = ()
 
     def share(self, line: Line) -> Fraction | None:
         """The line's part of all spend; None where nothing was spent."""
@@ -69,13 +73,16 @@ class Report:
         return Fraction(line.sums.cost_nano, self.total.cost_nano)
 
 
-def make_report(by: tuple[str, ...], lines: Iterable[Line]) -> Report:
+def make_report(
+    by: tuple[str, ...], lines: Iterable[Line], *, cut_months: tuple[str, ...] = ()
+) -> Report:
     """Order the lines and add them up.
 
     The dearest first; days in their own order, because a series is read along time.
     """
     ordered = sorted(lines, key=_day_order if by[:1] == ("day",) else _cost_order)
-    return Report(by, tuple(ordered), sum((line.sums for line in ordered), Sums()))
+    total = sum((line.sums for line in ordered), Sums())
+    return Report(by, tuple(ordered), total, cut_months)
 
 
 def _cost_order(line: Line) -> tuple[int, int, tuple[str, ...]]:

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import typer
 
+from noburn_cli.commands.ledger.keeping import backup_command, migrate_command, restore_command
 from noburn_cli.commands.ledger.orphans import orphans_command
 from noburn_cli.commands.ledger.reconcile import reconcile_command
+from noburn_cli.commands.ledger.rewriting import compact_command, forget_command
 from noburn_cli.commands.ledger.verifying import verify_command
 
 app = typer.Typer(
-    help="Verify the ledger and list its orphans.", add_completion=False, rich_markup_mode=None
+    help="Verify, reconcile, follow, copy and compact the ledger.",
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 app.command("verify")(verify_command)
 app.command("orphans")(orphans_command)
 app.command("reconcile")(reconcile_command)
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
+app.command("compact")(compact_command)
+app.command("forget")(forget_command)
+app.command("migrate")(migrate_command)

@@ -1,0 +1,140 @@
+"""`noburn ledger compact` and `forget`: the daemon makes the file anew, and we wait for it.
+
+Layer: commands.  Below: client, copies.backup, paths, render.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from noburn_cli import protocol
+from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.errors import UsageError
+
+JSON_VERSION = 1
+_ASK_AGAIN_S = 0.2
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+def compact_command(
+    before: Annotated[
+        str,
+        typer.Option(help="The first month that stays as it is, like 2026-10.", metavar="MONTH"),
+    ],
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="Back the whole ledger up into this file first.", metavar="FILE"),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Replace the calls of past months by sums per month, and make the file smaller."""
+    from noburn_cli import paths
+    from noburn_cli.commands.ledger.telling import told
+    from noburn_cli.copies.backup import back_up
+    from noburn_cli.core.months import check_month
+    from noburn_cli.render.jsonout import print_json
+
+    check_month(before)
+    kept: str | None = None
+    if archive is not None and not dry_run:
+        with told() as tell:
+            kept = str(back_up(paths.ledger_path(), archive.absolute(), tell).path)
+    done = _wait_for(protocol.LEDGER_COMPACT, before=before, dry_run=dry_run)
+    if as_json:
+        if "cost_nano" in done:
+            done["cost_usd"] = Nano(done.pop("cost_nano")).exact()
+        print_json("ledger.compact", JSON_VERSION, {"archive": kept, "dry_run": dry_run, **done})
+        return
+    if dry_run:
+        typer.echo(
+            f"{done['calls']:,} calls before {before} ({show_dollars(done['cost_nano'])}) would "
+            f"become sums per month, {done['rows']:,} rows would go"
+        )
+        if done["left"]:
+            typer.echo(
+                f"{done['left']:,} would stay: in flight, charged at their holds without a bill, "
+                "or billed later"
+            )
+        return
+    typer.echo(
+        f"{done['calls']:,} calls before {before} became sums per month, {done['rows']:,} rows "
+        f"went; {done['bytes_before']:,} bytes became {done['bytes']:,}"
+    )
+    if kept is not None:
+        typer.echo(f"the ledger as it was is in {kept}, head {done['head_before']}")
+    typer.echo(f"head {done['head']}")
+
+
+def forget_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Whom or what: customer=acme, user=u1, tag.team=x.", metavar="KEY=VALUE"
+        ),
+    ],
+    erase_copies: Annotated[
+        bool,
+        typer.Option(
+            "--erase-copies",
+            help="Also delete the copies of the ledger that noburn keeps beside it.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Put a pseudonym made at random wherever the ledger says a name; balances stay."""
+    from noburn_cli import paths
+    from noburn_cli.core.budgets import check_key
+    from noburn_cli.render.jsonout import print_json
+
+    key, equals, value = name.partition("=")
+    if not equals or not value.strip():
+        raise UsageError(f"not a name to forget: {name!r}", next_step="write it like customer=acme")
+    check_key(key)
+    done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value.strip(), dry_run=dry_run)
+    copies = _copies(paths.ledger_path())
+    if erase_copies and not dry_run:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
+    if as_json:
+        copied = {"copies": [str(c) for c in copies], "erased": erase_copies and not dry_run}
+        print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **copied})
+        return
+    would = "would be" if dry_run else "were"
+    typer.echo(
+        f"{done['texts']:,} texts and {done['rows']:,} rows that name {name} {would} changed"
+        + ("" if dry_run else f"; it is {key}={done['as']} now")
+    )
+    for copy in copies:
+        erased = "erased" if erase_copies and not dry_run else "still says it"
+        typer.echo(f"a copy {erased}: {copy}")
+    typer.echo("backups and exports that you keep elsewhere are not looked at")
+    if not dry_run:
+        typer.echo(f"head {done['head']}")
+
+
+def _wait_for(op: str, **fields: Any) -> dict[str, Any]:
+    """Ask until the daemon has done it.  Raises NoburnError with what it refused."""
+    from noburn_cli.client import Client
+    from noburn_cli.commands.ledger.telling import told
+
+    with told() as tell, Client() as client:
+        while True:
+            reply = client.request(op, **fields)
+            if reply["state"] == "done":
+                break
+            tell("rows copied", reply["done"], reply["total"])
+            time.sleep(_ASK_AGAIN_S)
+    return {key: value for key, value in reply.items() if key not in ("n", "ok", "state")}
+
+
+def _copies(ledger_path: Path) -> list[Path]:
+    """Copies of the ledger that noburn made beside it: before a migration, before a restore."""
+    found = ledger_path.parent.glob(ledger_path.name + ".*")
+    return sorted(p for p in found if ".schema-" in p.name or ".before-restore-" in p.name)
