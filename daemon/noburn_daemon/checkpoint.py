@@ -33,6 +33,7 @@ class Checkpointer:
         self._due = threading.Event()
         self._leave = threading.Event()
         self._connection: apsw.Connection | None = None
+        self.failures = 0
         writer.set_wal_hook(self._on_commit)  # replaces SQLite's own checkpoints
         self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
         self.start()
@@ -80,6 +81,7 @@ class Checkpointer:
                 self._connection.execute("PRAGMA schema_version").fetchall()
             self._checkpoint(self._connection)
         except apsw.Error as error:
+            self.failures += 1
             _log.warning("checkpoint failed: %s", error)
             return False
         return True

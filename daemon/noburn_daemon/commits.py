@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import reserving
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
+from noburn_daemon.metrics import Meter
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.replies import refusal
@@ -55,6 +57,8 @@ class Commits:
         self.is_scheduled = False
         #: Whether the next flush writes a snapshot, whenever the last one was.
         self.force_snapshot = True
+        #: What counts, where somebody wants to know.
+        self.meter: Meter | None = None
         #: Called when messages were put into the outbox.
         self.told: Callable[[], object] = lambda: None
         self.turn_ms = 0
@@ -120,7 +124,12 @@ class Commits:
         if self.force_snapshot or now_ms - self._snapshot_at_ms >= SNAPSHOT_MS:
             snapshot = take_snapshot(book)
             self._snapshot_at_ms = now_ms
-        self._ledger.append(events, snapshot)
+        if self.meter is None:
+            self._ledger.append(events, snapshot)
+        else:
+            began = time.perf_counter()
+            self._ledger.append(events, snapshot)
+            self.meter.committed(events, len(events), time.perf_counter() - began)
         self.force_snapshot = False
         if snapshot is not None and snapshot.notices:
             self.told()
@@ -143,6 +152,8 @@ class Commits:
     def fall_sick(self, error: LedgerUnavailable) -> None:
         """A commit failed: nobody of the batch is told anything but `unknown`."""
         _log.error("%s", error.message)
+        if self.meter is not None:
+            self.meter.failed_commits += 1
         self.sick = error.message
         self._probed_at = self._loop.time()
         self._turn_away(error.message, error.why)

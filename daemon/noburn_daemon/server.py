@@ -84,7 +84,7 @@ class Daemon:
         self._loop = loop
         self.idle_exit_s = idle_exit_s
         self._service = service
-        self._draining = False
+        self.is_draining = False
         self._gone: dict[str, float] = {}
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
         self._watchers = Watchers(loop)
@@ -205,7 +205,7 @@ class Daemon:
             commits.schedule()
 
     def _reserve(self, peer: PeerConnection, frame: frames.Reserve, now_ms: int) -> Any:
-        if self._draining:
+        if self.is_draining:
             return refusal(frame.n, protocol.DRAINING, "the daemon is leaving: connect again")
         if frame.key is not None:
             real = self.keys.real(frame.key)
@@ -326,7 +326,7 @@ class Daemon:
             self._look_again()
         if self._gone:
             self._bury(now_ms)
-        if not self._draining:
+        if not self.is_draining:
             self._prices.look()
             if self._undelivered is not None:
                 self._undelivered.look()
@@ -398,9 +398,9 @@ class Daemon:
 
     def drain(self) -> None:
         """Refuse waiters, commit, answer, close, leave.  Holds stay."""
-        if self._draining:
+        if self.is_draining:
             return
-        self._draining = True
+        self.is_draining = True
         if self._service is not None:
             self._service.leaving()
         reply = refusal(None, protocol.DRAINING, "the daemon is leaving: connect again")

@@ -21,6 +21,8 @@ from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_daemon import frames, logs
 from noburn_daemon.commits import Commits
 from noburn_daemon.delivering import Dispatcher
+from noburn_daemon.http_endpoint import Answer, Endpoint, health_answer, metrics_answer
+from noburn_daemon.metrics import Meter, Moment, page
 from noburn_daemon.notices import RECOVERED, TEST, UNAVAILABLE, notices
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.reloading import Reloader
@@ -63,6 +65,8 @@ class Service:
             can_store=lambda: commits.sick is None, environment=os.environ,
         )  # fmt: skip
         commits.told = self._dispatcher.wake
+        self._endpoint = Endpoint(self._answer, ledger.path.parent)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._reloader = Reloader(self._source, self._held, thread=thread, loop=loop)
         self._reloader.listen(self._apply)
 
@@ -84,6 +88,8 @@ class Service:
         """What a person should know, each a sentence."""
         refused = self._reloader.refused
         warnings = [] if refused is None else [f"settings are as before: {refused.message}"]
+        if self._endpoint.refused is not None:
+            warnings.append(self._endpoint.refused)
         with contextlib.suppress(LedgerUnavailable):  # which is a warning of its own
             counts = self._ledger.outbox.counts()
             if counts.failing:
@@ -99,6 +105,7 @@ class Service:
     def leaving(self) -> None:
         """The daemon drains."""
         self._dispatcher.close()
+        self._endpoint.close()
         self._manager.say("STOPPING=1", "STATUS=leaving")
 
     def tick(self) -> None:
@@ -130,6 +137,22 @@ class Service:
         now_ms = self._daemon.clock.now_ms()
         book.changed.notices += notices(kind, now_ms, data, self._reloader.held.notify)
         self._commits.write_soon()
+
+    def _answer(self, path: str) -> Answer | None:
+        """What is served under a path."""
+        daemon, commits = self._daemon, self._commits
+        if path == "/healthz":  # the loop turns: it answers
+            return health_answer(None)
+        if path == "/readyz":
+            return health_answer("the daemon is leaving" if daemon.is_draining else commits.sick)
+        if path != "/metrics" or commits.meter is None:
+            return None
+        moment = Moment(
+            commits.book, self._ledger, commits.meter, sick=commits.sick is not None,
+            draining=daemon.is_draining, connections=len(daemon.peers),
+            jump_ms=daemon.clock.jump_ms(),
+        )  # fmt: skip
+        return metrics_answer(page(moment))
 
     def _list(self, _peer: PeerConnection, frame: frames.NotifyList, _now_ms: int) -> Reply:
         outbox = self._ledger.outbox
@@ -187,6 +210,11 @@ class Service:
         logs.set_level(settings.log_level)
         self._daemon.idle_exit_s = settings.idle_exit_s
         self._dispatcher.use(settings.channels)
+        if settings.metrics is not None and self._commits.meter is None:
+            self._commits.meter = Meter()
+        moving = self._loop.create_task(self._endpoint.move(settings.metrics))
+        self._tasks.add(moving)
+        moving.add_done_callback(self._tasks.discard)
         try:
             self._ledger.set_durability(settings.durability)
         except LedgerUnavailable as error:

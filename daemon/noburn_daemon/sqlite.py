@@ -385,6 +385,11 @@ class SqliteLedger:
             return None
         return [(origin, text) for origin, text in json.loads(row[0])]
 
+    @property
+    def checkpoint_failures(self) -> int:
+        """How many checkpoints failed since the file was opened."""
+        return self._checkpointer.failures
+
     def counts(self) -> dict[str, int]:
         """How much there is, for `status`."""
         with contextlib.suppress(OSError):
