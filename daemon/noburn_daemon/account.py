@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 
-from noburn_cli.core.actions import HARD
+from noburn_cli.core.actions import HARD, KILL, RATE_LIMIT_MS_MAX
 from noburn_cli.core.budgets import Key, Scope, budget_name, parse_scope
 from noburn_cli.core.windows import CALL, Window, rolling_ms
 from noburn_daemon.ledger import AccountRow, BudgetRow
@@ -18,6 +18,9 @@ from noburn_daemon.rolling import NEVER_MS, Ring
 
 UNITS = ("dollars", "tokens", "requests")
 DOLLARS_INDEX = 0
+
+#: When to look again where only calls in flight are in the way.
+_IN_FLIGHT_MS = 1000
 
 #: What a call weighs in each unit: (nano-dollars, tokens, requests), by UNITS' order.
 Weights = tuple[int, int, int]
@@ -142,6 +145,22 @@ class Account:
             return self.end_ms
         lacking = max(needed, 0) - self.available
         return self.ring.fits_ms(lacking) if lacking > 0 else None
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Whether its window is as short as those of a provider's own rate limits."""
+        length_ms = self.budget.length_ms
+        return length_ms is not None and length_ms <= RATE_LIMIT_MS_MAX
+
+    def retry_after_ms(self, needed: int, now_ms: int) -> int | None:
+        """How long to wait before so much may fit a rate limit; None where it is none, or never
+        will.
+        """
+        if not self.is_rate_limit or needed > self.capacity or self.budget.row.action == KILL:
+            return None
+        at_ms = self.fits_ms(needed)
+        # SDKs listen to a minute at most; a window leaves late rather than early.
+        return _IN_FLIGHT_MS if at_ms is None else max(1, min(at_ms - now_ms, RATE_LIMIT_MS_MAX))
 
     @property
     def resets_at_ms(self) -> int | None:

@@ -41,7 +41,7 @@ def from_error(n: int | None, word: str, error: NoburnError) -> Reply:
     return refusal(n, word, error.message, why=error.why, next_step=error.next_step)
 
 
-def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
+def blocked(account: Account, *, least: Weights, spent: bool, now_ms: int) -> Reply:
     """Why a call does not fit an account: the arithmetic, and whether waiting can help.
 
     It has no `n` yet: several callers may hear it.
@@ -57,7 +57,9 @@ def blocked(account: Account, *, least: Weights, spent: bool) -> Reply:
     if account.is_ceiling:
         has = f"allows {show_amount(unit, account.capacity)}, this one"
         why = "it is a ceiling on each call by itself"
+    later_ms = account.retry_after_ms(needed, now_ms)
     return {
+        **({} if later_ms is None else {"retry_after_ms": later_ms}),
         "ok": False,
         "error": protocol.BLOCKED,
         "message": f"call blocked: budget `{account.name}` {has} may use "
@@ -101,9 +103,11 @@ def downgrade(account: Account, frame: frames.Reserve, target: str) -> Reply:
     )  # fmt: skip
 
 
-def no_cheaper(account: Account, quote: Quote, model: str, target: str, *, why: str) -> Reply:
+def no_cheaper(
+    account: Account, quote: Quote, model: str, target: str, *, why: str, now_ms: int
+) -> Reply:
     """A budget asks for a cheaper model, and the call cannot go out for it."""
-    reply = blocked(account, least=quote.weights(quote.floor), spent=True)
+    reply = blocked(account, least=quote.weights(quote.floor), spent=True, now_ms=now_ms)
     return {
         **reply,
         "message": f"call blocked: budget `{account.name}` asks for {target} instead of {model}, "

@@ -155,7 +155,12 @@ def _hold_back(
     if never is None and now_ms < waiter.deadline_ms:
         waiter.block_on(in_way)
         return None
-    reply = blocked(never or in_way[0], least=least, spent=never is not None)
+    walls = in_way
+    if never is not None:
+        walls = [a for a in accounts if a.lacks_at(least[a.unit_index], waiter.deadline_ms)]
+    # A rate limit is said only where nothing lasts longer: SDKs try again after it.
+    wall = next((a for a in walls if not a.is_rate_limit), walls[0])
+    reply = blocked(wall, least=least, spent=never is not None, now_ms=now_ms)
     book.turn_away(blocked_row(waiter, quote, reply, now_ms), waiter.context, reply["message"])
     _kill(book, waiter.context, [never] if never else in_way, reply, now_ms)
     return reply

@@ -54,11 +54,13 @@ def asks_for_cheaper(
         try:
             cheaper = _cheaper(book, frame, quote, target, now_ms)
         except NoburnError as error:
-            return no_cheaper(account, quote, frame.model, target, why=error.message)
+            return no_cheaper(account, quote, frame.model, target, why=error.message, now_ms=now_ms)
         if cheaper is None:
             continue
         if frame.fixed_model:
-            return no_cheaper(account, quote, frame.model, target, why=frame.fixed_model)
+            return no_cheaper(
+                account, quote, frame.model, target, why=frame.fixed_model, now_ms=now_ms
+            )
         return downgrade(account, frame, target)
     return None
 

@@ -26,6 +26,13 @@ CODE_NO_KEY = "noburn_key_unknown"
 
 def block_of(codec: Codec, call_id: str, reply: Mapping[str, Any]) -> Block:
     """The daemon's refusal of a reserve."""
+    later_ms = reply.get("retry_after_ms")
+    if later_ms:
+        # A limit of so much a minute: the provider's SDK knows what to do with its like.
+        message = _said([str(reply.get("message")), str(reply.get("why"))])
+        return codec.rate_limit(
+            message=message, unit=str(reply.get("unit")), retry_after_ms=int(later_ms)
+        )
     code = _CODES.get(str(reply.get("error")), CODE_REFUSED)
     message = str(reply.get("message") or f"call refused: {reply.get('error')}")
     why, step = str(reply.get("why") or ""), str(reply.get("next") or "")

@@ -186,7 +186,12 @@ def answer_bytes(status: int, headers: Sequence[tuple[str, str]], body: bytes) -
     return "\r\n".join(lines).encode("latin-1") + _END_OF_HEAD + body
 
 
-_REASONS = {401: "Unauthorized", 402: "Payment Required", 403: "Forbidden"}
+_REASONS = {
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    429: "Too Many Requests",
+}
 
 
 def _header(line: bytes) -> tuple[str, str]:

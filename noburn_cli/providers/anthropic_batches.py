@@ -35,6 +35,11 @@ class _LikeMessages(Uncapped):
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return AnthropicMessages().block(message=message, code=code, status=status)
 
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:
+        return AnthropicMessages().rate_limit(
+            message=message, unit=unit, retry_after_ms=retry_after_ms
+        )
+
 
 class AnthropicBatches(_LikeMessages):
     """`POST …/messages/batches`, the requests inline."""

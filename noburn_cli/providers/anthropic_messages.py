@@ -39,7 +39,7 @@ from noburn_cli.providers.following import (
     text_of,
 )
 from noburn_cli.providers.jsonbody import Body, compact, deep_refused, refused
-from noburn_cli.providers.openai_common import json_block, parse_input_tokens
+from noburn_cli.providers.openai_common import json_block, parse_input_tokens, rate_limit
 from noburn_cli.providers.renaming import InBody
 from noburn_cli.providers.sse import Event
 
@@ -108,6 +108,10 @@ class AnthropicMessages(InBody):
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return json_block(_error(message, code), status=status)
+
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        error = {"type": "rate_limit_error", "message": message}
+        return rate_limit({"type": "error", "error": error}, retry_after_ms=retry_after_ms)
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         data = compact(_error(message, code)).encode("utf-8", "replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
@@ -17,7 +18,7 @@ from noburn_cli.providers.collect import Collector
 from noburn_cli.providers.eventstream import encode
 from noburn_cli.providers.following import count_of
 from noburn_cli.providers.jsonbody import compact, refused
-from noburn_cli.providers.openai_common import parse_input_tokens
+from noburn_cli.providers.openai_common import json_block, parse_input_tokens, rate_limit
 
 #: An ARN whose last part is a model's own id, or a system-defined profile's (`us.anthropic.…`).
 _ARN = re.compile(
@@ -121,14 +122,14 @@ def _served(answer: Mapping[str, Any]) -> str:
 
 def block(*, message: str, code: str, status: int) -> Block:
     """An error that botocore raises as a ClientError, and the anthropic SDK as its status's."""
-    body = compact({"message": message, "code": code}).encode("utf-8", "replace")
-    headers = (
-        ("content-type", "application/json"),
-        ("content-length", str(len(body))),
-        ("x-amzn-errortype", _ERROR),
-        ("x-should-retry", "false"),
-    )
-    return Block(status, headers, body)
+    plain = json_block({"message": message, "code": code}, status=status)
+    return replace(plain, headers=(*plain.headers, ("x-amzn-errortype", _ERROR)))
+
+
+def throttled(*, message: str, retry_after_ms: int) -> Block:
+    """A rate limit, which botocore tries again by itself."""
+    plain = rate_limit({"message": message}, retry_after_ms=retry_after_ms)
+    return replace(plain, headers=(*plain.headers, ("x-amzn-errortype", "ThrottlingException")))
 
 
 def stream_error(*, message: str, code: str) -> bytes:
@@ -147,6 +148,9 @@ class BedrockCodec:
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return block(message=message, code=code, status=status)
+
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        return throttled(message=message, retry_after_ms=retry_after_ms)
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         return stream_error(message=message, code=code)

@@ -127,6 +127,12 @@ class Codec(Protocol):
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         """A refusal as the provider itself would word it."""
 
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:
+        """HTTP 429 as the provider itself would word it; its SDK waits, and tries again.
+
+        unit: what there were too many of, `dollars`, `tokens` or `requests`.
+        """
+
     def stream_error(self, *, message: str, code: str) -> bytes:
         """An in-band event that ends a stream loudly: the SDK raises it as an error."""
 

@@ -67,6 +67,9 @@ class _Cohere(InBody, common.Uncounted):
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return common.json_block({"message": message, "code": code}, status=status)
 
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        return common.rate_limit({"message": message}, retry_after_ms=retry_after_ms)
+
 
 @dataclass(frozen=True)
 class CohereChat(_Cohere):

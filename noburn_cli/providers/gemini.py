@@ -34,7 +34,7 @@ from noburn_cli.providers.gemini_input import (
 )
 from noburn_cli.providers.gemini_usage import GeminiStream, settlement_of
 from noburn_cli.providers.jsonbody import Body, RawJson, compact, deep_refused, refused
-from noburn_cli.providers.openai_common import json_block
+from noburn_cli.providers.openai_common import json_block, rate_limit
 from noburn_cli.providers.renaming import Addressed, in_body, in_path
 
 _TOP_READ = names(
@@ -137,6 +137,9 @@ class Gemini:
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return json_block(error_body(message, code, status), status=status)
 
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        return rate_limit(exhausted(message, retry_after_ms), retry_after_ms=retry_after_ms)
+
     def stream_error(self, *, message: str, code: str) -> bytes:
         # The SDKs read the error's lines by themselves, without `data:`.
         error = compact(error_body(message, code, 402)).encode("utf-8", "replace")
@@ -184,6 +187,14 @@ def named_again(body: bytes, model: str) -> bytes:
         return body
     prefix = "models/" if str(said).startswith("models/") else ""
     return in_body(body, prefix + model)
+
+
+def exhausted(message: str, retry_after_ms: int) -> dict[str, Any]:
+    """A rate limit as Google words it, with how long to wait (google.rpc.RetryInfo)."""
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo"}
+    details = [{**delay, "retryDelay": f"{retry_after_ms / 1000:g}s"}]
+    error = {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}
+    return {"error": error}
 
 
 def _plain(model: str) -> str:

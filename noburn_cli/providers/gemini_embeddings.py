@@ -21,10 +21,10 @@ from noburn_cli.providers.collect import (
     refuse_unknown,
 )
 from noburn_cli.providers.following import NoStream, answer_object, count_of
-from noburn_cli.providers.gemini import MODEL_IN_URL, error_body, named_again
+from noburn_cli.providers.gemini import MODEL_IN_URL, error_body, exhausted, named_again
 from noburn_cli.providers.gemini_input import camel, read_content
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
-from noburn_cli.providers.openai_common import json_block
+from noburn_cli.providers.openai_common import json_block, rate_limit
 from noburn_cli.providers.renaming import Addressed, in_each, in_path
 
 _READ = names("model content title")
@@ -86,6 +86,9 @@ class GeminiEmbeddings:
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
         return json_block(error_body(message, code, status), status=status)
+
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        return rate_limit(exhausted(message, retry_after_ms), retry_after_ms=retry_after_ms)
 
     def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
         return b""  # There is no stream to end.

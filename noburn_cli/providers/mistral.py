@@ -77,6 +77,12 @@ class _Mistral(InBody, common.Uncounted):
         error = {"object": "error", "message": message, "type": "budget_exceeded"}
         return common.json_block({**error, "param": None, "code": code}, status=status)
 
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
+        error = {"object": "error", "message": message, "type": "rate_limited"}
+        return common.rate_limit(
+            {**error, "param": None, "code": "1300"}, retry_after_ms=retry_after_ms
+        )
+
     def stream_error(self, *, message: str, code: str) -> bytes:
         return _CHAT.stream_error(message=message, code=code)
 

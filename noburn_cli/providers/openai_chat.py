@@ -13,7 +13,7 @@ from typing import Any
 from noburn_cli.core.usage import AUDIO_OUTPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -49,7 +49,7 @@ _CHOICES_MAX = 128
 
 @dataclass(frozen=True)
 #: Uncounted: the free endpoint counts Responses requests; chat's rendering is another.
-class OpenAIChat(common.Uncounted):
+class OpenAIChat(common.OpenAIErrors, common.Uncounted):
     """`POST …/chat/completions`.  model: what the URL names, where the body need not (Azure)."""
 
     model: str = ""
@@ -112,9 +112,6 @@ class OpenAIChat(common.Uncounted):
 
     def stream(self, *, strip_usage: bool) -> StreamReader:
         return ChatStream(strip_usage=strip_usage)
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}

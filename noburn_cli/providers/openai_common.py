@@ -225,19 +225,44 @@ def _written(details: object) -> tuple[int, int] | None:
     return max(total - for_12h, for_30m), for_12h
 
 
-def block(*, message: str, code: str, status: int) -> Block:
-    """An error as OpenAI words it (https://developers.openai.com/api/docs/guides/error-codes)."""
-    error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
-    return json_block({"error": error}, status=status)
+class OpenAIErrors:
+    """Errors as OpenAI words them (https://developers.openai.com/api/docs/guides/error-codes)."""
+
+    def block(self, *, message: str, code: str, status: int = 402) -> Block:
+        error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
+        return json_block({"error": error}, status=status)
+
+    def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:
+        kind = "tokens" if unit == "tokens" else "requests"
+        error = {"message": message, "type": kind, "param": None, "code": "rate_limit_exceeded"}
+        return rate_limit({"error": error}, retry_after_ms=retry_after_ms)
 
 
 def json_block(value: object, *, status: int) -> Block:
     """An answer that every SDK tried raises at once: no Retry-After, and told not to retry."""
+    return _answer(value, status, ("x-should-retry", "false"))
+
+
+def rate_limit(value: object, *, retry_after_ms: int) -> Block:
+    """An answer after which SDKs wait as long as it says, and try again by themselves.
+
+    The seconds are for everybody; the SDKs of OpenAI and Anthropic read the milliseconds first
+    (`_base_client.py` of openai 3.57 and anthropic 2.14, checked 2026-11-27).
+    """
+    return _answer(
+        value, 429,
+        ("retry-after", str(-(-retry_after_ms // 1000))),
+        ("retry-after-ms", str(retry_after_ms)),
+        ("x-should-retry", "true"),
+    )  # fmt: skip
+
+
+def _answer(value: object, status: int, *further: tuple[str, str]) -> Block:
     body = compact(value).encode("utf-8", "replace")
     headers = (
         ("content-type", "application/json"),
         ("content-length", str(len(body))),
-        ("x-should-retry", "false"),
+        *further,
     )
     return Block(status, headers, body)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -48,7 +48,7 @@ _OVERHEAD_TEXT = 4
 
 
 @dataclass(frozen=True)
-class OpenAICompletions(common.Uncounted):
+class OpenAICompletions(common.OpenAIErrors, common.Uncounted):
     """`POST …/completions`.  model: what the URL names, where the body need not (Azure)."""
 
     model: str = ""
@@ -110,9 +110,6 @@ class OpenAICompletions(common.Uncounted):
 
     def stream(self, *, strip_usage: bool) -> StreamReader:
         return ChatStream(strip_usage=strip_usage)
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}

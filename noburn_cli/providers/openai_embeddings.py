@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from noburn_cli.core.usage import INPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call
-from noburn_cli.providers.codec import Block, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     model_name,
@@ -30,7 +30,7 @@ _OVERHEAD_TEXT = 2
 
 
 @dataclass(frozen=True)
-class OpenAIEmbeddings(common.Uncounted):
+class OpenAIEmbeddings(common.OpenAIErrors, common.Uncounted):
     """`POST …/embeddings`: no output, no stream, nothing to clamp.
 
     model: what the URL names, where the body need not (Azure).
@@ -83,9 +83,6 @@ class OpenAIEmbeddings(common.Uncounted):
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return NoStream(strip_usage=False)
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
 
     def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
         return b""  # There is no stream to end.

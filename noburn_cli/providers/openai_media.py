@@ -29,7 +29,7 @@ from noburn_cli.core.usage import (
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.ceilings import CEILINGS
-from noburn_cli.providers.codec import Block, Settlement, StreamReader
+from noburn_cli.providers.codec import Settlement, StreamReader
 from noburn_cli.providers.collect import Collector, flag, model_name, names, refuse_unknown
 from noburn_cli.providers.following import Following, answer_object, count_of, event_object
 from noburn_cli.providers.jsonbody import Body, deep_refused, refused
@@ -49,7 +49,7 @@ _OVERHEAD = 64
 _SECONDS_MAX = 10**9
 
 
-class Uncapped(common.Uncounted):
+class Uncapped(common.OpenAIErrors, common.Uncounted):
     """What codecs have in common whose answers no output cap limits: nothing to edit or count."""
 
     def edit(self, body: bytes, *, cap: int | None) -> bytes:
@@ -68,9 +68,6 @@ class Uncapped(common.Uncounted):
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return _Unread(strip_usage=False)
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
 
     def stream_error(self, *, message: str, code: str) -> bytes:  # noqa: ARG002
         return b""

@@ -12,7 +12,7 @@ from typing import Any
 
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
-from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
+from noburn_cli.providers.codec import CountRequest, Settlement, StreamReader
 from noburn_cli.providers.collect import (
     Collector,
     count_or_none,
@@ -47,7 +47,7 @@ _OUTPUT_LEAST = 16
 _FINAL = ("response.completed", "response.incomplete", "response.failed")
 
 
-class OpenAIResponses(InBody):
+class OpenAIResponses(InBody, common.OpenAIErrors):
     """`POST …/responses`."""
 
     api = "openai_responses"
@@ -94,9 +94,6 @@ class OpenAIResponses(InBody):
 
     def stream(self, *, strip_usage: bool) -> StreamReader:  # noqa: ARG002
         return _ResponseStream(strip_usage=False)
-
-    def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return common.block(message=message, code=code, status=status)
 
     def stream_error(self, *, message: str, code: str) -> bytes:
         # The SDK raises on an `error` member; the documented event carries code and message flat.

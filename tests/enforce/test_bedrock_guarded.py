@@ -135,3 +135,21 @@ def test_a_stream_that_is_closed_early_is_charged_in_full(desk, client):
     stream.close()
     assert desk.states_when_ended() == ["uncertain"]
     assert desk.cost_nano() >= desk.bill_nano()
+
+
+def test_another_models_url_is_signed_anew(desk, client, arrived):
+    """The model is in the URL, which is signed as well."""
+    desk.home.client.request(
+        "budget.set", scope=f"customer={desk.customer}", per="total", action="downgrade",
+        limit={"unit": "requests", "amount": 0},
+        downgrade={f"bedrock/{CLAUDE}": "bedrock/amazon.nova-micro-v1:0"},
+    )  # fmt: skip
+    client.converse(modelId=CLAUDE, messages=SAID, inferenceConfig=CAP)
+    # InvokeModel's body is the family's own, so that it cannot be one for another.
+    with pytest.raises(ClientError, match="is not one that amazon"):
+        client.invoke_model(modelId=CLAUDE, body=invoke_body())
+    assert [holds for _, holds in arrived] == [True]
+    assert desk.calls("state, model") == [
+        ("settled", "bedrock/amazon.nova-micro-v1:0"), ("blocked", f"bedrock/{CLAUDE}")
+    ]  # fmt: skip
+    assert desk.cost_nano() == desk.bill_nano() > 0
