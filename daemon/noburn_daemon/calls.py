@@ -40,7 +40,7 @@ _VOIDED = HoldState.VOIDED.value
 _STATE_OF = {event.value: state.value for event, state in STATE_AFTER.items()}
 
 _OUTPUT_ALONE = ("output",)
-_encode = msgspec.json.encode
+_encode = msgspec.json.Encoder().encode
 
 #: Billed counts in the order of core.usage.KINDS, and those of further kinds as text.
 Counts = tuple[int, int, int, int, int, int, str | None]

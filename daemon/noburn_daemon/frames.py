@@ -406,6 +406,11 @@ def total(results: list[Usage]) -> Usage:
 
 def check_call_id(call: str) -> None:
     """Refuse an id with other characters than the protocol's.  Raises BadFrame."""
+    if not call.replace("-", "").isalnum() or not call.isascii():  # as nearly all are, and fast
+        _check_other_id(call)
+
+
+def _check_other_id(call: str) -> None:
     if _is_call_id(call) is None:
         raise BadFrame(f"not a call id: {call!r}", n=None, fatal=False)
 
@@ -456,7 +461,7 @@ class Closed(Struct, gc=False, omit_defaults=True):
     overshoot_nano: int | None = None
 
 
-encode = msgspec.json.encode
+encode = msgspec.json.Encoder().encode
 
 
 def extra_text(extra: Mapping[str, int]) -> str | None:

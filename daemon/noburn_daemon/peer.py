@@ -87,7 +87,7 @@ class PeerConnection(asyncio.Protocol):
                     self._greet(request)
             except frames.BadFrame as error:
                 self._refuse(error.n, protocol.BAD_FRAME, error.why, fatal=error.fatal)
-            if not self.is_open:
+            if self.leaving or self._transport is None:
                 return
 
     def eof_received(self) -> bool:
@@ -121,7 +121,7 @@ class PeerConnection(asyncio.Protocol):
             self.unanswered -= 1
         if self.keyed:
             reply = self._with_key(reply)
-        self.out.append(frames.encode(reply))
+        self.out.append(frames.encode(reply) + b"\n")
 
     def _with_key(self, reply: Any) -> Any:
         """A grant with the real key that was asked for, taken at the last moment."""
@@ -133,13 +133,12 @@ class PeerConnection(asyncio.Protocol):
 
     def push(self, event: dict[str, Any]) -> None:
         """Queue something that nobody asked for."""
-        self.out.append(frames.encode(event))
+        self.out.append(frames.encode(event) + b"\n")
 
     def deliver(self) -> None:
         """Write everything queued at once."""
         out = self.out
-        out.append(b"")
-        lines = b"\n".join(out)
+        lines = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         transport = self._transport
         if not lines or transport is None:

@@ -116,8 +116,8 @@ class Pricing:
             self._add_extra(quote, frame, model, now_ms)
         if frame.ceiling is not None:
             _add_ceiling(quote, frame.ceiling)
-        quote.full = quote.weights(quote.want)
-        if quote.full[0] > AMOUNT_MAX:
+        quote.full = full = quote.weights(quote.want)
+        if full[0] > AMOUNT_MAX:
             raise CallUnbounded(f"a call of `{model.name}` could cost more than any ledger holds")
         return quote
 

@@ -28,30 +28,20 @@ def reserve_row(
     nano, tokens, _ = quote.full if granted == quote.want else quote.weights(granted)
     has_output = quote.choices > 0
     ceiling = quote.own_max if quote.asked is None else quote.asked
-    return Event(
-        0,
-        now_ms,
-        "reserve",
-        call=frame.call,
-        context=context.text,
-        model=quote.model,
-        owner=waiter.owner,
-        note=_note(context, quote, more, notional=frame.notional),
-        book=quote.book,
-        digest=waiter.digest,
-        hold_nano=nano,
-        hold_tokens=tokens,
-        input_bound=quote.input_tokens,
-        bound=quote.how,
-        factor=None if quote.factor == 1000 else quote.factor,
-        wanted=ceiling if has_output else None,
-        granted=granted if has_output else None,
-        clamped=1 if granted < ceiling else 0,
-        write_cap=1 if has_output and _writes_cap(quote, granted) else 0,
-        waited_ms=now_ms - waiter.since_ms,
-        extra=quote.extra,
-        ceiling_nano=quote.ceiling_nano,
-    )
+    event = Event(  # by position, which takes half the time
+        0, now_ms, "reserve", frame.call, None, context.text, quote.model, waiter.owner,
+        _note(context, quote, more, notional=frame.notional), quote.book, waiter.digest,
+        nano, tokens, quote.input_tokens, quote.how,
+        None if quote.factor == 1000 else quote.factor,
+        ceiling if has_output else None,
+        granted if has_output else None,
+        1 if granted < ceiling else 0,
+        1 if has_output and _writes_cap(quote, granted) else 0,
+        now_ms - waiter.since_ms,
+    )  # fmt: skip
+    event.extra = quote.extra
+    event.ceiling_nano = quote.ceiling_nano
+    return event
 
 
 def _writes_cap(quote: Quote, granted: int) -> bool:

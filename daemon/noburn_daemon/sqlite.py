@@ -60,6 +60,7 @@ _INSERTS = [
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM journal "  # noqa: S608 - our own constants
 #: Where a row without values in the later columns ends: what they add is cut off.
 _BEFORE_LATER = -len(b",null" * (len(COLUMNS) - FIRST_COLUMNS) + b"]")
+_encode = msgspec.json.Encoder().encode
 _OPENS = "reserve"
 #: Kinds of rows of which a call that is not compacted has one.
 _TELLS = frozenset(("reserve", "tombstone", "blocked", "refused"))
@@ -221,7 +222,7 @@ class SqliteLedger:
             intern(event, ordered)
             ordered.append(event)
         values: list[object] = []
-        encode, astuple, sha256 = msgspec.json.encode, msgspec.structs.astuple, hashlib.sha256
+        encode, astuple, sha256 = _encode, msgspec.structs.astuple, hashlib.sha256
         for event in ordered:
             seq += 1
             event.seq = seq
