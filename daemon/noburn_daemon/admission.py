@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from noburn_daemon.account import DOLLARS_INDEX, Account, Weights
 
 _PICO_PER_NANO = 1000
 
 
-class Quote(Struct, gc=False):
+class Quote:
     """What a call may use and what that costs at most.
 
     input_tokens, how: the bound of its input and how it was reached.
@@ -37,26 +35,49 @@ class Quote(Struct, gc=False):
     full: what it weighs with all of `want`.
     """
 
-    input_tokens: int
-    how: str
-    input_pico: int
-    output_pico: int
-    choices: int
-    want: int
-    floor: int
-    own_max: int
-    asked: int | None
-    model: str
-    resolved: str
-    book: str
-    rates_note: str
-    factor: int
-    refine_by: str
-    flat_pico: int = 0
-    flat_tokens: int = 0
-    extra: str | None = None
-    ceiling_nano: int | None = None
-    full: Weights = (0, 0, 0)
+    __slots__ = (
+        "asked", "book", "ceiling_nano", "choices", "extra", "factor", "flat_pico", "flat_tokens",
+        "floor", "full", "how", "input_pico", "input_tokens", "model", "output_pico", "own_max",
+        "rates_note", "refine_by", "resolved", "want",
+    )  # fmt: skip
+
+    def __init__(
+        self, input_tokens: int, how: str, input_pico: int, output_pico: int, choices: int,
+        want: int, floor: int, own_max: int, asked: int | None, model: str, resolved: str,
+        book: str, rates_note: str, factor: int, refine_by: str,
+    ) -> None:  # fmt: skip
+        self.input_tokens = input_tokens
+        self.how = how
+        self.input_pico = input_pico
+        self.output_pico = output_pico
+        self.choices = choices
+        self.want = want
+        self.floor = floor
+        self.own_max = own_max
+        self.asked = asked
+        self.model = model
+        self.resolved = resolved
+        self.book = book
+        self.rates_note = rates_note
+        self.factor = factor
+        self.refine_by = refine_by
+        self.flat_pico = 0
+        self.flat_tokens = 0
+        self.extra: str | None = None
+        self.ceiling_nano: int | None = None
+        self.full = self.weights(want)
+
+    def with_input(self, tokens: int) -> Quote:
+        """The same with at most so many input tokens."""
+        other = Quote(
+            min(tokens, self.input_tokens), self.how, self.input_pico, self.output_pico,
+            self.choices, self.want, self.floor, self.own_max, self.asked, self.model,
+            self.resolved, self.book, self.rates_note, self.factor, self.refine_by,
+        )  # fmt: skip
+        other.flat_pico, other.flat_tokens = self.flat_pico, self.flat_tokens
+        other.extra, other.ceiling_nano = self.extra, self.ceiling_nano
+        other.full = other.weights(other.want)
+        return other
 
     def weights(self, output: int) -> Weights:
         """What the call weighs with `output` tokens per choice; money rounded up."""

@@ -15,7 +15,6 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 import msgspec
-from msgspec import Struct
 
 from noburn_cli.core.holds import STATE_AFTER, HoldState
 from noburn_daemon.account import DOLLARS_INDEX, Account, Weights
@@ -46,31 +45,47 @@ _encode = msgspec.json.Encoder().encode
 Counts = tuple[int, int, int, int, int, int, str | None]
 
 
-class Call(Struct, gc=False, eq=False):
-    """A call that was admitted, or whose id is closed; amounts as in the journal."""
+class Call:
+    """A call that was admitted, or whose id is closed; amounts as in the journal.
 
-    id: str
-    state: str
-    context: Context | None = None
-    accounts: tuple[Account, ...] = ()
-    hold: Weights = (0, 0, 0)
-    cost: Weights = (0, 0, 0)
-    owner: str = ""
-    digest: int = 0
-    reserved_at_ms: int = 0
-    granted: int | None = None
-    wanted: int | None = None
-    write_cap: bool = False
-    clamped: bool = False
-    bound: str = ""
-    book: str = ""
-    model: str = ""
-    input_bound: int = 0
-    factor: int = 1000
-    usage: Counts | None = None
-    variant: str | None = None
-    #: A subscription pays for it: charged to no account of dollars.
-    notional: bool = False
+    notional: a subscription pays for it, so that it is charged to no account of dollars.
+    """
+
+    __slots__ = (
+        "accounts", "book", "bound", "clamped", "context", "cost", "digest", "factor", "granted",
+        "hold", "id", "input_bound", "model", "notional", "owner", "reserved_at_ms", "state",
+        "usage", "variant", "wanted", "write_cap",
+    )  # fmt: skip
+
+    def __init__(
+        self, id: str, state: str, context: Context | None = None,  # noqa: A002 - as everywhere
+        accounts: tuple[Account, ...] = (), hold: Weights = (0, 0, 0), owner: str = "",
+        digest: int = 0, reserved_at_ms: int = 0, granted: int | None = None,
+        wanted: int | None = None, write_cap: bool = False, clamped: bool = False,
+        bound: str = "", book: str = "", model: str = "", input_bound: int = 0,
+        factor: int = 1000, notional: bool = False,
+    ) -> None:  # fmt: skip
+        self.id = id
+        self.state = state
+        self.context = context
+        self.accounts = accounts
+        self.hold = hold
+        self.cost: Weights = (0, 0, 0)
+        self.owner = owner
+        self.digest = digest
+        self.reserved_at_ms = reserved_at_ms
+        self.granted = granted
+        self.wanted = wanted
+        self.write_cap = write_cap
+        self.clamped = clamped
+        self.bound = bound
+        self.book = book
+        self.model = model
+        self.input_bound = input_bound
+        self.factor = factor
+        self.usage: Counts | None = None
+        self.variant: str | None = None
+        self.notional = notional
 
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
@@ -84,7 +99,6 @@ def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Cal
         context,
         accounts,
         (event.hold_nano or 0, event.hold_tokens or 0, 1),
-        (0, 0, 0),
         owner,  # type: ignore[arg-type]
         event.digest or 0,
         event.at_ms,
@@ -97,7 +111,7 @@ def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Cal
         model,  # type: ignore[arg-type]
         event.input_bound or 0,
         event.factor or 1000,
-        notional=str(event.note).startswith(NOTIONAL_NOTE),
+        str(event.note).startswith(NOTIONAL_NOTE),
     )
 
 

@@ -14,8 +14,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from msgspec import Struct
-
 from noburn_cli.core.bounds import ASSUMED, input_bound
 from noburn_cli.core.money import AMOUNT_MAX, PICO_PER_NANO, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
@@ -42,19 +40,27 @@ _CACHE_MAX = 4096
 LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
 
 
-class _Tier(Struct, gc=False):
+class _Tier:
     """What a settlement costs with more than so many input tokens: pico-dollars per token.
 
     unknown: kinds without a rate, 0 here; whoever used them is refused.
     """
 
-    above_input_tokens: int
-    input: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-    output: int
-    unknown: tuple[str, ...] = ()
+    __slots__ = (
+        "above_input_tokens", "cache_read", "cache_write_1h", "cache_write_5m", "input", "output",
+        "unknown",
+    )  # fmt: skip
+
+    def __init__(
+        self, above_input_tokens: int, rates: dict[str, int], unknown: tuple[str, ...]
+    ) -> None:
+        self.above_input_tokens = above_input_tokens
+        self.input = rates["input"]
+        self.cache_read = rates["cache_read"]
+        self.cache_write_5m = rates["cache_write_5m"]
+        self.cache_write_1h = rates["cache_write_1h"]
+        self.output = rates["output"]
+        self.unknown = unknown
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,9 @@ class Pricing:
             self._add_extra(quote, frame, model, now_ms)
         if frame.ceiling is not None:
             _add_ceiling(quote, frame.ceiling)
-        quote.full = full = quote.weights(quote.want)
-        if full[0] > AMOUNT_MAX:
+        if frame.extra or frame.ceiling is not None:
+            quote.full = quote.weights(quote.want)
+        if quote.full[0] > AMOUNT_MAX:
             raise CallUnbounded(f"a call of `{model.name}` could cost more than any ledger holds")
         return quote
 
@@ -290,7 +297,7 @@ def _tier_rates(model: Model, row: RateRow, tier: Tier) -> _Tier:
             rates[kind] = rate_of(model, row, tier, kind)
         except PriceUnknown:
             unknown.append(kind)
-    return _Tier(tier.above_input_tokens, unknown=tuple(unknown), **rates)
+    return _Tier(tier.above_input_tokens, rates, tuple(unknown))
 
 
 def _note(rates: HoldRates) -> str:

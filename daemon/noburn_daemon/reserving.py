@@ -9,8 +9,6 @@ Not here: the arithmetic (admission), what ends a call (ending), what is written
 
 from __future__ import annotations
 
-import msgspec
-
 from noburn_cli import protocol
 from noburn_cli.errors import NoburnError
 from noburn_daemon import frames
@@ -259,6 +257,4 @@ def _refined(frame: frames.Reserve, quote: Quote) -> Quote:
     """The quote as it could be if the input were counted."""
     size = frame.input
     tokens = size.overhead + size.tokens + size.bytes // _BYTES_PER_TOKEN_AT_BEST
-    refined = msgspec.structs.replace(quote, input_tokens=min(tokens, quote.input_tokens))
-    refined.full = refined.weights(refined.want)
-    return refined
+    return quote.with_input(tokens)

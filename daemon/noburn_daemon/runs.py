@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from noburn_daemon.ledger import Event, RunTotals
 
@@ -30,15 +29,18 @@ _STEP_MS = 5_000
 _STATES_MAX = 20_000
 
 
-class RunState(Struct, gc=False):
+class RunState:
     """What may happen to a run's calls.
 
     final: STOPPED or ENDED, else "".  message: why, for a person.  paused: who paused it, or None.
     """
 
-    final: str = ""
-    message: str = ""
-    paused: str | None = None
+    __slots__ = ("final", "message", "paused")
+
+    def __init__(self) -> None:
+        self.final = ""
+        self.message = ""
+        self.paused: str | None = None
 
     @property
     def word(self) -> str:

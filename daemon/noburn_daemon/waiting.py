@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
 from noburn_daemon.account import Account, Weights
 from noburn_daemon.accounts import Context
 from noburn_daemon.frames import Reserve
 
 
-class Waiter(Struct, eq=False):
+class Waiter:
     """One reserve that has not been answered.
 
     least: what it needs at its floor.  blocked_on: the accounts that keep it waiting.
@@ -28,18 +26,27 @@ class Waiter(Struct, eq=False):
     callers: whoever is to hear the answer, opaque here; more than one after a repeat.
     """
 
-    frame: Reserve
-    context: Context
-    owner: str
-    digest: int
-    since_ms: int
-    exact_tokens: int | None
-    callers: list[tuple[object, int]]
-    least: Weights = (0, 0, 0)
-    blocked_on: tuple[Account, ...] = ()
-    undecided: bool = False
-    paused_at_ms: int | None = None
-    paused_ms: int = 0
+    __slots__ = (
+        "blocked_on", "callers", "context", "digest", "exact_tokens", "frame", "least", "owner",
+        "paused_at_ms", "paused_ms", "since_ms", "undecided",
+    )  # fmt: skip
+
+    def __init__(
+        self, frame: Reserve, context: Context, owner: str, digest: int, since_ms: int,
+        exact_tokens: int | None, callers: list[tuple[object, int]],
+    ) -> None:  # fmt: skip
+        self.frame = frame
+        self.context = context
+        self.owner = owner
+        self.digest = digest
+        self.since_ms = since_ms
+        self.exact_tokens = exact_tokens
+        self.callers = callers
+        self.least: Weights = (0, 0, 0)
+        self.blocked_on: tuple[Account, ...] = ()
+        self.undecided = False
+        self.paused_at_ms: int | None = None
+        self.paused_ms = 0
 
     @property
     def deadline_ms(self) -> int:

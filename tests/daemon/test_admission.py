@@ -37,9 +37,9 @@ def quotes(draw: st.DrawFn) -> Quote:
         choices=draw(st.integers(1, 128)) if has_output else 0,
         want=want, floor=draw(st.integers(0, want)), own_max=want, asked=None, model="m",
         resolved="m", book="b", rates_note="{}", factor=1000, refine_by="",
-        flat_pico=draw(st.sampled_from([0, 0, 10**7, 123_456])),
-        flat_tokens=draw(st.sampled_from([0, 0, 77])),
     )  # fmt: skip
+    quote.flat_pico = draw(st.sampled_from([0, 0, 10**7, 123_456]))
+    quote.flat_tokens = draw(st.sampled_from([0, 0, 77]))
     quote.full = quote.weights(want)
     return quote
 
