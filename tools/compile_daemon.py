@@ -7,8 +7,8 @@ passes are extension modules as well.  Python prefers them where FOLDER comes fi
 
     PYTHONPATH=build/compiled python -m noburn_daemon
 
-Needs mypy (of the set `dev`), setuptools and a C compiler; 30 s.  The wheel is built by hatch_build.py
-in the same way when NOBURN_COMPILE=1 is set, and stays pure otherwise.
+Needs mypy and setuptools (of the set `dev`) and a C compiler; 30 s.  hatch_build.py puts the same
+into the wheel when NOBURN_COMPILE=1 is set, which stays pure otherwise.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from setuptools import setup
 setup(
     name="noburn-daemon-compiled", packages=[],
     ext_modules=mypycify(["--strict", *sys.argv.pop().split(",")], opt_level="{level}",
-                         debug_level="0"),
+                         debug_level="0", group_name="noburn_daemon"),
     script_args=["-q", "build_ext", "--inplace"],
 )
 """

@@ -133,7 +133,8 @@ class Caller:
 
 def environment() -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("NOBURN")}
-    return {**inherited, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}"}
+    daemon = os.environ.get("NOBURN_TEST_DAEMON", str(ROOT / "daemon"))  # a compiled one
+    return {**inherited, "PYTHONPATH": f"{ROOT}{os.pathsep}{daemon}"}
 
 
 class Running:
