@@ -1,4 +1,4 @@
-"""The daemon's decisions compiled: the same tests hold, and without a compiler the wheel is pure."""
+"""The daemon's decisions compiled: the same tests hold; without a compiler the wheel is pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tools import compile_daemon
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Against simpler models, and with real processes.
-SAME_TESTS = ("test_admission.py", "test_book_model.py", "test_book_edges.py", "test_soft_budgets.py",
-              "test_durability.py")  # fmt: skip
+SAME_TESTS = (
+    "test_admission.py", "test_book_model.py", "test_book_edges.py", "test_book_windows.py",
+    "test_soft_budgets.py", "test_durability.py",
+)  # fmt: skip
 _WHERE = (
     "from noburn_daemon import admission, reserving, sqlite;"
     "print(admission.__file__, reserving.__file__, sqlite.__file__)"
