@@ -57,9 +57,9 @@ class Account:
     """
 
     __slots__ = (
-        "_carried", "_topup", "budget", "capacity", "end_ms", "held", "in_flight", "is_ceiling",
-        "key", "name", "next_ms", "notified", "overage", "plain", "ring", "settled", "start_ms",
-        "unit_index", "waiting",
+        "_carried", "_topup", "alert_at", "budget", "capacity", "end_ms", "held", "in_flight",
+        "is_ceiling", "key", "name", "next_ms", "notified", "overage", "plain", "ring", "settled",
+        "start_ms", "unit_index", "waiting",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
@@ -87,6 +87,19 @@ class Account:
         row = self.budget.row
         self.capacity = row.amount + self._topup + self._carried
         self.plain = self.ring is None and not row.thresholds
+        #: What is settled when the next threshold is crossed.
+        self.alert_at = NEVER_MS
+        for percent in row.thresholds:  # in order
+            if percent > self.notified:
+                self.alert_at = self._reached_at(percent)
+                break
+
+    def _reached_at(self, percent: int) -> int:
+        """What is settled when a percentage of the capacity is reached; nothing reaches none."""
+        return max(1, -(-self.capacity * percent // 100))
+
+    def reaches(self, percent: int) -> bool:
+        return self.settled >= self._reached_at(percent)
 
     @property
     def topup(self) -> int:
@@ -128,6 +141,13 @@ class Account:
             self.settled -= settled
             if topup:
                 self.topup -= topup
+            if self.notified and not self._reaches_any():
+                self.notified = 0
+                self.refresh()
+
+    def _reaches_any(self) -> bool:
+        thresholds = self.budget.row.thresholds
+        return bool(thresholds) and self.reaches(thresholds[0])
 
     def lacks_at(self, needed: int, until_ms: int) -> bool:
         """Whether so much would not fit at a moment, even if nothing in flight cost anything."""
@@ -205,3 +225,4 @@ def fill(account: Account, row: AccountRow) -> None:
         account.topup = row.capacity - account.budget.row.amount - row.carried
     if account.ring is not None and row.buckets is not None:
         account.settled, account.topup = account.ring.read(row.buckets)
+    account.refresh()

@@ -65,6 +65,8 @@ class Accounts:
         #: Budgets by their scope's keys, and there by their values: few look-ups per context.
         self._index: dict[tuple[str, ...], dict[tuple[str, ...], list[Budget]]] = {}
         self.dirty: set[Account] = set()
+        #: Accounts that may have crossed a threshold, in the order in which they did.
+        self.crossed: dict[Account, None] = {}
         #: Of budgets that bill: windows that have passed, until they are stored as such.
         self.passed: dict[tuple[int, Key, int], Account] = {}
         self.epoch = 0
@@ -108,6 +110,7 @@ class Accounts:
         budget.change(row)
         for account in self.of(budget):
             account.refresh()
+            self.look_for_alert(account)
         self.epoch += 1
 
     def named(self, scope: Scope, per: str, unit: str) -> Budget | None:
@@ -227,10 +230,17 @@ class Accounts:
         """Charge an account that is not plain."""
         account.settle(amount, reserved_at_ms=reserved_at_ms, now_ms=now_ms)
         self.watch(account)
+        self.look_for_alert(account)
+
+    def look_for_alert(self, account: Account) -> None:
+        """Note an account whose balance or capacity is another."""
+        if account.settled >= account.alert_at:
+            self.crossed[account] = None
 
     def top_up(self, account: Account, amount: int, now_ms: int) -> None:
         """Add to what an account may hold in its window."""
         account.top_up(amount, now_ms)
+        self.look_for_alert(account)
         self.dirty.add(account)
         self.watch(account)
 

@@ -12,6 +12,7 @@ Not here: what a call is answered (reserving), what ends it (ending), budgets an
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -63,6 +64,8 @@ class Book:
         #: Runs that were stopped: (path, message), for those who watch them.
         self.stops: list[tuple[str, str]] = []
         self.changed = Snapshot()
+        #: (type, data) of what the daemon's own channels are to hear (notices).
+        self.happened: list[tuple[str, dict[str, Any]]] = []
         self.budget_ids: set[int] = set()
         #: False while rows are replayed: what follows from them is in the journal already.
         self.is_live = False

@@ -18,7 +18,7 @@ from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable
-from noburn_daemon import reserving
+from noburn_daemon import alerts, reserving
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.metrics import Meter
@@ -59,6 +59,8 @@ class Commits:
         self.force_snapshot = True
         #: What counts, where somebody wants to know.
         self.meter: Meter | None = None
+        #: The channels that hear of the daemon's own troubles.
+        self.operators: tuple[str, ...] = ()
         #: Called when messages were put into the outbox.
         self.told: Callable[[], object] = lambda: None
         self.turn_ms = 0
@@ -103,6 +105,10 @@ class Commits:
             if book.outbox:
                 self.replies.extend(book.outbox)  # type: ignore[arg-type]
                 book.outbox.clear()
+            if self.sick is None and (
+                book.accounts.crossed or book.happened or self.force_snapshot
+            ):
+                self._tell(book)
             if self.sick is None and (book.events or self.force_snapshot):
                 self._commit(book)
         except LedgerUnavailable as error:
@@ -116,6 +122,15 @@ class Commits:
             self._watchers.tell(book)
         book.calls.forget_old()
         book.runs.forget_old()
+
+    def _tell(self, book: Book) -> None:
+        """Add what somebody is to hear of to the very transaction that it happens in."""
+        for account in book.accounts.dirty if self.force_snapshot else ():
+            book.accounts.look_for_alert(account)  # changed by something else than a call
+        if (book.accounts.crossed or book.happened) and alerts.tell(
+            book, self.now(), self.operators
+        ):
+            self.force_snapshot = True
 
     def _commit(self, book: Book) -> None:
         events, book.events = book.events, []

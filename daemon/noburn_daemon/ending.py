@@ -7,15 +7,19 @@ Not here: which endings may follow which (core.holds), how balances change (book
 
 from __future__ import annotations
 
+from typing import Any
+
 from noburn_cli import protocol
 from noburn_cli.core.bounds import ASSUMED
 from noburn_cli.core.holds import HOLD_NEXT, HoldEvent, HoldState
+from noburn_cli.core.money import Nano, show_dollars
 from noburn_cli.core.usage import billed_total, input_total
 from noburn_cli.errors import NoburnError
 from noburn_daemon import frames
 from noburn_daemon.book import Book
 from noburn_daemon.calls import TOMBSTONE, Call, counts
 from noburn_daemon.ledger import Event
+from noburn_daemon.notices import BOUND_DEFECT, ORPHANED
 from noburn_daemon.pricing import refusal_word
 from noburn_daemon.replies import (
     Answer,
@@ -171,6 +175,14 @@ def owner_gone(book: Book, owner: str, now_ms: int) -> int:
     orphans = [call for call in book.calls.open.values() if call.owner == owner]
     for call in orphans:
         _charge_in_full(book, call, "orphan", now_ms, "the process that made it is gone")
+    if orphans:
+        nano = sum(call.hold[0] for call in orphans if not call.notional)
+        _happened(
+            book, ORPHANED,
+            f"a process died with {len(orphans)} calls in flight: {show_dollars(nano)} charged "
+            "at their holds",
+            calls=len(orphans), held=Nano(nano).exact(), owner=owner,
+        )  # fmt: skip
     return len(orphans)
 
 
@@ -185,6 +197,11 @@ def _charge_in_full(
     _end(book, call, event)
 
 
+def _happened(book: Book, kind: str, message: str, **data: Any) -> None:
+    """Let the daemon's own channels hear of something, in the transaction of its rows."""
+    book.happened.append((kind, {"message": message, **data}))
+
+
 def _end(book: Book, call: Call, event: Event) -> None:
     book.events.append(event)
     book.close_call(call, event)
@@ -196,7 +213,8 @@ def _check_bound(book: Book, call: Call, actual: int, now_ms: int) -> None:
         return  # Under a ceiling nothing was claimed about the input.
     model = book.resolved(call.model)
     needed = -(-call.factor * actual // max(1, call.input_bound))
-    factor = max(min(needed, 10**6), book.pricing.factors.get(model, 1000))
+    before = book.pricing.factors.get(model, 1000)
+    factor = max(min(needed, 10**6), before)
     book.pricing.factors[model] = book.changed.factors[model] = factor
     book.events.append(
         Event(
@@ -211,3 +229,11 @@ def _check_bound(book: Book, call: Call, actual: int, now_ms: int) -> None:
             factor=factor,
         )
     )
+    if factor > before:
+        _happened(
+            book, BOUND_DEFECT,
+            f"a bill of {model} had {actual} tokens of input, its bound was {call.input_bound}; "
+            f"bounds are ×{factor / 1000} from now on",
+            model=model, call=call.id, input=actual, input_bound=call.input_bound,
+            factor=factor / 1000,
+        )  # fmt: skip

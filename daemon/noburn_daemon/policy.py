@@ -111,8 +111,10 @@ def check_budget(row: BudgetRow) -> None:
         )
     if row.carry:
         raise UsageError("carrying over is not available")
-    if row.thresholds or row.notify:
-        raise UsageError("thresholds are not available")
+    if row.notify and not row.thresholds:
+        raise UsageError("channels are told of thresholds, and there are none")
+    if row.thresholds and window.per == CALL:
+        raise UsageError("a ceiling per call adds up nothing that could cross a threshold")
     if row.action == DOWNGRADE and not row.downgrade:
         raise UsageError(
             "a budget that downgrades needs rules",

@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 
 from noburn_cli.core.holds import HoldState
-from noburn_daemon import overages
+from noburn_daemon import alerts, overages
 from noburn_daemon.account import Account, Budget, account_row, fill, key_from_text
 from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
@@ -77,6 +77,8 @@ def _replay(book: Book, event: Event) -> None:
         assert call is not None  # a row that ends a call has one that opened it
         assert call.state != HoldState.VOIDED.value
         book.close_call(call, event)
+    elif event.kind == alerts.KIND:
+        alerts.replay(book.accounts, event)
     elif event.kind == overages.KIND:
         overages.replay(book.accounts, event)
     elif event.kind == "bound_defect":

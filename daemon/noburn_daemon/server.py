@@ -114,6 +114,8 @@ class Daemon:
                 self, ledger=ledger, commits=self._commits, thread=self._counter, loop=loop
             )
             self._handlers.update(service.handlers())
+            for kind in (frames.BudgetSet, frames.BudgetApply):
+                self._handlers[kind] = service.knowing_channels(self._handlers[kind])
 
     @property
     def book(self) -> Book:

@@ -84,6 +84,20 @@ class Service:
         """Whether something is left to do here before an idle daemon may leave."""
         return self._dispatcher.is_busy
 
+    def knowing_channels(
+        self, handler: Callable[[PeerConnection, Any, int], Any]
+    ) -> Callable[[PeerConnection, Any, int], Any]:
+        """A handler that is asked only where every channel that a request names is known."""
+
+        def checked(peer: PeerConnection, frame: Any, now_ms: int) -> Any:
+            for step in getattr(frame, "steps", (frame,)):
+                for name in getattr(step, "notify", ()):
+                    if name not in self._reloader.held.channels:
+                        return unknown_channel(frame.n, name, self._reloader.held.channels)
+            return handler(peer, frame, now_ms)
+
+        return checked
+
     def warnings(self) -> list[str]:
         """What a person should know, each a sentence."""
         refused = self._reloader.refused
@@ -210,6 +224,7 @@ class Service:
         logs.set_level(settings.log_level)
         self._daemon.idle_exit_s = settings.idle_exit_s
         self._dispatcher.use(settings.channels)
+        self._commits.operators = settings.notify
         if settings.metrics is not None and self._commits.meter is None:
             self._commits.meter = Meter()
         moving = self._loop.create_task(self._endpoint.move(settings.metrics))
