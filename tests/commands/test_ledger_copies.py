@@ -164,11 +164,11 @@ def test_an_older_backup_is_migrated_on_its_way(home: Any, tmp_path: Path) -> No
 
 def test_a_daemon_killed_while_compacting_leaves_a_whole_ledger(home: Any) -> None:
     """Goal: at whatever moment it dies, one whole file has the name, and all money is told."""
-    fill_months(home.ledger, calls=3_000)
+    fill_months(home.ledger, calls=1_500)
     seed = random.randrange(2**32)
     dice = random.Random(seed)
     before = json.loads(home.said("report", "--by", "customer", "--json"))["data"]
-    for _ in range(3):
+    for _ in range(2):
         home.said("daemon", "start")
         pid = int((home.path / "daemon.lock").read_text())
         compacting = subprocess.Popen(
