@@ -29,11 +29,12 @@ class Account:
 
     __slots__ = (
         "_leaving", "_length_ms", "capacity", "end_ms", "held", "in_flight", "index",
-        "is_ceiling", "key", "settled", "spec", "start_ms",
+        "is_ceiling", "key", "name", "settled", "spec", "start_ms",
     )  # fmt: skip
 
     def __init__(self, spec: BudgetSpec, key: Key, start_ms: int, end_ms: int | None) -> None:
         self.spec = spec
+        self.name = spec.name  # of the budget: made once, asked for at every call
         self.key = key
         self.start_ms = start_ms
         self.end_ms = _NEVER_MS if end_ms is None else end_ms

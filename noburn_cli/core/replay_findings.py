@@ -83,16 +83,19 @@ class Findings:
 
     def _counts(self, account: Account, recorded: Recorded) -> tuple[Count, Count]:
         customer = recorded.attributes.get("customer") or NONE
-        return (
-            self.budgets.setdefault(account.spec.name, Count()),
-            self.customers.setdefault(customer, Count()),
-        )
+        of_budget = self.budgets.get(account.name)
+        if of_budget is None:
+            of_budget = self.budgets[account.name] = Count()
+        of_customer = self.customers.get(customer)
+        if of_customer is None:
+            of_customer = self.customers[customer] = Count()
+        return of_budget, of_customer
 
     def block(self, account: Account, recorded: Recorded, *, in_flight: bool) -> None:
         for count in self._counts(account, recorded):
             count.blocked += 1
             count.in_flight += in_flight
-        place = (account.spec.name, account.key, account.start_ms)
+        place = (account.name, account.key, account.start_ms)
         if place not in self.windows:
             self.windows[place] = WindowBlocks(*place, first_ms=recorded.at_ms)
         self.windows[place].blocked += 1
@@ -101,21 +104,20 @@ class Findings:
         """It was blocked here, and never left when it was made."""
         for count in self._counts(account, recorded):
             count.blocked -= 1
-        self.windows[account.spec.name, account.key, account.start_ms].blocked -= 1
+        self.windows[account.name, account.key, account.start_ms].blocked -= 1
 
     def saved(self, account: Account, recorded: Recorded, nano: int) -> None:
         """What a blocked call cost when it was made."""
         for count in self._counts(account, recorded):
             count.blocked_nano += nano
-        self.windows[account.spec.name, account.key, account.start_ms].blocked_nano += nano
+        self.windows[account.name, account.key, account.start_ms].blocked_nano += nano
+        if len(self.dearest) == DEAREST and nano <= self.dearest[0].nano:
+            return
         customer = recorded.attributes.get("customer") or NONE
-        dear = Dear(
-            nano, recorded.at_ms, recorded.call, recorded.models[0], customer, account.spec.name
-        )
-        if len(self.dearest) < DEAREST:
-            heapq.heappush(self.dearest, dear)
-        else:
-            heapq.heappushpop(self.dearest, dear)
+        dear = Dear(nano, recorded.at_ms, recorded.call, recorded.models[0], customer, account.name)
+        heapq.heappush(self.dearest, dear)
+        if len(self.dearest) > DEAREST:
+            heapq.heappop(self.dearest)
 
     def clamp(self, _recorded: Recorded) -> None:
         self.clamped += 1
@@ -133,6 +135,8 @@ class Findings:
             count.downgraded_nano += nano
 
     def bill(self, account: Account, recorded: Recorded, amount: int) -> None:
+        if not amount:
+            return
         of_budget, of_customer = self._counts(account, recorded)
         of_budget.billed += amount
         if account.spec.unit == DOLLARS:

@@ -14,6 +14,7 @@ from noburn_cli.commands.budget.listing import list_command, show_command
 from noburn_cli.commands.budget.removing import rm_command, unschedule_command
 from noburn_cli.commands.budget.replaying import replay_command
 from noburn_cli.commands.budget.setting import set_command
+from noburn_cli.commands.budget.suggesting import suggest_command
 from noburn_cli.commands.budget.topping import topup_command
 
 app = typer.Typer(
@@ -30,3 +31,4 @@ app.command("topup")(topup_command)
 app.command("unschedule")(unschedule_command)
 app.command("apply")(apply_command)
 app.command("replay")(replay_command)
+app.command("suggest")(suggest_command)

@@ -19,7 +19,7 @@ from noburn_cli.commands.budget.shared import WINDOW_WORDS, AmountArgument, Json
 from noburn_cli.core import budget_spec, policy_plan
 from noburn_cli.core.budget_spec import BudgetSpec
 from noburn_cli.core.budgets import parse_scope
-from noburn_cli.core.windows import check_window, check_zone
+from noburn_cli.core.windows import UTC, check_window, check_zone
 from noburn_cli.errors import PolicyChanged, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: How often a change that somebody else's overtook is made anew.
 _TRIES = 5
 NONE = "none"
+#: No two zones' clocks are farther apart.
+_ZONES_APART_MS = 26 * 3_600_000
 
 
 class Action(StrEnum):
@@ -150,6 +152,8 @@ def set_command(
     if "action" in said and said["action"] != "downgrade":
         said.setdefault("downgrade", ())
     # Found before a daemon is asked (or started): a budget that would be refused even if new.
+    for text in (from_, until):
+        _moment(text, said.get("zone", UTC), slack_ms=_ZONES_APART_MS)
     if not _relies(said):
         budget_spec.check_spec(replace(plain, **said))
     with shared.open_client() as client:
@@ -183,7 +187,7 @@ def _put(
         listed = next((b for b in reply["budgets"] if b["name"] == plain.name), None)
         before = plain if listed is None else budget_spec.spec_from(listed)
         spec = replace(before, limit=plain.limit, **said)
-        spec = replace(spec, from_ms=_moment(from_, spec), until_ms=_moment(until, spec))
+        spec = replace(spec, from_ms=_moment(from_, spec.zone), until_ms=_moment(until, spec.zone))
         budget_spec.check_spec(spec)
         steps = [policy_plan.setting(spec, spec.from_ms)]
         if spec.until_ms is not None:
@@ -198,11 +202,12 @@ def _put(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _moment(text: str | None, spec: BudgetSpec) -> int | None:
+def _moment(text: str | None, zone: str, *, slack_ms: int = 0) -> int | None:
+    """A moment to come.  slack_ms: how far the zone may turn out to be away from this one."""
     if text is None:
         return None
-    at_ms = budget_spec.read_moment(text, spec.zone)
-    if at_ms <= shared.now_ms():
+    at_ms = budget_spec.read_moment(text, zone)
+    if at_ms + slack_ms <= shared.now_ms():
         raise UsageError(
             f"{text} has passed", next_step="leave --from out to begin now, or name a later day"
         )
