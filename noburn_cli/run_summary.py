@@ -51,7 +51,11 @@ _TOTALS = f"""
         count(*) FILTER (WHERE NOT {_STOPPED} AND NOT {_PAID}),
         coalesce(sum(cost_nano) FILTER (WHERE state != 'held' AND NOT {_PAID}), 0),
         (SELECT count(*) FROM journal AS p WHERE p.run = :run AND p.kind = 'run_pause'),
-        count(*) FILTER (WHERE NOT {_STOPPED} AND hold_nano = 0)
+        count(*) FILTER (WHERE NOT {_STOPPED} AND hold_nano = 0),
+        count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
+        count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),
+        coalesce((SELECT sum(o.nano) FROM overages AS o WHERE o.call IN (
+            SELECT c.call FROM calls AS c WHERE {_OF_RUN})), 0)
     FROM calls WHERE {_OF_RUN}
 """  # noqa: S608 - a constant of ours
 
@@ -114,6 +118,8 @@ class RunSummary:
     notional: calls that a subscription pays for; notional_nano: at list price, in no cost.
     pauses: how often the run was paused.
     free: calls that could cost nothing: of models that the configuration declares free.
+    warned: calls beyond a budget that only warns.  downgraded: calls that went out for a cheaper
+        model.  overage_nano: what they booked beyond budgets of dollars that bill.
     limit_unit, limit: the run's own budget, or None.
     notes: what was seen besides its calls.
     whom_by: the first attribute that tells the run's calls apart, or ""; for_whom: by its values,
@@ -138,6 +144,9 @@ class RunSummary:
     notional_nano: int
     pauses: int
     free: int
+    warned: int
+    downgraded: int
+    overage_nano: int
     limit_unit: str | None
     limit: int | None
     last_stopped_call: str | None
@@ -172,6 +181,9 @@ class RunSummary:
             "notional_usd": Nano(self.notional_nano).exact(),
             "pauses": self.pauses,
             "free_calls": self.free,
+            "warned": self.warned,
+            "downgraded": self.downgraded,
+            "overage_usd": Nano(self.overage_nano).exact(),
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
@@ -286,6 +298,12 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
             f"{_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
             f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
         )
+    if summary.downgraded:
+        yield f"{_counted(summary.downgraded, 'call')} downgraded to a cheaper model by a budget"
+    if summary.warned:
+        yield f"{_counted(summary.warned, 'call')} beyond a budget that only warns"
+    if summary.overage_nano:
+        yield f"{show_dollars(summary.overage_nano)} booked as overage, beyond a budget that bills"
     if summary.notional:
         yield (
             f"{_counted(summary.notional, 'call')} paid by a subscription: notional, "

@@ -19,7 +19,7 @@ from noburn_cli.reports.totals import Line, Report, Sums
 NUMBERS = (
     "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
     "cost_usd", "held_usd", "uncertain_usd", "uncertain_calls", "blocked", "refused", "clamped",
-    "notional_usd", "searches", "share",
+    "notional_usd", "searches", "warned", "downgraded", "overage_usd", "share",
 )  # fmt: skip
 _SHARE_PLACES = 6
 
@@ -81,6 +81,14 @@ def notes(report: Report) -> list[str]:
         )
     if total.searches:
         said.append(f"{total.searches:,} searches were billed beside the tokens.")
+    if total.downgraded:
+        said.append(f"{total.downgraded:,} went out for a cheaper model, as a budget asked.")
+    if total.warned:
+        said.append(f"{total.warned:,} went beyond a budget that only warns.")
+    if total.overage_nano:
+        said.append(
+            f"{show_dollars(total.overage_nano)} of the cost is overage, beyond budgets that bill."
+        )
     if total.held_nano:
         said.append("Held is money of calls still in flight; no cost includes it.")
     if total.refused:
@@ -130,6 +138,7 @@ def numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
         sums.reasoning_tokens, Nano(sums.cost_nano).exact(), Nano(sums.held_nano).exact(),
         Nano(sums.uncertain_nano).exact(), sums.uncertain, sums.blocked, sums.refused,
         sums.clamped, Nano(sums.notional_nano).exact(), sums.searches,
+        sums.warned, sums.downgraded, Nano(sums.overage_nano).exact(),
         _share_text(share),
     )  # fmt: skip
     return dict(zip(NUMBERS, values, strict=True))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from noburn_cli import protocol
 from noburn_cli.core.money import show_amount, show_dollars
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
 from noburn_cli.render.exact import (
@@ -96,11 +97,13 @@ def sentence(facts: CallFacts) -> str:
     if facts.state == "voided":
         return f"{name} cost nothing: {safe_text(facts.failure or 'it was given up')}."
     if facts.state == "held":
-        return f"{name} is in flight: {show_dollars(facts.hold_nano)} is held for it."
+        down = _downgraded_words(facts)
+        return f"{name} is in flight{down}: {show_dollars(facts.hold_nano)} is held for it."
     if facts.state == "settled":
         late = _was_late(facts)
         listed = " at list price (notional)" if facts.detail.get("notional") else ""
-        return f"{name} cost {cost}{listed}{_clamped_words(facts)}{late}."
+        down = _downgraded_words(facts)
+        return f"{name} cost {cost}{listed}{down}{_clamped_words(facts)}{late}."
     reason = safe_text(facts.failure or "its usage was never learnt")
     return f"{name} is charged at its hold, {cost}, because no bill came: {reason}."
 
@@ -109,6 +112,8 @@ def _blocked_because(facts: CallFacts) -> str:
     detail = facts.detail
     if "unit" not in detail:
         return _barred_because(detail)
+    if detail["why_blocked"] == protocol.DOWNGRADE:
+        return safe_text(str(detail["message"]).removeprefix("call blocked: "))
     unit = detail["unit"]
     left = max(0, detail["limit"] - detail["settled"] - detail["held"])
     return (
@@ -131,6 +136,16 @@ def _clamped_words(facts: CallFacts) -> str:
     if not facts.clamped:
         return ""
     return f", its output clamped to {facts.granted:,} of {facts.wanted:,} tokens"
+
+
+def _downgraded_words(facts: CallFacts) -> str:
+    """From which model it was brought down, and by which budget."""
+    steps = facts.detail.get("downgraded", [])
+    if not steps:
+        return ""
+    budgets = list(dict.fromkeys(f"`{safe_text(step['budget'])}`" for step in steps))
+    asked = safe_text(steps[0]["model"])
+    return f", downgraded from {asked} by budget {' and '.join(budgets)}"
 
 
 def _was_late(facts: CallFacts) -> str:
@@ -168,6 +183,9 @@ def _sections(
         yield "Budgets it was checked against", [safe_text(b) for b in facts.detail["budgets"]]
     elif facts.state not in ("blocked", "refused"):
         yield "Budgets it was checked against", ["none: it is recorded only"]
+    soft = list(_soft_lines(facts))
+    if soft:
+        yield "Budgets that it went beyond, and that let calls go", soft
     if facts.detail.get("notional"):
         yield "Paid by a subscription", [NOTIONAL_WORDS]
     if facts.input_bound is not None:
@@ -177,6 +195,18 @@ def _sections(
         yield "What it cost", list(_bill_lines(facts, bill))
     if len(facts.history) > 2:
         yield "What happened to it", list(_history_lines(facts))
+
+
+def _soft_lines(facts: CallFacts) -> Iterator[str]:
+    for name in facts.detail.get("warned", []):
+        yield f"{safe_text(name)}: it only warns"
+    for name in facts.detail.get("passed", []):
+        yield f"{safe_text(name)}: it downgrades, and has no rule that leads further down"
+    for name in facts.detail.get("billed", []):
+        yield f"{safe_text(name)}: it bills what is spent beyond it"
+    booked = [row.cost_nano for row in facts.history if row.kind == "overage" and row.cost_nano]
+    if booked:
+        yield f"booked as overage when the call ended: {show_exact(sum(booked))}"
 
 
 def _budget_lines(facts: CallFacts) -> list[str]:
@@ -193,6 +223,8 @@ def _budget_lines(facts: CallFacts) -> list[str]:
     ]
     helps = "waiting longer could help: money was in flight" if detail["waiting_helps"] else ""
     spent = "waiting cannot help: it is spent"
+    if detail.get("retry_after_ms"):
+        spent = f"answered as a rate limit: try again after {detail['retry_after_ms']:,} ms"
     return [*format_table((), rows, align="ll"), helps or spent]
 
 

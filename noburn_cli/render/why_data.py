@@ -38,6 +38,10 @@ def why_data(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> dict[
         "book": facts.row["book"],
         "budgets": facts.detail.get("budgets", []),
         "blocked_by": _blocked_data(facts),
+        "downgraded": facts.detail.get("downgraded", []),
+        "beyond": {
+            word: facts.detail.get(word, []) for word in ("warned", "passed", "billed")
+        },
         "bound": {
             "input_tokens": facts.input_bound,
             "how": facts.bound,

@@ -73,7 +73,10 @@ _SUMS = f"""
     coalesce(sum(requests) FILTER (WHERE state = 'refused'), 0),
     coalesce(sum(clamped) FILTER (WHERE NOT {_NEVER_LEFT}), 0),
     coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0),
-    coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0)
+    coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0),
+    count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
+    count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),
+    coalesce(sum(overage_nano), 0)
 """
 
 _SHARED = """
@@ -83,12 +86,14 @@ _SHARED = """
 """
 _CALLS = f"""
     SELECT {_SHARED}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
-      reserved_at_ms AS last_ms FROM calls
+      reserved_at_ms AS last_ms, overage_nano FROM calls
+    LEFT JOIN (SELECT call AS over, sum(nano) AS overage_nano FROM overages
+      WHERE call IS NOT NULL GROUP BY call) ON over = call
 """  # noqa: S608 -- our own names
 #: Of compacted calls a whole month is one line: it lies in a period whole, or not at all.
 _ROLLED = f"""
     SELECT {_SHARED}, calls, CASE WHEN notional THEN '{{"notional":true}}' END, month,
-      unixepoch(month || '-01') * 1000, unixepoch(month || '-01', '+1 month') * 1000 - 1
+      unixepoch(month || '-01') * 1000, unixepoch(month || '-01', '+1 month') * 1000 - 1, NULL
     FROM rolled
 """  # noqa: S608
 _MONTHS = "SELECT DISTINCT month FROM rollups ORDER BY month"

@@ -24,6 +24,8 @@ class Sums:
     cost_nano: what is charged, uncertain_nano included.
     uncertain_nano: the part that is charged at its hold because no bill is known.
     notional_nano: at list price, of calls that a subscription pays for; in no cost.
+    warned: beyond a budget that only warns; downgraded: sent for a cheaper model.
+    overage_nano: booked at their end by budgets of dollars that bill; part of the cost.
     held_nano: money of calls that are still in flight; in no cost yet.
     """
 
@@ -41,6 +43,9 @@ class Sums:
     clamped: int = 0
     notional_nano: int = 0
     searches: int = 0
+    warned: int = 0
+    downgraded: int = 0
+    overage_nano: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
