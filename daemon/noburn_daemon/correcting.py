@@ -62,8 +62,15 @@ def correct(book: Book, frame: frames.LedgerCorrect, now_ms: int) -> Reply:
         _book(book, event, call, now_ms)
     return {
         "n": frame.n, "ok": True, "batch": frame.batch, "booked": len(fresh),
-        "known": len(known), "over": _over(book, now_ms),
+        "known": len(known), "ended": _ends(book, frame), "over": _over(book, now_ms),
     }  # fmt: skip
+
+
+def _ends(book: Book, frame: frames.LedgerCorrect) -> list[Reply]:
+    """What became of the calls whose bills these were."""
+    named = [entry.call for entry in frame.entries if entry.ends is not None and entry.call]
+    calls = [call for name in named if (call := book.calls.get(name)) is not None]
+    return [{"call": c.id, "state": c.state, "cost_nano": c.cost[0]} for c in calls]
 
 
 def _made(

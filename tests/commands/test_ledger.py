@@ -143,3 +143,41 @@ def test_no_orphans(home: Any) -> None:
 def test_no_ledger(home: Any) -> None:
     assert home.noburn("ledger", "verify").returncode == 4
     assert home.noburn("ledger", "orphans").returncode == 4
+
+
+def test_a_call_is_settled_by_hand_and_taken_back(filled: Any) -> None:
+    settle = ("ledger", "orphans", "settle")
+    for wrong, code in (
+        (("c3",), 2),  # no reason
+        (("c3", "--reason", "x"), 2),  # nothing is said of its cost
+        (("c3", "--reason", "x", "--cost", "1", "--void"), 2),
+        (("c3", "--reason", "x", "--usage", "inputs=5"), 2),
+        (("c1", "--reason", "x", "--void"), 1),  # it has its bill
+    ):
+        done = filled.noburn(*settle, *wrong)
+        assert (done.returncode, done.stdout) == (code, ""), wrong
+    before = json.loads(filled.said("report", "--json"))["data"]["total"]["cost_usd"]
+    told = filled.said(*settle, "c3", "--reason", "the dashboard", "--cost", "$0.0001")
+    assert told.startswith("call c3 is settled at $0.0001, instead of $0.0001717;\n")
+    done = filled.said(*settle, "c7", "--reason", "no such request there", "--void", "--json")
+    data = json.loads(done)["data"]
+    assert (data["call"], data["state"], data["cost_usd"]) == ("c7", "voided", "0")
+    assert json.loads(filled.said("ledger", "orphans", "--json"))["data"]["calls"] == []
+    after = json.loads(filled.said("report", "--json"))["data"]["total"]["cost_usd"]
+    assert float(before) - float(after) == pytest.approx(0.0001717 * 2 - 0.0001)
+    assert filled.noburn(*settle, "c3", "--reason", "x", "--void").returncode == 1  # once
+    [who] = _rows(filled, "SELECT detail FROM journal WHERE kind = 'correction' AND call = 'c3'")
+    assert json.loads(who)["reason"] == "the dashboard"
+    assert json.loads(who)["by"]
+    assert "took 1 corrections back" in filled.said("ledger", "reconcile", "--undo", data["id"])
+    [left] = json.loads(filled.said("ledger", "orphans", "--json"))["data"]["calls"]
+    assert (left["call"], left["charged_usd"]) == ("c7", "0.0001717")
+    assert filled.noburn("ledger", "verify").returncode == 0
+
+
+def _rows(home: Any, query: str) -> list[str]:
+    connection = apsw.Connection(str(home.ledger), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return [str(row[0]) for row in connection.execute(query)]
+    finally:
+        connection.close()

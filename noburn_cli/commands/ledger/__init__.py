@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typer
 
+from noburn_cli.commands.ledger import orphans
 from noburn_cli.commands.ledger.exporting import export_command
 from noburn_cli.commands.ledger.keeping import backup_command, migrate_command, restore_command
-from noburn_cli.commands.ledger.orphans import orphans_command
 from noburn_cli.commands.ledger.reconcile import reconcile_command
 from noburn_cli.commands.ledger.rewriting import compact_command, forget_command
 from noburn_cli.commands.ledger.tailing import tail_command
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 app.command("verify")(verify_command)
-app.command("orphans")(orphans_command)
+app.add_typer(orphans.app, name="orphans")
 app.command("reconcile")(reconcile_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)

@@ -1,6 +1,7 @@
 """`noburn ledger orphans`: which calls have no bill?
 
-Layer: commands.  Below: reports.orphans, render.  Reads the file; no daemon needed.
+Layer: commands.  Below: reports.orphans, render, settling.  Listing reads the file; no daemon
+needed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from noburn_cli.commands.ledger.settling import settle_command
 from noburn_cli.core.money import Nano, show_dollars
 
 if TYPE_CHECKING:
@@ -17,11 +19,23 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 
+app = typer.Typer(
+    help="List the calls that are charged at their hold because no bill came.",
+    add_completion=False,
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
+app.command("settle")(settle_command)
 
+
+@app.callback()
 def orphans_command(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the calls that are charged at their hold because no bill came."""
+    if context.invoked_subcommand is not None:
+        return
     from noburn_cli import paths
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.table import print_table
@@ -47,7 +61,7 @@ def orphans_command(
     total = show_dollars(sum(call.hold_nano for call in found))
     typer.echo(
         f"\n{len(found):,} charged at their holds, {total}: the provider may have billed them. "
-        "A late bill settles each, once."
+        "A late bill settles each, once; `reconcile` and `orphans settle` do as well."
     )
 
 
