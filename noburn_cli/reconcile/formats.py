@@ -92,6 +92,16 @@ def read_pages(pages: list[Any], source: str, digest: str) -> Bill:
             why="what is missing would look like calls that were never billed",
             next_step="save every page until `has_more` is false",
         )
+    try:
+        return _read_buckets(buckets, source, digest)
+    except (AttributeError, TypeError, KeyError) as error:
+        raise InputRefused(
+            f"{source} is not shaped like the usage or costs of a provider",
+            why=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _read_buckets(buckets: list[Any], source: str, digest: str) -> Bill:
     if buckets and "start_time" in buckets[0]:
         rows = openai_bill.read_buckets(buckets, source)
         days = {day_of_seconds(b.get("start_time"), b.get("end_time"), source) for b in buckets}
