@@ -172,6 +172,7 @@ class _Provider:
 
     def compared(self, ledger_path: Path) -> Comparison:
         ours = self._read(ledger_path) if self._days else Ours()
+        self._rows += [row for row in self._named if row.request not in ours.named]
         theirs = self._lines(ours.lines)
         self._merge_all_models(ours.lines, theirs)
         self._leave_out(ours.lines, theirs)
@@ -180,8 +181,10 @@ class _Provider:
             ours.lines, theirs, price=terms.price, rate=terms.rate,
             step=max((bill.step for bill in self._bills), default=Fraction(0)),
         )  # fmt: skip
+        found = [(ours.named.get(row.request), row) for row in self._named]
         named = match_requests(
-            [(self._place(row), row) for row in self._named], ours.named, price=terms.price
+            [(call, self._scoping.of_row(row), row) for call, row in found if call is not None],
+            price=terms.price,
         )
         whole = {(line.day, line.model, line.scope): line for line in lines}
         for place, line in named.items():
@@ -213,6 +216,8 @@ class _Provider:
             if day in self._days:
                 _add(renamed, (day, self._terms.name(model), scope), line)
         ours.lines = renamed
+        for call in ours.named.values():
+            call.model = self._terms.name(call.model)
         return ours
 
     def _place(self, row: BillRow) -> Place:
@@ -278,6 +283,7 @@ def _add(lines: dict[Place, OurLine], place: Place, more: OurLine) -> None:
     line.requests += more.requests
     line.settled += more.settled
     line.corrected += more.corrected
+    line.corrections += more.corrections
     line.tokens.update(more.tokens)
     line.unbilled.extend(more.unbilled)
     line.shares.update(more.shares)

@@ -54,6 +54,7 @@ class TheirLine:
     """What the bill says of a line; each None where no row told it.
 
     by_kind: dollars that are for one kind of token alone.  amounts: how many were added up.
+    strangers: requests that the bill names, and none of our calls has.
     """
 
     dollars: Fraction | None = None
@@ -61,13 +62,17 @@ class TheirLine:
     tokens: Counter[str] | None = None
     by_kind: dict[str, Fraction] = field(default_factory=dict)
     amounts: int = 0
+    strangers: int = 0
 
     def add(self, row: BillRow) -> None:
-        if row.requests is not None and row.dollars is None:
+        # What a report of costs counts is told by that of usage as well.
+        if row.requests is not None and (row.dollars is None or row.request):
             self.requests = (self.requests or 0) + row.requests
-        if row.dollars is None:
+        self.strangers += (row.requests or 1) if row.request else 0
+        if row.dollars is None or row.tokens:
             self.tokens = Counter() if self.tokens is None else self.tokens
             self.tokens.update(row.tokens)
+        if row.dollars is None:
             return
         self.dollars = (self.dollars or Fraction(0)) + row.dollars
         self.amounts += 1
@@ -156,16 +161,21 @@ class _Explained:
         return self.ours.settled + self.ours.corrected + (more or 0)
 
     def line(self, place: Place) -> Line:
+        # Books that were corrected to the bill are right, whichever call's bill is not known.
+        if self._left or not self.ours.corrections:
+            self._take_apart()
+        return Line(
+            self.day, self.model, place[2], self.ours, self.theirs, self.nano, self.priced,
+            tuple(self._found),
+        )  # fmt: skip
+
+    def _take_apart(self) -> None:
         self._unlearnt()
         self._other_calls()
         if self._rest and self._left:
             self._take(Difference(TOKENS, self._worth(self._rest), tokens=self._rest))
         if self._left:
             self._money_alone()
-        return Line(
-            self.day, self.model, place[2], self.ours, self.theirs, self.nano, self.priced,
-            tuple(self._found),
-        )  # fmt: skip
 
     def _take(self, difference: Difference) -> None:
         self._found.append(difference)
@@ -211,6 +221,12 @@ class _Explained:
             if self._left:
                 gone = {kind: -n for kind, n in ours.tokens.items() if n}
                 self._take(Difference(UNBILLED, self._left, ours.requests, gone))
+        elif self.theirs.strangers and ours.requests and not ours.corrections and self._left:
+            # Each side has its own: no request of the bill is one of these calls.
+            tokens = dict(self.theirs.tokens or {})
+            gone = {kind: -n for kind, n in ours.tokens.items() if n}
+            self._take(Difference(UNGUARDED, self.nano, requests or 0, tokens))
+            self._take(Difference(UNBILLED, self._left, ours.requests, gone))
         elif requests is not None:
             more = requests - known
             less = ours.requests - requests

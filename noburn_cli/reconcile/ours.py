@@ -69,13 +69,15 @@ class OurLine:
     """What a day, a model and a scope came to; amounts in nano-dollars.
 
     settled, corrected: what bills and earlier corrections say; unbilled: charged at the hold.
-    requests, tokens: of settled calls and corrections.  shares: what is charged, by attributes.
+    requests, tokens: of settled calls and corrections, of which there are `corrections`.
+    shares: what is charged, by attributes.
     """
 
     api: str = ""
     requests: int = 0
     settled: int = 0
     corrected: int = 0
+    corrections: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     unbilled: list[OurCall] = field(default_factory=list)
     shares: Counter[str] = field(default_factory=Counter)
@@ -187,6 +189,7 @@ def _add_corrections(
         scope = wanted.scope_of(json.loads(attributes))
         line = found.lines.setdefault((day_of(for_ms), model, scope), OurLine())
         line.corrected += nano
+        line.corrections += 1
         line.requests += requests or 0
         line.tokens.update(tokens)
         line.shares[attributes] += nano

@@ -1,7 +1,8 @@
 """Bills that name their requests, each beside the call it pays for.
 
 Layer: reconcile, pure.  Below: bill, ours, matching.  Above: comparing.
-Owns: what one request's bill says of one call.  Everything else is matched by day (matching).
+Owns: what one request's bill says of one call.  Everything else is matched by day (matching), the
+bills of requests that no call has the id of among it: one of them may be that of a lost stream.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from noburn_cli.reconcile.matching import (
     PRICE,
     TOKENS,
     UNCERTAIN,
-    UNGUARDED,
     CallBill,
     Difference,
     Line,
@@ -26,17 +26,16 @@ from noburn_cli.reconcile.ours import UNBILLED, OurCall, OurLine, Place
 
 
 def match_requests(
-    rows: Iterable[tuple[Place, BillRow]], named: Mapping[str, OurCall], *, price: Price
+    rows: Iterable[tuple[OurCall, str, BillRow]], *, price: Price
 ) -> dict[Place, Line]:
     """A line of each place of the rows, with what their requests' bills differ by.
 
-    rows: with the place of the bill; a call's own day and model decide where there is one.
+    rows: each with its call, whose day and model decide, and the scope of the bill.
     """
     found: dict[Place, _Named] = {}
-    for place, row in rows:
-        call = named.get(row.request)
-        at = place if call is None else (call.day, call.model, place[2])
-        found.setdefault(at, _Named(at, price)).add(row, call)
+    for call, scope, row in rows:
+        place = (call.day, call.model, scope)
+        found.setdefault(place, _Named(place, price)).add(row, call)
     return {place: one.line() for place, one in found.items()}
 
 
@@ -50,19 +49,12 @@ class _Named:
         self._priced = 0
         self._bills: list[CallBill] = []
         self._against: dict[str, list[CallBill]] = {TOKENS: [], PRICE: []}
-        self._unguarded = [0, 0]
-        self._strange: Counter[str] = Counter()
 
-    def add(self, row: BillRow, call: OurCall | None) -> None:
+    def add(self, row: BillRow, call: OurCall) -> None:
         self._theirs.requests = (self._theirs.requests or 0) + (row.requests or 1)
         tokens = Counter(row.tokens)
         self._theirs.tokens = tokens + (self._theirs.tokens or Counter())
         nano = self._nano(row, tokens)
-        if call is None:
-            self._unguarded[0] += row.requests or 1
-            self._unguarded[1] += nano
-            self._strange.update(tokens)
-            return
         self._ours.shares[call.attributes] += call.charged
         if call.state in UNBILLED:
             self._ours.unbilled.append(call)
@@ -91,9 +83,6 @@ class _Named:
             nano = sum(nano - call.charged for call, nano, _ in self._bills)
             bills = tuple(self._bills)
             differences.append(Difference(UNCERTAIN, nano, len(bills), bills=bills))
-        if self._unguarded[0]:
-            calls, nano = self._unguarded
-            differences.append(Difference(UNGUARDED, nano, calls, dict(self._strange)))
         for why, against in self._against.items():
             if against:
                 nano = sum(nano for _, nano, _ in against)
@@ -129,10 +118,14 @@ def merged(named: Line, rest: Line) -> Line:
         named.ours.requests + rest.ours.requests,
         named.ours.settled + rest.ours.settled,
         named.ours.corrected + rest.ours.corrected,
-        named.ours.tokens + rest.ours.tokens,
+        rest.ours.corrections,
+        Counter(named.ours.tokens),
         [*named.ours.unbilled, *rest.ours.unbilled],
-        named.ours.shares + rest.ours.shares,
+        Counter(named.ours.shares),
     )
+    # Not by `+`, which drops what is below 0.
+    ours.tokens.update(rest.ours.tokens)
+    ours.shares.update(rest.ours.shares)
     differences = (*named.differences, *rest.differences)
     return Line(
         rest.day, rest.model, rest.scope, ours, theirs, named.theirs_nano + rest.theirs_nano,
