@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from noburn_daemon import alerts, ending, policy, reserving
@@ -158,6 +158,7 @@ steps = st.lists(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, st.sampled_from(["total", "hour"]))
+@example([("spend", 9), ("restart", True), ("spend", 1)], "total")
 def test_what_is_told_is_what_a_simple_model_says(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, int]], per: str
 ) -> None:
@@ -174,6 +175,7 @@ def test_what_is_told_is_what_a_simple_model_says(
         policy.set_budget(book, read(frame), now_ms)
 
     set_limit(limit)
+    commit(book, ledger, snapshot=True)
     for word, number in script:
         snapshot = word in ("limit", "topup") or number % 2 == 0
         if word == "spend":
