@@ -119,7 +119,7 @@ COMMANDS = (
         "trust_command",
         "Accept a project's configuration as it stands: its endpoints, prices and looser settings.",
     ),
-    Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and look at the ledger's daemon."),
+    Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and install the ledger's daemon."),
     Entry("report", ACCOUNT, "report", "report_command", "Show who spent what, on which model."),
     Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
     Entry(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typer
 
+from noburn_cli.commands.daemon.installing import install_command, uninstall_command
 from noburn_cli.commands.daemon.logs import logs_command
 from noburn_cli.commands.daemon.notify import app as notify_app
 from noburn_cli.commands.daemon.running import (
@@ -19,7 +20,7 @@ from noburn_cli.commands.daemon.running import (
 )
 
 app = typer.Typer(
-    help="Start, stop and look at the ledger's daemon.",
+    help="Start, stop and install the ledger's daemon.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -29,4 +30,6 @@ app.command("stop")(stop_command)
 app.command("status")(status_command)
 app.command("logs")(logs_command)
 app.command("reload")(reload_command)
+app.command("install")(install_command)
+app.command("uninstall")(uninstall_command)
 app.add_typer(notify_app, name="notify")

@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def start_command(as_json: Json = False) -> None:
     """Start the daemon; when it runs already, say so."""
-    was_running = _running_status() is not None
+    was_running = running_status() is not None
     status = _status_starting()
     if as_json:
         _print_json({"started": not was_running, **_status_data(status)})
@@ -39,7 +39,7 @@ def start_command(as_json: Json = False) -> None:
 
 def stop_command(as_json: Json = False) -> None:
     """Stop the daemon and wait until it is gone; holds stay in the ledger."""
-    status = _running_status()
+    status = running_status()
     if status is not None:
         with _client(start=False) as client:
             client.request(protocol.SHUTDOWN)
@@ -54,7 +54,7 @@ def stop_command(as_json: Json = False) -> None:
 
 def status_command(as_json: Json = False) -> None:
     """Show what the daemon is doing; exit 4 when it is not running."""
-    status = _running_status()
+    status = running_status()
     if status is None:
         if as_json:
             _print_json({"running": False, "socket": str(paths.socket_path())})
@@ -83,7 +83,7 @@ def reload_command(as_json: Json = False) -> None:
 
 def client_of_running() -> Client:
     """A client of the daemon that runs.  Raises DaemonUnavailable when none does."""
-    if _running_status() is None:
+    if running_status() is None:
         raise _not_running()
     return _client(start=False)
 
@@ -102,7 +102,7 @@ def _client(*, start: bool) -> Client:
     return Client(start_daemon=start)
 
 
-def _running_status() -> dict[str, Any] | None:
+def running_status() -> dict[str, Any] | None:
     """What a running daemon says of itself; None when none is running.
 
     Raises DaemonUnavailable when something is there that cannot be talked to.
