@@ -1,11 +1,14 @@
 """Every balance made again from the journal alone, and compared with the one that is stored.
 
-Layer: reports, I/O (looks texts up).  Below: core.budgets, core.windows.  Above: reports.verify.
-Owns: what every account of a current window comes to.  It shares no code with the daemon's book
-but the rules of scopes and windows.
+Layer: reports, I/O (looks texts up).  Below: standing, quarter_hours, core.budgets.
+Above: reports.verify.
+Owns: what every account of a current window comes to, what was booked as overage, and the sums
+that new budgets start with.  It shares no code with the daemon's book but the rules of scopes and
+windows.
 Not here: links and texts (reports.links, reports.bindings).
 
-Memory is that of the accounts and of the calls in flight, whatever the journal's length.
+Memory is that of the accounts and of the calls in flight, whatever the journal's length.  Of a
+window that began before what was compacted, only a month's sums are known: it is not compared.
 """
 
 from __future__ import annotations
@@ -17,23 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 from noburn_cli.core.budgets import account_keys, parse_scope, show_scope
 from noburn_cli.core.chain import COLUMNS
-from noburn_cli.core.money import DOLLARS, TOKENS
-from noburn_cli.core.months import month_end_ms
-from noburn_cli.core.windows import Window
+from noburn_cli.core.months import month_of
+from noburn_cli.reports.quarter_hours import Cells
+from noburn_cli.reports.standing import SLOT_MS, Budget, Weights, read_budgets
 
 if TYPE_CHECKING:
     import apsw
 
-#: The limit of a run that ended longer ago is no longer kept up to date: nothing can run in it.
-_ENDED_RUN_MS = 6 * 24 * 3_600_000
 _CLOSES = ("settle", "lose", "orphan", "void")
 _KNOWN_MAX = 50_000
 
-_BUDGETS = (
-    "SELECT id, scope, per, unit, ended_at_ms, zone, anchor FROM budgets"
-    " WHERE removed_at_ms IS NULL"
-)
-_ACCOUNTS = "SELECT budget, key, window_start_ms, settled FROM accounts"
+_ACCOUNTS = "SELECT budget, key, window_start_ms, settled, buckets, overage FROM accounts"
 _EARLIER = """
     SELECT kind, at_ms, context, note, cost_nano, cost_tokens FROM journal
     WHERE call = ? AND seq < ? AND kind IN ('reserve', 'settle', 'lose', 'orphan', 'void')
@@ -43,26 +40,20 @@ _ROLLUPS = """
     SELECT month, context, notional, cost_nano, cost_tokens, calls FROM rollups
     WHERE state = 'settled'
 """
+_SUMS = "SELECT slot, context, nano, tokens, requests FROM sums"
 _TEXT = "SELECT text FROM names WHERE id = ?"
+_META = "SELECT value FROM meta WHERE key = ?"
 
 _SEQ, _AT, _KIND, _CALL, _CONTEXT, _NOTE, _NANO, _TOKENS, _DETAIL = (
     COLUMNS.index(name)
     for name in (
-        "seq",
-        "at_ms",
-        "kind",
-        "call",
-        "context",
-        "note",
-        "cost_nano",
-        "cost_tokens",
+        *("seq", "at_ms", "kind", "call", "context", "note", "cost_nano", "cost_tokens"),
         "detail",
     )
 )
 
+#: A budget, an account of it, and the window or bucket.
 Place = tuple[int, str, int]
-#: What a call weighs: nano-dollars, tokens, requests.
-Weights = tuple[int, int, int]
 _NOTHING: Weights = (0, 0, 0)
 
 
@@ -75,26 +66,6 @@ class WrongBalance:
     unit: str
     stored: int
     recomputed: int
-
-
-@dataclass(frozen=True)
-class _Budget:
-    id: int
-    scope: str
-    per: str
-    unit: str
-    window: Window
-    start_ms: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.scope} per {self.per}"
-
-    def weight(self, added: Weights, *, notional: bool) -> int:
-        """Of dollars a call weighs nothing that a subscription pays for."""
-        if self.unit == DOLLARS:
-            return 0 if notional else added[0]
-        return added[1] if self.unit == TOKENS else added[2]
 
 
 @dataclass(frozen=True)
@@ -111,64 +82,105 @@ class Balances:
 
     def __init__(self, connection: apsw.Connection, now_ms: int) -> None:
         self._connection = connection
-        found = next(
-            iter(connection.execute("SELECT value FROM meta WHERE key = 'as_of_seq'")), "0"
-        )
-        self._as_of = int(found[0])
-        self._budgets = _read_budgets(connection, now_ms)
-        self._sums: dict[Place, int] = {}
+        self._as_of = self._meta("as_of_seq")
+        #: Calls from before are known by the month alone.
+        self._horizon_ms = self._meta("compacted_before_ms")
+        self._budgets = read_budgets(connection, now_ms)
+        self._settled: dict[Place, int] = {}
+        self._overage: dict[Place, int] = {}
+        self._cells = Cells()
         self._open: dict[str, _Reserved] = {}
-        self._accounts: dict[int, list[tuple[_Budget, str]]] = {}
+        self._accounts: dict[int, list[tuple[Budget, str]]] = {}
         self._notional: dict[int | None, bool] = {None: False}
         for month, context, notional, nano, tokens, calls in connection.execute(_ROLLUPS):
-            # In the last moment of its month: late rather than early.
-            at_ms = month_end_ms(month) - 1
-            self._charge(context, at_ms, (nano, tokens, calls), notional=bool(notional))
+            added = (nano, tokens, calls)
+            self._cells.add(month, context, 0 if notional else nano, tokens, calls)
+            for budget, key in self._matching(context):
+                if budget.is_endless:
+                    self._settle(budget, key, budget.start_ms, added, notional=bool(notional))
 
     def add(self, row: tuple[Any, ...]) -> None:
         """One row, its values in COLUMNS' order."""
-        if row[_SEQ] > self._as_of:
+        seq, kind, call = row[_SEQ], row[_KIND], row[_CALL]
+        if seq > self._as_of:
             return
-        kind, call = row[_KIND], row[_CALL]
-        if kind == "correction" and row[_NANO] is not None:
-            told = json.loads(row[_DETAIL])
-            weights = (row[_NANO], row[_TOKENS] or 0, told["requests"])
-            self._charge(row[_CONTEXT], told["for_ms"], weights, notional=False)
-        elif kind == "reserve":
+        if kind == "reserve":
             self._open[call] = _Reserved(row[_AT], row[_CONTEXT], row[_NOTE])
         elif kind in _CLOSES:
             reserved = self._open.pop(call, None)
             before = _NOTHING
             if reserved is None:
-                reserved, before = self._earlier(call, row[_SEQ])
+                reserved, before = self._earlier(call, seq)
             if reserved is None:
                 return
             nano, tokens, requests = _weights(kind, row[_NANO], row[_TOKENS])
             added = (nano - before[0], tokens - before[1], requests - before[2])
-            notional = self._is_notional(reserved.note)
-            self._charge(reserved.context, reserved.at_ms, added, notional=notional)
+            self._charge(reserved, added, seq)
+        elif kind == "correction" and row[_CONTEXT] is not None:
+            # An entry of its own; one that ends a call stands beside the row that does.
+            detail = json.loads(row[_DETAIL])
+            added = (row[_NANO] or 0, row[_TOKENS] or 0, detail["requests"])
+            self._charge(_Reserved(detail["for_ms"], row[_CONTEXT], None), added, seq)
+        elif kind == "overage":
+            detail = json.loads(row[_DETAIL])
+            place = (detail["budget"], detail["key"], detail["window_start_ms"])
+            self._overage[place] = self._overage.get(place, 0) + detail["amount"]
 
     def compare(self) -> tuple[int, tuple[WrongBalance, ...]]:
-        """How many accounts there are, and those that are wrong."""
-        stored: dict[Place, int] = {}
-        for number, key, start, settled in self._connection.execute(_ACCOUNTS):
+        """How many balances there are, and those that are wrong."""
+        settled: dict[Place, int] = {}
+        overage: dict[Place, int] = {}
+        for number, key, start, amount, buckets, over in self._connection.execute(_ACCOUNTS):
+            if over:
+                overage[number, key, start] = over
             budget = self._budgets.get(number)
-            if budget is not None and budget.start_ms == start:
-                pairs = tuple((name, value) for name, value in json.loads(key))
-                stored[number, show_scope(pairs), start] = settled
-        places = sorted({*stored, *self._sums})
-        wrong = (
-            WrongBalance(
-                budget=self._budgets[place[0]].name,
-                key=place[1],
-                unit=self._budgets[place[0]].unit,
-                stored=stored.get(place, 0),
-                recomputed=self._sums.get(place, 0),
-            )
-            for place in places
-            if stored.get(place, 0) != self._sums.get(place, 0)
-        )
-        return len(places), tuple(wrong)
+            if budget is None:
+                continue
+            shown = show_scope(tuple((name, value) for name, value in json.loads(key)))
+            if budget.length_ms is not None:
+                for bucket, (held, _) in json.loads(buckets or "{}").items():
+                    settled[number, shown, int(bucket)] = held
+            elif budget.start_ms == start:
+                settled[number, shown, start] = amount
+        places = [place for place in sorted({*settled, *self._settled}) if self._is_known(place)]
+        wrong = self._wrong(places, settled, self._settled, "")
+        booked = sorted({*overage, *self._overage})
+        wrong += self._wrong(booked, overage, self._overage, "overage of ")
+        return len({place[:2] for place in places}), (*wrong, *self._wrong_sums())
+
+    def _is_known(self, place: Place) -> bool:
+        """Whether every call that belongs there is still told by itself, and still counts."""
+        budget = self._budgets[place[0]]
+        if budget.length_ms is not None and budget.is_over(place[2]):
+            return False
+        return budget.is_endless or budget.begins_ms(place[2]) >= self._horizon_ms
+
+    def _wrong(
+        self, places: list[Place], stored: dict[Place, int], made: dict[Place, int], what: str
+    ) -> list[WrongBalance]:
+        wrong = []
+        for place in places:
+            if stored.get(place, 0) == made.get(place, 0):
+                continue
+            budget = self._budgets.get(place[0])
+            name = f"budget {place[0]}" if budget is None else budget.name
+            unit = "dollars" if budget is None else budget.unit
+            amounts = stored.get(place, 0), made.get(place, 0)
+            wrong.append(WrongBalance(f"{what}{name}", place[1], unit, *amounts))
+        return wrong
+
+    def _wrong_sums(self) -> list[WrongBalance]:
+        total = requests = 0
+        for slot, context, nano, tokens, count in self._connection.execute(_SUMS):
+            self._cells.take(self._cell(slot * SLOT_MS), context, nano, tokens, count)
+            total, requests = total + nano, requests + count
+        if self._cells.agree:
+            return []
+        return [WrongBalance("sums of past calls", f"{requests:,} calls", "dollars", total, -1)]
+
+    def _cell(self, at_ms: int) -> object:
+        """A quarter-hour, or the month where no more than that is known."""
+        return at_ms // SLOT_MS if at_ms >= self._horizon_ms else month_of(at_ms)
 
     def _earlier(self, call: str, seq: int) -> tuple[_Reserved | None, Weights]:
         """A call that had ended before, and what it was charged at until now."""
@@ -182,16 +194,21 @@ class Balances:
                 charged = _weights(kind, nano, tokens)
         return reserved, charged
 
-    def _charge(self, context: int, at_ms: int, added: Weights, *, notional: bool) -> None:
+    def _charge(self, reserved: _Reserved, added: Weights, seq: int) -> None:
+        at_ms, context = reserved.at_ms, reserved.context
+        notional = self._is_notional(reserved.note)
+        self._cells.add(self._cell(at_ms), context, 0 if notional else added[0], added[1], added[2])
         for budget, key in self._matching(context):
-            if budget.window.bounds(at_ms)[0] != budget.start_ms:
-                continue
-            place = (budget.id, key, budget.start_ms)
-            weight = budget.weight(added, notional=notional)
-            if weight or place not in self._sums:
-                self._sums[place] = self._sums.get(place, 0) + weight
+            place = budget.place(at_ms, seq)
+            if place is not None:
+                self._settle(budget, key, place, added, notional=notional)
 
-    def _matching(self, context: int) -> list[tuple[_Budget, str]]:
+    def _settle(self, budget: Budget, key: str, at: int, added: Weights, *, notional: bool) -> None:
+        place = (budget.id, key, at)
+        weight = budget.weight(added, notional=notional)
+        self._settled[place] = self._settled.get(place, 0) + weight
+
+    def _matching(self, context: int) -> list[tuple[Budget, str]]:
         found = self._accounts.get(context)
         if found is None:
             if len(self._accounts) >= _KNOWN_MAX:
@@ -217,17 +234,10 @@ class Balances:
         row = next(iter(self._connection.execute(_TEXT, (number,))), None)
         return None if row is None else row[0]
 
+    def _meta(self, key: str) -> int:
+        row = next(iter(self._connection.execute(_META, (key,))), None)
+        return 0 if row is None else int(row[0])
+
 
 def _weights(kind: str, nano: int | None, tokens: int | None) -> Weights:
     return _NOTHING if kind == "void" else (nano or 0, tokens or 0, 1)
-
-
-def _read_budgets(connection: apsw.Connection, now_ms: int) -> dict[int, _Budget]:
-    """Those that count: not removed, and not of a run that ended long ago."""
-    found = {}
-    for number, scope, per, unit, ended_at_ms, zone, anchor in connection.execute(_BUDGETS):
-        if ended_at_ms and ended_at_ms <= now_ms - _ENDED_RUN_MS:
-            continue
-        window = Window(per, zone, anchor)
-        found[number] = _Budget(number, scope, per, unit, window, window.bounds(now_ms)[0])
-    return found
