@@ -237,7 +237,11 @@ def _opposite(
     event = Event(0, now_ms, "correction", call=row.call, context=row.context, model=row.model)
     if "ends" in detail:
         call = book.calls.get(str(row.call))
-        assert call is not None  # it was corrected
+        if call is None or call.context is None:
+            return refusal(
+                frame.n, protocol.CLOSED, f"call {row.call} is history: its month was compacted",
+                why="a call without its rows cannot wait for a bill again",
+            )  # fmt: skip
         if call.state in (HoldState.SETTLED.value, HoldState.VOIDED.value):
             event.detail = json_text(opposite)
             return event, call

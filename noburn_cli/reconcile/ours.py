@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.core.usage import KINDS, REASONING
+from noburn_cli.errors import NoburnError
 from noburn_cli.reports.reading import reading
 
 if TYPE_CHECKING:
@@ -121,10 +122,17 @@ class Wanted:
 
 
 def read_ours(ledger_path: Path, wanted: Wanted) -> Ours:
-    """Add up the ledger's calls and corrections.  Raises LedgerUnavailable."""
+    """Add up the ledger's calls and corrections.
+
+    Raises LedgerUnavailable; NoburnError for days that were compacted.
+    """
     found = Ours()
+    compacted = "SELECT value FROM meta WHERE key = 'compacted_before_ms'"
     newest = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'correction'"
     with reading(ledger_path) as connection:
+        before_ms = int(next(iter(connection.execute(compacted)), ("0",))[0])
+        if wanted.from_ms < before_ms:
+            raise _compacted(day_of(before_ms))
         found.last_correction = int(next(iter(connection.execute(newest)))[0])
         by_call: dict[str, OurCall] = {}
         for call in _calls(connection, wanted):
@@ -135,6 +143,14 @@ def read_ours(ledger_path: Path, wanted: Wanted) -> Ours:
                 _add(found.lines, call, wanted)
         _add_corrections(connection, wanted, found, by_call)
     return found
+
+
+def _compacted(first: str) -> NoburnError:
+    return NoburnError(
+        f"calls from before {first} were compacted: they have no days any more",
+        why="beside the bill of a day they would look like calls that were never made",
+        next_step=f"compare what came after: --since {first}",
+    )
 
 
 def _named(call: OurCall, requests: Set[str]) -> str | None:

@@ -196,3 +196,12 @@ def test_the_books_equal_the_invoice_to_the_cent(month: Month) -> None:
     assert month.spent("claude") == before["claude"]
     assert month.spent("gpt") == before["gpt"] + Decimal("0.000015")
     assert month.said("ledger", "verify").startswith("the ledger holds")
+
+    # A month without days is not compared: its calls would look as if nobody had made them.
+    whole = json.loads(month.said("report", "--json"))["data"]["total"]["cost_usd"]
+    month.said("ledger", "compact", "--before", "2026-11")
+    assert json.loads(month.said("report", "--json"))["data"]["total"]["cost_usd"] == whole
+    compacted = month.noburn("ledger", "reconcile", *exports, "--apply")
+    assert (compacted.returncode, compacted.stdout) == (1, "")
+    assert "calls from before 2026-11-01 were compacted" in compacted.stderr
+    assert month.said("ledger", "verify").startswith("the ledger holds")
