@@ -24,10 +24,28 @@ _VIEWS = "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND name IN ('c
 
 
 def open_ledger(path: Path) -> apsw.Connection:
-    """Open the ledger read-only, while the daemon may be writing it.
+    """Open the ledger read-only, while the daemon may be writing it, or making it anew.
 
     Raises LedgerUnavailable when there is none yet, or it is not readable as a ledger.
     """
+    while True:
+        before = _place(path)
+        connection = _open(path)
+        if _place(path) == before:
+            return connection
+        # Another file took the name in between, and the log that was opened may be that one's.
+        connection.close()
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _open(path: Path) -> apsw.Connection:
     import apsw
 
     if not path.exists():

@@ -114,7 +114,7 @@ class Forgetting:
 
     def copy_table(self, new: apsw.Connection, table: str, columns: list[str]) -> None:
         names = ", ".join(columns)
-        if table in _PLAIN:
+        if table in _PLAIN or not _has_texts(new, table):
             new.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM old.{table}")  # noqa: S608
             return
         marks = ", ".join("?" * len(columns))
@@ -148,3 +148,8 @@ class Forgetting:
 
     def further_rows(self) -> list[dict[str, object]]:
         return self._bound
+
+
+def _has_texts(new: apsw.Connection, table: str) -> bool:
+    rows = new.execute(f"PRAGMA main.table_info({table})")
+    return any(row[2] == "TEXT" for row in rows)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.usage import KINDS
 from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.reports.months import compacted_before_ms
 from noburn_cli.reports.reading import reading
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _AFTER_ALL = "\x7f"
 _SHOWN_MAX = 5
 #: An id of ours begins with the time in milliseconds (noburn_cli.client.new_call_id).
 _MOMENT_CHARS = 11
-_COMPACTED = "SELECT value FROM meta WHERE key = 'compacted_before_ms'"
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,11 @@ def _find(connection: apsw.Connection, prefix: str) -> str:
 
 def _was_compacted(connection: apsw.Connection, wanted: str) -> bool:
     """Whether an id that no row has is one of before the months that are left."""
-    found = next(iter(connection.execute(_COMPACTED)), None)
-    if found is None:
+    before_ms = compacted_before_ms(connection)
+    if not before_ms:
         return False
     if len(wanted) >= _MOMENT_CHARS and not set(wanted[:_MOMENT_CHARS]) - set("0123456789abcdef"):
-        return int(wanted[:_MOMENT_CHARS], 16) < int(found[0])
+        return int(wanted[:_MOMENT_CHARS], 16) < before_ms
     closed = connection.execute(
         "SELECT 1 FROM closed_ids WHERE call >= ? AND call < ?", (wanted, wanted + _AFTER_ALL)
     )

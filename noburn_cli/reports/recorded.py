@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from noburn_cli.core.budgets import Key, parse_scope
 from noburn_cli.core.policy_replay import Recorded
 from noburn_cli.core.replay_accounts import Weights
+from noburn_cli.reports.months import compacted_before_ms
 
 if TYPE_CHECKING:
     import apsw
@@ -82,7 +83,9 @@ def stretch(connection: apsw.Connection, *, since_ms: int, until_ms: int | None)
     end = highest + 1
     if until_ms is not None:
         end = _first_at(connection, first, highest + 1, until_ms)
-    return Stretch(first, end, row[2])
+    # Of compacted months nothing is told call by call.
+    begins_ms = None if row[2] is None else max(row[2], compacted_before_ms(connection))
+    return Stretch(first, end, begins_ms)
 
 
 def _first_at(connection: apsw.Connection, low: int, high: int, at_ms: int) -> int:

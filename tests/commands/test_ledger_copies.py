@@ -239,3 +239,33 @@ def test_death_at_each_step_of_the_exchange(tmp_path: Path, steps: int) -> None:
     verdict = verify_ledger(path)
     assert verdict.holds, verdict
     assert (verdict.through > 0) == (steps >= 4)  # from the rename on
+
+
+def test_a_name_is_forgotten_in_the_whole_home(filled: Any, reserve: Any) -> None:
+    """Goal: after `forget` no file of the home says the name, and calls go on as before."""
+    filled.said("budget", "set", "customer=acme", "5", "--per", "day")
+    filled.said("budget", "topup", "customer=acme", "1", "--per", "day")
+    filled.ledger.with_name("ledger.sqlite3.schema-2").write_bytes(filled.ledger.read_bytes())
+    dry = filled.said("ledger", "forget", "customer=acme", "--dry-run")
+    assert "would be changed" in dry
+    settled = json.loads(filled.said("budget", "list", "--json"))["data"]
+    said = filled.said("ledger", "forget", "customer=acme", "--erase-copies")
+    assert "a copy erased: " in said
+    for file in filled.path.iterdir():
+        assert file.is_socket() or b"acme" not in file.read_bytes(), file
+    text = json.dumps(settled)
+    stand_in = said.partition("it is customer=")[2].partition(" now")[0]
+    assert (
+        json.loads(text.replace("acme", stand_in))
+        == json.loads(filled.said("budget", "list", "--json"))["data"]
+    )
+    assert stand_in in filled.said("report", "--by", "customer")
+    with filled.client() as client:
+        # What was in flight ends; the same name is somebody else, with nothing spent.
+        assert client.settle("c8", {"input": 1, "output": 1})["state"] == "settled"
+        assert client.reserve(reserve("c9"))["ok"]
+        left = client.request("remaining", attrs={"customer": "acme"})
+        assert [account["settled"] for account in left["accounts"]] == [0]
+    assert filled.said("ledger", "verify").startswith("the ledger holds: ")
+    again = filled.noburn("ledger", "forget", "customer")
+    assert (again.returncode, again.stdout) == (2, "")
