@@ -269,7 +269,9 @@ def _bill_lines(facts: CallFacts, bill: Bill) -> Iterator[str]:
         yield "rounded once, half to even, to a billionth of a dollar"
     if facts.usage.get("reasoning"):
         yield f"{facts.usage['reasoning']:,} of the output tokens were reasoning"
-    if not bill.agrees:
+    if not bill.agrees and facts.told_by is not None:
+        yield f"THE BILL SAYS {show_exact(bill.charged_nano)} ({safe_text(facts.told_by)})"
+    elif not bill.agrees:
         yield f"THE LEDGER SAYS {show_exact(bill.charged_nano)}: run `noburn ledger verify`"
     yield from _source_lines([bill.source])
     if facts.hold_nano is not None and facts.hold_nano >= bill.charged_nano:

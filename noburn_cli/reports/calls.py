@@ -36,9 +36,15 @@ _SHOWN_MAX = 5
 _MOMENT_CHARS = 11
 
 
+CORRECTION = "correction"
+
+
 @dataclass(frozen=True)
 class HistoryRow:
-    """One thing that happened to a call."""
+    """One thing that happened to a call.
+
+    failure: why, where something failed; of a correction its reason, and who said so.
+    """
 
     at_ms: int
     kind: str
@@ -65,6 +71,14 @@ class CallFacts:
     owner: str | None
     history: tuple[HistoryRow, ...]
     book: PriceBook | None = field(repr=False)
+
+    @property
+    def told_by(self) -> str | None:
+        """Which correction said what the call cost, if one did: then no usage has to."""
+        last = [row for row in self.history if row.cost_nano is not None or row.kind == CORRECTION]
+        if len(last) < 2 or last[-1].kind != "settle" or last[-2].kind != CORRECTION:
+            return None
+        return last[-2].failure
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -171,7 +185,11 @@ _FACTOR_AND_OWNER = """
     WHERE j.call = ? AND j.kind = 'reserve'
 """
 _HISTORY = """
-    SELECT at_ms, kind, cost_nano, failure FROM journal
+    SELECT at_ms, kind, cost_nano, CASE kind WHEN 'correction'
+      THEN json_extract(detail, '$.why') || ', by ' || json_extract(detail, '$.by')
+        || coalesce(': ' || nullif(json_extract(detail, '$.reason'), ''), '')
+      ELSE failure END
+    FROM journal
     WHERE call = ? AND kind != 'bound_defect' ORDER BY seq
 """
 

@@ -159,6 +159,9 @@ def test_a_call_is_settled_by_hand_and_taken_back(filled: Any) -> None:
     before = json.loads(filled.said("report", "--json"))["data"]["total"]["cost_usd"]
     told = filled.said(*settle, "c3", "--reason", "the dashboard", "--cost", "$0.0001")
     assert told.startswith("call c3 is settled at $0.0001, instead of $0.0001717;\n")
+    why = filled.said("why", "c3")
+    assert "THE BILL SAYS $0.0001 (by_hand, by " in why
+    assert ": the dashboard)" in why
     done = filled.said(*settle, "c7", "--reason", "no such request there", "--void", "--json")
     data = json.loads(done)["data"]
     assert (data["call"], data["state"], data["cost_usd"]) == ("c7", "voided", "0")
