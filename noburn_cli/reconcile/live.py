@@ -7,7 +7,8 @@ Not here: what a page says (openai_bill, anthropic_bill).
 Sources, looked up 2026-11-27: `/v1/organization/usage/…` and `/v1/organization/costs` as the
 openai Python library 3.57.0 asks them; `/v1/organizations/analytics/usage` and `/cost` as the
 anthropic library 2.14.0 does (beta header `analytics-usage-cost-2026-08-24`, at most 31 days, from
-2026-01-01 on).
+2026-01-01 on); where an organization has none, the reports of before (`usage_report/messages`,
+`cost_report`), which platform.claude.com calls legacy and still serves.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class FetchFailed(NoburnError):
     may_retry = True
 
 
+class NotThere(FetchFailed):
+    """It has no such report."""
+
+
 @dataclass(frozen=True)
 class _Report:
     """One report: its path and what it is grouped by."""
@@ -66,6 +71,10 @@ _ANTHROPIC_KEYS = ("model", "api_key_id", "workspace_id", "service_tier")
 _ANTHROPIC = (
     _Report("/v1/organizations/analytics/cost", (*_ANTHROPIC_KEYS, "cost_type", "token_type")),
     _Report("/v1/organizations/analytics/usage", _ANTHROPIC_KEYS),
+)
+_ANTHROPIC_BEFORE = (
+    _Report("/v1/organizations/cost_report", ("description", "workspace_id")),
+    _Report("/v1/organizations/usage_report/messages", _ANTHROPIC_KEYS),
 )
 BASES = {OPENAI: "https://api.openai.com", ANTHROPIC: "https://api.anthropic.com"}
 KEYS = {
@@ -96,8 +105,12 @@ def fetch(
             f"{base} is not asked with an administrator's key", why="it would travel unencrypted"
         )
     asker = _Asker(base, _headers(provider, key), sleep)
-    reports = _OPENAI if provider == OPENAI else _ANTHROPIC
-    return [_report(asker, provider, one, first, last) for one in reports]
+    if provider == OPENAI:
+        return [_report(asker, provider, one, first, last) for one in _OPENAI]
+    try:
+        return [_report(asker, provider, one, first, last) for one in _ANTHROPIC]
+    except NotThere:
+        return [_report(asker, provider, one, first, last) for one in _ANTHROPIC_BEFORE]
 
 
 def _headers(provider: str, key: str) -> dict[str, str]:
@@ -121,7 +134,7 @@ def _report(asker: _Asker, provider: str, report: _Report, first: str, last: str
     if not any(page.get("data") for page in pages):
         return Bill(provider, f"{provider}'s API", source, digest_of(contents), (), frozenset())
     bill = read_pages(pages, source, digest_of(contents))
-    if report is not (_OPENAI if provider == OPENAI else _ANTHROPIC)[0]:
+    if report not in (_OPENAI[0], _ANTHROPIC[0], _ANTHROPIC_BEFORE[0]):
         return bill
     # Rows are told for days with spend alone: the others that were asked about had none.
     return Bill(
@@ -154,9 +167,11 @@ def _question(provider: str, report: _Report, start: date, end: date) -> _PAIRS:
             ("end_time", str(start_ms(end.isoformat()) // 1000)),
             ("bucket_width", "1d"), ("limit", str(_DAYS)), *groups,
         ]  # fmt: skip
+    width = [("time_bucket_width", "1d"), ("limit", "1000")]
+    if report in _ANTHROPIC_BEFORE:
+        width = [("bucket_width", "1d"), ("limit", str(_DAYS))]
     return [
-        ("starting_at", f"{start}T00:00:00Z"), ("ending_at", f"{end}T00:00:00Z"),
-        ("time_bucket_width", "1d"), ("limit", "1000"), *groups,
+        ("starting_at", f"{start}T00:00:00Z"), ("ending_at", f"{end}T00:00:00Z"), *width, *groups,
     ]  # fmt: skip
 
 
@@ -228,6 +243,5 @@ def _answered(path: str, error: urllib.error.HTTPError) -> FetchFailed:
         401: "check the administrator's key", 403: "use a key with the administrator's rights",
         404: "check --base-url, or save the export to a file",
     }  # fmt: skip
-    return FetchFailed(
-        f"{path} answered {error.code}", why=said, next_step=steps.get(error.code, "")
-    )
+    kind = NotThere if error.code == 404 else FetchFailed
+    return kind(f"{path} answered {error.code}", why=said, next_step=steps.get(error.code, ""))

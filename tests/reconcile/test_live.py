@@ -61,10 +61,12 @@ def server() -> Iterator[Server]:
     made.http.server_close()
 
 
-def ask(server: Server, provider: str = "openai", **more: Any) -> list[Any]:
+def ask(
+    server: Server, provider: str = "openai", *, last: str = "2026-11-05", **more: Any
+) -> list[Any]:
     name = {"openai": "OPENAI_ADMIN_KEY", "anthropic": "ANTHROPIC_ADMIN_API_KEY"}[provider]
     given: dict[str, Any] = {"base_url": server.url, "sleep": lambda _s: None, **more}
-    return fetch(provider, "2026-10-01", "2026-11-05", {name: KEY}, **given)
+    return fetch(provider, "2026-10-01", last, {name: KEY}, **given)
 
 
 def test_pages_are_followed_in_spite_of_a_busy_server(server: Server) -> None:
@@ -102,6 +104,22 @@ def test_anthropic_is_asked_for_a_month_at_a_time(server: Server) -> None:
     headers = {name.lower(): value for name, value in server.asked[0][2].items()}
     assert headers["x-api-key"] == KEY
     assert headers["anthropic-beta"] == "analytics-usage-cost-2026-08-24"
+
+
+def test_where_the_newer_reports_are_not_the_older_ones_are_asked(server: Server) -> None:
+    biller = Biller(FIRST, 3)
+    biller.bill("r1", "claude-sonnet-5-5", FIRST, input=100_000, output=10_000)
+    server.pages["/v1/organizations/cost_report"] = [json.loads(biller.anthropic_cost())]
+    server.pages["/v1/organizations/usage_report/messages"] = [json.loads(biller.anthropic_usage())]
+    server.plan = [404]
+    costs, usage = ask(server, "anthropic", last="2026-10-03")
+    assert sum(row.dollars or 0 for row in costs.rows) == biller.anthropic_invoice()
+    assert [row.tokens for row in usage.rows] == [{"input": 100_000, "output": 10_000}]
+    asked = [(path, question.get("bucket_width")) for path, question, _ in server.asked]
+    assert asked[1:] == [
+        ("/v1/organizations/cost_report", ["1d"]),
+        ("/v1/organizations/usage_report/messages", ["1d"]),
+    ]
 
 
 def test_what_fails_says_why_and_never_the_key(server: Server) -> None:
