@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import Any
 
+from tests.simulation.mutations import MUTANTS
 from tests.simulation.world import Violation, World
 
 
@@ -21,12 +23,21 @@ def main() -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop at the first finding"
     )
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this defect planted")
     options = parser.parse_args()
+    if options.mutant is None:
+        return _run(options, {})
+    planted, mixture = MUTANTS[options.mutant]
+    with planted():
+        return _run(options, mixture)
+
+
+def _run(options: argparse.Namespace, mixture: dict[str, Any]) -> int:
     seeds = range(options.start, options.start + options.seeds)
     found = 0
     began = time.monotonic()
     for seed in [options.seed] if options.seed is not None else seeds:
-        world = World(seed, trace=options.trace, calls=options.calls)
+        world = World(seed, trace=options.trace, calls=options.calls, mixture=mixture)
         try:
             world.run()
         except Violation as error:

@@ -28,6 +28,8 @@ class Checks:
         self._may_have_lost = False
         #: The last row that somebody was told of: what comes after it nobody relies on.
         self._told_seq = 0
+        #: Who waited when the daemon was last at rest, in order, and what stood in their way.
+        self._rest: list[tuple[Any, set[Any]]] = []
         self.turns = 0
 
     # The daemon's life.
@@ -53,6 +55,7 @@ class Checks:
 
     def stopped(self) -> None:
         reader, self._reader = self._reader, None
+        self._rest = []
         if reader is not None:
             reader.close()
 
@@ -92,14 +95,21 @@ class Checks:
         self.turns += 1
         if world.disk.is_dead or self._reader is None or world.daemon is None:
             return
-        if self.follow():
+        rows = self.follow()
+        if rows:
             self._check_balances()
+            self._check_order(rows)
+        daemon = world.daemon
+        book, commits = daemon.book, daemon._commits
+        if commits.is_scheduled or commits.sick is not None or book.stirred or book.events:
+            return
         self._check_waiters()
+        self._check_answered()
 
-    def follow(self) -> bool:
-        """Take what was committed; whether there was something."""
+    def follow(self) -> list[Frame]:
+        """Take what was committed."""
         if self._reader is None:
-            return False
+            return []
         rows = self._quietly(lambda: self.oracle.follow(self._reader))
         for row in rows:
             self._world.trace(
@@ -107,7 +117,7 @@ class Checks:
                 f" {row['hold_nano'] or row['cost_nano'] or ''} {row['failure'] or ''}"
             )
             self._check_end(row)
-        return bool(rows)
+        return list(rows)
 
     def _check_end(self, row: Frame) -> None:
         """An end is what its program said, and what the provider bills."""
@@ -164,12 +174,10 @@ class Checks:
 
     def _check_waiters(self) -> None:
         """Nobody is forgotten: whoever waits at rest cannot go, or waits behind somebody."""
-        daemon = self._world.daemon
-        assert daemon is not None
-        book, commits = daemon.book, daemon._commits
-        if commits.is_scheduled or commits.sick is not None or book.stirred or book.events:
-            return
+        assert self._world.daemon is not None
+        book = self._world.daemon.book
         blocking: set[Any] = set()
+        self._rest = []
         for waiter in book.waiting:
             if waiter.paused_at_ms is not None or waiter.undecided:
                 continue
@@ -187,6 +195,42 @@ class Checks:
                     f" waits for {[a.name for a in waiter.blocked_on]}"
                 )
             blocking.update(full)
+            self._rest.append((waiter, set(full) & set(waiter.blocked_on)))
+
+    def _check_order(self, rows: list[Frame]) -> None:
+        """Where nothing was released, nobody passes an earlier waiter with whom it shares an
+        account that stood in that waiter's way when the queue was last looked at.
+        """
+        assert self._world.daemon is not None
+        book = self._world.daemon.book
+        waits_still = {waiter for waiter in book.waiting if waiter.paused_at_ms is None}
+        for row in rows:
+            if row["kind"] not in ("reserve", "name", "blocked", "refused", "tombstone", "book"):
+                return
+            call = book.calls.open.get(row["call"] or "")
+            if row["kind"] != "reserve" or call is None or call.context is None:
+                continue
+            its = set(call.accounts).intersection(call.context.checked)
+            for waiter, full in self._rest:
+                if waiter.frame.call == call.id:
+                    break
+                if waiter in waits_still and its & full:
+                    raise Wrong(f"call {call.id} passes {waiter.frame.call}, which came before it")
+
+    def _check_answered(self) -> None:
+        """Whoever asked was answered, or waits."""
+        world = self._world
+        assert world.daemon is not None
+        assert world.loop is not None
+        if world.loop.working:
+            return
+        waiting = [caller for waiter in world.daemon.book.waiting for caller, _ in waiter.callers]
+        for peer in world.daemon.peers:
+            if peer.is_open and peer.unanswered != waiting.count(peer):
+                raise Wrong(
+                    f"{peer.unanswered} requests of a program are open, and it waits for"
+                    f" {waiting.count(peer)}"
+                )
 
     # Answers.
 
@@ -283,7 +327,7 @@ class Checks:
         busy = {
             p.process.owner: p.unfinished for p in world.programs if p.is_alive and p.unfinished
         }
-        return f"held {held}, busy {busy}, journal {len(world.journal)}, taken {len(world.taken)}"
+        return f"held {held}, busy {busy}, journal {world.take_journal()}, taken {len(world.taken)}"
 
     def at_the_end(self) -> None:
         """Every call that left is charged, as billed or at its hold, and nothing is open."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli import protocol
-from noburn_cli.client import journal as client_journal
 from noburn_cli.client import requests, retry
 from noburn_cli.errors import DaemonUnavailable
 from tests.simulation.engine import SECOND_US
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Frame = dict[str, Any]
+_LATER = (protocol.UNKNOWN, protocol.LEDGER, protocol.DRAINING)
 #: Told the reply, or the error that the client would raise.
 Heard = Callable[[Frame | DaemonUnavailable], None]
 
@@ -221,16 +221,16 @@ class Program:
 
     def replay(self, link: Link) -> None:
         """Send the endings that earlier programs could not deliver."""
-        taken, self.world.journal = self.world.journal, []
+        taken = self.world.take_journal()
 
         def sent(frame: Frame) -> Callable[[object], None]:
             def answered(reply: object) -> None:
                 ended = isinstance(reply, dict) and (
-                    reply.get("ok") or reply.get("error") in client_journal._ANSWERED
+                    reply.get("ok") or reply.get("error") in protocol.NEVER_BOOKED
                 )
                 if ended:
                     self.world.taken.pop(id(frame), None)
-                elif isinstance(reply, dict) and reply.get("error") not in client_journal._LATER:
+                elif isinstance(reply, dict) and reply.get("error") not in _LATER:
                     self.world.violation(f"an ending that no daemon will ever take: {reply}")
                 else:
                     self.world.put_back(frame)

@@ -84,6 +84,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         #: Until when the process is stopped, as by SIGSTOP.
         self.stalled_until_us = 0
         self.is_dead = False
+        #: How many threads are at work.
+        self.working = 0
 
     # What the daemon uses.
 
@@ -123,10 +125,18 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             try:
                 result = func(*args)
             except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits it
-                self.call_soon(_give, future, None, error)
+                self.call_soon(give, None, error)
             else:
-                self.call_soon(_give, future, result, None)
+                self.call_soon(give, result, None)
 
+        def give(result: Any, error: Exception | None) -> None:
+            _give(future, result, error)
+            self.call_soon(done)  # behind those who wait for it
+
+        def done() -> None:
+            self.working -= 1
+
+        self.working += 1
         self._timeline.after(self._chance.randrange(10, 30_000), run)
         return future
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -23,7 +24,7 @@ class Faults:
     Each seed has its own mixture: some have crashes alone, some a sick disk, some everything.
     """
 
-    def __init__(self, world: World, chance: random.Random) -> None:
+    def __init__(self, world: World, chance: random.Random, mixture: Mapping[str, Any]) -> None:
         self._world = world
         self._chance = chance
         self.checkpoint: Checkpointer | None = None
@@ -48,6 +49,9 @@ class Faults:
         self._every_us = chance.choice((100_000, 300_000, 1_000_000))
         self._error_rate = chance.choice((0, 0, 0, 0.002, 0.01))
         self._sync_us = chance.choice((0, 100, 5_000))
+        self._weights.update({k: v for k, v in mixture.items() if k in self._weights})
+        self._error_rate = mixture.get("errors", self._error_rate)
+        self._every_us = mixture.get("every_us", self._every_us)
 
     def begin(self) -> None:
         world = self._world

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.simulation.world import World
+from tests.simulation.mutations import MUTANTS, RARE
+from tests.simulation.world import Violation, World
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Each found a defect, which is named; it must not come back.
@@ -47,3 +49,19 @@ def test_a_seed_is_one_history() -> None:
         seen.add(ran.stdout)
     assert len(seen) == 1
     assert len(seen.pop().splitlines()) == 4
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS.keys() - RARE))
+def test_planted_defects_are_found(name: str) -> None:
+    """Goal: the simulation bites.  Those that are rare are planted by hand, with `--mutant`."""
+    planted, mixture = MUTANTS[name]
+    with planted():
+        assert any(finds(seed, mixture) for seed in range(1, 41))
+
+
+def finds(seed: int, mixture: dict[str, Any]) -> bool:
+    try:
+        World(seed, mixture=mixture).run()
+    except Violation:
+        return True
+    return False

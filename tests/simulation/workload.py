@@ -44,8 +44,10 @@ def price_book() -> PriceBook:
 class Workload:
     """Draws requests.  Amounts are so small that budgets are always in somebody's way."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, *, is_patient: bool = False) -> None:
+        """is_patient: whether every call waits for money in flight."""
         self._chance = chance
+        self._waits_ms = (5_000,) if is_patient else (0, 0, 300, 5_000)
         self._made = 0
 
     def budgets(self) -> list[Frame]:
@@ -93,7 +95,7 @@ class Workload:
             "input": {"bytes": size, "expanded": size, "overhead": 0},
             "output": {"wanted": wanted, "floor": chance.choice((1, 40)), "choices": 1,
                        "clamp": chance.random() < 0.4},
-            "wait_ms": chance.choice((0, 0, 300, 5_000)),
+            "wait_ms": chance.choice(self._waits_ms),
             "notional": chance.random() < 0.07,
         }  # fmt: skip
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import random
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import apsw
 
+from noburn_cli import journal_files, protocol
 from noburn_cli.errors import NoburnError
 from noburn_daemon import accounts, checkpoint, names, server
 from noburn_daemon.checkpoint import Checkpointer
@@ -79,7 +81,11 @@ class _Peer(PeerConnection):
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, *, trace: bool = False, calls: int = 60) -> None:
+    def __init__(
+        self, seed: int, *, trace: bool = False, calls: int = 60,
+        mixture: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """mixture: weights of faults, and `durability`, instead of those that the seed draws."""
         self.seed = seed
         self.lines: list[str] | None = [] if trace else None
         self._digest = hashlib.blake2b(digest_size=8)
@@ -91,8 +97,11 @@ class World:
         )  # fmt: skip
         self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=_memory()))
         self.disk = Disk(self.folder, random.Random(f"{seed} disk"))
-        self.durability = self.chance.choice(("process", "power"))
-        self.workload = Workload(random.Random(f"{seed} workload"))
+        drawn = self.chance.choice(("process", "power"))
+        self.durability = (mixture or {}).get("durability", drawn)
+        self.workload = Workload(
+            random.Random(f"{seed} workload"), is_patient=bool((mixture or {}).get("patient"))
+        )
         self.prices = _Prices()
         self.daemon: Daemon | None = None
         self.ledger: SqliteLedger | None = None
@@ -101,7 +110,7 @@ class World:
         self.programs: list[Program] = []
         self.truths: dict[str, Truth] = {}
         #: Endings that lie in the home folder until a daemon takes them, and who takes which.
-        self.journal: list[Frame] = []
+        self.journal = self.folder / "journal"
         self.taken: dict[int, tuple[Program, Frame]] = {}
         self.calls_left = calls
         #: What the daemon itself logged as its own failure.
@@ -109,7 +118,7 @@ class World:
         self.is_storm = True
         self._is_starting = False
         self.checks = Checks(self)
-        self.faults = Faults(self, random.Random(f"{seed} faults"))
+        self.faults = Faults(self, random.Random(f"{seed} faults"), mixture or {})
 
     # Telling.
 
@@ -163,6 +172,7 @@ class World:
                 ledger=ledger, pricing=pricing, prices=self.prices, clock=clock,  # type: ignore[arg-type]
                 idle_exit_s=600.0, loop=self.loop,
                 processes=SimulatedProcesses(self.machine),  # type: ignore[arg-type]
+                undelivered=self.journal,
             )  # fmt: skip
         except NoburnError as error:
             self.trace(f"the daemon cannot start: {error.message.replace(str(self.folder), '')}")
@@ -204,9 +214,7 @@ class World:
         self.timeline.after(0, self._buried)
 
     def _buried(self) -> None:
-        ledger, self.ledger = self.ledger, None
-        self.daemon = self.loop = self.machine.loop = None
-        self._bury(ledger)
+        self._bury(self.ledger)
 
     def _bury(self, ledger: SqliteLedger | None) -> None:
         self.checks.stopped()
@@ -217,6 +225,8 @@ class World:
         self.disk.is_dead = True
         if self.loop is not None:
             self.loop.is_dead = True
+        if self.daemon is not None and self.daemon._undelivered is not None:
+            self.daemon._undelivered.close()  # the system lets its locks go
         self.daemon = self.ledger = self.loop = self.machine.loop = None
         if ledger is not None:
             with contextlib.suppress(apsw.Error):
@@ -247,7 +257,9 @@ class World:
             self._buried()
         self.machine.reboot()
         self.taken.clear()
-        self.journal = [frame for frame in self.journal if self.chance.random() < 0.5]
+        for frame in self.take_journal():  # nothing there is synced
+            if self.chance.random() < 0.5:
+                self.keep(frame)
         self.disk.fail_power()
         self.checks.power_failed()
 
@@ -302,12 +314,22 @@ class World:
     def keep(self, frame: Frame) -> None:
         """An ending could not be delivered."""
         self.trace(f"kept in the journal: {frame['op']} {frame['call']}")
-        self.journal.append(frame)
+        journal_files.append(self.journal, protocol.encode(frame))
+
+    def take_journal(self) -> list[Frame]:
+        """All that lies there, unless the daemon has it."""
+        found = []
+        for path in journal_files.files(self.journal):
+            with journal_files.take(path) as taken:
+                if taken is not None:
+                    found += [protocol.decode(line) for line in taken.lines]
+                    taken.finish([])
+        return found
 
     def put_back(self, frame: Frame) -> None:
         """A replayed ending was not answered: its file is still there."""
         if self.taken.pop(id(frame), None) is not None:
-            self.journal.append(frame)
+            journal_files.append(self.journal, protocol.encode(frame))
 
     def forget_dead_replayers(self) -> None:
         """A file whose replayer died is found by the next."""
@@ -339,7 +361,8 @@ class World:
 
     def _is_quiet(self) -> bool:
         self.forget_dead_replayers()
-        return not self._busy() and not self.journal and not self.taken and self.checks.is_quiet()
+        kept = self.taken or journal_files.files(self.journal)
+        return not self._busy() and not kept and self.checks.is_quiet()
 
     def _run_until(self, done: Callable[[], bool], seconds_max: int) -> None:
         until_us = self.timeline.now_us + seconds_max * SECOND_US
@@ -381,6 +404,8 @@ def _simulating(world: World) -> Iterator[None]:
         )
         stack.enter_context(patch(server, "count_input", _count))
         stack.enter_context(_logged(world))
+        # It is told in replies, whose length decides how they are cut.
+        stack.enter_context(patch(os, "getpid", lambda: 4711))
         stack.enter_context(patch(accounts.Account, "__hash__", _account_hash, create=True))
         try:
             yield
