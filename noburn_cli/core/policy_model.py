@@ -36,29 +36,38 @@ NOTHING: Weights = (0, 0, 0)
 
 @dataclass
 class _Call:
-    """One call that was let go.  cost: None while it is held."""
+    """One call that was let go.  costs: (when, what it came to), corrections after the first."""
 
     attributes: Mapping[str, str]
     at_ms: int
     hold: Weights
     notional: bool
-    cost: Weights | None = None
+    costs: list[tuple[int, Weights]] = field(default_factory=list)
+
+    def cost_at(self, moment_ms: int) -> Weights | None:
+        """What it had come to by then; None while it was held."""
+        known = [cost for when_ms, cost in self.costs if when_ms <= moment_ms]
+        return known[-1] if known else None
 
 
 @dataclass
 class _Budget:
     spec: BudgetSpec
     window: Window
-    #: Since when it is in force: nothing is carried over from before.
-    since_ms: int
     #: (account, when, how much) of each top-up.
     topups: list[tuple[Key, int, int]] = field(default_factory=list)
-    #: What was carried into a window, once it was found out.
-    carried: dict[tuple[Key, int], int] = field(default_factory=dict)
+    #: Where something is carried: (account, start of its window) that was looked at, to whether
+    #: the one before it carried on then.
+    looked: dict[tuple[Key, int], bool] = field(default_factory=dict)
 
     @property
     def index(self) -> int:
         return UNITS.index(self.spec.unit)
+
+    def before(self, key: Key, start_ms: int) -> int | None:
+        """The start of the last window before this one that was looked at."""
+        earlier = [start for whose, start in self.looked if whose == key and start < start_ms]
+        return max(earlier, default=None)
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ class PolicyModel:
     """Calls, budgets, and what follows from them."""
 
     def __init__(self, budgets: Iterable[BudgetSpec] = (), *, since_ms: int = 0) -> None:
+        """since_ms: when they were set; what is carried over begins there."""
         self._budgets: dict[tuple[str, str, str], _Budget] = {}
         self._calls: dict[str, _Call] = {}
         for spec in budgets:
@@ -95,18 +105,19 @@ class PolicyModel:
     def set(self, spec: BudgetSpec, at_ms: int) -> None:
         """Put a budget in force, or change one: its top-ups and its history stay."""
         window = Window(spec.per, spec.zone, spec.anchor)
-        known = self._budgets.get(spec.identity)
-        if known is None:
-            self._budgets[spec.identity] = _Budget(spec, window, at_ms)
-        else:
-            known.spec, known.window = spec, window
+        budget = self._budgets.setdefault(spec.identity, _Budget(spec, window))
+        budget.spec, budget.window = spec, window
+        if not spec.scope.is_family:
+            self._look(budget, spec.scope.pairs, at_ms)
 
     def remove(self, identity: tuple[str, str, str]) -> None:
         del self._budgets[identity]
 
     def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
         """Add to one account in its current window."""
-        self._budgets[identity].topups.append((key, at_ms, amount))
+        budget = self._budgets[identity]
+        self._look(budget, key, at_ms)
+        budget.topups.append((key, at_ms, amount))
 
     # Calls.
 
@@ -130,6 +141,8 @@ class PolicyModel:
         """The budgets that a call would go beyond, those that only warn or bill included."""
         charged = list(self._charged(attributes, notional=notional))
         for budget, key in charged:
+            self._look(budget, key, at_ms)
+        for budget, key in charged:
             if any(_stands_in(other, budget, key) for other in charged):
                 continue
             balance = self._balance(budget, key, at_ms, now_ms=at_ms)
@@ -138,27 +151,27 @@ class PolicyModel:
             if not balance.fits(weight) if is_hard else balance.is_passed(weight):
                 yield budget.spec, key, balance
 
-    def settle(self, call: str, weights: Weights) -> None:
+    def settle(self, call: str, weights: Weights, at_ms: int) -> None:
         """The bill, or a corrected one: what the call came to, whatever it held."""
-        self._calls[call].cost = weights
+        self._calls[call].costs.append((at_ms, weights))
 
-    def charge(self, call: str) -> None:
+    def charge(self, call: str, at_ms: int) -> None:
         """The bill is not known (lost, orphaned): the hold is charged in full."""
-        self._calls[call].cost = self._calls[call].hold
+        self.settle(call, self._calls[call].hold, at_ms)
 
-    def void(self, call: str) -> None:
+    def void(self, call: str, at_ms: int) -> None:
         """It never left: nothing is charged."""
-        del self._calls[call]
+        self.settle(call, NOTHING, at_ms)
 
     # What follows.
 
     def balances(self, now_ms: int) -> dict[tuple[tuple[str, str, str], Key], Balance]:
         """Every account of a current window that any call is charged to, by budget and values."""
-        found = {}
+        found: dict[tuple[tuple[str, str, str], Key], Balance] = {}
         for call in self._calls.values():
             for budget, key in self._charged(call.attributes, notional=call.notional):
-                if budget.spec.per != CALL:
-                    place = budget.spec.identity, key
+                place = budget.spec.identity, key
+                if budget.spec.per != CALL and place not in found:
                     found[place] = self._balance(budget, key, now_ms, now_ms=now_ms)
         return found
 
@@ -187,40 +200,64 @@ class PolicyModel:
             charged = self._charged(call.attributes, notional=call.notional)
             if not is_in(call.at_ms) or not any(a is budget and b == key for a, b in charged):
                 continue
-            if call.cost is None:
+            cost = call.cost_at(now_ms)
+            if cost is None:
                 held += call.hold[budget.index]
                 in_flight += 1
             elif is_left(call.at_ms):
-                settled += call.cost[budget.index]
+                settled += cost[budget.index]
         added = sum(
             amount for whose, moment_ms, amount in budget.topups
             if whose == key and is_in(moment_ms) and is_left(moment_ms)
         )  # fmt: skip
-        carried = self._carried(budget, key, start_ms)
+        carried = self._carried(budget, key, start_ms, now_ms=now_ms)
         return Balance(settled, held, in_flight, budget.spec.limit + added + carried)
 
-    def _carried(self, budget: _Budget, key: Key, start_ms: int) -> int:
-        """What a window begins with of what those before it left, each at most `carry`.
+    def _carried(self, budget: _Budget, key: Key, start_ms: int, *, now_ms: int) -> int:
+        """What a window begins with of what the one before it left, at most `carry`.
 
-        From the window on in which the budget was set.  Found out when a window is first looked at,
-        and kept: later bills change what the window before came to, not what was handed on.
+        A window that nobody looked at leaves its limit and what it began with.  What a window left
+        is known for good when the one after it is over.  A budget's own account carries from when
+        it was set, one of a family from the first window on that something was in.
         """
-        known = budget.carried
-        at_ms = budget.window.bounds(budget.since_ms)[0]
-        if not budget.spec.carry or start_ms <= at_ms:
+        before_ms = budget.before(key, start_ms) if budget.spec.carry else None
+        if before_ms is None:
             return 0
-        if (key, start_ms) in known:
-            return known[key, start_ms]
-        known.setdefault((key, at_ms), 0)
-        while at_ms != start_ms:
-            following = budget.window.bounds(at_ms)[1]
-            assert following is not None  # what carries over has an end
-            if (key, following) not in known:
-                before = self._balance(budget, key, at_ms, now_ms=start_ms)
-                left = before.capacity - before.settled - before.held
-                known[key, following] = min(budget.spec.carry, max(0, left))
-            at_ms = following
-        return known[key, start_ms]
+        follows = budget.looked.get((key, start_ms))
+        if follows is None:
+            follows = self._carries_on(budget, key, before_ms, now_ms=now_ms)
+        if not follows:
+            return 0
+        end_ms = _end(budget, before_ms)
+        known_ms = min(now_ms, _end(budget, end_ms) - 1)
+        before = self._balance(budget, key, before_ms, now_ms=known_ms)
+        carried = min(budget.spec.carry, max(0, before.capacity - before.settled - before.held))
+        while end_ms < start_ms:
+            carried = min(budget.spec.carry, carried + budget.spec.limit)
+            end_ms = _end(budget, end_ms)
+        return carried
+
+    def _look(self, budget: _Budget, key: Key, at_ms: int) -> None:
+        """A window that something is asked of has begun."""
+        start_ms = budget.window.bounds(at_ms)[0]
+        if budget.spec.carry and (key, start_ms) not in budget.looked:
+            before_ms = budget.before(key, start_ms)
+            budget.looked[key, start_ms] = before_ms is not None and self._carries_on(
+                budget, key, before_ms, now_ms=at_ms
+            )
+
+    def _carries_on(self, budget: _Budget, key: Key, start_ms: int, *, now_ms: int) -> bool:
+        if not budget.spec.scope.is_family or budget.looked[key, start_ms]:
+            return True
+        balance = self._balance(budget, key, start_ms, now_ms=now_ms)
+        return bool(balance.in_flight or balance.settled or balance.capacity != budget.spec.limit)
+
+
+def _end(budget: _Budget, start_ms: int) -> int:
+    """When a window is over; only those that end carry over."""
+    end_ms = budget.window.bounds(start_ms)[1]
+    assert end_ms is not None
+    return end_ms
 
 
 def _stands_in(other: tuple[_Budget, Key], budget: _Budget, key: Key) -> bool:

@@ -182,11 +182,14 @@ class Replay:
         before = known.cost
         for account in known.accounts:
             index = account.index
+            used = account.settled + account.held
             if known.is_held:
                 account.held -= known.hold[index]
                 account.in_flight -= 1
             was = account.settled
             account.settle(cost[index] - before[index], known.recorded.at_ms, at_ms)
+            if account.spec.carry:
+                account.hand_on(used - account.settled - account.held, at_ms)
             if account.spec.action == BILL:
                 billed = overage(account.settled, account.capacity) - overage(was, account.capacity)
                 self.findings.bill(account, known.recorded, billed)
@@ -198,6 +201,14 @@ class Replay:
     def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
         """A top-up that was made, where this policy has the account."""
         self._accounts.top_up(identity, key, amount, at_ms)
+
+    def balances(self, now_ms: int) -> dict[tuple[tuple[str, str, str], Key], tuple[int, ...]]:
+        """(settled, held, in flight, capacity) of every account of a current window."""
+        return {
+            (one.spec.identity, one.key): (one.settled, one.held, one.in_flight, one.capacity)
+            for one in self._accounts.current(now_ms)
+            if not one.is_ceiling
+        }
 
     def finish(self) -> Findings:
         """What was found; calls without an end count at their holds."""

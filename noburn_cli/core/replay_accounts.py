@@ -8,9 +8,8 @@ Owns: windows that begin and end, what a rolling one lets go of, what is carried
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from noburn_cli.core.actions import HARD
 from noburn_cli.core.budget_spec import BudgetSpec
 from noburn_cli.core.budgets import Key, account_keys, replaces
 from noburn_cli.core.money import DOLLARS, REQUESTS, TOKENS
@@ -28,12 +27,14 @@ class Account:
     """One budget's running balance for one set of values in one window, in the budget's unit."""
 
     __slots__ = (
-        "_leaving", "_length_ms", "capacity", "end_ms", "held", "in_flight", "index",
-        "is_ceiling", "key", "name", "settled", "spec", "start_ms",
+        "_leaving", "_length_ms", "after", "before", "capacity", "carried", "end_ms", "held",
+        "ignored", "in_flight", "index", "is_ceiling", "key", "name", "settled", "spec",
+        "start_ms", "window",
     )  # fmt: skip
 
-    def __init__(self, spec: BudgetSpec, key: Key, start_ms: int, end_ms: int | None) -> None:
-        self.spec = spec
+    def __init__(self, budget: _Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
+        self.spec = spec = budget.spec
+        self.window = budget.window
         self.name = spec.name  # of the budget: made once, asked for at every call
         self.key = key
         self.start_ms = start_ms
@@ -42,13 +43,31 @@ class Account:
         self.is_ceiling = spec.per == CALL
         self.capacity = spec.limit
         self.settled = self.held = self.in_flight = 0
+        #: Of a budget that carries over: the neighbours, and changes that came too late to count.
+        self.before: Account | None = None
+        self.after: Account | None = None
+        self.carried = self.ignored = 0
         self._length_ms = rolling_ms(spec.per)
         #: (when it leaves, settled, added to the capacity) of a rolling window.
         self._leaving: list[tuple[int, int, int]] = []
 
-    @property
-    def is_hard(self) -> bool:
-        return self.spec.action in HARD
+    def hand_on(self, released: int, now_ms: int) -> None:
+        """Carry anew after something was released, or (below 0) more was spent.
+
+        What a window left is known for good when the one after it is over.
+        """
+        if now_ms < self.end_ms:
+            return
+        following = self.window.bounds(self.end_ms)[1]
+        if following is not None and now_ms >= following:
+            self.ignored -= released
+            return
+        account = self
+        while account.after is not None:
+            more = _carried(account, account.after.start_ms) - account.after.carried
+            account = account.after
+            account.carried += more
+            account.capacity += more
 
     def settle(self, amount: int, reserved_at_ms: int, now_ms: int) -> None:
         """Add what a call was charged, or a correction of it."""
@@ -74,17 +93,15 @@ class Account:
 
 
 class _Budget:
-    __slots__ = ("carries", "first_ms", "last", "rolls", "spec", "window")
+    __slots__ = ("carries", "newest", "rolls", "spec", "window")
 
-    def __init__(self, spec: BudgetSpec, since_ms: int) -> None:
+    def __init__(self, spec: BudgetSpec) -> None:
         self.spec = spec
         self.window = Window(spec.per, spec.zone, spec.anchor)
         self.rolls = rolling_ms(spec.per) is not None
         self.carries = spec.carry > 0
-        #: When the first window begins: nothing is carried into it.
-        self.first_ms = self.window.bounds(since_ms)[0]
         #: The newest account of each set of values, of which the next window's is carried over.
-        self.last: dict[Key, Account] = {}
+        self.newest: dict[Key, Account] = {}
 
 
 class _Context:
@@ -104,10 +121,14 @@ class Accounts:
     """Every account of a policy."""
 
     def __init__(self, budgets: Iterable[BudgetSpec], *, since_ms: int) -> None:
-        self._budgets = [_Budget(spec, since_ms) for spec in budgets]
+        """since_ms: when they were set; a budget's own account carries over from there on."""
+        self._budgets = [_Budget(spec) for spec in budgets]
         self._by_identity = {one.spec.identity: one for one in self._budgets}
         self._accounts: dict[tuple[int, Key, int], Account] = {}
         self._contexts: dict[int, _Context] = {}
+        for budget in self._budgets:
+            if budget.carries and not budget.spec.scope.is_family:
+                self._account(budget, budget.spec.scope.pairs, since_ms)
 
     def look_up(
         self, number: int, attributes: Mapping[str, str], at_ms: int
@@ -163,20 +184,36 @@ class Accounts:
         place = (id(budget), key, start_ms)
         account = self._accounts.get(place)
         if account is None:
-            account = self._accounts[place] = Account(budget.spec, key, start_ms, end_ms)
+            account = self._accounts[place] = Account(budget, key, start_ms, end_ms)
             if budget.carries:
-                account.capacity += _carried(budget, key, start_ms)
-                budget.last[key] = account
+                self._begin(budget, account)
         return account
+
+    def _begin(self, budget: _Budget, account: Account) -> None:
+        """Carry into a window what the one before it left, where that one carries on."""
+        before = budget.newest.get(account.key)
+        budget.newest[account.key] = account
+        if before is None or not _carries_on(before):
+            return
+        before.after, account.before = account, before
+        account.carried = _carried(before, account.start_ms)
+        account.capacity += account.carried
 
     def _let_go(self, now_ms: int) -> None:
         ended = [
             place
             for place, account in self._accounts.items()
-            if account.end_ms <= now_ms and not account.in_flight
+            if account.end_ms <= now_ms and not account.in_flight and not account.spec.carry
         ]
         for place in ended:
             del self._accounts[place]
+
+    def current(self, now_ms: int) -> Iterator[Account]:
+        """The accounts of windows that go on, as they stand."""
+        for account in self._accounts.values():
+            if account.start_ms <= now_ms < account.end_ms:
+                account.expire(now_ms)
+                yield account
 
     def top_up(self, identity: tuple[str, str, str], key: Key, amount: int, at_ms: int) -> None:
         """Add to the current window of one account, where there is such a budget."""
@@ -187,23 +224,28 @@ class Accounts:
             account.top_up(amount, at_ms)
 
 
-def _carried(budget: _Budget, key: Key, start_ms: int) -> int:
-    """What a window begins with of what was left before it.
+def _carries_on(account: Account) -> bool:
+    """A budget's own account does, one of a family when something was in it."""
+    return (
+        not account.spec.scope.is_family
+        or account.before is not None
+        or account.in_flight > 0
+        or account.settled != 0
+        or account.capacity != account.spec.limit
+    )
 
-    Windows without calls in between carry on as if they had been there.
+
+def _carried(account: Account, start_ms: int) -> int:
+    """What an account carries into the window that begins then, over those in between.
+
+    These leave their limit and what they began with.
     """
-    spec = budget.spec
-    last = budget.last.get(key)
-    if last is None:
-        carried, at_ms = 0, budget.first_ms
-        if start_ms <= at_ms:
-            return 0
-        end_ms = budget.window.bounds(at_ms)[1]
-        carried = min(spec.carry, spec.limit)
-    else:
-        left = last.capacity - last.settled - last.held
-        carried, end_ms = min(spec.carry, max(0, left)), last.end_ms
-    while end_ms is not None and end_ms < start_ms and carried < spec.carry:
+    spec = account.spec
+    left = account.capacity - account.settled - account.held + account.ignored
+    carried, end_ms = min(spec.carry, max(0, left)), account.end_ms
+    while end_ms < start_ms and carried < spec.carry and spec.limit:
         carried = min(spec.carry, carried + spec.limit)
-        end_ms = budget.window.bounds(end_ms)[1]
+        following = account.window.bounds(end_ms)[1]
+        assert following is not None  # only windows that end carry over
+        end_ms = following
     return carried
