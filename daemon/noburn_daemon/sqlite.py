@@ -179,10 +179,8 @@ class SqliteLedger:
         what was spent.
         """
         for path, place in self._places:
-            with contextlib.suppress(FileNotFoundError):
-                now = os.stat(path)  # noqa: PTH116 - a third of Path.stat's time
-                if now.st_ino == place.st_ino and now.st_dev == place.st_dev:
-                    continue
+            if _is_at(path, place):
+                continue
             raise FileNotFoundError(
                 f"{Path(path).name} was taken away or replaced under the running daemon; put it"
                 " back, or run `noburn daemon stop`, and the next daemon starts with what is there"
@@ -415,6 +413,15 @@ class SqliteLedger:
             yield
         except (apsw.Error, OSError) as error:
             raise _unavailable(self.path, error) from error
+
+
+def _is_at(path: str, place: os.stat_result) -> bool:
+    """Whether the file of that name is still that one."""
+    try:
+        now = os.stat(path)  # noqa: PTH116 - a third of Path.stat's time
+    except FileNotFoundError:
+        return False
+    return now.st_ino == place.st_ino and now.st_dev == place.st_dev
 
 
 def _unavailable(path: Path, error: Exception) -> LedgerUnavailable:
