@@ -24,7 +24,9 @@ from pathlib import Path
 from benchmarks import postgres_rival, redis_rival, rivals
 from benchmarks.http_service import HTTP, serve_http
 from benchmarks.load import Load, Wire, drive, names
+from tools import compile_daemon
 
+ROOT = Path(__file__).resolve().parents[1]
 PROCESS, POWER, LIMIT = "process", "power", "limit"
 ATTRIBUTES = {"project": "p", "customer": "acme", "feature": "chat", "run": "r1", "tag.team": "x"}
 SCOPES = ("global", "project=p", "customer=*", "feature=chat", "tag.team=x")
@@ -89,12 +91,15 @@ def wait_for(path: str) -> None:
     raise SystemExit(f"nobody listens at {path}")
 
 
-def start_daemon(home: Path, durability: str, *, budgets: bool = True) -> subprocess.Popen[bytes]:
-    """A daemon in a folder of its own, with the five budgets set."""
+def start_daemon(
+    home: Path, durability: str, *, budgets: bool = True, compiled: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """A daemon in a folder of its own, with the five budgets set; from `compiled`, if given."""
+    path = [str(part) for part in (compiled, ROOT, ROOT / "daemon") if part is not None]
     home.mkdir(mode=0o700, exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "noburn_daemon", "--durability", durability],
-        env={**os.environ, "NOBURN_HOME": str(home)},
+        env={**os.environ, "NOBURN_HOME": str(home), "PYTHONPATH": os.pathsep.join(path)},
         stdout=subprocess.DEVNULL,
     )
     wait_for(str(home / "daemon.sock"))
@@ -134,19 +139,42 @@ def running(folder: Path) -> Iterator[tuple[list[Way], list[str]]]:
         _serve(stack, rivals.serve_echo, echo)
         wait_for(echo)
         ways = [_socket_way("echo", "bare uvloop echo of the same frames", LIMIT, echo, ECHO)]
+        compiled = _compiled(folder, missing)
         for durability in (PROCESS, POWER):
+            ways += _ours(stack, folder, durability, compiled)
             ways += _of_class(stack, folder, durability, missing)
         yield ways, sorted(set(missing))
+
+
+def _compiled(folder: Path, missing: list[str]) -> Path | None:
+    """The daemon with its decisions compiled, made now; None where that cannot be."""
+    into = folder / "compiled"
+    try:
+        compile_daemon.compile_into(into)
+    except (OSError, subprocess.CalledProcessError):
+        missing.append("noburn compiled (no mypyc, or no C compiler)")
+        return None
+    return into
+
+
+def _ours(
+    stack: contextlib.ExitStack, folder: Path, durability: str, compiled: Path | None
+) -> Iterator[Way]:
+    for key, name, place in (
+        ("noburn", "noburn", None),
+        ("compiled", "noburn, compiled", compiled),
+    ):
+        if key == "compiled" and place is None:
+            continue
+        home = folder / f"{key}-{durability}"
+        stack.callback(_end, start_daemon(home, durability, compiled=place))
+        yield _socket_way(key, name, durability, str(home / "daemon.sock"), NOBURN)
 
 
 def _of_class(
     stack: contextlib.ExitStack, folder: Path, durability: str, missing: list[str]
 ) -> Iterator[Way]:
-    home = folder / f"noburn-{durability}"
-    daemon = start_daemon(home, durability)
-    stack.callback(_end, daemon)
     way = partial(_socket_way, durability=durability)
-    yield way("noburn", "noburn", path=str(home / "daemon.sock"), wire=NOBURN)
     synchronous = SYNCHRONOUS[durability]
     naive = partial(rivals.drive_naive, folder, wal=True, synchronous=synchronous)
     yield _naive_way(
