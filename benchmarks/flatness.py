@@ -2,8 +2,8 @@
 
     python -m benchmarks.flatness [--calls 10000,1000000,10000000] [--folder DIR] [--slow-too]
 
-Builds ledgers of that many calls in --folder (kept, and used again), through the daemon's own book
-and ledger: each call a `reserve` and a `settle` row with its link, balances and all.  Then starts a
+Builds ledgers of that many calls in --folder (kept, and used again; each round adds some thousands
+of calls), through the daemon's own book and ledger: each call a `reserve` and a `settle` row with its link, balances and all.  Then starts a
 daemon over each, and measures in turn, round after round, so that a noisy neighbour meets all:
 the start until the first answer, the latency of one caller, and 64 callers' operations; the
 quietest round counts.  Beside them, once each: a new budget over all calls, `noburn report`, and,
@@ -165,8 +165,7 @@ def measure_all(homes: dict[int, Path], rounds: int, *, slow: bool) -> dict[int,
         found[calls]["file_mb"] = round(size / 2**20, 1)
     for _ in range(rounds):
         for calls, home in homes.items():
-            with tempfile.TemporaryDirectory(prefix="nb-", dir=home.parent) as folder:
-                _one_round(_linked(home, Path(folder)), found[calls])
+            _one_round(home, found[calls])
             print(calls, found[calls], flush=True)
     for calls, home in homes.items():
         row = found[calls]
@@ -177,12 +176,6 @@ def measure_all(homes: dict[int, Path], rounds: int, *, slow: bool) -> dict[int,
     return found
 
 
-def _linked(home: Path, folder: Path) -> Path:
-    """A copy of a ledger, as cheap as the file system has it."""
-    subprocess.run(["cp", "--reflink=auto", str(home / "ledger.sqlite3"), str(folder)], check=True)
-    return folder
-
-
 def _one_round(home: Path, best: dict[str, float]) -> None:
     """One start, one caller, 64 callers, a new budget; the quietest of each is kept."""
     daemon, took_ms = timed_start(home)
@@ -191,9 +184,11 @@ def _one_round(home: Path, best: dict[str, float]) -> None:
         alone = drive(path, NOBURN, callers=1, seconds=0.5)
         many = drive(path, NOBURN, callers=64, seconds=1.0)
         began = time.perf_counter()
+        budget = {"scope": "feature=f1", "per": "total"}
         limit = {"unit": "dollars", "amount": rivals.LIMIT}
-        ask(home, {"op": "budget.set", "scope": "feature=f1", "per": "total", "limit": limit})
+        ask(home, {"op": "budget.set", **budget, "limit": limit})
         took_s = time.perf_counter() - began
+        ask(home, {"op": "budget.rm", **budget, "unit": "dollars"})
         status = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
     finally:
         daemon.terminate()

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from noburn_cli.core.bounds import ASSUMED, input_bound
+from noburn_cli.core.bounds import ASSUMED, input_tokens_max
 from noburn_cli.core.money import AMOUNT_MAX, PICO_PER_NANO, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
@@ -108,12 +108,10 @@ class Pricing:
         model = found.model
         factor = self.factors.get(model.name, 1000)
         if exact_tokens is None:
-            tokens, how = input_bound(
+            tokens, how = input_tokens_max(
                 frame.input,  # type: ignore[arg-type]  # it has the same fields
-                tokenizer=model.tokenizer,
-                context_window=model.context_window,
-                factor_per_mille=factor,
-            )
+                model.tokenizer, model.context_window, factor,
+            )  # fmt: skip
         else:
             raised = -(-exact_tokens * factor // 1000)
             tokens, how = min(raised, model.context_window), "exact"

@@ -124,6 +124,13 @@ def input_bound(
     factor_per_mille: raised by the daemon when a settlement was above its bound.
     The context window caps every bound: a longer input is refused by the provider, unbilled.
     """
+    return Bound(*input_tokens_max(measured, tokenizer, context_window, factor_per_mille))
+
+
+def input_tokens_max(
+    measured: Measure, tokenizer: str, context_window: int, factor_per_mille: int
+) -> tuple[int, str]:
+    """The same as a plain pair, for the daemon, which asks for every call."""
     most = measured.requests * context_window
     if measured.counted is not None:
         tokens, how = measured.counted, COUNTED
@@ -144,7 +151,7 @@ def input_bound(
         tokens, how = most, WINDOW
     if measured.windows:  # hosted tools, and images of a batch, come on top
         tokens, how = tokens + measured.windows * context_window, WINDOW
-    return Bound(tokens, how)
+    return tokens, how
 
 
 def exact_bound(
