@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from noburn_cli.enforce import steps
 from noburn_cli.enforce.policy import policy
+from noburn_cli.enforce.variables import OfVariables
 from noburn_cli.protocol import TAG_PREFIX, WAIT_MS_MAX
 from noburn_cli.providers.hosts import BASE_URL_VARIABLES
 from noburn_cli.providers.registry import Upstream
@@ -50,8 +51,7 @@ class Settings:
     output_floor: int
 
 
-def settings() -> Settings:
-    """The settings of the environment; a value that cannot be read counts as not set."""
+def _read_settings() -> Settings:
     return Settings(
         wait_ms=min(WAIT_MS_MAX, int(_number("NOBURN_WAIT_S", DEFAULT_WAIT_S) * 1000)),
         clamp=os.environ.get("NOBURN_CLAMP", "1") != "0",
@@ -87,14 +87,17 @@ def is_gateway(url: str) -> bool:
 def upstreams() -> tuple[Upstream, ...]:
     """The configuration's endpoints, and the base URLs that the environment names.
 
-    The environment is read anew because programs set it late.
+    The environment is looked at anew because programs set it late.
     """
-    named = (
+    return (*policy().endpoints, *_named_upstreams())
+
+
+def _read_upstreams() -> tuple[Upstream, ...]:
+    return tuple(
         Upstream(family, url.strip(), provider)
         for family, name, provider in BASE_URLS
         if (url := os.environ.get(name)) and _is_url(url.strip())
     )
-    return (*policy().endpoints, *named)
 
 
 def push(changes: Mapping[str, str]) -> None:
@@ -168,7 +171,7 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _environment_attributes() -> dict[str, str]:
+def _read_attributes() -> Mapping[str, str]:
     found = {name: value for name in NAMED if (value := os.environ.get(f"NOBURN_{name.upper()}"))}
     tags = os.environ.get("NOBURN_TAGS")
     if tags:
@@ -183,3 +186,13 @@ def _number(name: str, default: float) -> float:
     except ValueError:
         return default
     return number if math.isfinite(number) and number >= 0 else default
+
+
+#: The settings of the environment; a value that cannot be read counts as not set.
+settings = OfVariables(
+    ("NOBURN_WAIT_S", "NOBURN_CLAMP", "NOBURN_LOWER_CAPS", "NOBURN_OUTPUT_FLOOR"), _read_settings
+)
+_named_upstreams = OfVariables((one.variable for one in BASE_URLS), _read_upstreams)
+_environment_attributes = OfVariables(
+    (*(f"NOBURN_{name.upper()}" for name in NAMED), "NOBURN_TAGS"), _read_attributes
+)
