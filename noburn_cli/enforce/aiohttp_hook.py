@@ -23,6 +23,7 @@ from noburn_cli.enforce.decisions import Decision, Pass, Refuse, Request, Send
 from noburn_cli.enforce.drivers import decide_async, deliver_async
 from noburn_cli.enforce.guard import admit, route_of
 from noburn_cli.enforce.outgoing import exchanged
+from noburn_cli.enforce.seen import seeing
 from noburn_cli.providers.codec import CountRequest
 from noburn_cli.providers.registry import FREE, Route, Upstream
 
@@ -59,7 +60,7 @@ def hook_aiohttp(module: ModuleType, *, every_client: bool) -> None:
         unpacks = more.get("auto_decompress")
         caller = _Caller(session, session.auto_decompress if unpacks is None else unpacks)
         more["middlewares"] = (*chosen, functools.partial(stack.guard, caller))
-        with layers.seeing():
+        with seeing():
             return await original(session, method, url, **more)
 
     setattr(request, _OURS, True)

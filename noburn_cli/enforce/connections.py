@@ -100,8 +100,8 @@ def _is_provider(host: str) -> bool:
 
 def _is_hooked() -> bool:
     """Whether a hooked stack is what connects right here."""
-    layers: Any = sys.modules.get("noburn_cli.enforce.layers")
-    if layers is not None and layers.is_seen():
+    seen: Any = sys.modules.get("noburn_cli.enforce.seen")
+    if seen is not None and seen.is_seen():
         return True
     frame: Any = sys._getframe(2)
     while frame is not None:

@@ -25,11 +25,11 @@ STATE = "_noburn_state"
 _ALL = "_noburn_guards_all"
 _OURS = "_noburn_guard"
 #: Requests that never carry a prompt; they are looked at only with a virtual key, or at a provider.
-_PLAIN_METHODS = ("GET", "HEAD", "OPTIONS")
+PLAIN_METHODS = ("GET", "HEAD", "OPTIONS")
 #: Virtual keys, and the headers that end at the guard.
-_FOR_US = re.compile(rb"noburn-vk-|\nx-noburn-", re.IGNORECASE)
+FOR_US = re.compile(rb"noburn-vk-|\nx-noburn-", re.IGNORECASE)
 #: In the names of the hosts whose plain requests may cost something too (`GET …/realtime`).
-_PROVIDERS = ("openai.", "anthropic.", "googleapis.", "mistral.", "groq.", "cohere.", "amazonaws.")
+PROVIDERS = ("openai.", "anthropic.", "googleapis.", "mistral.", "groq.", "cohere.", "amazonaws.")
 
 
 class Begun:
@@ -122,7 +122,7 @@ def _may_be_a_call(connection: Any, begun: Begun, head: Any) -> bool:
     """A cheap look, so that programs without LLM calls do not load the guard."""
     if type(head) is not bytes:
         return False  # http.client and urllib3 send heads as bytes.
-    if begun.method.upper() not in _PLAIN_METHODS or _FOR_US.search(head):
+    if begun.method.upper() not in PLAIN_METHODS or FOR_US.search(head):
         return True
     host = getattr(connection, "_tunnel_host", None) or connection.host or ""
-    return any(name in host or name in begun.target for name in _PROVIDERS)
+    return any(name in host or name in begun.target for name in PROVIDERS)

@@ -18,8 +18,6 @@ from noburn_cli.providers.registry import Upstream
 _guarded: ContextVar[OnItsWay | None] = ContextVar("noburn_guarded", default=None)
 #: The upstreams of a wrapped client, for stacks whose clients are not seen where the guard stands.
 _marked: ContextVar[tuple[Upstream, ...] | None] = ContextVar("noburn_marked", default=None)
-#: Set while a hooked stack sends anything at all: its connections are no others'.
-_seen: ContextVar[bool] = ContextVar("noburn_seen", default=False)
 _TRIED_AGAIN = ConnectionError("the program's own transport tried again")
 
 
@@ -94,18 +92,3 @@ def marking(upstreams: tuple[Upstream, ...]) -> Iterator[None]:
 def marked() -> tuple[Upstream, ...] | None:
     """The upstreams of the wrapped client that is sending right here; None outside of one."""
     return _marked.get()
-
-
-@contextlib.contextmanager
-def seeing() -> Iterator[None]:
-    """What connects inside was seen by a hook, whether it needed a guard or not."""
-    token = _seen.set(True)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            _seen.reset(token)
-
-
-def is_seen() -> bool:
-    return _seen.get()
