@@ -3,11 +3,12 @@
     python -m benchmarks.flatness [--calls 10000,1000000,10000000] [--folder DIR] [--slow-too]
 
 Builds ledgers of that many calls in --folder (kept, and used again; each round adds some thousands
-of calls), through the daemon's own book and ledger: each call a `reserve` and a `settle` row with its link, balances and all.  Then starts a
-daemon over each, and measures in turn, round after round, so that a noisy neighbour meets all:
-the start until the first answer, the latency of one caller, and 64 callers' operations; the
-quietest round counts.  Beside them, once each: a new budget over all calls, `noburn report`, and,
-with --slow-too, `noburn ledger verify`.  Writes benchmarks/results/flatness.json and flatness.md.
+of calls), through the daemon's own book and ledger: each call a `reserve` and a `settle` row with
+its link, balances and all.  Then starts a daemon over each, and measures in turn, round after
+round, so that a noisy neighbour meets all: the start until the first answer, the latency of one
+caller, and 64 callers' operations; the quietest round counts.  Beside them, once each: a new budget
+over all calls, `noburn report`, and, with --slow-too, `noburn ledger verify`.  Writes
+benchmarks/results/flatness.json and flatness.md.
 """
 
 from __future__ import annotations
