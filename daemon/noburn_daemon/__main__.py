@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from noburn_cli import paths, protocol
 from noburn_cli.core.service_keys import DURABILITIES, LOG_LEVELS
@@ -154,6 +155,7 @@ async def _serve(
     listener: socket.socket, make_daemon: Callable[..., Daemon], service: Service
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_failure)
     daemon = make_daemon(loop=loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.drain)
@@ -170,6 +172,11 @@ async def _serve(
     server.close()
     await asyncio.sleep(0)  # closed connections write their last replies
     _log.info("left")
+
+
+def _log_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A callback of ours failed: asyncio's own log goes nowhere."""
+    _log.error("%s", context.get("message"), exc_info=context.get("exception"))
 
 
 def _leave_starter() -> None:
