@@ -40,7 +40,6 @@ _OTHERS = (
 )
 _SAYING = f"{_FROM} AND kind NOT IN ({_NEVER}) AND coalesce({_SAYS}, 0) ORDER BY seq"
 _REDACT = "INSERT OR REPLACE INTO main.redactions VALUES (?, ?)"
-_CHANGED_KINDS = ("context", "note", "owner")
 #: Tables without a name in them.
 _PLAIN = frozenset(("meta", "migrations", "books", "factors", "open_holds"))
 
@@ -110,7 +109,7 @@ class Forgetting:
             return None
         if kind == "context":
             return self._pseudonym.in_attributes(text)
-        return self._pseudonym.in_text(text) if kind in _CHANGED_KINDS else text
+        return self._pseudonym.in_text(text) if kind == "note" else text
 
     def copy_table(self, new: apsw.Connection, table: str, columns: list[str]) -> None:
         names = ", ".join(columns)
@@ -128,12 +127,7 @@ class Forgetting:
         self, columns: list[str], row: tuple[apsw.SQLiteValue, ...]
     ) -> Iterator[apsw.SQLiteValue]:
         for name, value in zip(columns, row, strict=True):
-            if not isinstance(value, str):
-                yield value
-            elif name == "run":
-                yield self._pseudonym.in_path(value)
-            else:
-                yield self._pseudonym.in_text(value)
+            yield self._pseudonym.in_column(name, value) if isinstance(value, str) else value
 
     def through(self) -> int:
         return self._sealed

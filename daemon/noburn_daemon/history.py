@@ -37,7 +37,7 @@ from noburn_daemon.compacting import Compaction
 from noburn_daemon.forgetting import Forgetting
 from noburn_daemon.pseudonyms import Pseudonym
 from noburn_daemon.replies import Reply, refusal
-from noburn_daemon.rewriting import LAST_ROWS, Change, NewFile
+from noburn_daemon.rewriting import LAST_ROWS, Change, NewFile, remove_leftovers
 from noburn_daemon.sqlite import SqliteLedger
 
 #: A call that waits in a paused run may still be granted under an id of the day before.
@@ -80,6 +80,7 @@ class History:
         self._failed = failed
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
         self._work: _Work | None = None
+        remove_leftovers(ledger.path)
 
     def close(self) -> None:
         """Give up what is under way; the file stays as it is."""
@@ -190,6 +191,7 @@ class History:
 
     def _put_in_place(self, work: _Work, new: NewFile, seal: Seal) -> None:
         """Let the new file take the old one's place, with nothing written in between."""
+        since = self._loop.time()
         commits = self._commits
         commits.force_snapshot = True
         commits.flush()
@@ -210,9 +212,10 @@ class History:
             new.give_up()
             self._conclude(work, _failure(error))
             return
-        self._replace(work, new, before)
+        self._replace(work, new, before, since)
 
-    def _replace(self, work: _Work, new: NewFile, before: tuple[int, str]) -> None:
+    def _replace(self, work: _Work, new: NewFile, before: tuple[int, str], since: float) -> None:
+        """since: when the loop began to do nothing else."""
         commits = self._commits
         try:
             self._ledger.go_on_with(new.path)
@@ -226,7 +229,10 @@ class History:
         if new.change.kind == "forget":
             commits.begin_anew("a name was forgotten: ask again with the same id")
         head = self._ledger.head
-        _log.info("%s: the file was made anew, rows end with %d", new.change.kind, head[0])
+        _log.info(
+            "%s: the file was made anew up to row %d, everybody waited for %.0f ms",
+            new.change.kind, head[0], 1000 * (self._loop.time() - since),
+        )  # fmt: skip
         self._conclude(
             work,
             {

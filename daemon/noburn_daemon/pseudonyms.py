@@ -15,8 +15,13 @@ from typing import Any
 
 from noburn_cli.core.budgets import ATTRIBUTES, TAG_PREFIX
 
-#: A shorter word stands in sentences for many things: it is replaced as `key=value` alone.
+#: A shorter word, or a number, stands in sentences for many things: only `key=value` is replaced.
 _WORD_CHARS_MIN = 3
+#: What the ledger's own words stand under, and the models' names: a customer may be called so, too.
+_OWN_WORDS = frozenset((
+    "action", "api", "channel", "channels", "downgrade", "kind", "model", "notify", "per",
+    "provider", "rates", "unit", "zone",
+))  # fmt: skip
 _PATHS = ("run", "step")
 _PLAIN_STRETCH = re.compile(r'[^\\",/\x00-\x1f]+')
 
@@ -30,6 +35,7 @@ class Pseudonym:
         self.stand_in = stand_in
         #: A stretch that every text has which says the value, however it is escaped.
         self.needle = max(_PLAIN_STRETCH.findall(value) or [""], key=len)
+        self._is_word = len(value) >= _WORD_CHARS_MIN and any(map(str.isalpha, value))
         escaped = value.replace("\\", "\\\\").replace(",", "\\,")  # as core.budgets writes scopes
         spelled = "|".join(dict.fromkeys((re.escape(escaped), re.escape(value))))
         # `acme` is not said by `acme-x`, `acme.com` or `x@acme`.
@@ -47,6 +53,12 @@ class Pseudonym:
             changed = self._in_json(said)
             return text if changed == said else _dump(changed)
         return self._in_sentence(text)
+
+    def in_column(self, name: str, text: str) -> str:
+        """A cell of one of the snapshot's tables."""
+        if name == "run":
+            return self.in_path(text)
+        return text if name in _OWN_WORDS or name == "owner" else self.in_text(text)
 
     def in_attributes(self, text: str) -> str:
         """The attributes of a call, as JSON."""
@@ -82,7 +94,7 @@ class Pseudonym:
     def _of_key(self, key: str, value: Any) -> Any:
         if isinstance(value, str) and _is_key(key):
             return self._value(value) if key == self.key else value
-        return self._in_json(value)
+        return value if key in _OWN_WORDS else self._in_json(value)
 
     def _in_sentence(self, text: str) -> str:
         return self._said.sub(self._replaced, text)
@@ -90,7 +102,7 @@ class Pseudonym:
     def _replaced(self, match: re.Match[str]) -> str:
         key = match["key"]
         if key is None:
-            return self.stand_in if len(self.value) >= _WORD_CHARS_MIN else match[0]
+            return self.stand_in if self._is_word else match[0]
         plain = key.lstrip("-")
         if plain != self.key and _is_key(plain):
             return match[0]

@@ -43,7 +43,13 @@ OF_CORRECTION = (
     " json_extract(detail, '$.batch'), json_extract(detail, '$.undoes')) ORDER BY seq"
 )
 
-#: What a run came to since it began: ?1 is its path, ?2 the text that its contexts contain.
+#: The contexts of a run: ?1 is its path, ?2 the text that they contain.
+_OF_RUN = """
+    (SELECT x.id FROM names AS x WHERE x.kind = 'context'
+        AND instr(x.text, ?2) AND (json_extract(x.text, '$.run') = ?1
+          OR substr(json_extract(x.text, '$.run'), 1, length(?1) + 1) = ?1 || '/'))
+"""
+#: What a run came to since it began, in the order of RunTotals; and what of it was compacted.
 _RUN_TOTALS = f"""
     SELECT count(r.call) FILTER (WHERE r.kind = 'reserve'),
       count(r.call) FILTER (WHERE r.kind = 'reserve' AND e.kind IS NULL),
@@ -62,10 +68,15 @@ _RUN_TOTALS = f"""
     WHERE r.kind IN ('reserve', 'blocked', 'refused')
       AND r.seq > coalesce((SELECT min(s.seq) FROM journal AS s
         WHERE s.run = ?1 AND s.kind = 'run_start'), 0)
-      AND r.context IN (SELECT x.id FROM names AS x WHERE x.kind = 'context'
-        AND instr(x.text, ?2) AND (json_extract(x.text, '$.run') = ?1
-          OR substr(json_extract(x.text, '$.run'), 1, length(?1) + 1) = ?1 || '/'))
+      AND r.context IN {_OF_RUN}
 """  # noqa: S608 - our own constants
+_COMPACTED_TOTALS = f"""
+    SELECT total(calls) FILTER (WHERE state IN ('settled', 'voided')), 0, 0,
+      total(cost_nano) FILTER (WHERE NOT notional), total(cost_nano) FILTER (WHERE notional),
+      total(calls) FILTER (WHERE state = 'blocked'), total(calls) FILTER (WHERE state = 'refused'),
+      total(clamped)
+    FROM rollups WHERE context IN {_OF_RUN}
+"""  # noqa: S608
 
 
 def ended(
@@ -107,7 +118,8 @@ def sums(
 def run_totals(connection: apsw.Connection, run: str) -> RunTotals:
     """What a run's calls came to since it began."""
     row = next(connection.execute(_RUN_TOTALS, (run, run)))
-    return RunTotals(*(int(value) for value in row))
+    compacted = next(connection.execute(_COMPACTED_TOTALS, (run, run)))
+    return RunTotals(*(int(a) + int(b) for a, b in zip(row, compacted, strict=True)))
 
 
 def find_lost(connection: apsw.Connection, provider_id: str) -> str | None:

@@ -72,9 +72,8 @@ class NewFile:
     def __init__(self, old: Path, change: Change) -> None:
         self.path = old.with_name(old.name + SUFFIX)
         self.change = change
-        self._old = old
         self._copied = 0
-        self._remove()
+        remove_leftovers(old)
         self.path.touch(mode=0o600)
         self._connection = apsw.Connection(str(self.path))
         execute = self._connection.execute
@@ -147,11 +146,7 @@ class NewFile:
         """Leave nothing behind."""
         with contextlib.suppress(apsw.Error):
             self._connection.close()
-        self._remove()
-
-    def _remove(self) -> None:
-        for ending in ("", "-journal", "-wal", "-shm"):
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _head_seq(self) -> int:
         row = self._connection.execute("SELECT max(seq) FROM old.journal").fetchone()
@@ -193,6 +188,11 @@ class NewFile:
             values[COLUMNS.index("detail")] = json_text(detail)
             link = chain.link(link, chain.canonical(values))
             self._connection.execute(INSERT_ROW, (*values, link))
+
+
+def remove_leftovers(ledger: Path) -> None:
+    """Remove what a daemon that died left of a new file."""
+    ledger.with_name(ledger.name + SUFFIX).unlink(missing_ok=True)
 
 
 def take_place(new: Path, old: Path) -> None:

@@ -73,11 +73,13 @@ def test_compacting_leaves_sums_balances_and_a_chain_that_holds(tmp_path: Path) 
     path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
     book, ledger = _open(path)
     before = balances(book)
+    of_run = ledger.run_totals("r1")
     late = {"n": 1, "op": "settle", "call": "n1", "usage": {"input": 50, "output": 1}}
     _compact(ledger)
     # What was in memory goes on: the held call ends as ever.
     assert shown(ending.settle(book, read(late), SECOND_MS))["state"] == "settled"
     commit(book, ledger, snapshot=True)
+    assert ledger.run_totals("r1") == of_run
     ledger.close()
     assert _rows(path, "SELECT month, state, calls, cost_nano FROM rollups ORDER BY 1, 2, 4") == [
         ("2026-09", "settled", 1, 262_000), ("2026-09", "voided", 1, 0),
@@ -208,6 +210,16 @@ def test_a_forgotten_name_is_nowhere_in_the_file(tmp_path: Path, compacted: bool
     commit(book, ledger, snapshot=True)
     ledger.close()
     assert verify_ledger(path).holds
+
+
+@pytest.mark.parametrize("name", ["ops", "dollars", "42"])
+def test_the_ledgers_own_words_stay(name: str) -> None:
+    """Goal: a customer called like a channel, a unit or a number takes none of them along."""
+    pseudonym = Pseudonym("customer", name, "X")
+    detail = '{"unit":"dollars","notify":["ops"],"scope":"customer=%s","note":"waited 42 ms"}'
+    assert pseudonym.in_text(detail % name) == detail % "X"
+    assert pseudonym.in_column("channel", name) == name
+    assert pseudonym.in_column("owner", f"boot:{name}:1") == f"boot:{name}:1"
 
 
 @pytest.mark.parametrize(
