@@ -148,7 +148,19 @@ class Connection:
         except TimeoutError as error:
             raise Late("the daemon does not read") from error
         except OSError as error:
-            raise Lost(f"the connection to the daemon broke: {error}") from error
+            raise self._farewell() or Lost(
+                f"the connection to the daemon broke: {error}"
+            ) from error
+
+    def _farewell(self) -> Lost | None:
+        """Why the daemon closed, if it said so before we could ask anything."""
+        try:
+            self.sock.settimeout(0)
+            lines = self._decoder.receive(self.sock.recv(_CHUNK_BYTES))
+            last = unasked(protocol.decode(lines[-1])) if lines else None
+        except (OSError, FrameRefused):
+            return None
+        return last if isinstance(last, Lost) else None
 
 
 def _left_s(deadline: float) -> float:

@@ -134,10 +134,6 @@ def placed(patch: pytest.MonkeyPatch, home: Path) -> Iterator[Place]:
     patch.setenv("NOBURN_HOME", str(home))
     patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'daemon'}")
     patch.setenv("NOBURN_WAIT_S", "1")
-    # A daemon that does not answer is given up sooner than in life: nothing else changes.
-    for module in (retry, opening):
-        patch.setattr(module, "REPLY_S", 1.5)
-    patch.setattr(retry, "PATIENCE_S", 6.0)
     drivers._clients.clear()
     with BillingStub(defaults={"x-stub-output-tokens": "40"}) as stub:
         place = Place(home, stub)
@@ -151,6 +147,16 @@ def placed(patch: pytest.MonkeyPatch, home: Path) -> Iterator[Place]:
             while OPEN:
                 OPEN.pop().close()
             end_daemon(home)
+
+
+@contextlib.contextmanager
+def impatience() -> Iterator[None]:
+    """What does not answer is given up sooner than in life."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (retry, opening):
+            patch.setattr(module, "REPLY_S", 1.5)
+        patch.setattr(retry, "PATIENCE_S", 3.0)
+        yield
 
 
 def end_daemon(home: Path) -> None:

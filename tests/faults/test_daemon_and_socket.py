@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.daemon.parts import eventually
-from tests.faults.conftest import Place, needs_root
+from tests.faults.conftest import Place, impatience, needs_root
 
 NOBODY = 65_534
 
@@ -49,7 +49,8 @@ def test_a_daemon_killed_while_a_call_is_out_is_started_again_and_books_it(place
 def test_a_hung_daemon_lets_no_call_out(place: Place) -> None:
     assert place.ask().ok
     place.signal_daemon(signal.SIGSTOP)
-    assert "did not answer" in place.refused()
+    with impatience():
+        assert "did not answer" in place.refused()
     place.signal_daemon(signal.SIGCONT)
     assert place.ask().ok
     eventually(lambda: place.status()["open_holds"] == 0, "what was given up holds nothing")
@@ -63,7 +64,8 @@ def test_a_daemon_that_hangs_at_the_settlement_keeps_no_answer_back(place: Place
     place.stub.defaults["x-stub-delay-ms"] = "600"
     stopper = threading.Timer(0.3, place.signal_daemon, [signal.SIGSTOP])
     stopper.start()
-    assert place.ask().ok
+    with impatience():
+        assert place.ask().ok
     stopper.join()
     assert list((place.home / "journal").glob("*.jsonl"))
     place.signal_daemon(signal.SIGCONT)
@@ -141,7 +143,7 @@ def test_a_stranger_at_the_sockets_place_lets_no_call_out(
     place: Place, answer: bytes, told: str
 ) -> None:
     place.budget(10**12)
-    with impostor(place, answer):
+    with impostor(place, answer), impatience():
         assert told in place.refused()
     assert place.ask().ok
     place.check_nothing_lost()
