@@ -123,7 +123,7 @@ def _run(folder: Path, source: SettingsSource) -> int:
     try:
         listener = inherited_socket(path, os.environ)
         if listener is None:
-            listener = home.listen(path)
+            listener = home.bind(path)
             made = path.stat()
         with listener, _runner() as runner:
             pricing = Pricing(book, ledger.book_texts)
@@ -160,7 +160,9 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.drain)
     loop.add_signal_handler(signal.SIGHUP, service.hang_up)
-    server = await loop.create_unix_server(lambda: PeerConnection(daemon), sock=listener)
+    server = await loop.create_unix_server(
+        lambda: PeerConnection(daemon), sock=listener, backlog=home.BACKLOG
+    )
     # What lives now lives for good; and calls make no cycles: look for those seldom.
     gc.collect()
     gc.freeze()

@@ -18,7 +18,8 @@ from noburn_cli.errors import DaemonUnavailable
 
 #: sizeof(sun_path) less its final NUL: unix(7); sys/un.h on macOS.
 SOCKET_PATH_BYTES_MAX = 103 if sys.platform == "darwin" else 107
-_BACKLOG = 1024
+#: How many connections may wait to be accepted.
+BACKLOG = 1024
 
 
 def make_private(folder: Path) -> None:
@@ -84,9 +85,11 @@ def take_away(path: Path, made: os.stat_result) -> None:
             path.unlink()
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening socket of mode 0600; a stale one is replaced.  Only with the lock held.
+def bind(path: Path) -> socket.socket:
+    """A socket of mode 0600 on which nobody listens yet; a stale one is replaced.
 
+    Only with the lock held.  Whoever connects before there is somebody to listen is refused, and
+    tries again: a daemon that fails while it reads its ledger keeps no caller waiting.
     Raises DaemonUnavailable.
     """
     length = len(os.fsencode(path))
@@ -107,6 +110,5 @@ def listen(path: Path) -> socket.socket:
         raise DaemonUnavailable(f"cannot listen on {path}: {error.strerror}") from error
     finally:
         os.umask(before)
-    listener.listen(_BACKLOG)
     listener.setblocking(False)
     return listener

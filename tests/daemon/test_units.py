@@ -81,7 +81,7 @@ def test_folders_are_made_private_or_refused(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnavailable, match="another user"):
         home.check_folder(wide, owner=1, own_uid=2)
     with pytest.raises(DaemonUnavailable, match="too long"):
-        home.listen(tmp_path / ("x" * 120))
+        home.bind(tmp_path / ("x" * 120))
 
 
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
