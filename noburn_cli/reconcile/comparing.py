@@ -2,15 +2,15 @@
 
 Layer: reconcile.  Below: bill, ours, matching, requests, core.pricebook.
 Above: commands.ledger.reconcile.
-Owns: names of models, scopes of API keys, fees, days that an export covers.
-Not here: why a line differs (matching), what is booked (entries).
+Owns: names of models, fees, days that an export covers.
+Not here: why a line differs (matching), whose an API key is (scoping), what is booked (entries).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -23,37 +23,13 @@ from noburn_cli.core.usage import REASONING
 from noburn_cli.errors import ModelUnknown, PriceUnknown
 from noburn_cli.reconcile.bill import CSV, Bill, BillRow
 from noburn_cli.reconcile.matching import ALL_MODELS, Line, TheirLine, match
+from noburn_cli.reconcile.midnight import move_overnight
 from noburn_cli.reconcile.ours import OurLine, Ours, Place, Wanted, read_ours
 from noburn_cli.reconcile.requests import match_requests, merged
+from noburn_cli.reconcile.scoping import Scoping
 
 _DAY_MS = 86_400_000
 _NOON_MS = _DAY_MS // 2
-
-
-@dataclass(frozen=True)
-class Scoping:
-    """Whose calls an API key, project or workspace of the provider makes.
-
-    by_id: attributes by the provider's id.
-    """
-
-    by_id: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def of_row(self, row: BillRow) -> str:
-        for place in (row.key, row.project):
-            if place in self.by_id:
-                return scope_name(self.by_id[place])
-        return ""
-
-    def of_attributes(self, attributes: Mapping[str, str]) -> str:
-        for scope in self.by_id.values():
-            if all(attributes.get(name) == value for name, value in scope.items()):
-                return scope_name(scope)
-        return ""
-
-
-def scope_name(attributes: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={value}" for name, value in attributes.items())
 
 
 @dataclass(frozen=True)
@@ -176,6 +152,7 @@ class _Provider:
         theirs = self._lines(ours.lines)
         self._merge_all_models(ours.lines, theirs)
         self._leave_out(ours.lines, theirs)
+        move_overnight(ours.lines, theirs)
         terms = self._terms
         lines = match(
             ours.lines, theirs, price=terms.price, rate=terms.rate,
@@ -287,6 +264,7 @@ def _add(lines: dict[Place, OurLine], place: Place, more: OurLine) -> None:
     line.tokens.update(more.tokens)
     line.unbilled.extend(more.unbilled)
     line.shares.update(more.shares)
+    line.overnight.extend(more.overnight)
 
 
 def _add_theirs(line: TheirLine, more: TheirLine) -> None:

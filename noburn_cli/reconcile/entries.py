@@ -18,8 +18,9 @@ from typing import Any
 
 from noburn_cli.reconcile.bill import digest_of
 from noburn_cli.reconcile.comparing import Comparison, start_ms
-from noburn_cli.reconcile.matching import UNBILLED, UNGUARDED, Difference, Line, split
+from noburn_cli.reconcile.matching import UNBILLED, UNGUARDED, Difference, Line
 from noburn_cli.reconcile.ours import OurCall
+from noburn_cli.reconcile.sharing import split
 
 _NOON_MS = 43_200_000
 _RUN = "run"

@@ -13,7 +13,7 @@ same tokens: an export's rounding, or another price than our book's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -21,6 +21,7 @@ from noburn_cli.core.money import NANO_PER_DOLLAR, Nano, show_percent
 from noburn_cli.core.usage import FEE_KINDS
 from noburn_cli.reconcile.bill import BillRow
 from noburn_cli.reconcile.ours import OurCall, OurLine, Place
+from noburn_cli.reconcile.sharing import split
 
 UNCERTAIN = "uncertain"
 UNGUARDED = "bill_without_calls"
@@ -285,22 +286,6 @@ def _bills(calls: list[OurCall], nano: int, tokens: Mapping[str, int]) -> tuple[
         (call, amounts[n], {kind: parts[n] for kind, parts in shares.items() if parts[n]})
         for n, call in enumerate(calls)
     )
-
-
-def split(amount: int, weights: Iterable[int]) -> list[int]:
-    """A whole amount in whole parts, by weights >= 0, to the last unit: the largest rests first.
-
-    Without any weight the parts are as equal as can be.
-    """
-    sizes = [max(0, weight) for weight in weights]
-    if not any(sizes):
-        sizes = [1] * len(sizes)
-    total, sign = sum(sizes), -1 if amount < 0 else 1
-    parts = [abs(amount) * size // total for size in sizes]
-    rests = sorted(range(len(sizes)), key=lambda n: (-(abs(amount) * sizes[n] % total), n))
-    for n in rests[: abs(amount) - sum(parts)]:
-        parts[n] += 1
-    return [sign * part for part in parts]
 
 
 def _per_million(dollars: Fraction) -> str:

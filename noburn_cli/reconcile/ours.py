@@ -27,7 +27,8 @@ SETTLED, VOIDED = "settled", "voided"
 UNBILLED = ("uncertain", "orphaned")
 
 _CALLS = f"""
-    SELECT c.call, c.state, coalesce(c.resolved_model, c.model), c.api, c.reserved_at_ms, x.text,
+    SELECT c.call, c.state, coalesce(c.resolved_model, c.model), c.api, c.reserved_at_ms,
+      c.closed_at_ms, x.text,
       c.cost_nano, c.provider_id, {", ".join(f"c.{kind}" for kind in KINDS)}, c.extra
     FROM calls AS c JOIN journal AS r ON r.call = c.call AND r.kind = 'reserve'
     LEFT JOIN names AS x ON x.id = r.context
@@ -63,6 +64,7 @@ class OurCall:
     charged: int
     tokens: Counter[str]
     provider_id: str | None = None
+    closed_day: str = ""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class OurLine:
 
     settled, corrected: what bills and earlier corrections say; unbilled: charged at the hold.
     requests, tokens: of settled calls and corrections, of which there are `corrections`.
-    shares: what is charged, by attributes.
+    shares: what is charged, by attributes.  overnight: settled calls that ended on a later day.
     """
 
     api: str = ""
@@ -82,6 +84,14 @@ class OurLine:
     tokens: Counter[str] = field(default_factory=Counter)
     unbilled: list[OurCall] = field(default_factory=list)
     shares: Counter[str] = field(default_factory=Counter)
+    overnight: list[OurCall] = field(default_factory=list)
+
+    def add_settled(self, call: OurCall, times: int = 1) -> None:
+        """Count a call that has its bill; times -1 takes it away again."""
+        self.requests += times
+        self.settled += times * call.charged
+        self.shares[call.attributes] += times * call.charged
+        self.tokens.update({kind: times * count for kind, count in call.tokens.items()})
 
     @property
     def uncertain(self) -> int:
@@ -159,12 +169,14 @@ def _named(call: OurCall, requests: Set[str]) -> str | None:
 
 def _calls(connection: apsw.Connection, wanted: Wanted) -> Iterator[OurCall]:
     for row in connection.execute(_CALLS, (wanted.from_ms, wanted.until_ms)):
-        call, state, model, api, at_ms, attributes, nano, provider_id, *usage, extra = row
+        call, state, model, api, at_ms, closed_ms, attributes, nano, provider_id, *usage, extra = (
+            row
+        )
         if wanted.provider_of(model) in wanted.providers:
             tokens = _tokens(usage, extra)
             yield OurCall(
                 call, state, api, model, day_of(at_ms), at_ms, attributes or "{}", nano or 0,
-                tokens, provider_id,
+                tokens, provider_id, day_of(closed_ms or at_ms),
             )  # fmt: skip
 
 
@@ -180,13 +192,13 @@ def _tokens(usage: list[Any], extra: str | None) -> Counter[str]:
 def _add(lines: dict[Place, OurLine], call: OurCall, wanted: Wanted) -> None:
     scope = wanted.scope_of(json.loads(call.attributes))
     line = lines.setdefault((call.day, call.model, scope), OurLine(call.api))
-    line.shares[call.attributes] += call.charged
     if call.state in UNBILLED:
+        line.shares[call.attributes] += call.charged
         line.unbilled.append(call)
         return
-    line.requests += 1
-    line.settled += call.charged
-    line.tokens.update(call.tokens)
+    line.add_settled(call)
+    if call.closed_day > call.day:
+        line.overnight.append(call)
 
 
 def _add_corrections(

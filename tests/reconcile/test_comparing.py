@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from noburn_cli.core.money import NANO_PER_DOLLAR
-from noburn_cli.reconcile.comparing import Comparison, Scoping, Terms, compare, scope_name
+from noburn_cli.reconcile.comparing import Comparison, Terms, compare
 from noburn_cli.reconcile.entries import Booking, batch_of
 from noburn_cli.reconcile.formats import read_file
 from noburn_cli.reconcile.mapped_csv import parse_map
-from noburn_cli.reconcile.matching import split
+from noburn_cli.reconcile.scoping import Scoping, scope_name
+from noburn_cli.reconcile.sharing import split
 from noburn_cli.reports.verify import verify_ledger
 from noburn_daemon import correcting, ending, reserving
 from tests.daemon.parts import commit, open_book, price_book, read, reserve_frame, shown
@@ -41,7 +42,8 @@ class Books:
 
     def call(self, model: str, at: datetime, ends: str, *, billed: dict[str, int] | None,
              attrs: dict[str, str] | None = None, extra: dict[str, int] | None = None,
-             key: str = "key_main", **seen: int) -> str:  # fmt: skip
+             key: str = "key_main", ends_at: datetime | None = None,
+             **seen: int) -> str:  # fmt: skip
         """A call that we saw use `seen`, and that the provider bills as `billed`."""
         self.count += 1
         call, number = f"c{self.count:05}", f"req-{self.count}"
@@ -58,6 +60,7 @@ class Books:
         usage = {"input": seen.get("input", 0), "cache_read": seen.get("cached", 0),
                  "output": seen.get("output", 0), "extra": extra or {}}  # fmt: skip
         said = {"n": 1, "op": ends, "call": call}
+        now = now if ends_at is None else int(ends_at.timestamp() * 1000)
         if ends == "settle":
             done = ending.settle(
                 self.book, read({**said, "usage": usage, "provider_id": number}), now
@@ -230,6 +233,22 @@ def test_usage_alone_says_nothing_of_what_it_does_not_mention(books: Books) -> N
     found = books.compare(books.file("usage.json", books.openai.openai_usage()))
     assert (drift(found), [line.model for line in found.lines]) == (0, ["gpt-6-luna"])
     assert "does not mention text-embedding-3-small" in found.remarks[0]
+
+
+@pytest.mark.parametrize("days_later", [0, 1])
+def test_a_call_over_midnight_belongs_to_the_day_of_its_bill(books: Books, days_later: int) -> None:
+    """Whether the provider counts it to its beginning or to its end: nothing drifts."""
+    late = FIRST + timedelta(hours=23, minutes=59)
+    books.call(
+        "gpt-6-luna", late, "settle", billed=None, output=7, ends_at=late + timedelta(minutes=2)
+    )
+    books.call("gpt-6-luna", late, "settle", billed={"output": 5}, output=5)
+    books.openai.bill("r", "gpt-6-luna", FIRST + timedelta(days=days_later), output=7)
+    usage = books.file("usage.json", books.openai.openai_usage())
+    costs = books.file("costs.json", books.openai.openai_costs())
+    found = books.compare(usage, costs)
+    assert (drift(found), why(found)) == (0, {})
+    assert books.book_all(found).entries == []
 
 
 MODELS = ("gpt-6-luna", "gpt-6.1-terra")

@@ -107,8 +107,9 @@ def reconcile_command(
     if apply and dry_run:
         raise UsageError("--apply books, and --dry-run does not", next_step="choose one")
     from noburn_cli import paths
-    from noburn_cli.reconcile.comparing import compare, scope_name
+    from noburn_cli.reconcile.comparing import compare
     from noburn_cli.reconcile.entries import Booking
+    from noburn_cli.reconcile.scoping import scope_name
 
     allowed = options.read_tolerance(tolerance)
     table = options.read_table(columns, provider)

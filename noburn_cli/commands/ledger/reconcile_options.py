@@ -80,7 +80,8 @@ def read_terms(
     since: str | None, until: str | None, keys: Mapping[str, Mapping[str, str]]
 ) -> Terms:
     from noburn_cli.prices import load_book
-    from noburn_cli.reconcile.comparing import Scoping, Terms, last_whole_day
+    from noburn_cli.reconcile.comparing import Terms, last_whole_day
+    from noburn_cli.reconcile.scoping import Scoping
 
     now = datetime.now(timezone.utc)
     first = "" if since is None else _day(since, now, "--since")
