@@ -207,7 +207,7 @@ def _tables(origin: str, name: str, content: Any) -> list[dict[str, Any]]:
 
 def _budgets(origin: str, content: Any) -> tuple[BudgetSpec, ...]:
     def refuse(key: str, reason: str, step: str) -> UsageError:
-        return _broken(origin, key, reason, step)
+        return _broken(origin, key, reason, step or "mend it; docs/budgets.md describes every key")
 
     return read_budgets(_tables(origin, BUDGET, content), refuse)
 

@@ -50,8 +50,7 @@ def details(spec: BudgetSpec) -> list[str]:
     if spec.carry:
         found.append(f"carries over up to {show_amount(spec.unit, spec.carry)}")
     if spec.downgrade:
-        rules = ", ".join(f"{dear} to {cheap}" for dear, cheap in spec.downgrade)
-        found.append(f"downgrades {rules}")
+        found.append(", ".join(f"{dear} becomes {cheap}" for dear, cheap in spec.downgrade))
     if spec.thresholds:
         levels = ", ".join(str(one) for one in spec.thresholds)
         whom = ", ".join(spec.notify) if spec.notify else "nobody"

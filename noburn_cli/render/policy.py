@@ -94,7 +94,7 @@ def _value(spec: BudgetSpec, field: str, value: Any) -> str:
     if field == "anchor":
         return show_anchor(spec.per, value)
     if field == "downgrade":
-        return ", ".join(f"{dear} to {cheap}" for dear, cheap in value) or "none"
+        return ", ".join(f"{dear} becomes {cheap}" for dear, cheap in value) or "none"
     if isinstance(value, tuple):
         return ", ".join(str(one) for one in value) or "none"
     if isinstance(value, bool):
