@@ -275,6 +275,7 @@ def shown_account(account: Account) -> Reply:
         "name": account.name,
         "key": str(Scope(account.key)),
         "unit": UNITS[account.unit_index],
+        "action": account.budget.row.action,
         "window_start_ms": account.start_ms,
         "resets_at_ms": account.resets_at_ms,
         "limit": account.budget.row.amount,

@@ -114,10 +114,10 @@ def fill(
     A name that the format does not know stays as it is written.
     """
     from noburn_cli.core.money import show_amount, show_dollars
-    from noburn_cli.render.budget import left_of
+    from noburn_cli.render.budget import ends_calls, left_of
 
-    accounts = [account for account in left.get("accounts", ()) if account["unit"] == "dollars"]
-    accounts = accounts or list(left.get("accounts", ()))
+    hard = [account for account in left.get("accounts", ()) if ends_calls(account)]
+    accounts = [account for account in hard if account["unit"] == "dollars"] or hard
     first = min(accounts, key=left_of) if accounts else None
     model = given.get("model")
     values = {

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from noburn_cli.core.actions import HARD
+from noburn_cli.core.actions import BLOCK, HARD
 from noburn_cli.core.budget_spec import spec_from
 from noburn_cli.core.money import show_amount
 from noburn_cli.core.windows import CALL, UTC, rolling_ms
@@ -81,6 +81,11 @@ def _cells(budget: Mapping[str, Any], account: Mapping[str, Any], now_ms: int) -
         show_amount(unit, left_of(account)),
         resets or show_reset(account["resets_at_ms"], now_ms=now_ms, zone=budget.get("zone", UTC)),
     )
+
+
+def ends_calls(account: Mapping[str, Any]) -> bool:
+    """Whether its budget keeps calls back when it is spent; others let them go."""
+    return account.get("action", BLOCK) in HARD
 
 
 def left_of(account: Mapping[str, Any]) -> int:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from noburn_cli.core.actions import BLOCK
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
-from noburn_cli.render.budget import left_of
+from noburn_cli.render.budget import ends_calls, left_of
 from noburn_cli.render.table import Column, fit_table, safe_text
 
 MINUTE_MS = 60_000
@@ -41,17 +42,19 @@ def rate_per_minute(run: Mapping[str, Any]) -> int:
 
 
 def outlook(run: Mapping[str, Any]) -> Outlook | None:
-    """The budget of dollars that has the least left; None where no such budget applies.
+    """The budget of dollars that has the least left, of those that keep calls back; None where no
+    such budget applies.
 
     Spend below one budget is spend below them all, so the least ends first.
     """
-    accounts = [account for account in run["accounts"] if account["unit"] == DOLLARS]
+    accounts = [a for a in run["accounts"] if a["unit"] == DOLLARS and ends_calls(a)]
     if not accounts:
         return None
     first = min(accounts, key=left_of)
     left, rate = left_of(first), rate_per_minute(run)
     ends_ms = max(0, left) * MINUTE_MS // rate if rate > 0 else None
-    return Outlook(first["name"], left, first["limit"] + first["topup"], ends_ms)
+    limit = first["limit"] + first["topup"] + first.get("carried", 0)
+    return Outlook(first["name"], left, limit, ends_ms)
 
 
 def show_span(milliseconds: int) -> str:
@@ -161,7 +164,14 @@ def run_data(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _account(account: Mapping[str, Any]) -> dict[str, Any]:
     unit = account["unit"]
-    limit = account["limit"] + account["topup"]
+    limit = account["limit"] + account["topup"] + account.get("carried", 0)
     shown = {"limit": limit, "settled": account["settled"], "held": account["held"]}
     exact = {k: Nano(v).exact() if unit == DOLLARS else v for k, v in shown.items()}
-    return {"name": account["name"], "unit": unit, **exact, "shown": show_amount(unit, limit)}
+    action = account.get("action", BLOCK)
+    return {
+        "name": account["name"],
+        "unit": unit,
+        "action": action,
+        **exact,
+        "shown": show_amount(unit, limit),
+    }

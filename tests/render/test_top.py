@@ -50,6 +50,13 @@ def test_the_budget_with_the_least_left_ends_first() -> None:
     assert about(one) == "budget global per day: $2.00 left of $100.00"
 
 
+def test_budgets_that_let_calls_go_end_nothing() -> None:
+    soft = {**account("global per hour", DOLLAR, 2 * DOLLAR), "action": "bill"}
+    both = run(accounts=[*run()["accounts"], soft])
+    assert outlook(both) == outlook(run())
+    assert outlook(run(accounts=[soft])) is None
+
+
 def test_without_spend_or_budget_nothing_ends() -> None:
     idle = outlook(run(rate_nano=0))
     assert idle is not None
