@@ -2,9 +2,9 @@
 
 Layer: reports, I/O (looks texts up).  Below: standing, quarter_hours, core.budgets.
 Above: reports.verify.
-Owns: what every account of a current window comes to, what was booked as overage, and the sums
-that new budgets start with.  It shares no code with the daemon's book but the rules of scopes and
-windows.
+Owns: what every account of a current window comes to, what was booked as overage or carried over,
+the limits that were set, and the sums that new budgets start with.  It shares no code with the
+daemon's book but the rules of scopes and windows.
 Not here: links and texts (reports.links, reports.bindings).
 
 Memory is that of the accounts and of the calls in flight, whatever the journal's length.  Of a
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _CLOSES = ("settle", "lose", "orphan", "void")
 _KNOWN_MAX = 50_000
 
-_ACCOUNTS = "SELECT budget, key, window_start_ms, settled, buckets, overage FROM accounts"
+#: Rows that tell of accounts and budgets, and not of calls.
+_OF_ACCOUNTS = ("overage", "carry", "budget_set")
+_ACCOUNTS = "SELECT budget, key, window_start_ms, settled, buckets, overage, carried FROM accounts"
 _EARLIER = """
     SELECT kind, at_ms, context, note, cost_nano, cost_tokens FROM journal
     WHERE call = ? AND seq < ? AND kind IN ('reserve', 'settle', 'lose', 'orphan', 'void')
@@ -88,6 +90,8 @@ class Balances:
         self._budgets = read_budgets(connection, now_ms)
         self._settled: dict[Place, int] = {}
         self._overage: dict[Place, int] = {}
+        self._carried: dict[Place, int] = {}
+        self._limits: dict[int, int] = {}
         self._cells = Cells()
         self._open: dict[str, _Reserved] = {}
         self._accounts: dict[int, list[tuple[Budget, str]]] = {}
@@ -121,18 +125,30 @@ class Balances:
             detail = json.loads(row[_DETAIL])
             added = (row[_NANO] or 0, row[_TOKENS] or 0, detail["requests"])
             self._charge(_Reserved(detail["for_ms"], row[_CONTEXT], None), added, seq)
-        elif kind == "overage":
-            detail = json.loads(row[_DETAIL])
-            place = (detail["budget"], detail["key"], detail["window_start_ms"])
+        elif kind in _OF_ACCOUNTS:
+            self._note(kind, json.loads(row[_DETAIL]))
+
+    def _note(self, kind: str, detail: dict[str, Any]) -> None:
+        """What a row says of an account or budget besides calls."""
+        if kind == "budget_set":
+            self._limits[detail["budget"]] = detail["limit"]
+            return
+        place = (detail["budget"], detail["key"], detail["window_start_ms"])
+        if kind == "overage":
             self._overage[place] = self._overage.get(place, 0) + detail["amount"]
+        elif place[0] in self._budgets and self._budgets[place[0]].start_ms == place[2]:
+            self._carried[place] = detail["carried"]
 
     def compare(self) -> tuple[int, tuple[WrongBalance, ...]]:
         """How many balances there are, and those that are wrong."""
         settled: dict[Place, int] = {}
         overage: dict[Place, int] = {}
-        for number, key, start, amount, buckets, over in self._connection.execute(_ACCOUNTS):
+        carried: dict[Place, int] = {}
+        for number, key, start, amount, buckets, over, more in self._connection.execute(_ACCOUNTS):
             if over:
                 overage[number, key, start] = over
+            if (number, key, start) in self._carried:
+                carried[number, key, start] = more
             budget = self._budgets.get(number)
             if budget is None:
                 continue
@@ -146,6 +162,8 @@ class Balances:
         wrong = self._wrong(places, settled, self._settled, "")
         booked = sorted({*overage, *self._overage})
         wrong += self._wrong(booked, overage, self._overage, "overage of ")
+        wrong += self._wrong(sorted(carried), carried, self._carried, "carried into ")
+        wrong += self._wrong_limits()
         return len({place[:2] for place in places}), (*wrong, *self._wrong_sums())
 
     def _is_known(self, place: Place) -> bool:
@@ -168,6 +186,14 @@ class Balances:
             amounts = stored.get(place, 0), made.get(place, 0)
             wrong.append(WrongBalance(f"{what}{name}", place[1], unit, *amounts))
         return wrong
+
+    def _wrong_limits(self) -> list[WrongBalance]:
+        """Budgets in force whose limit is not the one that was set last."""
+        return [
+            WrongBalance(f"limit of {budget.name}", budget.scope, budget.unit, budget.limit, said)
+            for number, budget in self._budgets.items()
+            if (said := self._limits.get(number, budget.limit)) != budget.limit
+        ]
 
     def _wrong_sums(self) -> list[WrongBalance]:
         total = requests = 0

@@ -23,7 +23,8 @@ _EXACT_MS_MAX = 3_600_000
 SLOT_MS = 900_000
 
 _BUDGETS = """
-    SELECT id, scope, per, unit, ended_at_ms, zone, anchor FROM budgets WHERE removed_at_ms IS NULL
+    SELECT id, scope, per, unit, amount, ended_at_ms, zone, anchor FROM budgets
+    WHERE removed_at_ms IS NULL
 """
 _CREATED = """
     SELECT json_extract(detail, '$.budget'), min(seq), at_ms FROM journal
@@ -47,6 +48,7 @@ class Budget:
     scope: str
     per: str
     unit: str
+    limit: int
     window: Window
     now_ms: int
     created: tuple[int, int] = (0, 0)
@@ -97,10 +99,12 @@ class Budget:
 def read_budgets(connection: apsw.Connection, now_ms: int) -> dict[int, Budget]:
     """Those that add anything up: not removed, no ceilings, not of a run that ended long ago."""
     found = {}
-    for number, scope, per, unit, ended_at_ms, zone, anchor in connection.execute(_BUDGETS):
+    for row in connection.execute(_BUDGETS):
+        number, scope, per, unit, limit, ended_at_ms, zone, anchor = row
         if per == CALL or (ended_at_ms and ended_at_ms <= now_ms - _ENDED_RUN_MS):
             continue
-        found[number] = Budget(number, scope, per, unit, Window(per, zone, anchor), now_ms)
+        window = Window(per, zone, anchor)
+        found[number] = Budget(number, scope, per, unit, limit, window, now_ms)
     if any((budget.length_ms or 0) > _EXACT_MS_MAX for budget in found.values()):
         for number, seq, at_ms in connection.execute(_CREATED):
             if number in found:

@@ -85,6 +85,7 @@ def test_every_balance_is_made_again(tmp_path: Path, seed: int) -> None:
         ("UPDATE accounts SET buckets = replace(buckets, '[', '[1') WHERE budget = 1", "per 7d"),
         ("UPDATE accounts SET overage = overage + 1 WHERE overage > 0", "overage of customer=*"),
         ("UPDATE accounts SET settled = settled + 1 WHERE budget = 4", "per month"),
+        ("UPDATE budgets SET amount = amount + 1 WHERE id = 6", "limit of global per total"),
         ("UPDATE sums SET nano = nano + 1 WHERE slot = (SELECT max(slot) FROM sums)", "sums of"),
         ("UPDATE sums SET context = context + 1000 WHERE nano > 0", "sums of"),
     ],
