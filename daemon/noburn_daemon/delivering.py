@@ -167,10 +167,14 @@ class Dispatcher:
             self._ended(message, outcome)
             return
         self._active[message.channel] = message
-        threading.Thread(
+        thread = threading.Thread(
             target=self._attempt, args=(message, channel), name=f"notify-{channel.name}",
             daemon=True,
-        ).start()  # fmt: skip
+        )  # fmt: skip
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            self._ended(message, Outcome(str(error)))
 
     def _attempt(self, message: Message, channel: Channel) -> None:
         """In a thread: deliver once, and tell the loop."""

@@ -8,6 +8,7 @@ Not here: what a frame does (daemon).
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,8 @@ from noburn_daemon.replies import refusal
 
 if TYPE_CHECKING:
     from noburn_daemon.server import Daemon
+
+_log = logging.getLogger("noburn.peer")
 
 #: Above this many unread bytes nothing more is read from a peer; far above it the peer is dropped.
 UNREAD_BYTES_HIGH = 1024 * 1024
@@ -107,6 +110,7 @@ class PeerConnection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         self.leaving = True
         self._transport = None
+        _log.debug("%s has gone", self.owner or "somebody")
         self._daemon.lost(self)
 
     # The daemon's side.
@@ -163,6 +167,7 @@ class PeerConnection(asyncio.Protocol):
             )  # fmt: skip
             return
         self._greeted = True
+        _log.debug("%s connected: %s", self.owner, request.client)
         self._daemon.watch(self.owner)
         self.push(
             {

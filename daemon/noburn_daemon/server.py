@@ -158,9 +158,7 @@ class Daemon:
             frames.BudgetApply: lambda _peer, frame, now: applying.apply(self.book, frame, now),
             frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
             frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
-            frames.Status: lambda _peer, frame, now: self._teller.status(
-                frame, now, connections=len(self.peers)
-            ),
+            frames.Status: self._status,
             frames.Shutdown: self._shutdown,
             frames.Reload: _alone,
             frames.NotifyList: _alone,
@@ -308,6 +306,10 @@ class Daemon:
         if self._commits.sick is None:
             self._commits.flush()  # what is summed is read from the journal
         return stopping.list_runs(self.book, frame, now_ms)
+
+    def _status(self, _peer: PeerConnection, frame: frames.Status, now_ms: int) -> Reply:
+        more = self._service.status() if self._service is not None else {}
+        return {**self._teller.status(frame, now_ms, connections=len(self.peers)), **more}
 
     def _shutdown(self, _peer: PeerConnection, frame: frames.Shutdown, _now_ms: int) -> Reply:
         self._loop.call_soon(self.drain)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 #: How long the ledger cannot be written before the daemon's channels hear of it, in seconds: a
 #: lock that somebody holds for a moment is no news.
 SICK_S = 3.0
+_PRUNE_S = 3600.0
 _LISTED = "`noburn daemon notify list` shows them"
 
 
@@ -60,6 +61,7 @@ class Service:
         self._loop = loop
         self._sick_since: float | None = None
         self._told_sick = False
+        self._prune_at = 0.0
         self._dispatcher = Dispatcher(
             lambda: ledger.outbox, loop=loop, now_ms=daemon.clock.now_ms,
             can_store=lambda: commits.sick is None, environment=os.environ,
@@ -112,6 +114,18 @@ class Service:
                 warnings.append(f"{counts.given_up} notifications were given up; {_LISTED}")
         return warnings
 
+    def status(self) -> dict[str, Any]:
+        """What `status` says of all this."""
+        held = self._reloader.held
+        counts = None
+        with contextlib.suppress(LedgerUnavailable):
+            counts = asdict(self._ledger.outbox.counts())
+        return {
+            "settings": str(self._source.path), "log_level": held.log_level,
+            "metrics": held.metrics, "channels": sorted(held.channels), "notifications": counts,
+            "idle_exit_s": None if held.idle_exit_s == float("inf") else held.idle_exit_s,
+        }  # fmt: skip
+
     def ready(self) -> None:
         """The daemon listens."""
         self._manager.say("READY=1", f"MAINPID={os.getpid()}", "STATUS=the ledger is open")
@@ -127,6 +141,10 @@ class Service:
         self._manager.say_alive()
         self._watch_ledger()
         self._dispatcher.look()
+        if self._loop.time() >= self._prune_at and self._commits.sick is None:
+            self._prune_at = self._loop.time() + _PRUNE_S
+            with contextlib.suppress(LedgerUnavailable):  # it is tried again
+                self._ledger.outbox.prune(self._daemon.clock.now_ms())
 
     def _watch_ledger(self) -> None:
         """Tell that the ledger cannot be written, when it has been so for a moment, and the end."""

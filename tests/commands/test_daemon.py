@@ -149,3 +149,30 @@ def test_following_the_log_across_its_rotation(home: Any) -> None:
 )
 def test_durations(duration_ms: int, shown: str) -> None:
     assert show_duration(duration_ms) == shown
+
+
+def test_a_reload_says_what_has_changed(home: Any) -> None:
+    home.said("daemon", "start")
+    assert home.said("daemon", "reload") == "reloaded: nothing has changed\n"
+    file = home.path / "config" / "noburn.toml"
+    file.parent.mkdir()
+    file.write_text('[daemon]\nlog_level = "debug"\n[notify.ops]\ncommand = ["/bin/true"]\n')
+    assert home.said("daemon", "reload") == "reloaded: daemon.log_level, notify.ops\n"
+    rows = home.said("daemon", "status")
+    assert re.search(r"log level +debug\n", rows)
+    assert home.said("daemon", "notify", "list").startswith("channel  goes to\n")
+    told = home.said("daemon", "notify", "test", "ops")
+    assert re.fullmatch(r"delivered by `ops`: msg_[0-9a-f]{24}\n", told)
+    assert " delivered 2" in home.said("daemon", "notify", "list")
+    file.write_text('[daemon]\nlog_level = "loud"\n[notify.ops]\ncommand = ["/bin/false"]\n')
+    done = home.noburn("daemon", "reload")
+    assert (done.returncode, "daemon.log_level" in done.stderr) == (2, True)
+    assert "settings are as before" in home.noburn("daemon", "status").stderr
+    file.write_text('[notify.ops]\ncommand = ["/bin/false"]\n')
+    home.said("daemon", "reload")
+    done = home.noburn("daemon", "notify", "test", "ops")
+    assert (done.returncode, "it ended with 1" in done.stderr) == (1, True)
+    assert home.said("daemon", "notify", "retry") == "1 messages are tried again\n"
+    shown = home.said("daemon", "logs", "--level", "warning")
+    assert "settings are as before" in shown
+    assert " INFO " not in shown

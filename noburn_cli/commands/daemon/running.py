@@ -167,9 +167,19 @@ def _status_rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("runs", f"{status['runs']:,}"),
         ("budgets", f"{status['budgets']:,}"),
         ("connections", f"{status['connections']:,}"),
+        ("durability", str(status["durability"])),
+        ("log level", str(status["log_level"])),
+        ("metrics", str(status["metrics"] or "not served")),
+        ("notifications", _notifications(status["notifications"])),
         ("price book", str(status["book"])),
         ("ledger head", str(ledger["head"])),
     ]
+
+
+def _notifications(counts: dict[str, int] | None) -> str:
+    if counts is None or not any(counts.values()):
+        return "none waits"
+    return f"{counts['waiting']:,} wait, {counts['given_up']:,} given up"
 
 
 def show_duration(duration_ms: int) -> str:
