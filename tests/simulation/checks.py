@@ -8,7 +8,7 @@ import apsw
 
 from noburn_cli import protocol
 from tests.simulation.oracle import Oracle, Wrong
-from tests.simulation.workload import INPUT_NANO, OUTPUT_NANO
+from tests.simulation.workload import RATES
 
 if TYPE_CHECKING:
     from tests.simulation.clients import Truth
@@ -128,7 +128,7 @@ class Checks:
             raise Wrong(f"call {truth.call} left, and was released")
         if row["kind"] == "settle":
             assert truth.billed is not None
-            if row["cost_nano"] != price(truth.billed):
+            if row["cost_nano"] != price(truth):
                 raise Wrong(f"call {truth.call} is settled at {row['cost_nano']}")
         if row["kind"] == "orphan":
             owner = self.oracle.calls[truth.call].owner
@@ -147,15 +147,19 @@ class Checks:
             for a in book.accounts.all()
         }
         now_ms = daemon.clock.now_ms()
-        for place, sums in self.oracle.places().items():
+        for place, sums in self.oracle.places(now_ms).items():
             found = theirs.pop(place, None)
             if found == sums:
                 continue
+            rolls = self.oracle.limits[place[0]].rolls_ms is not None
+            if rolls and found is not None and found[0] >= sums[0] and found[1:] == sums[1:]:
+                continue  # It lets go of what has left when it is asked next: late at most.
             if found is None and not any(sums):
                 continue
             if self._has_ended(place, now_ms) and (found or (0, 0, 0))[1:] == sums[1:]:
                 continue  # What it came to decides nothing any more, and is not kept.
             raise Wrong(f"the daemon has {found} in {place}, the journal says {sums}")
+        self.oracle.check_overages(now_ms)
         for place, found in theirs.items():
             if any(found):
                 raise Wrong(f"the daemon has {found} in {place}, the journal nothing")
@@ -166,11 +170,11 @@ class Checks:
 
     def _has_ended(self, place: Any, now_ms: int) -> bool:
         limit = self.oracle.limits[place[0]]
-        length = {"hour": 3_600_000, "day": 86_400_000}.get(limit.per)
-        if length is None:
+        ends_ms = limit.end_ms(place[2])
+        if ends_ms is None:
             # The limit of a run that ended is kept for a week, also where it starts again.
             return limit.run is not None and limit.run in self.oracle.ended
-        return bool(place[2] + length <= now_ms)
+        return ends_ms <= now_ms
 
     def _check_waiters(self) -> None:
         """Nobody is forgotten: whoever waits at rest cannot go, or waits behind somebody."""
@@ -345,7 +349,7 @@ class Checks:
             raise Wrong(f"call {truth.call} left, and is charged nowhere")
         if truth.billed is None:
             return
-        bill = price(truth.billed)
+        bill = price(truth)
         within = truth.billed["input"] <= (truth.granted or {})["input_bound"]
         if called.state == "settled" and called.cost[0] != bill:
             raise Wrong(f"call {truth.call} is billed {bill}, and settled at {called.cost[0]}")
@@ -353,8 +357,11 @@ class Checks:
             raise Wrong(f"call {truth.call} is billed {bill}, and charged {called.cost[0]}")
 
 
-def price(usage: Frame) -> int:
-    return int(usage["input"] * INPUT_NANO + usage["output"] * OUTPUT_NANO)
+def price(truth: Truth) -> int:
+    """What the provider bills, in nano-dollars."""
+    assert truth.billed is not None
+    went_in, came_out = RATES[truth.frame["model"]]
+    return int(truth.billed["input"] * went_in + truth.billed["output"] * came_out)
 
 
 def _shown(reply: Frame) -> str:

@@ -275,6 +275,12 @@ class Program:
         if reply.get("ok"):
             truth.granted = reply
             self._go(truth)
+        elif reply["error"] == protocol.DOWNGRADE:
+            step = {"model": reply["model"], "downgraded": reply["downgraded"]}
+            if self.chance.random() < 0.1:
+                step = {"fixed_model": "this program wants that model"}
+            truth.frame = {**truth.frame, **step}
+            self._reserve(truth, truth.frame)
         elif reply["error"] == protocol.REFINE:
             frame = {**truth.frame, "refined": True}
             if reply["by"] == "text" and self.chance.random() < 0.7:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import apsw
@@ -26,6 +27,9 @@ _MAY_END = {
     "uncertain": {"settle"},
     "orphaned": {"settle"},
 }
+#: Zones whose clocks are never set.
+_OFFSETS_MS = {"UTC": 0, "Asia/Kolkata": 19_800_000}
+_HARD = ("block", "kill")
 _UNITS = {"dollars": 0, "tokens": 1, "requests": 2}
 
 
@@ -49,12 +53,6 @@ class Called:
     #: The rows of its ends, for what was answered to be compared with.
     ends: list[dict[str, Any]] = field(default_factory=list)
 
-    def weight(self, unit: int) -> tuple[int, int]:
-        """(settled, held) in one unit."""
-        if self.notional and unit == 0:
-            return 0, 0
-        return (0, self.hold[unit]) if self.state == "held" else (self.cost[unit], 0)
-
 
 @dataclass
 class Limit:
@@ -67,6 +65,47 @@ class Limit:
     amount: int
     override: bool
     run: str | None
+    action: str
+    zone: str
+    anchor: int
+
+    @property
+    def rolls_ms(self) -> int | None:
+        """The length of a window that rolls."""
+        unit_ms = {"s": 1000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}.get(self.per[-1])
+        return int(self.per[:-1]) * unit_ms if unit_ms and self.per[:-1].isdigit() else None
+
+    def start_ms(self, at_ms: int) -> int:
+        """When the window around a moment begins; 0 for one that never does."""
+        offset_ms = _OFFSETS_MS[self.zone]
+        if self.per == "hour":
+            return at_ms - (at_ms + offset_ms) % HOUR_MS
+        if self.per == "day":
+            return at_ms - (at_ms + offset_ms) % DAY_MS
+        if self.per == "month":
+            day = datetime.fromtimestamp(at_ms // 1000, UTC)
+            months = day.year * 12 + day.month - 1 - (day.day < self.anchor)
+            return _month_ms(months, self.anchor)
+        return 0
+
+    def end_ms(self, start_ms: int) -> int | None:
+        """When a window ends that begins then; None for never."""
+        if self.per == "month":
+            day = datetime.fromtimestamp(start_ms // 1000, UTC)
+            return _month_ms(day.year * 12 + day.month, self.anchor)
+        length_ms = {"hour": HOUR_MS, "day": DAY_MS}.get(self.per)
+        return None if length_ms is None else start_ms + length_ms
+
+    def counts(self, at_ms: int, now_ms: int) -> bool:
+        """Whether a call of that moment, which has ended, still counts."""
+        if self.rolls_ms is None:
+            return True
+        bucket_ms = -(-self.rolls_ms // 60)
+        return at_ms - at_ms % bucket_ms + bucket_ms + self.rolls_ms > now_ms
+
+
+def _month_ms(months: int, day: int) -> int:
+    return int(datetime(months // 12, months % 12 + 1, day, tzinfo=UTC).timestamp()) * 1000
 
 
 #: (budget, the account's values, the start of its window)
@@ -80,6 +119,8 @@ class Oracle:
         self.calls: dict[str, Called] = {}
         self.limits: dict[int, Limit] = {}
         self.topups: dict[Place, int] = {}
+        #: What was booked beyond budgets that bill.
+        self.overages: dict[Place, int] = {}
         #: Ids that never held anything and never will.
         self.closed: set[str] = set()
         self.barred: dict[str, str] = {}
@@ -158,6 +199,8 @@ class Oracle:
             self._of = {place: calls for place, calls in self._of.items() if place[0] != number}
         elif kind == "topup":
             self._top_up(json.loads(row["detail"]), row["at_ms"])
+        elif kind == "overage":
+            self._overage(json.loads(row["detail"]))
         elif kind.startswith("run_") and kind != "run_note":
             self._run(kind, row["run"])
 
@@ -174,9 +217,9 @@ class Oracle:
             if self.barred.get(run):
                 raise Wrong(f"call {name} is granted in run {run}, which is {self.barred[run]}")
         for limit, place in self._checked(called):
-            if called.notional and limit.unit == 0:
+            if limit.action not in _HARD or (called.notional and limit.unit == 0):
                 continue
-            settled, held = self.balance(place)
+            settled, held, _ = self._sum(place, row["at_ms"]) if limit.per != "call" else (0, 0, 0)
             capacity = limit.amount + self.topups.get(place, 0)
             if settled + held + called.hold[limit.unit] > capacity:
                 raise Wrong(
@@ -188,7 +231,7 @@ class Oracle:
             self._file(limit, called)
 
     def _file(self, limit: Limit, called: Called) -> None:
-        if called.notional and limit.unit == 0:
+        if limit.per == "call" or (called.notional and limit.unit == 0):
             return
         for place in self._places(limit, called):
             self._of.setdefault(place, []).append(called)
@@ -212,7 +255,8 @@ class Oracle:
         is_new = detail["budget"] not in self.limits
         limit = self.limits[detail["budget"]] = Limit(
             detail["budget"], _pairs(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
-            detail["limit"], detail["override"], run,
+            detail["limit"], detail["override"], run, detail["action"], detail["zone"],
+            detail["anchor"],
         )  # fmt: skip
         if is_new:
             for called in self.calls.values():
@@ -221,8 +265,15 @@ class Oracle:
     def _top_up(self, detail: dict[str, Any], at_ms: int) -> None:
         limit = self.limits[detail["budget"]]
         named = _pairs(detail["account"].split(" per ")[0])
-        place = (limit.number, named, _start(limit.per, at_ms))
+        place = (limit.number, named, limit.start_ms(at_ms))
         self.topups[place] = self.topups.get(place, 0) + detail["amount"]
+
+    def _overage(self, detail: dict[str, Any]) -> None:
+        key = tuple((name, value) for name, value in json.loads(detail["key"]))
+        place = (detail["budget"], key, detail["window_start_ms"])
+        self.overages[place] = self.overages.get(place, 0) + detail["amount"]
+        if self.overages[place] != detail["total"]:
+            raise Wrong(f"the overage rows of {place} come to {self.overages[place]}")
 
     def _run(self, kind: str, run: str) -> None:
         if kind == "run_start":
@@ -250,20 +301,31 @@ class Oracle:
 
     # Sums.
 
-    def balance(self, place: Place) -> tuple[int, int]:
-        """(settled, held) of one account: the sum over every call that belongs to it."""
-        settled, held, _ = self._sum(place)
-        return settled, held
+    def _sum(self, place: Place, now_ms: int) -> tuple[int, int, int]:
+        """(settled, held, calls in flight) of one account: over every call that belongs to it."""
+        limit = self.limits[place[0]]
+        settled = held = flying = 0
+        for called in self._of.get(place, ()):
+            if called.state == "held":
+                held += called.hold[limit.unit]
+                flying += 1
+            elif limit.counts(called.at_ms, now_ms):
+                settled += called.cost[limit.unit]
+        return settled, held, flying
 
-    def _sum(self, place: Place) -> tuple[int, int, int]:
-        unit = self.limits[place[0]].unit
-        calls = self._of.get(place, ())
-        weights = [called.weight(unit) for called in calls]
-        flying = sum(called.state == "held" for called in calls)
-        return sum(w[0] for w in weights), sum(w[1] for w in weights), flying
+    def check_overages(self, now_ms: int) -> None:
+        """What was booked beyond a budget that bills is what was spent beyond it."""
+        for place in self._of:
+            limit = self.limits[place[0]]
+            ends_ms = limit.end_ms(place[2])
+            if limit.action != "bill" or (ends_ms is not None and ends_ms <= now_ms):
+                continue
+            over = max(0, self._sum(place, now_ms)[0] - limit.amount - self.topups.get(place, 0))
+            if over != self.overages.get(place, 0):
+                raise Wrong(f"{place} is {over} over, and {self.overages.get(place, 0)} is booked")
 
     def _places(self, limit: Limit, called: Called) -> list[Place]:
-        start = _start(limit.per, called.at_ms)
+        start = limit.start_ms(called.at_ms)
         return [(limit.number, key, start) for key in _keys(limit, called.attrs)]
 
     def _checked(self, called: Called) -> Iterable[tuple[Limit, Place]]:
@@ -280,9 +342,9 @@ class Oracle:
             if not replaced:
                 yield limit, place
 
-    def places(self) -> dict[Place, tuple[int, int, int]]:
+    def places(self, now_ms: int) -> dict[Place, tuple[int, int, int]]:
         """Every account that a call was charged to: (settled, held, calls in flight)."""
-        return {place: self._sum(place) for place in self._of}
+        return {place: self._sum(place, now_ms) for place in self._of}
 
 
 def _pairs(scope: str) -> tuple[tuple[str, str], ...]:
@@ -310,11 +372,6 @@ def _keys(limit: Limit, attrs: dict[str, str]) -> list[tuple[tuple[str, str], ..
         runs = (attrs.get("run") or "(none)").split("/")
         found = [(*before, ("run", run)) for before in found for run in runs]
     return found
-
-
-def _start(per: str, at_ms: int) -> int:
-    length = {"hour": HOUR_MS, "day": DAY_MS}.get(per)
-    return 0 if length is None else at_ms - at_ms % length
 
 
 def _stands_in(override: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 Frame = dict[str, Any]
 MODEL = "sim-1"
-INPUT_NANO, OUTPUT_NANO = 100, 500
+CHEAPER = "sim-mini"
+#: Nano-dollars per token of input and of output.
+RATES = {MODEL: (100, 500), CHEAPER: (40, 200)}
 CUSTOMERS = ("acme", "beta", "")
 RUNS = ("", "", "r1", "r1/r2", "r3")
 
@@ -34,7 +36,45 @@ input = 0.1
 output = 0.5
 url = "https://example.com/prices"
 checked_on = 2026-11-01
+
+[[model]]
+name = "sim-mini"
+provider = "openai"
+family = "reasoning"
+tokenizer = "o200k_base"
+context_window = 100000
+output_max = 4000
+
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+input = 0.04
+output = 0.2
+url = "https://example.com/prices"
+checked_on = 2026-11-01
 """
+
+#: Scope, window, unit, least and most of the limit, how often, and what else it says.
+_BUDGETS: tuple[tuple[str, str, str, int, int, float, Frame], ...] = (
+    ("global", "total", "dollars", 2_000_000, 20_000_000, 0.6, {}),
+    ("customer=*", "hour", "dollars", 500_000, 3_000_000, 0.6, {}),
+    ("customer=acme", "total", "requests", 5, 60, 0.6, {}),
+    ("customer=*", "day", "tokens", 2_000, 30_000, 0.6, {}),
+    ("run=*", "run", "dollars", 400_000, 4_000_000, 0.4, {}),
+    ("run=*", "run", "dollars", 400_000, 4_000_000, 0.2, {"action": "kill"}),
+    ("customer=beta", "hour", "dollars", 500_000, 4_000_000, 0.6, {"override": True}),
+    ("customer=*", "3s", "requests", 2, 20, 0.25, {}),
+    ("global", "90s", "dollars", 1_000_000, 9_000_000, 0.25, {}),
+    ("customer=*", "24h", "tokens", 4_000, 30_000, 0.15, {}),
+    ("global", "call", "dollars", 200_000, 2_000_000, 0.2, {}),
+    ("customer=*", "day", "dollars", 900_000, 9_000_000, 0.25, {"zone": "Asia/Kolkata"}),
+    ("global", "month", "requests", 20, 80, 0.2, {"anchor": 25}),
+    ("customer=beta", "total", "dollars", 100_000, 900_000, 0.3, {"action": "bill"}),
+    ("customer=acme", "hour", "dollars", 100_000, 900_000, 0.3,
+     {"action": "warn", "thresholds": [50, 100]}),
+    ("customer=*", "total", "tokens", 2_000, 9_000, 0.25,
+     {"action": "downgrade", "downgrade": {"*": CHEAPER}}),
+)  # fmt: skip
 
 
 def price_book() -> PriceBook:
@@ -52,23 +92,11 @@ class Workload:
 
     def budgets(self) -> list[Frame]:
         """The limits to begin with."""
-        chance = self._chance
         found = []
-        for scope, per, unit, low, high in (
-            ("global", "total", "dollars", 2_000_000, 20_000_000),
-            ("customer=*", "hour", "dollars", 500_000, 3_000_000),
-            ("customer=acme", "total", "requests", 5, 60),
-            ("customer=*", "day", "tokens", 2_000, 30_000),
-            ("run=*", "run", "dollars", 400_000, 4_000_000),
-            ("customer=beta", "hour", "dollars", 500_000, 4_000_000),
-        ):
-            if chance.random() < 0.6:
-                frame = self.budget(scope, per, unit, chance.randrange(low, high))
-                if scope == "customer=beta":
-                    frame["override"] = True
-                if scope == "run=*" and chance.random() < 0.3:
-                    frame["action"] = "kill"
-                found.append(frame)
+        for scope, per, unit, low, high, often, more in _BUDGETS:
+            amount = self._chance.randrange(low, high)
+            if self._chance.random() < often:
+                found.append({**self.budget(scope, per, unit, amount), **more})
         return found
 
     @staticmethod
