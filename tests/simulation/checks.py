@@ -160,6 +160,7 @@ class Checks:
                 continue  # What it came to decides nothing any more, and is not kept.
             raise Wrong(f"the daemon has {found} in {place}, the journal says {sums}")
         self.oracle.check_overages(now_ms)
+        self.oracle.check_thresholds(now_ms)
         for place, found in theirs.items():
             if any(found):
                 raise Wrong(f"the daemon has {found} in {place}, the journal nothing")

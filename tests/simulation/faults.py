@@ -36,6 +36,7 @@ class Faults:
         self._locker: apsw.Connection | None = None
         self._is_interleaving = False
         self._is_mended = False
+        self._corrections = 0
         self.is_quiet = False
         self._weights = {
             "kill": chance.choice((0, 1, 3)), "kill in a write": chance.choice((0, 1, 3)),
@@ -44,7 +45,7 @@ class Faults:
             "sick": chance.choice((0, 0, 1, 3)), "locked": chance.choice((0, 0, 1)),
             "wall": chance.choice((0, 1)), "sleep": chance.choice((0, 1)),
             "stall": chance.choice((0, 1)), "policy": chance.choice((0, 1, 3)),
-            "run": chance.choice((0, 1, 2)),
+            "run": chance.choice((0, 1, 2)), "correction": chance.choice((0, 0, 2)),
         }  # fmt: skip
         self._every_us = chance.choice((100_000, 300_000, 1_000_000))
         self._error_rate = chance.choice((0, 0, 0, 0.002, 0.01))
@@ -130,6 +131,8 @@ class Faults:
             self._admin(self._policy())
         elif kind == "run":
             self._admin(self._run())
+        elif kind == "correction":
+            self._admin(self._correction())
 
     def _stall(self) -> None:
         """The daemon is stopped for a while, but not again and again: that were a hung one."""
@@ -168,6 +171,32 @@ class Faults:
         elif op == "limit":
             frame.update(limit=limit, add=chance.random() < 0.5)
         return frame
+
+    def _correction(self) -> Frame:
+        """The provider's own report: an amount for a moment, a call's bill; or taken back."""
+        world, chance = self._world, self._chance
+        self._corrections += 1
+        name = f"correction-{self._corrections}"
+        if self._corrections > 1 and chance.random() < 0.2:
+            undone = f"amount-{chance.randrange(1, self._corrections)}"
+            return {"op": "ledger.undo", "id": undone}
+        entry: Frame = {
+            "id": f"amount-{self._corrections}", "why": "drift", "model": "sim-1",
+            "attrs": {"customer": chance.choice(("acme", "beta"))},
+            "for_ms": world.checks.oracle.at_ms, "nano": chance.randrange(-100_000, 400_000),
+            "usage": {"input": chance.randrange(-50, 200)}, "requests": chance.randrange(2),
+        }  # fmt: skip
+        unbilled = [
+            truth for truth in world.truths.values()
+            if truth.billed and not truth.excused
+            and (called := world.checks.oracle.calls.get(truth.call)) is not None
+            and called.state in ("uncertain", "orphaned")
+        ]  # fmt: skip
+        if unbilled and chance.random() < 0.5:
+            truth = chance.choice(unbilled)
+            entry = {"id": f"bill-{self._corrections}", "why": "billed", "call": truth.call,
+                     "ends": "settle", "usage": truth.billed}  # fmt: skip
+        return {"op": "ledger.correct", "batch": name, "entries": [entry]}
 
     def _admin(self, frame: Frame) -> None:
         """Somebody at a terminal, as a program of its own."""

@@ -68,6 +68,7 @@ class Limit:
     action: str
     zone: str
     anchor: int
+    thresholds: tuple[int, ...]
 
     @property
     def rolls_ms(self) -> int | None:
@@ -119,6 +120,11 @@ class Oracle:
         self.calls: dict[str, Called] = {}
         self.limits: dict[int, Limit] = {}
         self.topups: dict[Place, int] = {}
+        #: Amounts that corrected the books, as calls that cost so much.
+        self.amounts: list[Called] = []
+        self._corrections: set[str] = set()
+        #: Thresholds that were told.
+        self.crossed: dict[Place, set[int]] = {}
         #: What was booked beyond budgets that bill.
         self.overages: dict[Place, int] = {}
         #: Ids that never held anything and never will.
@@ -199,6 +205,10 @@ class Oracle:
             self._of = {place: calls for place, calls in self._of.items() if place[0] != number}
         elif kind == "topup":
             self._top_up(json.loads(row["detail"]), row["at_ms"])
+        elif kind == "correction":
+            self._correct(row, json.loads(row["detail"]))
+        elif kind == "threshold":
+            self._cross(json.loads(row["detail"]), row["at_ms"])
         elif kind == "overage":
             self._overage(json.loads(row["detail"]))
         elif kind.startswith("run_") and kind != "run_note":
@@ -256,10 +266,10 @@ class Oracle:
         limit = self.limits[detail["budget"]] = Limit(
             detail["budget"], _pairs(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
             detail["limit"], detail["override"], run, detail["action"], detail["zone"],
-            detail["anchor"],
+            detail["anchor"], tuple(detail["thresholds"]),
         )  # fmt: skip
         if is_new:
-            for called in self.calls.values():
+            for called in (*self.calls.values(), *self.amounts):
                 self._file(limit, called)
 
     def _top_up(self, detail: dict[str, Any], at_ms: int) -> None:
@@ -267,6 +277,49 @@ class Oracle:
         named = _pairs(detail["account"].split(" per ")[0])
         place = (limit.number, named, limit.start_ms(at_ms))
         self.topups[place] = self.topups.get(place, 0) + detail["amount"]
+
+    def _correct(self, row: dict[str, Any], detail: dict[str, Any]) -> None:
+        """An amount for a moment, or the bill of a call, whose own row comes next."""
+        if detail["id"] in self._corrections:
+            raise Wrong(f"correction {detail['id']} is booked twice")
+        self._corrections.add(detail["id"])
+        if "ends" in detail:
+            return
+        weights = (row["cost_nano"], row["cost_tokens"], detail["requests"])
+        amount = Called(
+            f"correction {detail['id']}", detail["for_ms"], json.loads(row["context"]), (0, 0, 0),
+            None, False, "", "corrected", weights,
+        )  # fmt: skip
+        self.amounts.append(amount)
+        for limit in self.limits.values():
+            self._file(limit, amount)
+
+    def _cross(self, detail: dict[str, Any], at_ms: int) -> None:
+        key = tuple((name, value) for name, value in json.loads(detail["key"]))
+        place = (detail["budget"], key, detail["window_start_ms"])
+        percent = detail["percent"]
+        if percent in self.crossed.setdefault(place, set()):
+            raise Wrong(f"{percent} % of {place} is told twice")
+        self.crossed[place].add(percent)
+        settled, capacity = self._sum(place, at_ms)[0], self._capacity(place)
+        if settled != detail["settled"] or settled * 100 < capacity * percent:
+            raise Wrong(f"{percent} % of {place} is told at {settled} of {capacity}")
+
+    def _capacity(self, place: Place) -> int:
+        return self.limits[place[0]].amount + self.topups.get(place, 0)
+
+    def check_thresholds(self, now_ms: int) -> None:
+        """Every threshold that was reached was told."""
+        for place in self._of:
+            limit = self.limits[place[0]]
+            ends_ms = limit.end_ms(place[2])
+            if not limit.thresholds or (ends_ms is not None and ends_ms <= now_ms):
+                continue
+            settled, capacity = self._sum(place, now_ms)[0], self._capacity(place)
+            for percent in limit.thresholds:
+                reached = settled * 100 >= capacity * percent and settled > 0
+                if reached and percent not in self.crossed.get(place, ()):
+                    raise Wrong(f"{place} is at {settled} of {capacity}, and {percent} % is untold")
 
     def _overage(self, detail: dict[str, Any]) -> None:
         key = tuple((name, value) for name, value in json.loads(detail["key"]))
@@ -320,7 +373,7 @@ class Oracle:
             ends_ms = limit.end_ms(place[2])
             if limit.action != "bill" or (ends_ms is not None and ends_ms <= now_ms):
                 continue
-            over = max(0, self._sum(place, now_ms)[0] - limit.amount - self.topups.get(place, 0))
+            over = max(0, self._sum(place, now_ms)[0] - self._capacity(place))
             if over != self.overages.get(place, 0):
                 raise Wrong(f"{place} is {over} over, and {self.overages.get(place, 0)} is booked")
 
