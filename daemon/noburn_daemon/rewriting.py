@@ -24,7 +24,7 @@ from noburn_cli.core import chain, seals
 from noburn_cli.core.chain import COLUMNS
 from noburn_cli.core.seals import Digest, Seal
 from noburn_daemon import schema
-from noburn_daemon.ledger import json_text
+from noburn_daemon.ledger import SLOT_MS, json_text
 
 #: How many numbers of rows are copied at a time: some milliseconds in which a thread reads.
 CHUNK_ROWS = 5_000
@@ -35,7 +35,22 @@ _ALL = (*COLUMNS, "chain")
 NAMES_OF_COLUMNS = ", ".join(_ALL)
 INSERT_ROW = f"INSERT INTO main.journal ({NAMES_OF_COLUMNS}) VALUES ({', '.join('?' * len(_ALL))})"  # noqa: S608 - our own constants
 #: Tables that are copied row by row as the old file grows, or that a change makes itself.
-_BY_THEMSELVES = frozenset(("journal", "names", *seals.TABLES))
+_BY_THEMSELVES = frozenset(("journal", "names", "sums", *seals.TABLES))
+_SUMS = "INSERT OR REPLACE INTO main.sums SELECT * FROM old.sums"
+#: Of the sums those that rows after one have changed: there may be a million, and few are new.
+#: The joins' order is told: SQLite does not know how few rows come after one.
+_NEWER_SUMS = f"""
+  INSERT OR REPLACE INTO main.sums
+  SELECT s.* FROM (
+    SELECT r.at_ms / {SLOT_MS} AS slot, r.context AS context FROM old.journal AS e NOT INDEXED
+    CROSS JOIN old.journal AS r ON r.call = e.call AND r.kind = 'reserve'
+    WHERE e.seq > :after AND e.kind IN ('settle', 'lose', 'orphan', 'void')
+    UNION
+    SELECT json_extract(c.detail, '$.for_ms') / {SLOT_MS}, c.context
+    FROM old.journal AS c NOT INDEXED
+    WHERE c.seq > :after AND c.kind = 'correction' AND c.context IS NOT NULL
+  ) AS newer CROSS JOIN old.sums AS s ON s.slot = newer.slot AND s.context = newer.context
+"""  # noqa: S608 - our own constants
 
 
 class Change(Protocol):
@@ -73,6 +88,7 @@ class NewFile:
         self.path = old.with_name(old.name + SUFFIX)
         self.change = change
         self._copied = 0
+        self._summed = 0
         remove_leftovers(old)
         self.path.touch(mode=0o600)
         self._connection = apsw.Connection(str(self.path))
@@ -114,7 +130,9 @@ class NewFile:
                 "SELECT chain FROM old.journal WHERE seq = ?", (through,)
             ).fetchone()
             link = bytes(found[0]) if found else self._sealed_link()
+        self._copy_sums()
         digests = {table: self._digest(table) for table in seals.TABLES}
+        self._sync()  # so that little is left to be written while everybody waits
         return Seal(through, link.hex(), kept.hex, **digests)
 
     def finish(self, seal: Seal, at_ms: int) -> None:
@@ -129,18 +147,28 @@ class NewFile:
                 self.change.copy_rows(connection, self._copied, upto)
                 self._copied = upto
             self.change.copy_names(connection)
+            connection.execute(_NEWER_SUMS, {"after": self._summed})
             for table in self._other_tables():
                 columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
                 connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - from the schema
                 self.change.copy_table(connection, table, columns)
             seal = Seal(**{**seal.as_detail(), "redactions": self._digest("redactions")})  # type: ignore[arg-type]
             self._append(seal, at_ms)
-        self.close()
+        self._connection.close()
+        self._sync()
+
+    def _copy_sums(self) -> None:
+        """Copy the sums of past calls as of the row of their snapshot."""
+        with self._connection:
+            row = self._connection.execute(
+                "SELECT value FROM old.meta WHERE key = 'as_of_seq'"
+            ).fetchone()
+            self._summed = 0 if row is None else int(str(row[0]))
+            self._connection.execute(_SUMS)
+
+    def _sync(self) -> None:
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
-
-    def close(self) -> None:
-        self._connection.close()
 
     def give_up(self) -> None:
         """Leave nothing behind."""
