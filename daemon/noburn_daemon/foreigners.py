@@ -93,7 +93,8 @@ class Foreigners:
 
     def _bury(self, owner: str) -> None:
         """It does not come back: its name is never given again."""
-        self._dead.add(owner)
+        if self._clock() < self._until:  # later on, whoever is not known is gone
+            self._dead.add(owner)
         self._connections.pop(owner, None)
         pidfd = self._pidfds.pop(owner, None)
         if pidfd is not None:
