@@ -52,14 +52,16 @@ class Budget:
 class Account:
     """One budget's balance for one set of values in one window, in the budget's unit.
 
-    capacity: limit, top-ups, and what was carried over.  plain: whether an amount that is settled
-    concerns nothing but the balance.
+    capacity: limit, top-ups, and what was carried over.  limit: the budget's, or of a window that
+    is over what it was in the end.  plain: whether an amount that is settled concerns nothing but
+    the balance.  cap: the most that is carried into the next window; before, after: the windows
+    it was carried from and into; ignored: corrections that came too late for that.
     """
 
     __slots__ = (
-        "_carried", "_topup", "alert_at", "budget", "capacity", "end_ms", "held", "in_flight",
-        "is_ceiling", "key", "name", "next_ms", "notified", "overage", "plain", "ring", "settled",
-        "start_ms", "unit_index", "waiting",
+        "_carried", "_topup", "after", "alert_at", "before", "budget", "cap", "capacity", "end_ms", "held",
+        "ignored", "in_flight", "is_ceiling", "key", "limit", "name", "next_ms", "notified",
+        "overage", "plain", "ring", "settled", "start_ms", "unit_index", "waiting",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
@@ -80,13 +82,22 @@ class Account:
         self.next_ms = NEVER_MS  # when a rolling account is looked at next
         self._topup = 0
         self._carried = 0
+        self.cap = 0
+        self.ignored = 0
+        self.before: Account | None = None
+        self.after: Account | None = None
+        self.follow(budget.row)
+
+    def follow(self, row: BudgetRow) -> None:
+        """Take over what the budget says now."""
+        self.limit = row.amount
         self.refresh()
 
     def refresh(self) -> None:
-        """Follow a change of the budget's row."""
+        """Add up the capacity again."""
         row = self.budget.row
-        self.capacity = row.amount + self._topup + self._carried
-        self.plain = self.ring is None and not row.thresholds
+        self.capacity = self.limit + self._topup + self._carried
+        self.plain = self.cap == 0 and self.ring is None and not row.thresholds
         #: What is settled when the next threshold is crossed.
         self.alert_at = NEVER_MS
         for percent in row.thresholds:  # in order
@@ -210,8 +221,17 @@ def account_row(account: Account) -> AccountRow:
         carried=account.carried,
         notified=account.notified,
         overage=account.overage,
-        buckets=None if account.ring is None else account.ring.text(),
+        buckets=_kept(account),
     )
+
+
+def _kept(account: Account) -> str | None:
+    """What an account has besides its balance: its buckets, or what it carries on by."""
+    if account.ring is not None:
+        return account.ring.text()
+    if account.cap:
+        return json.dumps([account.limit, account.cap, account.ignored])
+    return None
 
 
 def fill(account: Account, row: AccountRow) -> None:
@@ -222,7 +242,9 @@ def fill(account: Account, row: AccountRow) -> None:
     account.notified = row.notified
     account.overage = row.overage
     if row.capacity is not None:  # Its window has passed: a limit that came later is not its own.
-        account.topup = row.capacity - account.budget.row.amount - row.carried
+        account.limit = row.capacity - row.topup - row.carried
     if account.ring is not None and row.buckets is not None:
         account.settled, account.topup = account.ring.read(row.buckets)
+    elif row.buckets is not None:
+        account.limit, account.cap, account.ignored = json.loads(row.buckets)
     account.refresh()

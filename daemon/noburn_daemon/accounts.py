@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from noburn_cli.core.actions import BILL
 from noburn_cli.core.budgets import EACH, Key, Scope, account_keys, named_values, replaces
 from noburn_daemon.account import Account, Budget, fill, key_from_text, key_text
+from noburn_daemon.carrying import Carrying, comes_too_late
 from noburn_daemon.ledger import AccountRow, BudgetRow
 from noburn_daemon.rolling import NEVER_MS
 from noburn_daemon.runs import paths_of
@@ -77,6 +78,7 @@ class Accounts:
         self.next_ms = NEVER_MS
         #: Accounts of windows that have ended, with calls still in flight.
         self._ended: set[Account] = set()
+        self.carrying = Carrying()
         #: Accounts of rolling windows that all has left, and when they are looked through.
         self._emptied: set[Account] = set()
         self._sweep_ms = 0
@@ -105,11 +107,18 @@ class Accounts:
             self._drop(account)
         self.epoch += 1
 
-    def change(self, budget: Budget, row: BudgetRow) -> None:
-        """Give a budget another row, of the same scope, window and unit."""
+    def change(self, budget: Budget, row: BudgetRow, now_ms: int) -> None:
+        """Give a budget another row, of the same scope, window and unit.
+
+        Windows that are over keep the limit that they had.
+        """
+        for account in self.carrying.over(budget, now_ms):
+            self.account(budget, account.key, *budget.window.bounds(now_ms), now_ms=now_ms)
         budget.change(row)
         for account in self.of(budget):
-            account.refresh()
+            if account.end_ms is None or account.end_ms > now_ms:
+                account.follow(row)
+                self._carry(account, now_ms)
             self.look_for_alert(account)
         self.epoch += 1
 
@@ -136,18 +145,27 @@ class Accounts:
         context.epoch = self.epoch
         context.notes = {}
 
-    def at(self, attributes: dict[str, str], at_ms: int, *, make: bool = True) -> Iterator[Account]:
+    def at(
+        self,
+        attributes: dict[str, str],
+        at_ms: int,
+        *,
+        make: bool = True,
+        now_ms: int | None = None,
+    ) -> Iterator[Account]:
         """The accounts that a call reserved at that moment belongs to.
 
-        make: whether missing ones are made; otherwise they are left out.
+        make: whether missing ones are made; otherwise they are left out.  now_ms: by default that
+            moment.
         """
+        now_ms = at_ms if now_ms is None else now_ms
         for budget in self._matching(attributes):
             if budget.is_ceiling:
                 continue
             start_ms, end_ms = budget.window.bounds(at_ms)
             for key in account_keys(budget.scope, budget.row.per, attributes):
                 if make or (budget.row.id, key, start_ms) in self._accounts:
-                    yield self.account(budget, key, start_ms, end_ms)
+                    yield self.account(budget, key, start_ms, end_ms, now_ms=now_ms)
 
     def _ceilings(self, attributes: dict[str, str]) -> Iterator[Account]:
         """The ceilings on one call: accounts that add up nothing, and are kept nowhere."""
@@ -156,14 +174,51 @@ class Accounts:
                 for key in account_keys(budget.scope, budget.row.per, attributes):
                     yield Account(budget, key, 0, None)
 
-    def account(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> Account:
-        place = (budget.row.id, key, start_ms)
-        account = self._accounts.get(place)
+    def account(
+        self, budget: Budget, key: Key, start_ms: int, end_ms: int | None, *, now_ms: int
+    ) -> Account:
+        """The account of that window, made where there is none yet."""
+        account = self._accounts.get((budget.row.id, key, start_ms))
         if account is None:
-            account = self._accounts[place] = Account(budget, key, start_ms, end_ms)
-            if end_ms is not None:
-                self.look_at(account, end_ms)
+            account = self._new(budget, key, start_ms, end_ms)
+            self._carry(account, now_ms)
         return account
+
+    def _new(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> Account:
+        account = Account(budget, key, start_ms, end_ms)
+        self._accounts[budget.row.id, key, start_ms] = account
+        if end_ms is not None:
+            self.look_at(account, end_ms)
+        return account
+
+    def load(self, budget: Budget, row: AccountRow) -> None:
+        """Make an account as it was stored.  Those of earlier windows come first."""
+        bounds = budget.window.bounds(row.window_start_ms)
+        account = self._new(budget, key_from_text(row.key), *bounds)
+        fill(account, row)
+        self.watch(account)
+        if account.cap:
+            self._link(account)
+
+    def _carry(self, account: Account, now_ms: int) -> None:
+        """Let the account of a running window take over what the one before it left."""
+        if account.end_ms is None or account.end_ms <= now_ms:
+            return  # made for a call from before the budget: nothing is carried from there
+        account.cap = account.budget.row.carry
+        account.refresh()
+        before = self._link(account) if account.cap else None
+        if before is not None:
+            self.dirty.update((before, account))
+            self._hand_on(before, now_ms)
+
+    def _link(self, account: Account) -> Account | None:
+        before = self.carrying.begin(account)
+        if before is not None and account.end_ms is not None:
+            self.look_at(before, account.end_ms)
+        return before
+
+    def _hand_on(self, account: Account, now_ms: int) -> None:
+        self.dirty.update(self.carrying.hand_on(account, now_ms))
 
     def look_at(self, account: Account, at_ms: int) -> None:
         """Look at an account when that moment has come."""
@@ -226,10 +281,17 @@ class Accounts:
             for values in choices:
                 yield from by_values.get(values, ())
 
-    def settle(self, account: Account, amount: int, *, reserved_at_ms: int, now_ms: int) -> None:
-        """Charge an account that is not plain."""
+    def settle(
+        self, account: Account, amount: int, *, reserved_at_ms: int, now_ms: int,
+        was_held: bool = False,
+    ) -> None:  # fmt: skip
+        """Charge an account that is not plain.  was_held: for a call that was in flight."""
         account.settle(amount, reserved_at_ms=reserved_at_ms, now_ms=now_ms)
         self.watch(account)
+        if account.cap and not was_held and comes_too_late(account, now_ms):
+            account.ignored += amount
+        if account.after is not None:
+            self._hand_on(account, now_ms)
         self.look_for_alert(account)
 
     def look_for_alert(self, account: Account) -> None:
@@ -259,12 +321,16 @@ class Accounts:
             account = heapq.heappop(self._moments)[2]
             if not self.is_current(account):
                 continue
-            if account.ring is None:
-                self._ended.add(account)
-            else:
+            if account.ring is not None:
                 self._roll(account, now_ms)
+            elif not self.carrying.keeps(account, now_ms):
+                self._ended.add(account)
         self.next_ms = self._moments[0][0] if self._moments else NEVER_MS
-        over = [account for account in self._ended if not account.in_flight]
+        over = [
+            account
+            for account in self._ended
+            if not account.in_flight and not self.carrying.keeps(account, now_ms)
+        ]
         if self._emptied and now_ms >= self._sweep_ms:
             over += [a for a in self._emptied if not a.ring and not a.in_flight]
             self._emptied.clear()
@@ -290,6 +356,7 @@ class Accounts:
         self.dirty.discard(account)
         self._ended.discard(account)
         self._emptied.discard(account)
+        self.carrying.forget(account)
         if account.budget.row.action == BILL and place[0] in self.budgets:
             self.passed[place] = account
         else:

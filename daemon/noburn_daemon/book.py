@@ -21,7 +21,7 @@ from noburn_cli.core.budgets import check_attributes
 from noburn_cli.core.holds import HoldState
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
-from noburn_daemon.account import Account, Budget, Weights
+from noburn_daemon.account import Account, Budget, Weights, key_text
 from noburn_daemon.accounts import Accounts, Context
 from noburn_daemon.calls import (
     REFUSED,
@@ -50,6 +50,7 @@ class Book:
         self.pricing = pricing
         self.ledger = ledger
         self.accounts = Accounts()
+        self.accounts.carrying.on_carry = self._carried
         self.calls = CallMemory(ledger.find, self.call_from_rows, greatest)
         self.waiting = WaitingRoom()
         self.events: list[Event] = []
@@ -106,8 +107,9 @@ class Book:
                 account.settled += added[index]
             else:
                 self.accounts.settle(
-                    account, added[index], reserved_at_ms=call.reserved_at_ms, now_ms=event.at_ms
-                )
+                    account, added[index], reserved_at_ms=call.reserved_at_ms,
+                    now_ms=event.at_ms, was_held=was_held,
+                )  # fmt: skip
         assert call.context is not None  # a call that ends was admitted with its attributes
         weights = (0, added[1], added[2]) if call.notional else added
         self.add_up(call.context.text, call.reserved_at_ms, weights)
@@ -116,6 +118,18 @@ class Book:
             self.events += overage_rows(call.accounts, event.at_ms, call.id)
         self.runs.closed(call, added[0], was_held=was_held, at_ms=event.at_ms)
         self.calls.closed(call)
+        self.stirred = True
+
+    def _carried(self, account: Account, amount: int, now_ms: int) -> None:
+        """Record that an account was carried more, or less, by the window before it."""
+        if not self.is_live:
+            return
+        detail = {
+            "budget": account.budget.row.id, "account": account.name, "key": key_text(account.key),
+            "window_start_ms": account.start_ms, "amount": amount, "carried": account.carried,
+        }  # fmt: skip
+        self.events.append(Event(0, now_ms, "carry", detail=json_text(detail)))
+        self.events += overage_rows((account,), now_ms)
         self.stirred = True
 
     def add_up(self, context: str, at_ms: int, weights: Weights) -> None:

@@ -177,7 +177,9 @@ def _adjust(book: Book, event: Event, now_ms: int) -> None:
     # Windows that have ended count on for budgets that bill.
     known = book.accounts.at_end(attributes, detail["for_ms"], book.ledger.passed_account)
     touched = []
-    for account in dict.fromkeys((*known, *book.accounts.at(attributes, detail["for_ms"]))):
+    for account in dict.fromkeys(
+        (*known, *book.accounts.at(attributes, detail["for_ms"], now_ms=now_ms))
+    ):
         ended = account.end_ms is not None and account.end_ms <= now_ms
         if ended and account.budget.row.action != BILL:
             continue  # reports tell of it, admission never asks again

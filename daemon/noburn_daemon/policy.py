@@ -26,7 +26,7 @@ from noburn_cli.core.budgets import (
     parse_scope,
 )
 from noburn_cli.core.money import AMOUNT_MAX
-from noburn_cli.core.windows import CALL, RUN, Window, check_window, rolling_ms
+from noburn_cli.core.windows import CALENDAR, CALL, RUN, Window, check_window, rolling_ms
 from noburn_cli.errors import UsageError
 from noburn_daemon import frames
 from noburn_daemon.account import UNITS, Account, Budget
@@ -80,7 +80,7 @@ def put_budget(book: Book, wanted: BudgetRow, now_ms: int) -> Budget:
     else:
         budget = before
         row.run = row.run or before.row.run
-        book.accounts.change(budget, row)
+        book.accounts.change(budget, row, now_ms)
     book.changed.budgets.append(budget.row)
     _record(book, "budget_set", budget, now_ms)
     book.settle_overage(budget, now_ms)
@@ -109,8 +109,11 @@ def check_budget(row: BudgetRow) -> None:
             "nothing",
             next_step="bill by total, run, hour, day, week or month",
         )
-    if row.carry:
-        raise UsageError("carrying over is not available")
+    if row.carry and window.per not in CALENDAR:
+        raise UsageError(
+            f"a window per {window.per} carries nothing over",
+            why=f"it does not end; only those of the calendar do: {', '.join(CALENDAR)}",
+        )
     if row.notify and not row.thresholds:
         raise UsageError("channels are told of thresholds, and there are none")
     if row.thresholds and window.per == CALL:
@@ -185,7 +188,7 @@ def top_up(book: Book, frame: frames.BudgetTopup, now_ms: int) -> Reply:
                     next_step="set it again with a higher limit",
                 )
             start_ms, end_ms = budget.window.bounds(now_ms)
-            account = book.accounts.account(budget, keys[0], start_ms, end_ms)
+            account = book.accounts.account(budget, keys[0], start_ms, end_ms, now_ms=now_ms)
             if abs(account.topup + frame.amount) > AMOUNT_MAX:
                 raise UsageError(f"{account.name} would be topped up beyond what a ledger can hold")
             book.accounts.top_up(account, frame.amount, now_ms)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from noburn_cli.core.holds import HoldState
 from noburn_daemon import alerts, overages
-from noburn_daemon.account import Account, Budget, account_row, fill, key_from_text
+from noburn_daemon.account import Account, Budget, account_row, key_from_text
 from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
 from noburn_daemon.calls import NOTIONAL_NOTE, charged
@@ -49,10 +49,7 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
         budget = book.accounts.budgets.get(stored.budget)
         if budget is None:
             continue
-        start_ms, end_ms = budget.window.bounds(stored.window_start_ms)
-        account = book.accounts.account(budget, key_from_text(stored.key), start_ms, end_ms)
-        fill(account, stored)
-        book.accounts.watch(account)
+        book.accounts.load(budget, stored)
 
 
 def _open(book: Book, event: Event) -> None:
@@ -81,10 +78,25 @@ def _replay(book: Book, event: Event) -> None:
         alerts.replay(book.accounts, event)
     elif event.kind == overages.KIND:
         overages.replay(book.accounts, event)
+    elif event.kind == "carry":
+        _carry(book, event)
     elif event.kind == "bound_defect":
         model = book.resolved(str(event.model))
         # Changed since the snapshot: the next one passes this row by, and has to tell it.
         book.pricing.factors[model] = book.changed.factors[model] = event.factor or 1000
+
+
+def _carry(book: Book, event: Event) -> None:
+    """What a window was carried: the row is right whatever else is known of the one before."""
+    detail = json.loads(str(event.detail))
+    budget = book.accounts.budgets.get(detail["budget"])
+    if budget is None:
+        return
+    bounds = budget.window.bounds(detail["window_start_ms"])
+    key = key_from_text(detail["key"])
+    account = book.accounts.account(budget, key, *bounds, now_ms=event.at_ms)
+    account.carried = detail["carried"]
+    book.accounts.dirty.add(account)
 
 
 def take_snapshot(book: Book) -> Snapshot:

@@ -32,15 +32,19 @@ def fill(book: Book, budget: Budget, now_ms: int) -> None:
     if budget.is_ceiling:
         return
     start_ms, end_ms = budget.window.bounds(now_ms)
+    if budget.row.carry and not budget.scope.is_family:
+        # It carries over from now on, whether a call comes or not.
+        account = book.accounts.account(budget, budget.scope.pairs, start_ms, end_ms, now_ms=now_ms)
+        book.accounts.dirty.add(account)
     for attributes, at_ms, weights in _ended(book, budget, start_ms, now_ms):
         for key in account_keys(budget.scope, budget.row.per, attributes):
-            account = book.accounts.account(budget, key, start_ms, end_ms)
+            account = book.accounts.account(budget, key, start_ms, end_ms, now_ms=now_ms)
             account.settle(weights[budget.unit_index], reserved_at_ms=at_ms, now_ms=now_ms)
             book.accounts.watch(account)
             book.accounts.dirty.add(account)
     for call in book.calls.open.values():
         assert call.context is not None  # an open call was admitted with its attributes
-        at = book.accounts.at(call.context.attributes, call.reserved_at_ms)
+        at = book.accounts.at(call.context.attributes, call.reserved_at_ms, now_ms=now_ms)
         call.accounts = charged(at, notional=call.notional)
         for account in call.accounts:
             if account.budget is budget:
