@@ -55,13 +55,15 @@ class Account:
     capacity: limit, top-ups, and what was carried over.  limit: the budget's, or of a window that
     is over what it was in the end.  plain: whether an amount that is settled concerns nothing but
     the balance.  cap: the most that is carried into the next window; before, after: the windows
-    it was carried from and into; ignored: corrections that came too late for that.
+    it was carried from and into; ignored: corrections that came too late for that; begun:
+    whether it carries on whatever is in it, because a call was in flight when its window ended,
+    or because it came after another.
     """
 
     __slots__ = (
-        "_carried", "_topup", "after", "alert_at", "before", "budget", "cap", "capacity", "end_ms", "held",
-        "ignored", "in_flight", "is_ceiling", "key", "limit", "name", "next_ms", "notified",
-        "overage", "plain", "ring", "settled", "start_ms", "unit_index", "waiting",
+        "_carried", "_topup", "after", "alert_at", "before", "begun", "budget", "cap", "capacity",
+        "end_ms", "held", "ignored", "in_flight", "is_ceiling", "key", "limit", "name", "next_ms",
+        "notified", "overage", "plain", "ring", "settled", "start_ms", "unit_index", "waiting",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, key: Key, start_ms: int, end_ms: int | None) -> None:
@@ -84,6 +86,7 @@ class Account:
         self._carried = 0
         self.cap = 0
         self.ignored = 0
+        self.begun = False
         self.before: Account | None = None
         self.after: Account | None = None
         self.follow(budget.row)
@@ -229,8 +232,8 @@ def _kept(account: Account) -> str | None:
     """What an account has besides its balance: its buckets, or what it carries on by."""
     if account.ring is not None:
         return account.ring.text()
-    if account.cap:
-        return json.dumps([account.limit, account.cap, account.ignored])
+    if account.cap or account.before is not None:
+        return json.dumps([account.limit, account.cap, account.ignored, account.begun])
     return None
 
 
@@ -246,5 +249,5 @@ def fill(account: Account, row: AccountRow) -> None:
     if account.ring is not None and row.buckets is not None:
         account.settled, account.topup = account.ring.read(row.buckets)
     elif row.buckets is not None:
-        account.limit, account.cap, account.ignored = json.loads(row.buckets)
+        account.limit, account.cap, account.ignored, account.begun = json.loads(row.buckets)
     account.refresh()

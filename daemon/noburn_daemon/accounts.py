@@ -112,13 +112,15 @@ class Accounts:
 
         Windows that are over keep the limit that they had.
         """
-        for account in self.carrying.over(budget, now_ms):
-            self.account(budget, account.key, *budget.window.bounds(now_ms), now_ms=now_ms)
+        for account in self.carrying.over(now_ms):
+            if account.budget is budget:
+                self.account(budget, account.key, *budget.window.bounds(now_ms), now_ms=now_ms)
         budget.change(row)
         for account in self.of(budget):
             if account.end_ms is None or account.end_ms > now_ms:
                 account.follow(row)
                 self._carry(account, now_ms)
+                self.dirty.add(account)
             self.look_for_alert(account)
         self.epoch += 1
 
@@ -197,8 +199,8 @@ class Accounts:
         account = self._new(budget, key_from_text(row.key), *bounds)
         fill(account, row)
         self.watch(account)
-        if account.cap:
-            self._link(account)
+        if account.ring is None and row.buckets is not None:
+            self._link(account, stored=True)
 
     def _carry(self, account: Account, now_ms: int) -> None:
         """Let the account of a running window take over what the one before it left."""
@@ -211,14 +213,16 @@ class Accounts:
             self.dirty.update((before, account))
             self._hand_on(before, now_ms)
 
-    def _link(self, account: Account) -> Account | None:
-        before = self.carrying.begin(account)
+    def _link(self, account: Account, *, stored: bool = False) -> Account | None:
+        before = self.carrying.begin(account, stored=stored)
         if before is not None and account.end_ms is not None:
             self.look_at(before, account.end_ms)
         return before
 
     def _hand_on(self, account: Account, now_ms: int) -> None:
-        self.dirty.update(self.carrying.hand_on(account, now_ms))
+        for following in self.carrying.hand_on(account, now_ms):
+            self.dirty.add(following)
+            self.look_for_alert(following)
 
     def look_at(self, account: Account, at_ms: int) -> None:
         """Look at an account when that moment has come."""
@@ -288,8 +292,11 @@ class Accounts:
         """Charge an account that is not plain.  was_held: for a call that was in flight."""
         account.settle(amount, reserved_at_ms=reserved_at_ms, now_ms=now_ms)
         self.watch(account)
-        if account.cap and not was_held and comes_too_late(account, now_ms):
-            account.ignored += amount
+        if account.cap and account.end_ms is not None and account.end_ms <= now_ms:
+            if was_held:
+                account.begun = True
+            elif comes_too_late(account, now_ms):
+                account.ignored += amount
         if account.after is not None:
             self._hand_on(account, now_ms)
         self.look_for_alert(account)

@@ -37,6 +37,7 @@ from noburn_daemon.overages import overage_rows, rows_without
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.replies import Answer, Reply
 from noburn_daemon.runs import Runs
+from noburn_daemon.schedule import Schedule
 from noburn_daemon.waiting import Waiter, WaitingRoom
 
 _CONTEXTS_MAX = 20_000
@@ -68,6 +69,8 @@ class Book:
         #: (type, data) of what the daemon's own channels are to hear (notices).
         self.happened: list[tuple[str, dict[str, Any]]] = []
         self.budget_ids: set[int] = set()
+        #: Changes of budgets that are to come.
+        self.schedule = Schedule()
         #: False while rows are replayed: what follows from them is in the journal already.
         self.is_live = False
         #: Whether something was released since waiters were last looked at.

@@ -10,7 +10,7 @@ counts as spent; what is released later is carried then, so that nothing is lost
 its hold takes back what was carried.  Windows without a call carry on as if there had been none
 to carry for: limit and carried amount are left whole.  A correction of an ended call counts until
 the following window is over, and changes nothing afterwards.  A budget's own account carries from
-when it was set, one of a family from its first call on: nobody is given what nobody could use.
+when it was set, one of a family from the first window on that something was in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from noburn_cli.core.budgets import Key
-from noburn_daemon.account import Account, Budget
+from noburn_daemon.account import Account
 
 #: Hears of an amount that was carried: the account, how much more it is, and when.
 OnCarry = Callable[[Account, int, int], None]
@@ -31,18 +31,20 @@ class Carrying:
         self._newest: dict[tuple[int, Key], Account] = {}
         self.on_carry: OnCarry = lambda _account, _amount, _at_ms: None
 
-    def begin(self, account: Account) -> Account | None:
-        """Take note of the account of a window that goes on; the one that it comes after.
+    def begin(self, account: Account, *, stored: bool = False) -> Account | None:
+        """Take note of the account of a window; the one that it comes after, if it has one.
 
-        When it has one, what that one left is carried: `carry_into` tells how much.
+        stored: whether both are as they were stored, without the calls in flight.
         """
         place = (account.budget.row.id, account.key)
         before = self._newest.get(place)
         if before is not None and before.start_ms >= account.start_ms:
             return None
         self._newest[place] = account
-        if before is not None:
-            before.after, account.before = account, before
+        if before is None or not (stored or _has_begun(before)):
+            return None
+        before.after, account.before = account, before
+        account.begun = True
         return before
 
     def hand_on(self, account: Account, now_ms: int) -> Iterator[Account]:
@@ -60,7 +62,7 @@ class Carrying:
     def keeps(self, account: Account, now_ms: int) -> bool:
         """Whether an account whose window is over still has something to say."""
         if self._newest.get((account.budget.row.id, account.key)) is account:
-            return account.cap > 0
+            return account.cap > 0 and _has_begun(account)
         after = account.after
         return account.before is not None or (
             after is not None and after.end_ms is not None and after.end_ms > now_ms
@@ -76,11 +78,22 @@ class Carrying:
         if account.before is not None:
             account.before.after = None
 
-    def over(self, budget: Budget, now_ms: int) -> Iterator[Account]:
-        """The newest accounts of a budget whose windows are over: the next one is not begun."""
-        for (number, _), account in list(self._newest.items()):
-            if number == budget.row.id and account.end_ms is not None and account.end_ms <= now_ms:
+    def over(self, now_ms: int) -> Iterator[Account]:
+        """The newest accounts whose windows are over, and that carry on: the next is not begun."""
+        for account in list(self._newest.values()):
+            is_over = account.end_ms is not None and account.end_ms <= now_ms
+            if is_over and self.keeps(account, now_ms):
                 yield account
+
+
+def _has_begun(account: Account) -> bool:
+    """Whether an account carries on: one of a family does when something was in it."""
+    return (
+        account.begun
+        or not account.budget.scope.is_family
+        or account.in_flight > 0
+        or any((account.settled, account.topup))
+    )
 
 
 def carried_into(account: Account, start_ms: int) -> int:

@@ -101,7 +101,9 @@ class Commits:
         self.busy_at = self._loop.time()
         try:
             if book.stirred and len(book.waiting):
-                reserving.look_at_waiters(book, self.now())
+                now_ms = self.now()
+                if now_ms < book.schedule.next_ms:  # else budgets are changed first
+                    reserving.look_at_waiters(book, now_ms)
             if book.outbox:
                 self.replies.extend(book.outbox)  # type: ignore[arg-type]
                 book.outbox.clear()

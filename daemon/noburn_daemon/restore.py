@@ -17,6 +17,7 @@ from noburn_daemon.book import Book
 from noburn_daemon.calls import NOTIONAL_NOTE, charged
 from noburn_daemon.ledger import Event, Ledger, Snapshot
 from noburn_daemon.pricing import Pricing
+from noburn_daemon.schedule import Schedule
 
 #: How long the limit of a run that has ended stays in memory, for processes that outlive it.
 ENDED_RUN_KEPT_MS = 7 * 24 * 3_600_000
@@ -45,6 +46,7 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
         ended = row.ended_at_ms
         if row.removed_at_ms is None and (ended is None or ended > now_ms - ENDED_RUN_KEPT_MS):
             book.accounts.add(Budget(row))
+    book.schedule = Schedule(snapshot.scheduled)
     for stored in snapshot.accounts:
         budget = book.accounts.budgets.get(stored.budget)
         if budget is None:

@@ -20,7 +20,18 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
 from noburn_cli.providers.credentials import is_login
-from noburn_daemon import applying, correcting, ending, frames, policy, reserving, stopping
+from noburn_daemon import (
+    applying,
+    correcting,
+    ending,
+    frames,
+    policy,
+    reserving,
+    running,
+    scheduling,
+    showing,
+    stopping,
+)
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
@@ -107,6 +118,8 @@ class Daemon:
             self._undelivered = Undelivered(undelivered, self._commits, loop)
             self._undelivered.start()
         self._watch_restored()
+        if self._commits.now() >= self.book.schedule.next_ms:
+            self._change_what_is_due()
         self._timer = loop.call_later(TICK_S, self._tick)
         self._handlers = self._handlers_by_kind()
         if service is not None:
@@ -135,7 +148,7 @@ class Daemon:
             frames.RunStart: self._run_start,
             frames.RunEnd: self._run_end,
             frames.RunWatch: self._run_watch,
-            frames.RunNote: lambda _peer, frame, now: policy.note(self.book, frame, now),
+            frames.RunNote: lambda _peer, frame, now: running.note(self.book, frame, now),
             frames.KeysLend: self._keyless.lend,
             frames.KeyFor: self._keyless.key,
             frames.RunStop: lambda _peer, frame, now: stopping.stop_run(self.book, frame, now),
@@ -143,8 +156,12 @@ class Daemon:
             frames.RunResume: self._run_resume,
             frames.RunLimit: lambda _peer, frame, now: stopping.limit_run(self.book, frame, now),
             frames.RunList: self._run_list,
-            frames.BudgetSet: lambda _peer, frame, now: policy.set_budget(self.book, frame, now),
-            frames.BudgetRm: lambda _peer, frame, now: policy.remove_budget(self.book, frame, now),
+            frames.BudgetSet: lambda _peer, frame, now: scheduling.set_budget(
+                self.book, frame, now
+            ),
+            frames.BudgetRm: lambda _peer, frame, now: scheduling.remove_budget(
+                self.book, frame, now
+            ),
             frames.LedgerCorrect: lambda _peer, frame, now: correcting.correct(
                 self.book, frame, now
             ),
@@ -152,12 +169,14 @@ class Daemon:
             frames.LedgerCompact: lambda _peer, frame, now: self._history.compact(frame, now),
             frames.LedgerForget: lambda _peer, frame, _now: self._history.forget(frame),
             frames.BudgetTopup: lambda _peer, frame, now: policy.top_up(self.book, frame, now),
-            frames.BudgetUnschedule: lambda _peer, frame, now: policy.unschedule(
+            frames.BudgetUnschedule: lambda _peer, frame, now: scheduling.unschedule(
                 self.book, frame, now
             ),
             frames.BudgetApply: lambda _peer, frame, now: applying.apply(self.book, frame, now),
-            frames.BudgetList: lambda _peer, frame, now: policy.list_budgets(self.book, frame, now),
-            frames.Remaining: lambda _peer, frame, now: policy.remaining(self.book, frame, now),
+            frames.BudgetList: lambda _peer, frame, now: showing.list_budgets(
+                self.book, frame, now
+            ),
+            frames.Remaining: lambda _peer, frame, now: showing.remaining(self.book, frame, now),
             frames.Status: self._status,
             frames.Shutdown: self._shutdown,
             frames.Reload: _alone,
@@ -181,6 +200,8 @@ class Daemon:
         if commits.sick is not None and not commits.recovered() and kind not in _READING:
             commits.reply(peer, refusal(request.n, protocol.LEDGER, commits.sick or ""))
             return
+        if commits.turn_ms >= commits.book.schedule.next_ms:
+            self._change_what_is_due()
         if kind in _ADMINISTRATIVE:
             commits.flush()  # so that the disk tells what the memory knows
             if commits.sick is not None:  # It could not: there is nothing to build on.
@@ -201,6 +222,23 @@ class Daemon:
             reply = refusal(request.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
         if reply is not None:
             commits.replies.append((peer, reply))
+        if not commits.is_scheduled:
+            commits.schedule()
+
+    def _change_what_is_due(self) -> None:
+        """Do the changes of budgets whose moment has come."""
+        commits = self._commits
+        if commits.sick is None:
+            commits.flush()
+        if commits.sick is not None:
+            return  # Nothing is granted either, and the disk comes back before anything is.
+        commits.force_snapshot = True
+        try:
+            scheduling.apply_due(commits.book, commits.now())
+        except LedgerUnavailable as error:
+            commits.fall_sick(error)
+        except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
+            commits.distrust_memory(error)
         if not commits.is_scheduled:
             commits.schedule()
 
@@ -261,7 +299,10 @@ class Daemon:
             self._commits.reply(peer, refusal(frame.n, protocol.LEDGER, self._commits.sick or ""))
             return
         try:
-            reply = self._decide(peer, frame, self._commits.now(), exact_tokens)
+            now_ms = self._commits.now()
+            if now_ms >= self.book.schedule.next_ms:
+                self._change_what_is_due()
+            reply = self._decide(peer, frame, now_ms, exact_tokens)
         except frames.BadFrame as error:
             reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
         except LedgerUnavailable as error:
@@ -281,10 +322,10 @@ class Daemon:
             # The run was started with endpoints that its calls are to be priced by.
             self._prices.read(lambda: self._ask_again(peer, frame))
             return None
-        return policy.start_run(self.book, frame, peer.owner, now_ms)
+        return running.start_run(self.book, frame, peer.owner, now_ms)
 
     def _run_end(self, _peer: PeerConnection, frame: frames.RunEnd, now_ms: int) -> Reply:
-        if policy.end_run(self.book, frame.run, frame.exit_code, now_ms):
+        if running.end_run(self.book, frame.run, frame.exit_code, now_ms):
             stopped = stopping.stopped_message(self.book, frame.run)
             return {"n": frame.n, "ok": True, "stopped": stopped}
         return refusal(frame.n, protocol.NOT_FOUND, f"there is no open run {frame.run}")
@@ -325,6 +366,8 @@ class Daemon:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._tick)
         now_ms = self._commits.now()
+        if now_ms >= self.book.schedule.next_ms:
+            self._change_what_is_due()
         if now_ms >= self.book.accounts.next_ms:
             self.book.advance(now_ms)
             self._look_again()
@@ -375,7 +418,7 @@ class Daemon:
             try:
                 ending.owner_gone(self.book, owner, now_ms)
                 for run in [run for run, by in self.book.runs.owners.items() if by == owner]:
-                    policy.end_run(self.book, run, None, now_ms)
+                    running.end_run(self.book, run, None, now_ms)
                     self._commits.force_snapshot = True
             except LedgerUnavailable as error:
                 self._gone[owner] = until

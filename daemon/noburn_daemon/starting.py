@@ -32,10 +32,7 @@ def fill(book: Book, budget: Budget, now_ms: int) -> None:
     if budget.is_ceiling:
         return
     start_ms, end_ms = budget.window.bounds(now_ms)
-    if budget.row.carry and not budget.scope.is_family:
-        # It carries over from now on, whether a call comes or not.
-        account = book.accounts.account(budget, budget.scope.pairs, start_ms, end_ms, now_ms=now_ms)
-        book.accounts.dirty.add(account)
+    begin_carrying(book, budget, now_ms)
     for attributes, at_ms, weights in _ended(book, budget, start_ms, now_ms):
         for key in account_keys(budget.scope, budget.row.per, attributes):
             account = book.accounts.account(budget, key, start_ms, end_ms, now_ms=now_ms)
@@ -50,6 +47,14 @@ def fill(book: Book, budget: Budget, now_ms: int) -> None:
             if account.budget is budget:
                 account.held += call.hold[account.unit_index]
                 account.in_flight += 1
+
+
+def begin_carrying(book: Book, budget: Budget, now_ms: int) -> None:
+    """A budget of its own carries over from now on, whether a call comes or not."""
+    if budget.row.carry and not budget.scope.is_family:
+        bounds = budget.window.bounds(now_ms)
+        account = book.accounts.account(budget, budget.scope.pairs, *bounds, now_ms=now_ms)
+        book.accounts.dirty.add(account)
 
 
 def _ended(

@@ -20,9 +20,10 @@ from noburn_daemon import frames
 from noburn_daemon.accounts import Context
 from noburn_daemon.book import Book
 from noburn_daemon.ledger import BudgetRow, Event
-from noburn_daemon.policy import put_budget, shown_account
+from noburn_daemon.policy import put_budget
 from noburn_daemon.replies import Reply, refusal
 from noburn_daemon.runs import ENDED, RATE_MS, STOPPED, is_within
+from noburn_daemon.showing import shown_account
 
 
 def stop_run(book: Book, frame: frames.RunStop, now_ms: int) -> Reply:

@@ -10,7 +10,7 @@ import pytest
 
 from noburn_cli.core.money import parse_limit
 from noburn_cli.errors import UsageError
-from noburn_daemon import ending, policy, reserving
+from noburn_daemon import ending, policy, reserving, showing
 from noburn_daemon.book import Book
 from noburn_daemon.sqlite import SqliteLedger
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
@@ -158,7 +158,7 @@ def test_a_budget_without_calls_says_when_it_resets(tmp_path: Path) -> None:
     book, _ = opened(tmp_path / "l")
     budget(book, "customer=acme", HOLD, per="hour")
     budget(book, "customer=*", HOLD, per="hour")
-    listed = policy.list_budgets(book, read({"n": 1, "op": "budget.list"}), START_MS)["budgets"]
+    listed = showing.list_budgets(book, read({"n": 1, "op": "budget.list"}), START_MS)["budgets"]
     (account,) = listed[0]["accounts"]
     assert account["key"] == "customer=acme"
     assert account["resets_at_ms"] == START_MS - START_MS % HOUR_MS + HOUR_MS

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from noburn_daemon import ending, policy, reserving, stopping
+from noburn_daemon import ending, policy, reserving, running, scheduling, stopping
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
 
 INPUT_PICO, OUTPUT_PICO = 100_000, 500_000  # gpt-6-luna: $0.1 and $0.5 a million
@@ -28,7 +28,13 @@ LIMITS = {  # scope, window, unit: limit
     ("customer=acme", "total", "requests"): 7,
     ("customer=*", "2h", "dollars"): 20_000_000,
     ("global", "90m", "requests"): 6,
+    ("global", "hour", "requests"): 3,
     ("global", "call", "tokens"): 2_000,
+}
+#: What is carried over of each hour: a family's accounts from when something is in them.
+CARRY = {
+    ("customer=*", "hour", "dollars"): 30_000_000,
+    ("global", "hour", "requests"): 4,
 }
 #: Set and removed again at any time: they start with what was there.
 COMING = {
@@ -37,6 +43,15 @@ COMING = {
     ("global", "hour", "tokens"): 5_000,
     ("customer=*", "call", "dollars"): 9_000_000,
 }
+
+
+def hour_of(at_ms: int) -> int:
+    """Which hour of Nepal's a moment lies in."""
+    return (at_ms + NEPAL_MS) // HOUR_MS
+
+
+def at_hour(hour: int) -> int:
+    return hour * HOUR_MS - NEPAL_MS
 
 
 def ends_ms(per: str, at_ms: int) -> int | None:
@@ -65,6 +80,8 @@ class Model:
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
+    #: Changes to come: (moment, id, budget, limit or None for its end).
+    coming: list[tuple[int, int, tuple[str, str, str], int | None]] = field(default_factory=list)
     limits: dict[tuple[str, str, str], int] = field(default_factory=dict)
     #: Top-ups: (budget, customer, moment, amount).
     added: list[tuple[tuple[str, str, str], str, int, int]] = field(default_factory=list)
@@ -96,6 +113,53 @@ class Model:
                 settled += self.weight(call, unit)
         return settled, held
 
+    def carried(self, budget: tuple[str, str, str], customer: str, now_ms: int) -> int:
+        """What an hour was carried from those before it, as it is known now."""
+        scope, _, unit = budget
+        if budget not in CARRY:
+            return 0
+        hours = range(hour_of(START_MS), hour_of(now_ms))
+        if "*" in scope:
+            hours = range(
+                next((h for h in hours if self.has_begun(budget, customer, h)), hours.stop),
+                hours.stop,
+            )
+        carried = 0
+        for hour in hours:
+            used = sum(
+                self.weight_in(call, unit, hour) for call in self.of_hour(budget, customer, hour)
+            )
+            added = self.topups(budget, customer, at_hour(hour))
+            left = self.limits[budget] + added + carried - used
+            carried = min(CARRY[budget], max(0, left))
+        return carried
+
+    def of_hour(
+        self, budget: tuple[str, str, str], customer: str, hour: int
+    ) -> list[dict[str, Any]]:
+        scope, _, unit = budget
+        return [
+            call
+            for call in self.calls.values()
+            if hour_of(call["at"]) == hour
+            and (call["customer"] == customer or "*" not in scope)
+            and not (unit == "dollars" and call["notional"])
+        ]
+
+    def has_begun(self, budget: tuple[str, str, str], customer: str, hour: int) -> bool:
+        """Whether something was in a family's account when its hour ended."""
+        end_ms = at_hour(hour + 1)
+        return self.topups(budget, customer, end_ms - 1) != 0 or any(
+            call["state"] == "held" or call["ended"] >= end_ms or call["state"] != "voided"
+            for call in self.of_hour(budget, customer, hour)
+        )
+
+    def weight_in(self, call: dict[str, Any], unit: str, hour: int) -> int:
+        """What a call weighs in what its hour hands on: late bills count for an hour more."""
+        if call.get("billed", 0) >= at_hour(hour + 2):
+            call = {**call, "state": "lost"}  # as it was charged before
+        return self.weight(call, unit)
+
     def topups(self, budget: tuple[str, str, str], customer: str, now_ms: int) -> int:
         """What was added to the account that a customer's call now belongs to."""
         scope, per, _ = budget
@@ -104,6 +168,7 @@ class Model:
             for name, of, at_ms, amount in self.added
             if name == budget
             and (of == customer or "*" not in scope)
+            and at_ms <= now_ms
             and ((end_ms := ends_ms(per, at_ms)) is None or end_ms > now_ms)
         )
 
@@ -112,7 +177,8 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(
             ["reserve", "reserve", "reserve", "settle", "settle", "lose", "void", "orphan",
-             "repeat", "tick", "tick", "restart", "stop", "pause", "resume", "set", "rm", "topup"]
+             "repeat", "tick", "tick", "restart", "stop", "pause", "resume", "set", "rm", "topup",
+             "schedule", "unschedule"]
         ),
         st.integers(0, 9),
         st.sampled_from(CUSTOMERS),
@@ -134,7 +200,7 @@ class Run:
             self.set_budget(budget, amount)
         for run in RUNS[1:]:
             start = {"n": 1, "op": "run.start", "run": run}
-            policy.start_run(self.book, read(start), "o:1:1", self.now_ms)
+            running.start_run(self.book, read(start), "o:1:1", self.now_ms)
         commit(self.book, self.ledger, snapshot=True)
 
     def set_budget(self, budget: tuple[str, str, str], amount: int) -> None:
@@ -142,6 +208,7 @@ class Run:
         frame = {"n": 1, "op": "budget.set", "scope": scope, "per": per}
         zone = "Asia/Kathmandu" if per in ("hour", "day") else "UTC"
         limit = {"unit": unit, "amount": amount}
+        frame["carry"] = CARRY.get(budget, 0)
         commit(self.book, self.ledger, snapshot=False)  # as the server does
         policy.set_budget(self.book, read({**frame, "limit": limit, "zone": zone}), self.now_ms)
         commit(self.book, self.ledger, snapshot=True)
@@ -154,7 +221,7 @@ class Run:
         if what == "set":
             self.set_budget(budget, COMING[budget] - tokens % 2)
             return
-        scope, per, unit = budget if what == "rm" else (budget := list(LIMITS)[index % 6])
+        scope, per, unit = budget if what == "rm" else (budget := list(LIMITS)[index % 7])
         frame = {"n": 1, "op": f"budget.{what}", "scope": scope, "per": per, "unit": unit}
         commit(self.book, self.ledger, snapshot=False)
         if what == "rm":
@@ -172,6 +239,47 @@ class Run:
             )["ok"]
             self.model.added.append((budget, customer, self.now_ms, amount))
         commit(self.book, self.ledger, snapshot=True)
+
+    def schedule(self, index: int, tokens: int, sets: bool) -> None:
+        """Let a budget begin or end later; what is due by then is done in order."""
+        budget = list(COMING)[tokens % len(COMING)]
+        scope, per, unit = budget
+        at_ms = self.now_ms + 1 + index * 700_000
+        frame: dict[str, Any] = {"n": 1, "scope": scope, "per": per, "at_ms": at_ms}
+        if sets:
+            zone = "Asia/Kathmandu" if per == "hour" else "UTC"
+            limit = {"unit": unit, "amount": COMING[budget] + index}
+            frame |= {"op": "budget.set", "limit": limit, "zone": zone}
+            reply = scheduling.set_budget(self.book, read(frame), self.now_ms)
+        else:
+            frame |= {"op": "budget.rm", "unit": unit}
+            reply = scheduling.remove_budget(self.book, read(frame), self.now_ms)
+        amount = COMING[budget] + index if sets else None
+        self.model.coming.append((at_ms, reply["scheduled"]["id"], budget, amount))
+        commit(self.book, self.ledger, snapshot=True)
+
+    def unschedule(self, index: int) -> None:
+        number = index + 1
+        known = [one for one in self.model.coming if one[1] == number]
+        frame = {"n": 1, "op": "budget.unschedule", "id": number}
+        assert scheduling.unschedule(self.book, read(frame), self.now_ms)["ok"] == bool(known)
+        self.model.coming = [one for one in self.model.coming if one[1] != number]
+        commit(self.book, self.ledger, snapshot=True)
+
+    def apply_due(self) -> None:
+        """As the server does when it sees the moment, and when it starts."""
+        commit(self.book, self.ledger, snapshot=False)
+        scheduling.apply_due(self.book, self.now_ms)
+        commit(self.book, self.ledger, snapshot=True)
+        for one in sorted(self.model.coming, key=lambda one: one[:2]):
+            at_ms, _, budget, amount = one
+            if at_ms > self.now_ms:
+                continue
+            self.model.coming.remove(one)
+            if amount is None:
+                self.model.limits.pop(budget, None)
+            else:
+                self.model.limits[budget] = amount
 
     def steer(self, what: str, index: int) -> None:
         """Stop, pause or resume a run; what was barred stays so over restarts."""
@@ -232,6 +340,7 @@ class Run:
             if per != "call":
                 settled, held = self.model.used(scope, per, unit, customer, self.now_ms)
                 limit += self.model.topups(budget, customer, self.now_ms)
+                limit += self.model.carried(budget, customer, self.now_ms)
                 fits[budget] = limit - settled - held
         if not reply["ok"]:
             least = min(tokens, 16) if clamp else tokens
@@ -268,7 +377,9 @@ class Run:
         if known["state"] in ("held", "uncertain", "orphaned"):
             cost = known["size"] * 100 + output * 500 + searches * SEARCH_NANO
             assert (reply["state"], reply["cost_nano"]) == ("settled", cost)
+            when = "ended" if known["state"] == "held" else "billed"
             known.update(state="settled", cost=(cost, known["size"] + output), searches=searches)
+            known[when] = self.now_ms
         elif known["state"] == "settled":
             same = known["cost"][1] == known["size"] + output and known["searches"] == searches
             assert reply["ok"] is same
@@ -283,7 +394,8 @@ class Run:
         )
         if known["state"] in ("held", "uncertain"):
             assert (reply["state"], reply["cost_nano"]) == ("uncertain", known["hold"][0])
-            known["state"] = "uncertain"
+            if known["state"] == "held":
+                known.update(state="uncertain", ended=self.now_ms)
         else:
             assert reply["error"] == "closed"
 
@@ -294,7 +406,8 @@ class Run:
         )
         if known["state"] in ("held", "voided"):
             assert reply["state"] == "voided"
-            known["state"] = "voided"
+            if known["state"] == "held":
+                known.update(state="voided", ended=self.now_ms)
         else:
             assert reply["error"] == "closed"
 
@@ -303,7 +416,7 @@ class Run:
         ending.owner_gone(self.book, owner, self.now_ms)
         for known in self.model.calls.values():
             if known["owner"] == owner and known["state"] == "held":
-                known["state"] = "orphaned"
+                known.update(state="orphaned", ended=self.now_ms)
 
     def repeat(self, call: str, tokens: int) -> None:
         known = self.model.calls[call]
@@ -327,6 +440,13 @@ class Run:
         assert balances(self.book) == before
 
     def check(self) -> None:
+        coming = sorted(one[:2] for one in self.model.coming)
+        assert [(row.at_ms, row.id) for row in self.book.schedule] == coming
+        standing = {
+            (b.row.scope, b.row.per, b.row.unit): b.row.amount
+            for b in self.book.accounts.budgets.values()
+        }
+        assert standing == self.model.limits
         self.book.advance(self.now_ms)
         for account in self.book.accounts.all():
             row, key = account.budget.row, account.key
@@ -337,9 +457,9 @@ class Run:
             assert (account.settled, account.held) == self.model.used(
                 row.scope, row.per, row.unit, customer, self.now_ms
             ), (row.scope, row.per, row.unit)
-            assert account.topup == self.model.topups(
-                (row.scope, row.per, row.unit), customer, self.now_ms
-            )
+            budget = (row.scope, row.per, row.unit)
+            assert account.topup == self.model.topups(budget, customer, self.now_ms)
+            assert account.carried == self.model.carried(budget, customer, self.now_ms), budget
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -354,6 +474,13 @@ def test_the_book_does_what_the_model_says(todo: list[tuple[str, int, str, int, 
                     run.reserve(index, customer, tokens, flag)
                 elif what == "tick":
                     run.now_ms += index * 1_000_000
+                    if flag:  # the next to look may be another daemon
+                        run.restart(index % 2 == 0)
+                    run.apply_due()
+                elif what == "schedule":
+                    run.schedule(index, tokens, flag)
+                elif what == "unschedule":
+                    run.unschedule(index)
                 elif what == "restart":
                     run.restart(flag)
                 elif what in ("stop", "pause", "resume"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.errors import UsageError
-from noburn_daemon import ending, policy, reserving
+from noburn_daemon import ending, policy, reserving, showing
 from noburn_daemon.book import Book
 from noburn_daemon.sqlite import SqliteLedger
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
@@ -66,7 +66,7 @@ def budget(
 
 
 def accounts(book: Book, now_ms: int) -> list[dict[str, Any]]:
-    listed = policy.list_budgets(book, read({"n": 1, "op": "budget.list"}), now_ms)["budgets"]
+    listed = showing.list_budgets(book, read({"n": 1, "op": "budget.list"}), now_ms)["budgets"]
     return [account for one in listed for account in one["accounts"]]
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from noburn_cli.errors import UsageError
-from noburn_daemon import ending, policy, reserving
+from noburn_daemon import ending, policy, reserving, running
 from tests.daemon.parts import START_MS, balances, commit, open_book, read, reserve_frame, shown
 
 HOUR_MS = 3_600_000
@@ -279,7 +279,7 @@ def note_of(desk, call: str) -> dict[str, Any]:
 
 
 def test_a_budget_that_warns_says_so_in_the_grant_and_once_to_the_run(desk):
-    policy.start_run(desk.book, read({"n": 1, "op": "run.start", "run": "r1"}), "o:1:1", START_MS)
+    running.start_run(desk.book, read({"n": 1, "op": "run.start", "run": "r1"}), "o:1:1", START_MS)
     desk.budget("global", "day", "dollars", 20_000, "warn")
     first = desk.reserve(attrs={"run": "r1"}, output={"wanted": 10, "floor": 1})
     assert "warnings" not in first
