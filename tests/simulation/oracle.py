@@ -12,13 +12,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import apsw
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+from tests.simulation.rules import Limit, Pairs, account_keys, pairs_of, run_paths, stands_in
+
 _GENESIS = hashlib.sha256(b"noburn ledger 1").digest()
 _FIRST_COLUMNS = 36
 _ENDS = {"settle": "settled", "lose": "uncertain", "orphan": "orphaned", "void": "voided"}
@@ -27,8 +26,6 @@ _MAY_END = {
     "uncertain": {"settle"},
     "orphaned": {"settle"},
 }
-#: Zones whose clocks are never set.
-_OFFSETS_MS = {"UTC": 0, "Asia/Kolkata": 19_800_000}
 _HARD = ("block", "kill")
 _UNITS = {"dollars": 0, "tokens": 1, "requests": 2}
 
@@ -54,63 +51,8 @@ class Called:
     ends: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass
-class Limit:
-    """A budget as the journal tells it."""
-
-    number: int
-    scope: tuple[tuple[str, str], ...]
-    per: str
-    unit: int
-    amount: int
-    override: bool
-    run: str | None
-    action: str
-    zone: str
-    anchor: int
-    thresholds: tuple[int, ...]
-
-    @property
-    def rolls_ms(self) -> int | None:
-        """The length of a window that rolls."""
-        unit_ms = {"s": 1000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}.get(self.per[-1])
-        return int(self.per[:-1]) * unit_ms if unit_ms and self.per[:-1].isdigit() else None
-
-    def start_ms(self, at_ms: int) -> int:
-        """When the window around a moment begins; 0 for one that never does."""
-        offset_ms = _OFFSETS_MS[self.zone]
-        if self.per == "hour":
-            return at_ms - (at_ms + offset_ms) % HOUR_MS
-        if self.per == "day":
-            return at_ms - (at_ms + offset_ms) % DAY_MS
-        if self.per == "month":
-            day = datetime.fromtimestamp(at_ms // 1000, UTC)
-            months = day.year * 12 + day.month - 1 - (day.day < self.anchor)
-            return _month_ms(months, self.anchor)
-        return 0
-
-    def end_ms(self, start_ms: int) -> int | None:
-        """When a window ends that begins then; None for never."""
-        if self.per == "month":
-            day = datetime.fromtimestamp(start_ms // 1000, UTC)
-            return _month_ms(day.year * 12 + day.month, self.anchor)
-        length_ms = {"hour": HOUR_MS, "day": DAY_MS}.get(self.per)
-        return None if length_ms is None else start_ms + length_ms
-
-    def counts(self, at_ms: int, now_ms: int) -> bool:
-        """Whether a call of that moment, which has ended, still counts."""
-        if self.rolls_ms is None:
-            return True
-        bucket_ms = -(-self.rolls_ms // 60)
-        return at_ms - at_ms % bucket_ms + bucket_ms + self.rolls_ms > now_ms
-
-
-def _month_ms(months: int, day: int) -> int:
-    return int(datetime(months // 12, months % 12 + 1, day, tzinfo=UTC).timestamp()) * 1000
-
-
 #: (budget, the account's values, the start of its window)
-Place = tuple[int, tuple[tuple[str, str], ...], int]
+Place = tuple[int, Pairs, int]
 
 
 class Oracle:
@@ -223,7 +165,7 @@ class Oracle:
             (row["hold_nano"], row["hold_tokens"], 1), row["granted"],
             row["note"].startswith('{"notional":true'), row["owner"],
         )  # fmt: skip
-        for run in _paths(called.attrs):
+        for run in run_paths(called.attrs):
             if self.barred.get(run):
                 raise Wrong(f"call {name} is granted in run {run}, which is {self.barred[run]}")
         for limit, place in self._checked(called):
@@ -264,7 +206,7 @@ class Oracle:
     def _set(self, detail: dict[str, Any], run: str | None) -> None:
         is_new = detail["budget"] not in self.limits
         limit = self.limits[detail["budget"]] = Limit(
-            detail["budget"], _pairs(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
+            detail["budget"], pairs_of(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
             detail["limit"], detail["override"], run, detail["action"], detail["zone"],
             detail["anchor"], tuple(detail["thresholds"]),
         )  # fmt: skip
@@ -274,7 +216,7 @@ class Oracle:
 
     def _top_up(self, detail: dict[str, Any], at_ms: int) -> None:
         limit = self.limits[detail["budget"]]
-        named = _pairs(detail["account"].split(" per ")[0])
+        named = pairs_of(detail["account"].split(" per ")[0])
         place = (limit.number, named, limit.start_ms(at_ms))
         self.topups[place] = self.topups.get(place, 0) + detail["amount"]
 
@@ -379,7 +321,7 @@ class Oracle:
 
     def _places(self, limit: Limit, called: Called) -> list[Place]:
         start = limit.start_ms(called.at_ms)
-        return [(limit.number, key, start) for key in _keys(limit, called.attrs)]
+        return [(limit.number, key, start) for key in account_keys(limit, called.attrs)]
 
     def _checked(self, called: Called) -> Iterable[tuple[Limit, Place]]:
         """The accounts that may refuse a call: those that no override stands in for."""
@@ -389,7 +331,7 @@ class Oracle:
         for limit, place in charged:
             replaced = any(
                 other.override and (other.per, other.unit) == (limit.per, limit.unit)
-                and its[1] == place[1] and _stands_in(other.scope, limit.scope)
+                and its[1] == place[1] and stands_in(other.scope, limit.scope)
                 for other, its in charged
             )  # fmt: skip
             if not replaced:
@@ -398,38 +340,3 @@ class Oracle:
     def places(self, now_ms: int) -> dict[Place, tuple[int, int, int]]:
         """Every account that a call was charged to: (settled, held, calls in flight)."""
         return {place: self._sum(place, now_ms) for place in self._of}
-
-
-def _pairs(scope: str) -> tuple[tuple[str, str], ...]:
-    if scope == "global":
-        return ()
-    return tuple((key, value) for key, _, value in (p.partition("=") for p in scope.split(",")))
-
-
-def _paths(attrs: dict[str, str]) -> list[str]:
-    runs = attrs.get("run", "").split("/")
-    return ["/".join(runs[: i + 1]) for i in range(len(runs)) if runs[0]]
-
-
-def _keys(limit: Limit, attrs: dict[str, str]) -> list[tuple[tuple[str, str], ...]]:
-    found: list[tuple[tuple[str, str], ...]] = [()]
-    for key, wanted in limit.scope:
-        values = (
-            (attrs.get(key) or "(none)").split("/")
-            if key == "run"
-            else [attrs.get(key) or "(none)"]
-        )
-        values = [value for value in values if wanted in ("*", value)]
-        found = [(*before, (key, value)) for before in found for value in values]
-    if limit.per == "run" and "run" not in dict(limit.scope):
-        runs = (attrs.get("run") or "(none)").split("/")
-        found = [(*before, ("run", run)) for before in found for run in runs]
-    return found
-
-
-def _stands_in(override: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:
-    if override == other or [k for k, _ in override] != [k for k, _ in other]:
-        return False
-    return all(
-        theirs in ("*", ours) for (_, ours), (_, theirs) in zip(override, other, strict=True)
-    )

@@ -8,37 +8,39 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
-import os
 import random
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import apsw
 
 from noburn_cli import journal_files, protocol
 from noburn_cli.errors import NoburnError
-from noburn_daemon import accounts, checkpoint, names, server
 from noburn_daemon.checkpoint import Checkpointer
 from noburn_daemon.clock import Clock
-from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.server import Daemon
 from noburn_daemon.sqlite import SqliteLedger
 from tests.simulation.checks import Checks
 from tests.simulation.clients import Frame, Program, Truth
-from tests.simulation.disk import Disk, simulated
+from tests.simulation.disk import Disk
 from tests.simulation.engine import SECOND_US, SimulatedLoop, Timeline
 from tests.simulation.faults import Faults
 from tests.simulation.machine import Machine, SimulatedProcesses
 from tests.simulation.network import Wire
 from tests.simulation.oracle import Wrong
-from tests.simulation.workload import Workload, price_book
+from tests.simulation.standins import (
+    SimulatedPeer,
+    SimulatedPrices,
+    close_connections,
+    memory_folder,
+    standing_in,
+)
+from tests.simulation.workload import Workload
 
 START_MS = 1_795_476_000_000
 _STEPS_MAX = 400_000
@@ -46,36 +48,6 @@ _STEPS_MAX = 400_000
 
 class Violation(Exception):
     """Something that must never be so was so."""
-
-
-class _Prices:
-    """The price files: one book, which never changes."""
-
-    def __init__(self) -> None:
-        self.book = price_book()
-
-    def changed(self) -> bool:
-        return False
-
-    def read(self) -> Any:
-        return self.book
-
-
-class _Peer(PeerConnection):
-    """As it is, but in the same order in every set, whatever its address."""
-
-    count = 0
-
-    def __init__(self, daemon: Daemon) -> None:
-        super().__init__(daemon)
-        _Peer.count += 1
-        self._number = _Peer.count
-
-    def __hash__(self) -> int:
-        return self._number
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
 
 class World:
@@ -95,14 +67,14 @@ class World:
             self.timeline, random.Random(f"{seed} machine"), start_ms=START_MS,
             has_exits=self.chance.random() < 0.7,
         )  # fmt: skip
-        self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=_memory()))
+        self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=memory_folder()))
         self.disk = Disk(self.folder, random.Random(f"{seed} disk"))
         drawn = self.chance.choice(("process", "power"))
         self.durability = (mixture or {}).get("durability", drawn)
         self.workload = Workload(
             random.Random(f"{seed} workload"), is_patient=bool((mixture or {}).get("patient"))
         )
-        self.prices = _Prices()
+        self.prices = SimulatedPrices()
         self.daemon: Daemon | None = None
         self.ledger: SqliteLedger | None = None
         self.loop: SimulatedLoop | None = None
@@ -231,7 +203,7 @@ class World:
         if ledger is not None:
             with contextlib.suppress(apsw.Error):
                 ledger.close()
-        apsw_connections_closed(self.folder)
+        close_connections(self.folder)
 
     def _left(self) -> None:
         """It drained and left by itself: the file is closed as it should be."""
@@ -290,7 +262,7 @@ class World:
         loop, daemon = self.loop, self.daemon
         self.timeline.after(
             self.chance.choice((1, 100, 5_000)),
-            lambda: wire.cut() if loop.is_dead else wire.accept(loop, _Peer(daemon)),
+            lambda: wire.cut() if loop.is_dead else wire.accept(loop, SimulatedPeer(daemon)),
         )
         then(wire)
 
@@ -341,7 +313,7 @@ class World:
     def run(self) -> None:
         """Raises Violation."""
         try:
-            with _simulating(self):
+            with standing_in(self):
                 self.start_daemon()
                 self.faults.begin()
                 self._run_until(lambda: self.calls_left <= 0 and not self._busy(), 400)
@@ -375,84 +347,3 @@ class World:
                 break
         if not done():
             self.violation(f"not done after {seconds_max} s: {self.checks.what_is_open()}")
-
-
-def apsw_connections_closed(folder: Path) -> None:
-    """A daemon that died in its constructor left connections that nobody can name."""
-    for connection in apsw.connections():
-        with contextlib.suppress(apsw.Error):
-            if connection.filename.startswith(str(folder)):
-                connection.close()
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-@contextlib.contextmanager
-def _simulating(world: World) -> Iterator[None]:
-    """The daemon's few looks at the outside go to the world."""
-    _Peer.count = 0
-    salts = random.Random(f"{world.seed} salts")
-    with contextlib.ExitStack() as stack:
-        patch = mock.patch.object
-        stack.enter_context(simulated(world.disk, world.faults.slept))
-        stack.enter_context(patch(checkpoint, "PASSIVE_PAGES", 20))
-        stack.enter_context(patch(checkpoint, "TRUNCATE_PAGES", 120))
-        stack.enter_context(
-            patch(names.secrets, "token_hex", lambda n: f"{salts.getrandbits(8 * n):0{2 * n}x}")
-        )
-        stack.enter_context(patch(server, "count_input", _count))
-        stack.enter_context(_logged(world))
-        # It is told in replies, whose length decides how they are cut.
-        stack.enter_context(patch(os, "getpid", lambda: 4711))
-        stack.enter_context(patch(accounts.Account, "__hash__", _account_hash, create=True))
-        try:
-            yield
-        finally:
-            world.disk.is_dead = True
-            world.checks.stopped()
-            apsw_connections_closed(world.folder)
-
-
-class _Told(logging.Handler):
-    """The daemon's log is part of the trace."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage().replace(str(self._world.folder), "")
-        self._world.trace(f"log: {text}")
-        if (
-            record.exc_info is not None
-            and record.exc_info[0] is not None
-            and not (self._world.disk.is_dead)
-        ):
-            self._world.defects.append("".join(traceback.format_exception(*record.exc_info)))
-
-
-@contextlib.contextmanager
-def _logged(world: World) -> Iterator[None]:
-    log = logging.getLogger("noburn")
-    before = log.propagate, log.level
-    handler = _Told(world)
-    log.addHandler(handler)
-    log.propagate = False
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.propagate, log.level = before
-
-
-def _count(texts: Any, size: Any, *, tokenizer: str) -> int:
-    """Tokens by words: an encoding of our own, which needs no file."""
-    return sum(len(text.split()) for text in texts.texts) + size.overhead
-
-
-def _account_hash(account: Any) -> int:
-    text = f"{account.budget.row.id} {account.key} {account.start_ms}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
