@@ -54,6 +54,14 @@ def _restore_budgets(book: Book, snapshot: Snapshot, now_ms: int) -> None:
         book.accounts.load(budget, stored)
 
 
+def forget_ended(book: Book, now_ms: int) -> None:
+    """Let go of the limits that a restart would not load any more."""
+    for budget in list(book.accounts.budgets.values()):
+        ended = budget.row.ended_at_ms
+        if ended is not None and ended <= now_ms - ENDED_RUN_KEPT_MS:
+            book.accounts.remove(budget)
+
+
 def _open(book: Book, event: Event) -> None:
     context = Context(json.loads(str(event.context)))
     notional = str(event.note).startswith(NOTIONAL_NOTE)

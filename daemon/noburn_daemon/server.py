@@ -46,6 +46,7 @@ from noburn_daemon.pricefollowing import PriceFollower
 from noburn_daemon.pricing import Pricing
 from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, from_error, refusal
+from noburn_daemon.restore import forget_ended
 from noburn_daemon.service import Service
 from noburn_daemon.sqlite import SqliteLedger
 from noburn_daemon.telling import Teller
@@ -53,6 +54,8 @@ from noburn_daemon.undelivered import Undelivered
 from noburn_daemon.watching import Watchers
 
 TICK_S = 0.25
+#: How often limits of runs that ended long ago are looked for.
+FORGET_MS = 3_600_000
 #: A dead process's last frames may still lie in its socket: they are read first, for this long.
 LAST_WORDS_S = 1.0
 #: Requests that change no money, and are answered whatever the disk does.
@@ -96,6 +99,7 @@ class Daemon:
         self.idle_exit_s = idle_exit_s
         self._service = service
         self.is_draining = False
+        self._forget_at_ms = 0
         self._gone: dict[str, float] = {}
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
         self._watchers = Watchers(loop)
@@ -371,6 +375,9 @@ class Daemon:
         if now_ms >= self.book.accounts.next_ms:
             self.book.advance(now_ms)
             self._look_again()
+        if now_ms >= self._forget_at_ms:
+            self._forget_at_ms = now_ms + FORGET_MS
+            forget_ended(self.book, now_ms)
         if self._gone:
             self._bury(now_ms)
         if not self.is_draining:

@@ -12,6 +12,7 @@ import pytest
 
 from noburn_daemon import alerts, calls, ending, policy, reserving, runs
 from noburn_daemon import book as book_module
+from noburn_daemon.restore import ENDED_RUN_KEPT_MS, forget_ended
 from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame
 
 HOUR_MS = 3_600_000
@@ -69,4 +70,25 @@ def test_nothing_but_the_present_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("open", "dirty", "crossed", "events", "answers", "notices"):
         assert sizes[-1][name] == 0, name
     assert max(size["accounts"] for size in sizes[2:]) == sizes[-1]["accounts"]
+    ledger.close()
+
+
+def test_limits_of_runs_that_ended_long_ago_are_let_go(tmp_path: Path) -> None:
+    """Goal: a daemon that stays keeps no more than one that was started anew."""
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    for number in range(5):
+        start = {"n": 1, "op": "run.start", "run": f"r{number}",
+                 "limit": {"unit": "dollars", "amount": 10**9}}  # fmt: skip
+        policy.start_run(book, read(start), "o:1:1", START_MS)
+    policy.end_run(book, "r0", 0, START_MS)
+    policy.end_run(book, "r1", 0, START_MS + HOUR_MS)
+    commit(book, ledger, snapshot=True)
+    now_ms = START_MS + ENDED_RUN_KEPT_MS
+    forget_ended(book, now_ms)
+    commit(book, ledger, snapshot=True)
+    kept = {budget.row.run for budget in book.accounts.budgets.values()}
+    assert kept == {"r1", "r2", "r3", "r4"}
+    ledger.close()
+    anew, ledger = open_book(tmp_path / "ledger.sqlite3", now_ms)
+    assert {budget.row.run for budget in anew.accounts.budgets.values()} == kept
     ledger.close()
