@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,16 @@ def _open(path: Path) -> tuple[Book, SqliteLedger]:
     return restore(ledger, Pricing(prices, ledger.book_texts), SECOND_MS), ledger
 
 
-def _rewrite(ledger: SqliteLedger, change: Change) -> None:
+def _rewrite(
+    ledger: SqliteLedger, change: Change, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     new = NewFile(ledger.path, change)
     while (copied := new.copy_some())[0] < copied[1]:
         pass
+    seal = new.seal()
+    meanwhile()
     assert ledger.is_checkpointed()
-    new.finish(new.seal(), SECOND_MS)
+    new.finish(seal, SECOND_MS)
     ledger.go_on_with(new.path)
 
 
@@ -149,6 +154,36 @@ def test_a_compacted_id_is_closed_and_a_new_budget_counts_the_sums(tmp_path: Pat
     commit(book, ledger, snapshot=True)
     ledger.close()
     assert verify_ledger(path).holds
+
+
+@pytest.mark.parametrize("kind", ["compact", "forget"])
+def test_what_is_written_meanwhile_is_there(tmp_path: Path, kind: str) -> None:
+    """Goal: calls, late bills and their sums that come while the file is copied come along."""
+    path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
+    book, ledger = _open(path)
+
+    def meanwhile() -> None:
+        for call in ("n2", "n3"):
+            frame = reserve_frame(call, model="m", attrs={"customer": "acme"})
+            reserving.reserve(
+                book, read(frame), owner="b:1:1", caller=None, now_ms=SECOND_MS + 3_600_000
+            )
+        for call in ("o1", "n2"):
+            late = {"n": 1, "op": "settle", "call": call, "usage": {"input": 50, "output": 1}}
+            ending.settle(book, read(late), SECOND_MS + 3_600_001)
+        commit(book, ledger, snapshot=True)
+
+    change: Change = Compaction("2026-11", ledger.last_before(NOVEMBER))
+    if kind == "forget":
+        change = Forgetting(Pseudonym("customer", "acme", "(forgotten 3f2a)"), ledger.sealed())
+    _rewrite(ledger, change, meanwhile)
+    ledger.close()
+    verdict = verify_ledger(path)
+    assert verdict.holds, verdict
+    found = {row[0]: row[1:] for row in _rows(path, "SELECT call, state, customer FROM calls")}
+    who = "acme" if kind == "compact" else "(forgotten 3f2a)"
+    assert (found["n2"], found["n3"]) == (("settled", who), ("held", who))
+    assert found["o1"] == ("settled", "globex")
 
 
 def test_compacting_again_takes_what_has_been_billed_since(tmp_path: Path) -> None:
