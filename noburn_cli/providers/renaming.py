@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote
 
-from noburn_cli.providers.jsonbody import Body, RawJson, refused
+from noburn_cli.providers.jsonbody import Body, RawJson, deep_refused, refused
 
 MODEL = "model"
 
@@ -59,6 +59,7 @@ def in_path(url: str, place: re.Pattern[str], model: str) -> str:
     return path[:start] + quote(model, safe="") + path[end:] + mark + query
 
 
+@deep_refused
 def in_each(body: bytes, model: str, *, each: str, inside: str = "") -> bytes:
     """The body with another model in each object of a list, or in a member of each.
 

@@ -100,3 +100,23 @@ def test_a_request_that_cannot_change_its_model_is_blocked_and_says_why(
         assert "asks for claude-haiku-5-5 instead of gpt-6.1-sol" in blocked.value.message
         assert "sold by anthropic" in blocked.value.message
     assert (home.states(), stub.bill.calls) == (["blocked"], [])
+
+
+def test_without_a_run_the_log_hears_each_sentence_once(
+    home: Any, stub: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.client.request(
+        "budget.set", scope="global", per="total", action="warn",
+        limit={"unit": "requests", "amount": 1},
+    )  # fmt: skip
+    downgrade(home, {"gpt-6.1-sol": "gpt-6-luna"}, scope="feature=chat")
+    with noburn_cli.wrap(openai.OpenAI(api_key="any", base_url=f"{stub.url}/v1")) as client:
+        for _ in range(3):
+            with noburn_cli.attribute(feature="chat"):
+                client.chat.completions.create(
+                    model="gpt-6.1-sol", messages=[{"role": "user", "content": "hi"}]
+                )
+    down, warned = [one.getMessage() for one in caplog.records if one.name == "noburn"]
+    assert down.startswith("noburn: calls for gpt-6.1-sol go out for gpt-6-luna: budget `feature=")
+    assert warned.endswith("per total in requests` of 1 request is spent, and only warns")
+    assert {call.model for call in stub.bill.calls} == {"gpt-6-luna"}

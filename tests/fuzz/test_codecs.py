@@ -62,6 +62,7 @@ def every_answer(api: str, body: bytes) -> None:
         codec.parse,
         lambda b: codec.edit(b, cap=100),
         lambda b: codec.edit(b, cap=None),
+        lambda b: codec.with_model("https://api.example/v1/x", b, "other"),
         codec.asks_usage,
         codec.count_request,
         codec.parse_count,
