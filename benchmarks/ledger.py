@@ -4,9 +4,9 @@
     python -m benchmarks.ledger [--seconds 1] [--rounds 5] [--callers 1,16,64,256]
 
 One operation is one reserve or one settle over five budgets.  All ways take turns, round after
-round, so that a noisy neighbour meets each of them; a way's quietest round counts, and a ratio is
-of two quietest rounds.  Results go to benchmarks/results/ledger.json and ledger.md.  Read the
-ratios, not the times.
+round, so that a noisy neighbour meets each of them.  Speeds and latencies are those of a way's
+quietest round; a ratio is the median of the rounds' ratios, each of neighbours in time.  Results go
+to benchmarks/results/ledger.json and ledger.md.  Read the ratios, not the times.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,68 +34,86 @@ CLASSES = {
     POWER: "What was answered survives power loss",
 }
 
-Best = dict[int, dict[tuple[str, str], Load]]
+#: A way's class and key.
+Place = tuple[str, str]
+ECHO: Place = (LIMIT, "echo")
 
 
-def measure(ways: list[Way], callers: list[int], *, seconds: float, rounds: int) -> Best:
-    """Every way in turn, round after round; the quietest round of each."""
-    best: Best = {count: {} for count in callers}
+class Measured:
+    """What one number of callers came to: each way's quietest round, and the speed of all."""
+
+    def __init__(self) -> None:
+        self.best: dict[Place, Load] = {}
+        self.speeds: dict[Place, list[float]] = {}
+
+    def add(self, place: Place, load: Load) -> None:
+        known = self.best.get(place)
+        if known is None or load.per_s > known.per_s:
+            self.best[place] = load
+        self.speeds.setdefault(place, []).append(load.per_s)
+
+    def ratio(self, place: Place, other: Place) -> float:
+        """The median of the rounds' ratios."""
+        pairs = zip(self.speeds[place], self.speeds[other], strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+
+def measure(
+    ways: list[Way], callers: list[int], *, seconds: float, rounds: int
+) -> dict[int, Measured]:
+    """Every way in turn, round after round."""
+    found = {count: Measured() for count in callers}
     for _ in range(rounds):
         for count in callers:
             for way in ways:
                 load = way.drive(count, seconds)
                 if load.refused:
                     raise SystemExit(f"{way.name} refused {load.refused}: not a fair race")
-                place = (way.durability, way.key)
-                known = best[count].get(place)
-                if known is None or load.per_s > known.per_s:
-                    best[count][place] = load
+                found[count].add((way.durability, way.key), load)
                 print(count, way.durability, way.key, load.as_row(), flush=True)
-    return best
+    return found
 
 
-def table(best: Best, ways: list[Way], durability: str) -> list[str]:
+def table(found: dict[int, Measured], ways: list[Way], durability: str) -> list[str]:
     lines = [
         "| callers | way | operations/s | beside echo | p50 ms | p99 ms | p99.9 ms |",
         "|---|---|---|---|---|---|---|",
     ]
-    for count, loads in best.items():
-        limit = loads[LIMIT, "echo"].per_s
+    for count, measured in found.items():
         for way in ways:
             if way.durability not in (LIMIT, durability):
                 continue
-            load = loads[way.durability, way.key]
-            row = load.as_row()
+            place = (way.durability, way.key)
+            row = measured.best[place].as_row()
             lines.append(
-                f"| {count} | {way.name} | {row['per_s']:,} | {load.per_s / limit:.2f} "
+                f"| {count} | {way.name} | {row['per_s']:,} | {measured.ratio(place, ECHO):.2f} "
                 f"| {row['p50_ms']:.2f} | {row['p99_ms']:.2f} | {row['p999_ms']:.2f} |"
             )
     return lines
 
 
-def verdict(loads: dict[tuple[str, str], Load], durability: str) -> list[str]:
+def verdict(measured: Measured, durability: str) -> list[str]:
     """The aims at 64 callers, each with what came out and whether it is met."""
     lines = []
     for key, name in (("noburn", "as it is"), ("compiled", "compiled")):
-        ours = loads.get((durability, key))
-        if ours is None:
+        ours = (durability, key)
+        if ours not in measured.best:
             continue
-        aim = AIMS[durability]
-        share = ours.per_s / loads[LIMIT, "echo"].per_s
+        aim, share = AIMS[durability], measured.ratio(ours, ECHO)
         lines.append(_aim(f"{name}, {share:.2f} of the bare echo", f"{aim}", met=share >= aim))
-        redis = loads.get((durability, "redis"))
-        if redis is not None:
-            times = ours.per_s / redis.per_s
+        if (durability, "redis") in measured.best:
+            times = measured.ratio(ours, (durability, "redis"))
             found = f"{name}, {times:.2f} times Redis of the same class"
             lines.append(_aim(found, "above 1", met=times > 1))
-    ours = loads[durability, "noburn"]
+    ours = (durability, "noburn")
+    tail = measured.best[ours].percentile_ms(0.999)
     for key, name in (("postgres", "PostgreSQL"), ("wal", "BEGIN IMMEDIATE in WAL"),
                       ("http", "the HTTP service over SQLite")):  # fmt: skip
-        other = loads.get((durability, key))
-        if other is not None:
-            tail = other.percentile_ms(0.999) / ours.percentile_ms(0.999)
-            times = ours.per_s / other.per_s
-            lines.append(f"- {times:.1f} times {name}, with a p99.9 {tail:.1f} times lower")
+        other = (durability, key)
+        if other in measured.best:
+            times = measured.ratio(ours, other)
+            lower = measured.best[other].percentile_ms(0.999) / tail
+            lines.append(f"- {times:.1f} times {name}, with a p99.9 {lower:.1f} times lower")
     return lines
 
 
@@ -102,7 +121,7 @@ def _aim(found: str, aim: str, *, met: bool) -> str:
     return f"- {found} (aim: {aim}): {'met' if met else '**not met**'}"
 
 
-def report(best: Best, ways: list[Way], missing: list[str], how: str) -> str:
+def report(found: dict[int, Measured], ways: list[Way], missing: list[str], how: str) -> str:
     lines = [
         "# Reserve and settle: the daemon beside what one could do instead", "", how, "",
         "Every way checks and books five budgets, keeps the call's id so that a repeat changes",
@@ -115,9 +134,9 @@ def report(best: Best, ways: list[Way], missing: list[str], how: str) -> str:
     if missing:
         lines += [f"Not installed, and so not measured: {', '.join(missing)}.", ""]
     for durability, title in CLASSES.items():
-        lines += [f"## {title}", "", *table(best, ways, durability), ""]
-        if 64 in best:
-            lines += ["At 64 callers noburn does:", "", *verdict(best[64], durability), ""]
+        lines += [f"## {title}", "", *table(found, ways, durability), ""]
+        if 64 in found:
+            lines += ["At 64 callers noburn does:", "", *verdict(found[64], durability), ""]
     return "\n".join(lines)
 
 
@@ -142,26 +161,28 @@ def main() -> None:
     folder.chmod(0o711)  # PostgreSQL's user is another one
     try:
         with running(folder) as (ways, missing):
-            best = measure(ways, callers, seconds=chosen.seconds, rounds=chosen.rounds)
+            found = measure(ways, callers, seconds=chosen.seconds, rounds=chosen.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     when = datetime.now(UTC).date().isoformat()
     how = (
-        f"Measured {when} on {machine()}, the load and its peers on the same cores;\nthe quietest "
-        f"of {chosen.rounds} interleaved rounds of {chosen.seconds:g} s each, by `python -m "
-        "benchmarks.ledger`.\nOne operation is one reserve or one settle."
+        f"Measured {when} on {machine()},\nthe load and its peers on the same cores, by `python -m "
+        f"benchmarks.ledger`;\nof {chosen.rounds} interleaved rounds of {chosen.seconds:g} s each "
+        "the quietest, and for ratios the median of the rounds'.\n"
+        "One operation is one reserve or one settle."
     )
-    text = report(best, ways, missing, how)
+    text = report(found, ways, missing, how)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "ledger.md").write_text(text, encoding="utf-8")
     rows = {
         str(count): {
-            f"{durability} {key}": load.as_row() for (durability, key), load in loads.items()
+            " ".join(place): {**load.as_row(), "beside_echo": round(measured.ratio(place, ECHO), 3)}
+            for place, load in measured.best.items()
         }
-        for count, loads in best.items()
+        for count, measured in found.items()
     }
-    found = {"date": when, "machine": machine(), "missing": missing, "callers": rows}
-    (RESULTS / "ledger.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    kept = {"date": when, "machine": machine(), "missing": missing, "callers": rows}
+    (RESULTS / "ledger.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(text)
 
 
