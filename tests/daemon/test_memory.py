@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from noburn_daemon import alerts, calls, ending, policy, reserving, runs
+from noburn_daemon import alerts, calls, ending, policy, reserving, running, runs
 from noburn_daemon import book as book_module
 from noburn_daemon.restore import ENDED_RUN_KEPT_MS, forget_ended
 from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame
@@ -79,9 +79,9 @@ def test_limits_of_runs_that_ended_long_ago_are_let_go(tmp_path: Path) -> None:
     for number in range(5):
         start = {"n": 1, "op": "run.start", "run": f"r{number}",
                  "limit": {"unit": "dollars", "amount": 10**9}}  # fmt: skip
-        policy.start_run(book, read(start), "o:1:1", START_MS)
-    policy.end_run(book, "r0", 0, START_MS)
-    policy.end_run(book, "r1", 0, START_MS + HOUR_MS)
+        running.start_run(book, read(start), "o:1:1", START_MS)
+    running.end_run(book, "r0", 0, START_MS)
+    running.end_run(book, "r1", 0, START_MS + HOUR_MS)
     commit(book, ledger, snapshot=True)
     now_ms = START_MS + ENDED_RUN_KEPT_MS
     forget_ended(book, now_ms)
