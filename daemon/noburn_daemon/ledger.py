@@ -211,11 +211,12 @@ class Ledger(Protocol):
         """(context, moment of the reserve, nano, tokens, 1) of ended calls reserved since then."""
 
     def sums(
-        self, keys: Sequence[str], since_slot: int, *, by_slot: bool
+        self, keys: Sequence[str], since_slot: int, *, width_ms: int | None
     ) -> list[tuple[list[str | None], int, int, int, int]]:
         """What ended calls were charged, as of the last snapshot, by the values of these keys.
 
-        (values, slot or 0, nano, tokens, requests) of calls reserved in that slot or later.
+        (values, bucket, nano, tokens, requests) of calls reserved in that slot or later.
+        width_ms: of the buckets, by which the ends of slots are told apart; None for all in one.
         """
 
     def run_rows(self, run: str) -> list[Event]:

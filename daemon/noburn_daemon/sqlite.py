@@ -341,11 +341,11 @@ class SqliteLedger:
             return queries.ended(self._connection, head_seq=self._seq, since_ms=since_ms)
 
     def sums(
-        self, keys: Sequence[str], since_slot: int, *, by_slot: bool
+        self, keys: Sequence[str], since_slot: int, *, width_ms: int | None
     ) -> list[tuple[list[str | None], int, int, int, int]]:
         """What ended calls were charged, as of the last snapshot, by the values of these keys."""
         with self._unavailable():
-            return queries.sums(self._connection, keys, since_slot, by_slot=by_slot)
+            return queries.sums(self._connection, keys, since_slot, width_ms=width_ms)
 
     def known_corrections(self, ids: Iterable[str]) -> set[str]:
         """Which of these corrections are booked."""

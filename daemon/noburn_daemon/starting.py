@@ -63,29 +63,30 @@ def _ended(
     """(attributes that matter, moment of the reserve, what was charged) of ended calls."""
     length_ms = budget.length_ms
     if length_ms is None:
-        yield from _summed(book, budget, start_ms // SLOT_MS, by_slot=False)
+        yield from _summed(book, budget, start_ms // SLOT_MS, now_ms)
         return
     since_ms = now_ms - length_ms - bucket_ms(length_ms)
     if length_ms > EXACT_MS_MAX:
-        for attributes, at_ms, weights in _summed(book, budget, since_ms // SLOT_MS, by_slot=True):
-            yield attributes, min(at_ms + SLOT_MS - 1, now_ms), weights
+        yield from _summed(book, budget, since_ms // SLOT_MS, now_ms)
         return
     for text, at_ms, nano, tokens, requests in book.ledger.ended(since_ms):
         yield json.loads(text), at_ms, (nano, tokens, requests)
 
 
 def _summed(
-    book: Book, budget: Budget, since_slot: int, *, by_slot: bool
+    book: Book, budget: Budget, since_slot: int, now_ms: int
 ) -> Iterator[tuple[dict[str, str], int, Weights]]:
     """The same from the sums: those on disk, and those that the next snapshot will add."""
     keys = _keys(budget.scope, budget.row.per)
-    for values, slot, *sums in book.ledger.sums(keys, since_slot, by_slot=by_slot):
+    width_ms = None if budget.length_ms is None else bucket_ms(budget.length_ms)
+    for values, bucket, *sums in book.ledger.sums(keys, since_slot, width_ms=width_ms):
         nano, tokens, requests = sums
         attributes = {key: value for key, value in zip(keys, values, strict=True) if value}
-        yield attributes, slot * SLOT_MS, (nano, tokens, requests)
+        yield attributes, min(bucket * (width_ms or 0), now_ms), (nano, tokens, requests)
     for (text, slot), (nano, tokens, requests) in book.changed.sums.items():
         if slot >= since_slot:
-            yield json.loads(text), slot * SLOT_MS, (nano, tokens, requests)
+            end_ms = (slot + 1) * SLOT_MS - 1
+            yield json.loads(text), min(end_ms, now_ms), (nano, tokens, requests)
 
 
 def _keys(scope: Scope, per: str) -> tuple[str, ...]:
