@@ -15,6 +15,10 @@ import pytest
 import noburn_cli
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.enforce.launch import LaunchSettings, child_environment
+from noburn_cli.render.why import render_why, sentence
+from noburn_cli.render.why_data import why_data
+from noburn_cli.reports.calls import read_call
+from noburn_cli.reports.receipt import bill_of, hold_of
 
 GUESTS = Path(__file__).parents[1] / "providers" / "guests"
 PYTHON = Path(sys.prefix) / "guests" / "current" / "bin" / "python"
@@ -100,6 +104,11 @@ def test_a_request_that_cannot_change_its_model_is_blocked_and_says_why(
         assert "asks for claude-haiku-5-5 instead of gpt-6.1-sol" in blocked.value.message
         assert "sold by anthropic" in blocked.value.message
     assert (home.states(), stub.bill.calls) == (["blocked"], [])
+    facts = read_call(home.folder / "ledger.sqlite3", None)
+    assert "asks for claude-haiku-5-5 instead of gpt-6.1-sol" in sentence(facts)
+    lines = render_why(facts, bill=bill_of(facts), hold=hold_of(facts))
+    assert "downgrade rules" in " ".join(lines)
+    assert why_data(facts, bill=None, hold=None)["blocked_by"]["why_blocked"] == "downgrade"
 
 
 def test_without_a_run_the_log_hears_each_sentence_once(

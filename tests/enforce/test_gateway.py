@@ -331,3 +331,19 @@ def test_the_end_waits_for_outcomes_and_nothing_real_is_left_behind(site: Site) 
     stored = b"".join(p.read_bytes() for p in site.home.folder.rglob("*") if p.is_file())
     assert stored
     assert REAL.encode() not in stored
+
+
+def test_a_cheaper_model_is_put_into_body_and_url_with_the_real_key(site: Site) -> None:
+    """Gemini's URL names the model, and here the key as well."""
+    site.home.client.request(
+        "budget.set", scope="run=r1", per="total", limit={"unit": "requests", "amount": 0},
+        action="downgrade",
+        downgrade={"gpt-6.1-sol": "gpt-6-luna", "gemini-4-argon": "gemini-3.5-flash-lite"},
+    )  # fmt: skip
+    said = {"contents": [{"parts": [{"text": "hello"}]}]}
+    path = f"/gemini/v1beta/models/gemini-4-argon:generateContent?key={VIRTUAL}"
+    assert site.post(path, said, key=None)[1]["modelVersion"] == "gemini-3.5-flash-lite"
+    answer = site.post("/openai/v1/chat/completions", {**CHAT, "model": "gpt-6.1-sol"})[1]
+    assert answer["model"] == "gpt-6-luna"
+    assert [call.model for call in site.stub.bill.calls] == ["gemini-3.5-flash-lite", "gpt-6-luna"]
+    assert site.when_ended(2) == ["settled"] * 2
