@@ -200,7 +200,9 @@ class Checks:
                     f" waits for {[a.name for a in waiter.blocked_on]}"
                 )
             blocking.update(full)
-            self._rest.append((waiter, set(full) & set(waiter.blocked_on)))
+            # Of a window that rolls, time itself releases something.
+            lasting = {a for a in full if a.ring is None}
+            self._rest.append((waiter, lasting & set(waiter.blocked_on)))
 
     def _check_order(self, rows: list[Frame]) -> None:
         """Where nothing was released, nobody passes an earlier waiter with whom it shares an
@@ -247,6 +249,8 @@ class Checks:
             self._told_seq = max(self._told_seq, self.oracle.row_of(frame))
         if "call" not in frame:
             world.trace(f"{op} hears {_shown(reply)}")
+            if reply.get("error") in _NEVER and op != protocol.RUN_LIMIT:
+                world.violation(f"{op} is answered {reply}")
             return
         world.trace(f"{op} {frame['call']} hears {_shown(reply)}")
         truth = world.truths[frame["call"]]

@@ -144,13 +144,25 @@ class Faults:
 
     def _policy(self) -> Frame:
         chance, workload = self._chance, self._world.workload
-        kind = chance.choice(("set", "set", "rm", "topup"))
+        kind = chance.choice(("set", "set", "rm", "topup", "apply", "look"))
         scope, per, unit, amount = chance.choice(
             (("global", "total", "dollars", 20_000_000),
              ("customer=*", "hour", "dollars", 3_000_000),
              ("customer=acme", "total", "requests", 60),
              ("customer=beta", "day", "tokens", 30_000))
         )  # fmt: skip
+        if kind == "look":
+            return chance.choice((
+                {"op": "budget.list"}, {"op": "run.list"}, {"op": "status"},
+                {"op": "remaining", "attrs": {"customer": "acme", "run": "r1/r2"}},
+            ))  # fmt: skip
+        if kind == "apply":
+            both = [(scope, per, unit), ("customer=beta", "day", "tokens")]
+            steps = [
+                {"n": 0, **workload.budget(*which, chance.randrange(amount // 10, amount))}
+                for which in dict.fromkeys(both)
+            ]
+            return {"op": "budget.apply", "steps": steps}
         if kind == "rm":
             return {"op": "budget.rm", "scope": scope, "per": per, "unit": unit}
         if kind == "topup":
