@@ -22,6 +22,7 @@ _LATE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("customer=*", {"per": "month", "zone": "Asia/Tokyo", "anchor": 20}),
     ("customer=*", {"per": "day", "action": "bill", "amount": 10}),
     ("global", {"per": "total"}),
+    ("feature=(none)", {"per": "day", "carry": 10**9, "amount": 10**9}),
 )
 _HOUR_MS = 3_600_000
 
@@ -41,7 +42,7 @@ def _fill(path: Path, seed: int) -> None:
     lost: list[str] = []
     for number in range(240):
         at_ms += dice.randrange(2 * 72 * _HOUR_MS // 240)
-        if number % 35 == 20:
+        if number % 30 == 20:
             commit(book, ledger, snapshot=True)
             for scope, fields in itertools.islice(late, 1):
                 _set(book, scope, at_ms, **fields)
@@ -85,6 +86,7 @@ def test_every_balance_is_made_again(tmp_path: Path, seed: int) -> None:
         ("UPDATE accounts SET buckets = replace(buckets, '[', '[1') WHERE budget = 1", "per 7d"),
         ("UPDATE accounts SET overage = overage + 1 WHERE overage > 0", "overage of customer=*"),
         ("UPDATE accounts SET settled = settled + 1 WHERE budget = 4", "per month"),
+        ("UPDATE accounts SET carried = 1 WHERE carried > 0", "carried into feature=(none)"),
         ("UPDATE budgets SET amount = amount + 1 WHERE id = 6", "limit of global per total"),
         ("UPDATE sums SET nano = nano + 1 WHERE slot = (SELECT max(slot) FROM sums)", "sums of"),
         ("UPDATE sums SET context = context + 1000 WHERE nano > 0", "sums of"),
