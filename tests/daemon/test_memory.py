@@ -30,10 +30,10 @@ def test_nothing_but_the_present_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
         policy.set_budget(book, read(frame), START_MS)
     sizes = []
     number = 0
-    for hour in range(8):
+    for hour in range(5):
         now_ms = START_MS + hour * HOUR_MS
         book.advance(now_ms)
-        for _ in range(400):
+        for _ in range(250):
             number += 1
             call = f"c{number}"
             attrs = {"customer": f"k{number % 97}", "run": f"r{number // 3}"}
