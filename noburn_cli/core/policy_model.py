@@ -44,10 +44,21 @@ class _Call:
     notional: bool
     costs: list[tuple[int, Weights]] = field(default_factory=list)
 
-    def cost_at(self, moment_ms: int) -> Weights | None:
-        """What it had come to by then; None while it was held."""
-        known = [cost for when_ms, cost in self.costs if when_ms <= moment_ms]
-        return known[-1] if known else None
+    def cost(self, *, final_ms: int | None = None) -> Weights | None:
+        """What it has come to; None while it is held.
+
+        final_ms: from when on a correction does not count any more; the first bill always does.
+        """
+        counted = [
+            cost
+            for number, (when_ms, cost) in enumerate(self.costs)
+            if number == 0 or final_ms is None or when_ms < final_ms
+        ]
+        return counted[-1] if counted else None
+
+    def is_in_flight(self, moment_ms: int) -> bool:
+        """Whether it was held at a moment that has passed."""
+        return not self.costs or self.costs[0][0] >= moment_ms
 
 
 @dataclass
@@ -184,8 +195,10 @@ class PolicyModel:
             for key in account_keys(budget.spec.scope, budget.spec.per, attributes):
                 yield budget, key
 
-    def _balance(self, budget: _Budget, key: Key, at_ms: int, *, now_ms: int) -> Balance:
-        """The account's balance in the window around `at_ms`, as it is known at `now_ms`."""
+    def _balance(
+        self, budget: _Budget, key: Key, at_ms: int, *, now_ms: int, final_ms: int | None = None
+    ) -> Balance:
+        """The account's balance in the window around `at_ms`; of a rolling one, at `now_ms`."""
         start_ms, end_ms = budget.window.bounds(at_ms)
         length_ms = rolling_ms(budget.spec.per)
 
@@ -196,11 +209,10 @@ class PolicyModel:
             return length_ms is None or expires_at_ms(length_ms, moment_ms) > now_ms
 
         settled = held = in_flight = 0
-        for call in self._calls.values() if budget.spec.per != CALL else ():
-            charged = self._charged(call.attributes, notional=call.notional)
-            if not is_in(call.at_ms) or not any(a is budget and b == key for a, b in charged):
+        for call in self._charged_to(budget, key):
+            if not is_in(call.at_ms):
                 continue
-            cost = call.cost_at(now_ms)
+            cost = call.cost(final_ms=final_ms)
             if cost is None:
                 held += call.hold[budget.index]
                 in_flight += 1
@@ -213,12 +225,19 @@ class PolicyModel:
         carried = self._carried(budget, key, start_ms, now_ms=now_ms)
         return Balance(settled, held, in_flight, budget.spec.limit + added + carried)
 
+    def _charged_to(self, budget: _Budget, key: Key) -> Iterator[_Call]:
+        """The calls of an account, of whatever window; of a ceiling none."""
+        for call in self._calls.values() if budget.spec.per != CALL else ():
+            charged = self._charged(call.attributes, notional=call.notional)
+            if any(one is budget and values == key for one, values in charged):
+                yield call
+
     def _carried(self, budget: _Budget, key: Key, start_ms: int, *, now_ms: int) -> int:
         """What a window begins with of what the one before it left, at most `carry`.
 
-        A window that nobody looked at leaves its limit and what it began with.  What a window left
-        is known for good when the one after it is over.  A budget's own account carries from when
-        it was set, one of a family from the first window on that something was in.
+        A window that nobody looked at leaves its limit and what it began with.  A correction of a
+        bill counts until the window after its call's is over.  A budget's own account carries from
+        when it was set, one of a family from the first window on that something was in.
         """
         before_ms = budget.before(key, start_ms) if budget.spec.carry else None
         if before_ms is None:
@@ -229,8 +248,8 @@ class PolicyModel:
         if not follows:
             return 0
         end_ms = _end(budget, before_ms)
-        known_ms = min(now_ms, _end(budget, end_ms) - 1)
-        before = self._balance(budget, key, before_ms, now_ms=known_ms)
+        final_ms = _end(budget, end_ms)
+        before = self._balance(budget, key, before_ms, now_ms=now_ms, final_ms=final_ms)
         carried = min(budget.spec.carry, max(0, before.capacity - before.settled - before.held))
         while end_ms < start_ms:
             carried = min(budget.spec.carry, carried + budget.spec.limit)
@@ -249,8 +268,14 @@ class PolicyModel:
     def _carries_on(self, budget: _Budget, key: Key, start_ms: int, *, now_ms: int) -> bool:
         if not budget.spec.scope.is_family or budget.looked[key, start_ms]:
             return True
+        end_ms = _end(budget, start_ms)
+        if any(
+            start_ms <= call.at_ms < end_ms and call.is_in_flight(end_ms)
+            for call in self._charged_to(budget, key)
+        ):
+            return True
         balance = self._balance(budget, key, start_ms, now_ms=now_ms)
-        return bool(balance.in_flight or balance.settled or balance.capacity != budget.spec.limit)
+        return bool(balance.settled or balance.capacity != budget.spec.limit)
 
 
 def _end(budget: _Budget, start_ms: int) -> int:

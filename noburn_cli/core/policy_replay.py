@@ -189,7 +189,8 @@ class Replay:
             was = account.settled
             account.settle(cost[index] - before[index], known.recorded.at_ms, at_ms)
             if account.spec.carry:
-                account.hand_on(used - account.settled - account.held, at_ms)
+                released = used - account.settled - account.held
+                account.hand_on(released, at_ms, was_held=known.is_held)
             if account.spec.action == BILL:
                 billed = overage(account.settled, account.capacity) - overage(was, account.capacity)
                 self.findings.bill(account, known.recorded, billed)

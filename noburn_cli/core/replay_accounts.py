@@ -27,7 +27,7 @@ class Account:
     """One budget's running balance for one set of values in one window, in the budget's unit."""
 
     __slots__ = (
-        "_leaving", "_length_ms", "after", "before", "capacity", "carried", "end_ms", "held",
+        "_leaving", "_length_ms", "after", "begun", "capacity", "carried", "end_ms", "held",
         "ignored", "in_flight", "index", "is_ceiling", "key", "name", "settled", "spec",
         "start_ms", "window",
     )  # fmt: skip
@@ -43,23 +43,26 @@ class Account:
         self.is_ceiling = spec.per == CALL
         self.capacity = spec.limit
         self.settled = self.held = self.in_flight = 0
-        #: Of a budget that carries over: the neighbours, and changes that came too late to count.
-        self.before: Account | None = None
+        #: Of a budget that carries over: the next window's, whether this one carries on whatever
+        #: is in it, and corrections that came too late to count.
         self.after: Account | None = None
+        self.begun = not spec.scope.is_family
         self.carried = self.ignored = 0
         self._length_ms = rolling_ms(spec.per)
         #: (when it leaves, settled, added to the capacity) of a rolling window.
         self._leaving: list[tuple[int, int, int]] = []
 
-    def hand_on(self, released: int, now_ms: int) -> None:
+    def hand_on(self, released: int, now_ms: int, *, was_held: bool) -> None:
         """Carry anew after something was released, or (below 0) more was spent.
 
-        What a window left is known for good when the one after it is over.
+        was_held: for a call that was in flight; else a bill is corrected, which counts until the
+        window after the call's is over.
         """
         if now_ms < self.end_ms:
             return
+        self.begun = self.begun or was_held
         following = self.window.bounds(self.end_ms)[1]
-        if following is not None and now_ms >= following:
+        if not was_held and following is not None and now_ms >= following:
             self.ignored -= released
             return
         account = self
@@ -195,7 +198,7 @@ class Accounts:
         budget.newest[account.key] = account
         if before is None or not _carries_on(before):
             return
-        before.after, account.before = account, before
+        before.after, account.begun = account, True
         account.carried = _carried(before, account.start_ms)
         account.capacity += account.carried
 
@@ -227,8 +230,7 @@ class Accounts:
 def _carries_on(account: Account) -> bool:
     """A budget's own account does, one of a family when something was in it."""
     return (
-        not account.spec.scope.is_family
-        or account.before is not None
+        account.begun
         or account.in_flight > 0
         or account.settled != 0
         or account.capacity != account.spec.limit

@@ -47,7 +47,7 @@ def test_every_command_of_the_page_prints_what_it_says(home: Any, monkeypatch: A
     [policy] = _blocks("toml")
     (home.path / "policy.toml").write_text(policy, encoding="utf-8")
     (home.path / "config").mkdir()
-    channel = '[notify.ops]\ncommand = ["true"]\n'
+    channel = '[notify.ops]\ncommand = ["/usr/bin/true"]\n'
     (home.path / "config" / "noburn.toml").write_text(channel, encoding="utf-8")
     monkeypatch.chdir(home.path)
     home.environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'daemon'}"

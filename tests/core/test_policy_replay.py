@@ -25,7 +25,7 @@ BUDGETS = (
     BudgetSpec(parse_scope("customer=*"), "6h", "dollars", 150),
 )
 LATER_MS = (0, 0, 60_000, 7 * 60_000, HOUR_MS, 5 * HOUR_MS // 2, 3 * HOUR_MS + 60_000, 26 * HOUR_MS)
-SEEDS = 60
+SEEDS = 24
 
 
 class Both:
@@ -110,7 +110,8 @@ def test_running_sums_are_those_of_the_model() -> None:
                 both.top_up()
             else:
                 both.end(what)
-            both.compare(f"seed {seed}, step {step}")
+            if step % 3 == 0:
+                both.compare(f"seed {seed}, step {step}")
         assert both.replay.finish().total.warned == both.warned, f"seed {seed}"
         for name, count in both.blocked.items():
             blocked[name] = blocked.get(name, 0) + count
