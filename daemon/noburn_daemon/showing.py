@@ -25,9 +25,9 @@ from noburn_daemon.schedule import shown
 
 
 def digest(book: Book) -> str:
-    """What a plan to change the budgets is made against: all but those of runs, jobs and keys.
+    """What a plan to change the budgets is made against, changes to come included.
 
-    Those come and go with programs, and no plan is about them.
+    Without those of runs, jobs and keys: they come and go with programs, and no plan is about them.
     """
     rows = (budget.row for budget in book.accounts.budgets.values())
     said = [
@@ -36,7 +36,8 @@ def digest(book: Book) -> str:
         for row in rows
         if row.run is None and not is_made_by_programs(parse_scope(row.scope))
     ]  # fmt: skip
-    text = json.dumps(sorted(said), separators=(",", ":"), ensure_ascii=False)
+    to_come = [(row.id, row.at_ms) for row in book.schedule]
+    text = json.dumps([sorted(said), to_come], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -105,6 +106,7 @@ def shown_account(account: Account) -> Reply:
         "carried": account.carried,
         "settled": account.settled,
         "overage": account.overage,
+        "notified": account.notified,
         "held": account.held,
         "waiting": account.waiting,
     }

@@ -240,3 +240,38 @@ def test_replay_says_what_a_brute_force_over_the_ledger_says(home: Any, reserve:
     )
     assert data["policy"]["total"]["blocked"] == 0
     assert "customer=* per month: $" in home.said("budget", "apply", _write(home, wide), "--yes")
+
+
+def test_what_is_to_come_is_listed_applied_once_and_taken_back(home: Any) -> None:
+    later = (
+        '[[budget]]\nscope = "feature=x"\nlimit = "$9"\nper = "day"\nzone = "Asia/Tokyo"\n'
+        "from = 2099-01-01\nuntil = 2099-02-01\n"
+    )
+    file = _write(home, later)
+    assert "2 to schedule" in home.said("budget", "apply", file, "--yes")
+    assert "Nothing to change." in home.said("budget", "apply", file, "--dry-run")
+    begins, ends = home.said("budget", "list").splitlines()
+    assert begins.startswith("From 2099-01-01 00:00 JST: feature=x per day is $9.00; in the time")
+    assert ends == "From 2099-01-31 15:00 UTC: feature=x per day ends (change 2)."
+    assert home.said("budget", "unschedule", "2") == "taken back: change 2\n"
+    assert home.noburn("budget", "unschedule", "2").returncode == 1
+    again = home.said("budget", "apply", _write(home, later.replace("$9", "$8")), "--yes")
+    assert "< take back  feature=x per day from 2099-01-01 00:00 JST: $9.00" in again
+    data = _data(home.said("budget", "list", "--json"), "noburn.budget")
+    assert sorted(one["id"] for one in data["scheduled"]) == [3, 4]
+
+
+def test_thresholds_carry_and_top_ups_are_shown(home: Any, reserve: Any) -> None:
+    home.said(
+        "budget", "set", "customer=each", "0.001", "--per", "month", "--threshold", "1,90",
+        "--carry-over", "0.002",
+    )  # fmt: skip
+    home.said("budget", "set", "customer=acme", "5", "--per", "month")
+    with home.client() as client:
+        assert client.reserve(reserve("c1", attrs={"customer": "acme"}))["ok"]
+        client.settle("c1", {"input": 300, "output": 55})
+    shown = home.said("budget", "topup", "customer=acme", "2", "--family")
+    assert "$0.001 + $2.00" in shown
+    assert "carries over up to $0.002; tells nobody at 1, 90 %." in shown
+    assert "Told of customer=acme: 1 % reached." in home.said("budget", "show", "customer=acme")
+    assert "$5.00 + $3.00" in home.said("budget", "topup", "customer=acme", "3")
