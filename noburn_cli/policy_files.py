@@ -45,8 +45,10 @@ def read_policy(file: str | None) -> PolicyFile:
     Raises UsageError for a file that is not there, breaks a rule, or has no budget in it.
     """
     if file == STDIN:
-        text = sys.stdin.read(_TEXT_CHARS_MAX)
         name, path = "standard input", None
+        text = sys.stdin.read(_TEXT_CHARS_MAX + 1)
+        if len(text) > _TEXT_CHARS_MAX:  # Half a policy is another policy.
+            raise UsageError(f"{name} is longer than {_TEXT_CHARS_MAX:,} characters")
     else:
         path = _own_path() if file is None else Path(file)
         path = path / NAME if path.is_dir() else path
