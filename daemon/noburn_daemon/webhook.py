@@ -131,7 +131,7 @@ def _exchange(channel: Channel, body: bytes, headers: dict[str, str]) -> Outcome
         answer.read(_ANSWER_BYTES_MAX)
         return outcome_of(answer.status, answer.headers.get("retry-after"), now_s=time.time())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if late.is_set():
+        if late.is_set() or isinstance(error, TimeoutError):
             raise TimeoutError(f"not within {channel.timeout_s:g} s") from error
         raise
     finally:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -56,7 +57,9 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiver(*answers: tuple[int, dict[str, str]]) -> Iterator[Receiver]:
+def receiver(
+    *answers: tuple[int, dict[str, str]], tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -75,7 +78,11 @@ def receiver(*answers: tuple[int, dict[str, str]]) -> Iterator[Receiver]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    told = Receiver(f"http://127.0.0.1:{server.server_port}/hook?token=t", list(answers))
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    told = Receiver(f"{scheme}://127.0.0.1:{server.server_port}/hook?token=t", list(answers))
     told.held.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
