@@ -76,22 +76,3 @@ def verify(
         head_seen = head_seen or stored == head
         expected_seq += 1
     return None if head_seen or head == GENESIS else expected_seq
-
-
-def verify_names(
-    bound: Iterable[tuple[int, str]], names: Iterable[tuple[int, str, str | None, str | None]]
-) -> int | None:
-    """The first name whose text is not what the journal bound it to, or None.
-
-    bound: (id, digest) from the `name` rows; names: (id, kind, text, salt), text None when
-    forgotten.
-    """
-    digests = dict(bound)
-    for number, kind, text, salt in names:
-        if text is None or salt is None:
-            if number not in digests:
-                return number
-            continue
-        if digests.get(number) != name_digest(kind, text, salt):
-            return number
-    return None

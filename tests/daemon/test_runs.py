@@ -85,6 +85,13 @@ def test_a_run_that_has_ended_gets_no_hold_either(running: Running) -> None:
     assert caller.reserve("c", attrs={"run": "r1"})["ok"]
 
 
+def answer(caller: Caller) -> dict[str, Any]:
+    """The reply, after however many times it was said that the run is paused."""
+    while (frame := caller.hear()).get("event") == "paused":
+        pass
+    return frame
+
+
 def test_a_paused_run_waits_in_order_and_goes_on(running: Running) -> None:
     """Goal: pause refuses nobody, even who would not wait for money, and says so meanwhile."""
     caller, first, second = (Caller(running.home) for _ in range(3))
@@ -103,8 +110,8 @@ def test_a_paused_run_waits_in_order_and_goes_on(running: Running) -> None:
         connection.send(**_reserve(call, {"run": "r1"}))
         eventually(lambda n=number: shown(caller, "r1")["waiting"] == n + 1, "in order")
     assert caller.ask(n=1, op="run.resume", run="r1")["state"] == "open"
-    assert first.hear()["ok"]
-    assert second.hear()["why_blocked"] == "in_flight"  # There was money for one.
+    assert answer(first)["ok"]
+    assert answer(second)["why_blocked"] == "in_flight"  # There was money for one.
 
 
 def test_a_raised_limit_lets_a_waiter_go(running: Running) -> None:
