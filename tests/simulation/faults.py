@@ -43,7 +43,7 @@ class Faults:
             "leave": chance.choice((0, 0, 1)), "power": chance.choice((0, 0, 1, 2)),
             "program dies": chance.choice((0, 1, 3)), "cut": chance.choice((0, 1, 3)),
             "sick": chance.choice((0, 0, 1, 3)), "locked": chance.choice((0, 0, 1)),
-            "wall": chance.choice((0, 1)), "sleep": chance.choice((0, 1)),
+            "wall": chance.choice((0, 1)), "sleep": chance.choice((0, 1, 3)),
             "stall": chance.choice((0, 1)), "policy": chance.choice((0, 1, 3)),
             "run": chance.choice((0, 1, 2)), "correction": chance.choice((0, 0, 2)),
         }  # fmt: skip
@@ -170,7 +170,10 @@ class Faults:
                 "op": "budget.topup", "scope": scope.replace("*", "acme"), "per": per,
                 "unit": unit, "amount": chance.randrange(amount),
             }  # fmt: skip
-        return workload.budget(scope, per, unit, chance.randrange(amount // 10, amount))
+        frame = workload.budget(scope, per, unit, chance.randrange(amount // 10, amount))
+        if chance.random() < 0.3:
+            frame["at_ms"] = self._world.checks.oracle.at_ms + chance.choice((10_000, 3_700_000))
+        return frame
 
     def _run(self) -> Frame:
         chance = self._chance

@@ -65,6 +65,10 @@ class Oracle:
         #: Amounts that corrected the books, as calls that cost so much.
         self.amounts: list[Called] = []
         self._corrections: set[str] = set()
+        #: What was carried into a window.
+        self.carried: dict[Place, int] = {}
+        #: Changes that are to come, and when.
+        self.scheduled: dict[int, int] = {}
         #: Thresholds that were told.
         self.crossed: dict[Place, set[int]] = {}
         #: What was booked beyond budgets that bill.
@@ -140,7 +144,10 @@ class Oracle:
                     raise Wrong(f"{kind} of call {row['call']}, which was granted")
                 self.closed.add(row["call"])
         elif kind == "budget_set":
-            self._set(json.loads(row["detail"]), row["run"])
+            detail = json.loads(row["detail"])
+            if "scheduled" in detail and self.scheduled.pop(detail["scheduled"]) > row["at_ms"]:
+                raise Wrong(f"a scheduled change is done too early, in row {row['seq']}")
+            self._set(detail, row["run"])
         elif kind == "budget_rm":
             number = json.loads(row["detail"])["budget"]
             del self.limits[number]
@@ -149,6 +156,13 @@ class Oracle:
             self._top_up(json.loads(row["detail"]), row["at_ms"])
         elif kind == "correction":
             self._correct(row, json.loads(row["detail"]))
+        elif kind == "carry":
+            self._carry(json.loads(row["detail"]))
+        elif kind == "scheduled":
+            detail = json.loads(row["detail"])
+            self.scheduled[detail["id"]] = detail["at_ms"]
+        elif kind == "unscheduled":
+            del self.scheduled[json.loads(row["detail"])["id"]]
         elif kind == "threshold":
             self._cross(json.loads(row["detail"]), row["at_ms"])
         elif kind == "overage":
@@ -172,7 +186,7 @@ class Oracle:
             if limit.action not in _HARD or (called.notional and limit.unit == 0):
                 continue
             settled, held, _ = self._sum(place, row["at_ms"]) if limit.per != "call" else (0, 0, 0)
-            capacity = limit.amount + self.topups.get(place, 0)
+            capacity = self._capacity(place)
             if settled + held + called.hold[limit.unit] > capacity:
                 raise Wrong(
                     f"call {name} is granted {called.hold[limit.unit]} of {place}, where"
@@ -208,7 +222,7 @@ class Oracle:
         limit = self.limits[detail["budget"]] = Limit(
             detail["budget"], pairs_of(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
             detail["limit"], detail["override"], run, detail["action"], detail["zone"],
-            detail["anchor"], tuple(detail["thresholds"]),
+            detail["anchor"], tuple(detail["thresholds"]), detail["carry"],
         )  # fmt: skip
         if is_new:
             for called in (*self.calls.values(), *self.amounts):
@@ -236,6 +250,14 @@ class Oracle:
         for limit in self.limits.values():
             self._file(limit, amount)
 
+    def _carry(self, detail: dict[str, Any]) -> None:
+        key = tuple((name, value) for name, value in json.loads(detail["key"]))
+        place = (detail["budget"], key, detail["window_start_ms"])
+        self.carried[place] = self.carried.get(place, 0) + detail["amount"]
+        carried, most = self.carried[place], self.limits[place[0]].carry
+        if carried != detail["carried"] or not 0 <= carried <= most:
+            raise Wrong(f"{carried} is carried into {place}, of at most {most}")
+
     def _cross(self, detail: dict[str, Any], at_ms: int) -> None:
         key = tuple((name, value) for name, value in json.loads(detail["key"]))
         place = (detail["budget"], key, detail["window_start_ms"])
@@ -248,7 +270,7 @@ class Oracle:
             raise Wrong(f"{percent} % of {place} is told at {settled} of {capacity}")
 
     def _capacity(self, place: Place) -> int:
-        return self.limits[place[0]].amount + self.topups.get(place, 0)
+        return self.limits[place[0]].amount + self.topups.get(place, 0) + self.carried.get(place, 0)
 
     def check_thresholds(self, now_ms: int) -> None:
         """Every threshold that was reached was told."""

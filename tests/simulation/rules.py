@@ -32,6 +32,7 @@ class Limit:
     zone: str
     anchor: int
     thresholds: tuple[int, ...]
+    carry: int
 
     @property
     def rolls_ms(self) -> int | None:

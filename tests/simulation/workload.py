@@ -69,6 +69,7 @@ _BUDGETS: tuple[tuple[str, str, str, int, int, float, Frame], ...] = (
     ("global", "call", "dollars", 200_000, 2_000_000, 0.2, {}),
     ("customer=*", "day", "dollars", 900_000, 9_000_000, 0.25, {"zone": "Asia/Kolkata"}),
     ("global", "month", "requests", 20, 80, 0.2, {"anchor": 25}),
+    ("customer=acme", "hour", "tokens", 2_000, 9_000, 0.3, {"carry": 3_000}),
     ("customer=beta", "total", "dollars", 100_000, 900_000, 0.3, {"action": "bill"}),
     ("customer=acme", "hour", "dollars", 100_000, 900_000, 0.3,
      {"action": "warn", "thresholds": [50, 100]}),
