@@ -45,15 +45,20 @@ def _place(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def no_ledger(path: Path) -> LedgerUnavailable:
+    """The error for a file that is not there."""
+    return LedgerUnavailable(
+        f"there is no ledger at {path}",
+        why="nothing has been recorded yet",
+        next_step="record something with `noburn run -- COMMAND`, or check NOBURN_HOME",
+    )
+
+
 def _open(path: Path) -> apsw.Connection:
     import apsw
 
     if not path.exists():
-        raise LedgerUnavailable(
-            f"there is no ledger at {path}",
-            why="nothing has been recorded yet",
-            next_step="record something with `noburn run -- COMMAND`, or check NOBURN_HOME",
-        )
+        raise no_ledger(path)
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     except apsw.Error as error:

@@ -51,7 +51,7 @@ def back_up(ledger_path: Path, target: Path, tell: Tell) -> Backup:
     """
     _check_target(ledger_path, target)
     part = target.with_name(target.name + _SUFFIX)
-    with _removing(part):
+    with removing(part):
         copy_pages(ledger_path, part, tell)
         verdict = verify_ledger(part, tell=lambda done, total: tell("rows checked", done, total))
         if not verdict.holds:
@@ -158,8 +158,8 @@ def _check_target(ledger_path: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _removing(part: Path) -> Iterator[None]:
-    """Leave nothing unfinished behind."""
+def removing(part: Path) -> Iterator[None]:
+    """Leave nothing of an unfinished copy behind, whatever happens."""
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noburn_cli.errors import LedgerUnavailable
-from noburn_cli.ledger_file import SCHEMA
+from noburn_cli.ledger_file import SCHEMA, no_ledger
 
 if TYPE_CHECKING:
     import apsw
@@ -45,11 +45,7 @@ def look(path: Path) -> Standing:
     import apsw
 
     if not path.exists():
-        raise LedgerUnavailable(
-            f"there is no ledger at {path}",
-            why="nothing has been recorded yet",
-            next_step="record something with `noburn run -- COMMAND`, or check NOBURN_HOME",
-        )
+        raise no_ledger(path)
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:

@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from noburn_cli.copies.backup import Tell, copy_plain, head_row, settle_on_disk, sync_folder
+from noburn_cli.copies.backup import (
+    Tell,
+    copy_plain,
+    head_row,
+    removing,
+    settle_on_disk,
+    sync_folder,
+)
 from noburn_cli.copies.migration import look, migrate_file
 from noburn_cli.copies.pause import without_daemon
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
@@ -76,7 +82,7 @@ def restore(backup: Path, home: Path, ledger_path: Path, *, force: bool, tell: T
         raise UsageError("the ledger cannot be restored from itself")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = ledger_path.with_name(ledger_path.name + _SUFFIX)
-    with _removing(part):
+    with removing(part):
         head_seq, head, rows = _prepare(backup, part, tell)
         with without_daemon(home):
             lost = _compare(ledger_path, head_seq, head)
@@ -185,15 +191,6 @@ def _free_name(path: Path) -> Path:
         free = path.with_name(f"{path.name}-{number}")
         number += 1
     return free
-
-
-@contextlib.contextmanager
-def _removing(part: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for ending in ("", "-journal", "-wal", "-shm"):
-            part.with_name(part.name + ending).unlink(missing_ok=True)
 
 
 def _would_lose(backup: Path, lost: Lost) -> NoburnError:
