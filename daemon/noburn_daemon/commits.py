@@ -113,6 +113,8 @@ class Commits:
                 self._tell(book)
             if self.sick is None and (book.events or self.force_snapshot):
                 self._commit(book)
+            elif book.events:  # decided although nothing can be written: it did not happen
+                raise LedgerUnavailable(str(self.sick))
         except LedgerUnavailable as error:
             self.fall_sick(error)
             return
@@ -186,6 +188,7 @@ class Commits:
         replies, self.replies = self.replies, []
         replies.extend(self.book.outbox)  # type: ignore[arg-type]
         self.book.outbox.clear()
+        self.book.events.clear()
         for waiter in self.book.waiting:
             replies.extend((peer, {"n": n}) for peer, n in waiter.callers)  # type: ignore[misc]
             # Where the disk cannot even be read this book stays: nobody is answered twice from it.

@@ -206,6 +206,9 @@ class Daemon:
             return
         if commits.turn_ms >= commits.book.schedule.next_ms:
             self._change_what_is_due()
+            if commits.sick is not None and kind not in _READING:
+                commits.reply(peer, refusal(request.n, protocol.LEDGER, commits.sick))
+                return
         if kind in _ADMINISTRATIVE:
             commits.flush()  # so that the disk tells what the memory knows
             if commits.sick is not None:  # It could not: there is nothing to build on.

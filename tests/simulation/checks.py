@@ -152,8 +152,9 @@ class Checks:
             if found == sums:
                 continue
             rolls = self.oracle.limits[place[0]].rolls_ms is not None
-            if rolls and found is not None and found[0] >= sums[0] and found[1:] == sums[1:]:
-                continue  # It lets go of what has left when it is asked next: late at most.
+            late = found is not None and (found[0] >= sums[0] or bool(self.oracle.amounts))
+            if rolls and late and found is not None and found[1:] == sums[1:]:
+                continue  # It lets go of what has left when it is asked next, credits included.
             if found is None and not any(sums):
                 continue
             if self._has_ended(place, now_ms) and (found or (0, 0, 0))[1:] == sums[1:]:

@@ -20,6 +20,7 @@ FOUND = {
     35: "waiters heard an answer twice when the book could not be read after a failed commit",
     114: "who waited behind a waiter waited for accounts that had room by then",
     180: "the same, behind two waiters",
+    300103: "what came with a change that was due was answered, although its commit had failed",
     3263: "a log behind a page that a failed sync had given up was written on, and lost with power",
 }
 
