@@ -20,7 +20,7 @@ import msgspec
 from noburn_cli import protocol
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.core.windows import check_window
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import LedgerUnavailable, UsageError
 from noburn_daemon import frames, policy
 from noburn_daemon.book import Book
 from noburn_daemon.ledger import Event, ScheduledRow, json_text
@@ -95,11 +95,21 @@ def unschedule(book: Book, frame: frames.BudgetUnschedule, now_ms: int) -> Reply
     return {"n": frame.n, "ok": True, "scheduled": shown(row)}
 
 
-def apply_due(book: Book, now_ms: int) -> None:
-    """Do every change whose moment has come, in order.  Raises LedgerUnavailable."""
+def apply_due(book: Book, now_ms: int, broken: dict[int, str]) -> None:
+    """Do every change whose moment has come, in order.  Raises LedgerUnavailable.
+
+    broken: changes that a bug of ours broke off before; they are given up, as nothing would be
+        granted ever again otherwise.  Whatever else is raised was added to it.
+    """
     while (row := book.schedule.due(now_ms)) is not None:
         _end(book, row, now_ms)
-        failure = _apply(book, row, now_ms)
+        try:
+            failure = broken.get(row.id) or _apply(book, row, now_ms)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            broken[row.id] = f"the daemon itself failed: {type(error).__name__}"
+            raise
         if failure:
             _log.warning("scheduled change %d was not done: %s", row.id, failure)
             _record(book, "unscheduled", row, now_ms, failure=failure)
@@ -117,6 +127,8 @@ def _apply(book: Book, row: ScheduledRow, now_ms: int) -> str:
         return "" if reply["ok"] else str(reply["message"])
     except UsageError as error:  # such as a time zone that is no more
         return error.message
+    except frames.BadFrame as error:
+        return error.why
 
 
 def _end(book: Book, row: ScheduledRow, now_ms: int) -> None:

@@ -95,6 +95,8 @@ class Daemon:
         self.done = loop.create_future()
         self._ledger = ledger
         self._pricing = pricing
+        #: Changes of budgets that our own failure broke off, with what it was.
+        self._broken_changes: dict[int, str] = {}
         self._loop = loop
         self.idle_exit_s = idle_exit_s
         self._service = service
@@ -241,7 +243,7 @@ class Daemon:
             return  # Nothing is granted either, and the disk comes back before anything is.
         commits.force_snapshot = True
         try:
-            scheduling.apply_due(commits.book, commits.now())
+            scheduling.apply_due(commits.book, commits.now(), self._broken_changes)
         except LedgerUnavailable as error:
             commits.fall_sick(error)
         except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
@@ -305,16 +307,22 @@ class Daemon:
         if self._commits.sick is not None and not self._commits.recovered():
             self._commits.reply(peer, refusal(frame.n, protocol.LEDGER, self._commits.sick or ""))
             return
+        now_ms = self._commits.now()
+        if now_ms >= self.book.schedule.next_ms:
+            self._change_what_is_due()
+            if self._commits.sick is not None:
+                self._commits.reply(peer, refusal(frame.n, protocol.LEDGER, self._commits.sick))
+                return
         try:
-            now_ms = self._commits.now()
-            if now_ms >= self.book.schedule.next_ms:
-                self._change_what_is_due()
             reply = self._decide(peer, frame, now_ms, exact_tokens)
         except frames.BadFrame as error:
             reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
         except LedgerUnavailable as error:
             self._commits.fall_sick(error)
             reply = refusal(frame.n, protocol.UNKNOWN, error.message)
+        except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
+            self._commits.distrust_memory(error)
+            reply = refusal(frame.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
         if reply is not None:
             self._commits.reply(peer, reply)
         elif not self._commits.is_scheduled:

@@ -269,7 +269,7 @@ class Run:
     def apply_due(self) -> None:
         """As the server does when it sees the moment, and when it starts."""
         commit(self.book, self.ledger, snapshot=False)
-        scheduling.apply_due(self.book, self.now_ms)
+        scheduling.apply_due(self.book, self.now_ms, {})
         commit(self.book, self.ledger, snapshot=True)
         for one in sorted(self.model.coming, key=lambda one: one[:2]):
             at_ms, _, budget, amount = one
