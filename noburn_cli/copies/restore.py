@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noburn_cli.copies.backup import (
     Tell,
@@ -25,9 +26,13 @@ from noburn_cli.copies.backup import (
 )
 from noburn_cli.copies.migration import look, migrate_file
 from noburn_cli.copies.pause import without_daemon
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import LedgerUnavailable, NoburnError, UsageError
-from noburn_cli.ledger_file import open_ledger
+from noburn_cli.ledger_file import BUSY_MS, SCHEMA, open_ledger
 from noburn_cli.reports.verify import verify_ledger
+
+if TYPE_CHECKING:
+    import apsw
 
 _SUFFIX = ".restoring"
 _ASIDE = ".before-restore-"
@@ -48,6 +53,7 @@ class Lost:
     continues: whether the backup is the present ledger's own past.
     rows, calls, cost_nano: after the backup's last row, as the present ledger tells them.
     since_ms: when they begin; None when nothing is lost.
+    unread: why nobody knows what the present ledger has, or "".
     """
 
     continues: bool
@@ -55,6 +61,7 @@ class Lost:
     calls: int = 0
     cost_nano: int = 0
     since_ms: int | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class Restored:
 def restore(backup: Path, home: Path, ledger_path: Path, *, force: bool, tell: Tell) -> Restored:
     """Check a backup, stop the daemon, exchange the files, start the daemon again.
 
-    force: also when the present ledger has more than the backup, or is another one.
+    force: also when the present ledger has more than the backup, is another one, or is whole and
+    cannot be read.
     Raises LedgerUnavailable for a broken or newer backup, NoburnError when something would be lost
     without `force`.
     """
@@ -118,25 +126,45 @@ def _prepare(backup: Path, part: Path, tell: Tell) -> tuple[int, str, int]:
 
 
 def _compare(ledger_path: Path, head_seq: int, head: str) -> Lost:
-    """What is lost.  A present ledger that cannot be read has nothing to lose."""
+    """What is lost: nothing of a file that is not there, or is damaged or empty.
+
+    One that is whole and cannot be read now, as it is newer, locked or not ours to read, may have
+    anything.
+    """
     import apsw
 
-    try:
-        connection = open_ledger(ledger_path)
-    except LedgerUnavailable:
+    if not ledger_path.exists():
         return Lost(continues=True)
     try:
-        if head_row(connection) == (head_seq, head):
-            return Lost(continues=True)
-        row = connection.execute("SELECT chain FROM journal WHERE seq = ?", (head_seq,)).fetchone()
-        continues = row is not None and bytes(row[0]).hex() == head
-        found = connection.execute(_LATER, (head_seq if continues else 0,)).fetchone()
-        calls, cost_nano, rows, since_ms = found or (0, 0, 0, None)
-        return Lost(continues, rows, calls, cost_nano, since_ms)
-    except apsw.Error:
+        connection = apsw.Connection(str(ledger_path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(BUSY_MS)
+            return _compare_rows(connection, head_seq, head)
+        finally:
+            connection.close()
+    except (apsw.CorruptError, apsw.NotADBError):
         return Lost(continues=True)
-    finally:
-        connection.close()
+    except apsw.Error as error:
+        return Lost(continues=False, unread=str(error))
+
+
+def _compare_rows(connection: apsw.Connection, head_seq: int, head: str) -> Lost:
+    """The same of an open file, whose schema is ours or an older one.  Raises apsw.Error."""
+    if connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
+        return Lost(continues=True)
+    version = next(iter(connection.execute("PRAGMA user_version")))[0]
+    if version > SCHEMA:
+        return Lost(
+            continues=False,
+            unread=f"a newer noburn wrote it (schema {version}, this one reads {SCHEMA})",
+        )
+    if head_row(connection) == (head_seq, head):
+        return Lost(continues=True)
+    row = connection.execute("SELECT chain FROM journal WHERE seq = ?", (head_seq,)).fetchone()
+    continues = row is not None and bytes(row[0]).hex() == head
+    found = connection.execute(_LATER, (head_seq if continues else 0,)).fetchone()
+    calls, cost_nano, rows, since_ms = found or (0, 0, 0, None)
+    return Lost(continues, rows, calls, cost_nano, since_ms)
 
 
 def _exchange(part: Path, ledger_path: Path) -> Path | None:
@@ -196,12 +224,18 @@ def _free_name(path: Path) -> Path:
 def _would_lose(backup: Path, lost: Lost) -> NoburnError:
     from noburn_cli.core.money import show_dollars
 
+    if lost.unread:
+        return NoburnError(
+            "the present ledger may have more than the backup, and cannot be read",
+            why=lost.unread,
+            next_step="`--force` restores all the same, and keeps the present file aside",
+        )
     if not lost.continues:
         why = "the present ledger is another one, or has been compacted or made anew since"
     else:
-        why = f"it lacks {lost.rows:,} rows that the present ledger has"
+        why = f"it lacks {counted(lost.rows, 'row')} that the present ledger has"
     return NoburnError(
-        f"{backup} is behind the present ledger: {lost.calls:,} calls and "
+        f"{backup} is behind the present ledger: {counted(lost.calls, 'call')} and "
         f"{show_dollars(lost.cost_nano)} would be lost",
         why=why,
         next_step="`--force` restores all the same, and keeps the present file aside",

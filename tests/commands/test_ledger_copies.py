@@ -13,8 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
+from noburn_cli.copies.backup import back_up
+from noburn_cli.copies.restore import Lost, restore
+from noburn_cli.errors import NoburnError
 from noburn_cli.reports.verify import verify_ledger
 from tests.daemon.months import START_MS, fill_months
 
@@ -139,6 +143,48 @@ def test_what_is_not_restored(filled: Any, tmp_path: Path) -> None:
     done = filled.noburn("ledger", "backup", str(tmp_path / "text"))
     assert (done.returncode, (tmp_path / "text").read_text()) == (1, "not a ledger")
     assert sorted(p.name for p in filled.path.glob("ledger.sqlite3*")) == ["ledger.sqlite3"]
+
+
+def test_only_a_file_that_is_damaged_or_not_there_has_nothing_to_lose(tmp_path: Path) -> None:
+    """Goal: what cannot be read now, and may be read later, is not replaced without --force."""
+    ledger, file = tmp_path / "ledger.sqlite3", tmp_path / "backup"
+    fill_months(ledger, calls=60)
+
+    def put_back(*, force: bool = False) -> Lost:
+        return restore(file, tmp_path, ledger, force=force, tell=lambda *_: None).lost
+
+    def edited(path: Path, statement: str) -> None:
+        with sqlite3.connect(path) as connection:
+            connection.executescript(statement)
+        connection.close()
+
+    back_up(ledger, file, lambda *_: None)
+    whole = file.read_bytes()
+    edited(ledger, "PRAGMA user_version = 99")
+    newer = ledger.read_bytes()
+    with pytest.raises(NoburnError, match="cannot be read") as refused:
+        put_back()
+    assert "schema 99" in str(refused.value.why)
+    assert ledger.read_bytes() == newer
+    assert "schema 99" in put_back(force=True).unread
+
+    ledger.write_bytes(whole)
+    edited(ledger, "PRAGMA journal_mode = DELETE")
+    holder = apsw.Connection(str(ledger))  # locks do not part two libraries of one process
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("noburn_cli.copies.restore.BUSY_MS", 1)
+        with pytest.raises(NoburnError, match="cannot be read"):
+            put_back()
+    holder.execute("ROLLBACK")
+    holder.close()
+    edited(ledger, "PRAGMA user_version = 2")  # an older one is read, and is the same
+    assert put_back() == Lost(continues=True)
+    for damaged in (b"", b"not a ledger at all", whole[:4096] + b"x" * (len(whole) - 4096)):
+        ledger.write_bytes(damaged)
+        assert put_back() == Lost(continues=True)
+    ledger.unlink()
+    assert put_back() == Lost(continues=True)
 
 
 def test_an_older_backup_is_migrated_on_its_way(home: Any, tmp_path: Path) -> None:

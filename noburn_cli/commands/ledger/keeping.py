@@ -68,7 +68,9 @@ def restore_command(
     typer.echo(f"restored {done.rows:,} rows from {file}\nhead {done.head}")
     if done.aside is not None:
         typer.echo(f"the file before is kept as {done.aside}")
-    if done.lost.rows:
+    if done.lost.unread:
+        typer.echo(f"what is lost with it is not known: {done.lost.unread}")
+    elif done.lost.rows:
         typer.echo(
             f"lost with it: {done.lost.calls:,} calls and {show_dollars(done.lost.cost_nano)} "
             f"recorded since {_moment(done.lost.since_ms)}"
@@ -138,6 +140,7 @@ def _restored_data(done: Restored) -> dict[str, object]:
             "calls": lost.calls,
             "cost_usd": Nano(lost.cost_nano).exact(),
             "since_ms": lost.since_ms,
+            "unread": lost.unread or None,
         },
     }
 
