@@ -50,8 +50,10 @@ def export(
 ) -> int:  # fmt: skip
     """Write the export into `target`, which appears when it is whole; how many rows it has.
 
-    Raises LedgerUnavailable, NoburnError when it cannot be written or taken up again.
+    Raises LedgerUnavailable, UsageError when the target is no regular file, NoburnError when it
+    cannot be written or taken up again.
     """
+    target = _file_to_replace(target)
     kept = target.with_name(target.name + SUFFIX + ".json")
     memory = _recall(kept, ledger_path, wanted) if resume else None
     if memory is None:
@@ -78,10 +80,25 @@ def export(
 
 def export_lines(ledger_path: Path, wanted: Wanted, sink: Lines) -> None:
     """Write the export to a stream.  Raises LedgerUnavailable, BrokenPipeError."""
-    sink.begin(0)
     memory = _Memory(wanted, border(ledger_path))
+    sink.begin(0)
     _go_on(ledger_path, sink, memory, lambda _what, _done, _total: None, remember=lambda: None)
     sink.finish()
+
+
+def _file_to_replace(target: Path) -> Path:
+    """The file itself where the target is a link to one.
+
+    Raises UsageError for a device, pipe or folder: it would be replaced, not written to.
+    """
+    if not target.exists():
+        return target
+    if not target.is_file():
+        raise UsageError(
+            f"{target} is no regular file, and an export would take its place",
+            next_step="name another file, or write to standard output: --output -",
+        )
+    return target.resolve()
 
 
 def _go_on(

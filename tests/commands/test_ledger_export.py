@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -15,7 +17,10 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.errors import LedgerUnavailable, UsageError
 from noburn_cli.export.columns import COLUMNS
+from noburn_cli.export.job import Wanted, export, export_lines
+from noburn_cli.export.writing import Lines
 from tests.daemon.months import fill_months
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +81,35 @@ def test_what_is_no_export(home: Any, arguments: tuple[str, ...], error: str) ->
     done = home.noburn("ledger", "export", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert error in done.stderr
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    """Goal: an export takes the place of a file alone, and nothing is written without a ledger."""
+    ledger, pipe, link = tmp_path / "ledger.sqlite3", tmp_path / "pipe", tmp_path / "link"
+    wanted = Wanted("csv", "calls", None, None, None, None)
+    out = io.StringIO()
+    with pytest.raises(LedgerUnavailable):
+        export_lines(ledger, wanted, Lines("csv", COLUMNS["calls"], out))
+    assert out.getvalue() == ""
+
+    def exported(target: Path) -> None:
+        export(ledger, target, wanted, resume=False, tell=lambda *_: None)
+
+    fill_months(ledger, calls=5)
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for target in (pipe, link, tmp_path):
+        with pytest.raises(UsageError, match="no regular file") as refused:
+            exported(target)
+        assert "--output -" in str(refused.value.next_step)
+    assert pipe.is_fifo()
+    link.unlink()
+    link.symlink_to(tmp_path / "file")
+    (tmp_path / "file").write_text("before")
+    exported(link)
+    assert link.is_symlink()
+    assert (tmp_path / "file").read_text().count("\n") == 6
+    assert not list(tmp_path.glob("*.part*"))
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
