@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from noburn_cli.core.actions import BLOCK, HARD, KILL
+from noburn_cli.core.actions import BILL, BLOCK, DOWNGRADE, HARD, KILL
 from noburn_cli.core.budget_spec import BudgetSpec, is_made_by_programs, spec_from, without_times
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.core.money import DOLLARS
@@ -82,13 +82,17 @@ class Step:
 
     @property
     def loosens(self) -> bool:
-        """Whether more could be spent, or less be heard of it, than without this step."""
+        """Whether it does more than tighten: what needs trust in a project's file.
+
+        More could be spent, less be heard of it, or calls or bills are changed.
+        """
         if self.kind == REMOVE or (self.kind == SCHEDULE and self.ends):
             return True
         if self.kind == UNSCHEDULE:
             return True
         if self.kind in (CREATE, SCHEDULE) and self.before is None:
-            return self.spec.override
+            # A new one that downgrades changes calls' models; one that bills, what a customer owes.
+            return self.spec.override or self.spec.action in (DOWNGRADE, BILL)
         return self.before is not None and is_looser(self.before, self.spec)
 
 
@@ -117,7 +121,8 @@ class Plan:
 
 def _request(step: Step) -> dict[str, Any]:
     if step.kind == UNSCHEDULE:
-        return {"op": "budget.unschedule", "n": 0, "id": step.id}
+        assert step.id is not None
+        return taking_back(step.id)
     if step.kind == REMOVE or step.ends:
         return removal(step.spec, step.at_ms)
     return setting(step.spec, step.at_ms)
@@ -133,6 +138,11 @@ def removal(spec: BudgetSpec, at_ms: int | None) -> dict[str, Any]:
     scope, per, unit = spec.identity
     named = {"scope": scope, "per": per, "unit": unit}
     return {"op": "budget.rm", "n": 0, **named, "at_ms": at_ms}
+
+
+def taking_back(number: int) -> dict[str, Any]:
+    """A step that takes back a change that is to come."""
+    return {"op": "budget.unschedule", "n": 0, "id": number}
 
 
 def standing_from(reply: Mapping[str, Any]) -> Standing:

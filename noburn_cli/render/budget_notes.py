@@ -5,7 +5,7 @@ Layer: render, pure.  Below: core.  Above: render.budget, render.policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
@@ -14,6 +14,7 @@ from noburn_cli.core.budgets import budget_name, parse_scope
 from noburn_cli.core.money import DOLLARS, Nano, show_amount
 from noburn_cli.core.windows import MONTH, UTC
 
+_MINUTE_MS = 60_000
 _VERBS = {"kill": "kills", "warn": "warns", "downgrade": "downgrades", "bill": "bills"}
 
 
@@ -25,9 +26,14 @@ def zone_of(name: str) -> tzinfo:
     return ZoneInfo(name)
 
 
-def show_moment(at_ms: int, zone: str) -> str:
-    """A moment in a budget's own time: `2027-01-01 00:00 CET`."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=zone_of(zone)):%Y-%m-%d %H:%M %Z}"
+def show_moment(at_ms: int, zone: str, *, among: Iterable[int] = ()) -> str:
+    """A moment in a budget's own time: `2027-01-01 00:00 CET`.
+
+    among: epoch ms of those shown beside it; with seconds, where one is of the same minute.
+    """
+    same = {other for other in among if other // _MINUTE_MS == at_ms // _MINUTE_MS}
+    clock = "%H:%M:%S" if same - {at_ms} else "%H:%M"
+    return f"{datetime.fromtimestamp(at_ms / 1000, tz=zone_of(zone)):%Y-%m-%d {clock} %Z}"
 
 
 def marks(spec: BudgetSpec) -> list[str]:
@@ -79,10 +85,19 @@ def reached(budgets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def scheduled_notes(scheduled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each change that is to come, with its number for `unschedule`."""
+    moments = [int(one["at_ms"]) for one in scheduled]
     for one in sorted(scheduled, key=lambda one: int(one["at_ms"])):
         request = one["spec"]
-        when = show_moment(one["at_ms"], request.get("zone", UTC))
-        yield f"From {when}: {scheduled_name(request)} {_becomes(request)} (change {one['id']})."
+        when = show_moment(one["at_ms"], request.get("zone", UTC), among=moments)
+        preposition = "At" if "limit" not in request else "From"
+        said = f"{scheduled_name(request)} {_becomes(request)}"
+        yield f"{preposition} {when}: {said} (change {one['id']})."
+
+
+def taken_back_notes(scheduled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each change that was to come and no longer is."""
+    for line in scheduled_notes(scheduled):
+        yield f"Taken back: {line[0].lower()}{line[1:]}"
 
 
 def scheduled_name(request: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ Above: commands.budget.applying.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from noburn_cli.core.budget_spec import BudgetSpec
@@ -42,8 +42,9 @@ _WORDS = {"carry": "carry over", "thresholds": "thresholds", "notify": "notifies
 def render_plan(plan: Plan, file: str) -> list[str]:
     """The plan as lines; amounts with their units."""
     lines = [f"{safe_text(file)}:"]
+    moments = [step.at_ms for step in plan.steps if step.at_ms is not None]
     for step in plan.steps:
-        lines.append(f"  {_SIGNS[step.kind]:<12} {safe_text(_said(step))}")
+        lines.append(f"  {_SIGNS[step.kind]:<12} {safe_text(_said(step, moments))}")
         lines.extend(f"{'':<17}{safe_text(line)}" for line in _differences(step))
     lines.append("")
     lines.append(_summary(plan))
@@ -66,13 +67,14 @@ def _stay(count: int) -> str:
     return "stays" if count == 1 else "stay"
 
 
-def _said(step: Step) -> str:
+def _said(step: Step, moments: Sequence[int]) -> str:
     spec = step.spec
     if step.kind in (SCHEDULE, STANDS, UNSCHEDULE):
         assert step.at_ms is not None
-        when = show_moment(step.at_ms, spec.zone)
-        what = "ends" if step.ends else _whole(spec)
-        return f"{spec.name} from {when}: {what}"
+        when = show_moment(step.at_ms, spec.zone, among=moments)
+        if step.ends:
+            return f"{spec.name} at {when}: it ends"
+        return f"{spec.name} from {when}: {_whole(spec)}"
     if step.kind == CHANGE:
         return spec.name
     return f"{spec.name}: {_whole(spec)}"

@@ -252,7 +252,7 @@ def test_what_is_to_come_is_listed_applied_once_and_taken_back(home: Any) -> Non
     assert "Nothing to change." in home.said("budget", "apply", file, "--dry-run")
     begins, ends = home.said("budget", "list").splitlines()
     assert begins.startswith("From 2099-01-01 00:00 JST: feature=x per day is $9.00; in the time")
-    assert ends == "From 2099-01-31 15:00 UTC: feature=x per day ends (change 2)."
+    assert ends == "At 2099-01-31 15:00 UTC: feature=x per day ends (change 2)."
     assert home.said("budget", "unschedule", "2") == "taken back: change 2\n"
     assert home.noburn("budget", "unschedule", "2").returncode == 1
     again = home.said("budget", "apply", _write(home, later.replace("$9", "$8")), "--yes")
@@ -275,3 +275,42 @@ def test_thresholds_carry_and_top_ups_are_shown(home: Any, reserve: Any) -> None
     assert "carries over up to $0.002; tells nobody at 1, 90 %." in shown
     assert "Told of customer=acme: 1 % reached." in home.said("budget", "show", "customer=acme")
     assert "$5.00 + $3.00" in home.said("budget", "topup", "customer=acme", "3")
+
+
+def _to_come(home: Any) -> list[tuple[str, bool, int]]:
+    """(budget, does it end, number) of what is to come."""
+    with home.client() as client:
+        listed = client.request(protocol.BUDGET_LIST)["scheduled"]
+    names = [(one["spec"]["scope"], "limit" not in one["spec"], one["id"]) for one in listed]
+    return sorted(names, key=lambda one: one[2])
+
+
+def test_set_replaces_an_older_end_and_rm_takes_back_what_is_to_come(home: Any) -> None:
+    """Goal: no limit goes, and no removed one comes back, by a change that nobody thinks of."""
+    day = ("--per", "day")
+    home.said("budget", "set", "global", "1", *day, "--until", "2099-01-01")
+    later = home.said("budget", "set", "global", "1", *day, "--until", "2099-06-01T00:00:20")
+    assert later.splitlines()[-2:] == [
+        "At 2099-06-01 00:00 UTC: global per day ends (change 2).",
+        "Taken back: at 2099-01-01 00:00 UTC: global per day ends (change 1).",
+    ]
+    # What stays is shown; a change for another moment replaces nothing.
+    assert "ends (change 2)." in home.said("budget", "set", "global", "6", *day)
+    home.said("budget", "set", "global", "7", *day, "--from", "2099-06-01T00:00:40")
+    again = home.said("budget", "set", "global", "8", *day, "--from", "2099-06-01T00:00:40")
+    assert again.splitlines()[-3:] == [
+        "At 2099-06-01 00:00:20 UTC: global per day ends (change 2).",
+        "From 2099-06-01 00:00:40 UTC: global per day is $8.00 (change 4).",
+        "Taken back: from 2099-06-01 00:00 UTC: global per day is $7.00 (change 3).",
+    ]
+    # An end before it begins is of what holds until then.
+    until = ("--from", "2099-07-01", "--until", "2099-08-01")
+    home.said("budget", "set", "global", "9", *day, *until)
+    home.said("budget", "set", "customer=a", "5", "--until", "2099-01-01")
+    numbers = [2, 4, 5, 6]
+    assert [one[2] for one in _to_come(home) if one[0] == "global"] == numbers
+    removed = _data(home.said("budget", "rm", "global", "--json"), "noburn.budget")
+    assert sorted(one["id"] for one in removed["taken_back"]) == numbers
+    assert _to_come(home) == [("customer=a", True, 7)]
+    said = home.said("budget", "rm", "customer=a")
+    assert "Taken back: at 2099-01-01 00:00 UTC: customer=a per total ends (change 7)." in said

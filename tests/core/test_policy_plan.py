@@ -138,3 +138,14 @@ def test_a_limit_from_what_was_spent() -> None:
         ("k9", 10, 10),
         ("k8", 10, 9),
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "loosens"), [("block", False), ("warn", False), ("downgrade", True), ("bill", True)]
+)
+def test_a_new_budget_that_changes_models_or_bills_needs_trust(action: str, loosens: bool) -> None:
+    rules = (("*", "gpt-6-luna"),) if action == "downgrade" else ()
+    new = replace(B, action=action, downgrade=rules)
+    assert bool(make_plan([new], _standing(), now_ms=NOW_MS).looser) is loosens
+    to_come = replace(new, from_ms=NOW_MS + DAY_MS)
+    assert bool(make_plan([to_come], _standing(), now_ms=NOW_MS).looser) is loosens

@@ -5,13 +5,16 @@ Layer: commands.  Below: commands.budget.shared.
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from noburn_cli import protocol
 from noburn_cli.commands.budget import shared
 from noburn_cli.commands.budget.shared import UNITS, Json, PerOfExisting, ScopeArgument
+from noburn_cli.core import policy_plan
+from noburn_cli.core.budget_spec import spec_from
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.core.money import show_amount
 
@@ -24,23 +27,33 @@ def rm_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Remove a budget: what it limited is limited by the others alone."""
+    """Remove a budget, with its changes that are to come: the others alone limit what it did."""
+    from noburn_cli.render.budget_notes import scheduled_data, taken_back_notes
+
     parsed = parse_scope(scope)
     per = shared.check_choice(per, unit)
+    budget: dict[str, Any] = {}
+    to_come: list[Mapping[str, Any]] = []
+
+    def steps(reply: Mapping[str, Any]) -> list[dict[str, Any]]:
+        nonlocal budget, to_come
+        of_scope = [b for b in reply["budgets"] if parse_scope(b["scope"]) == parsed]
+        budget = shared.only_one(shared.narrowed(of_scope, per, unit), parsed, reply["budgets"])
+        to_come = shared.to_come(reply, budget["name"])
+        taken_back = [policy_plan.taking_back(one["id"]) for one in to_come]
+        return [*taken_back, policy_plan.removal(spec_from(budget), None)]
+
     with shared.open_client() as client:
-        budgets = shared.all_budgets(client)
-        of_scope = [b for b in budgets if parse_scope(b["scope"]) == parsed]
-        budget = shared.only_one(shared.narrowed(of_scope, per, unit), parsed, budgets)
-        client.request(
-            protocol.BUDGET_RM, scope=budget["scope"], per=budget["per"], unit=budget["unit"]
-        )
+        shared.apply_steps(client, steps)
     if as_json:
         from noburn_cli.render.budget import budget_data
 
-        shared.print_json({"removed": budget_data(budget)})
+        gone = [scheduled_data(one) for one in to_come]
+        shared.print_json({"removed": budget_data(budget), "taken_back": gone})
     else:
         limit = show_amount(budget["unit"], budget["limit"])
-        typer.echo(f"removed {budget['name']} ({limit})")
+        said = [f"removed {budget['name']} ({limit})", *taken_back_notes(to_come)]
+        typer.echo("\n".join(said))
 
 
 def unschedule_command(

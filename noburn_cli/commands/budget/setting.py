@@ -20,13 +20,13 @@ from noburn_cli.core import budget_spec, policy_plan
 from noburn_cli.core.budget_spec import BudgetSpec
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.core.windows import UTC, check_window, check_zone
-from noburn_cli.errors import PolicyChanged, UsageError
+from noburn_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from noburn_cli.client import Client
 
-#: How often a change that somebody else's overtook is made anew.
-_TRIES = 5
 NONE = "none"
 #: No two zones' clocks are farther apart.
 _ZONES_APART_MS = 26 * 3_600_000
@@ -134,8 +134,6 @@ def set_command(
     as_json: Json = False,
 ) -> None:
     """Set a budget, or change one: what is not said stays as it is."""
-    from noburn_cli.render.budget_notes import scheduled_name
-
     amount = shared.read_limit(limit)
     plain = BudgetSpec(parse_scope(scope), check_window(per), amount.unit, amount.amount)
     said: dict[str, Any] = {
@@ -157,13 +155,11 @@ def set_command(
     if not _relies(said):
         budget_spec.check_spec(replace(plain, **said))
     with shared.open_client() as client:
-        spec, scheduled = _put(client, plain, said, from_, until)
+        spec, replaced = _put(client, plain, said, from_, until)
         reply = client.request(protocol.BUDGET_LIST)
     of_it = [b for b in reply["budgets"] if b["name"] == spec.name]
-    to_come = [
-        one for one in reply["scheduled"] if scheduled and scheduled_name(one["spec"]) == spec.name
-    ]
-    shared.show(of_it, as_json=as_json, scheduled=to_come)
+    to_come = shared.to_come(reply, spec.name)
+    shared.show(of_it, as_json=as_json, scheduled=to_come, taken_back=replaced)
     if not amount.amount:
         typer.echo("note: a limit of 0 blocks every call it is about.", err=True)
         typer.echo(f" next: if you meant another: {shared.SHELL_HINT}", err=True)
@@ -177,29 +173,43 @@ def _relies(said: dict[str, Any]) -> bool:
 
 def _put(
     client: Client, plain: BudgetSpec, said: dict[str, Any], from_: str | None, until: str | None
-) -> tuple[BudgetSpec, bool]:
-    """Send it, made anew when the budgets changed meanwhile; (what was set, is some of it to come).
+) -> tuple[BudgetSpec, Sequence[Mapping[str, Any]]]:
+    """Send it; what was set, and the changes to come that it replaced.
 
     Raises UsageError, and what the client raises.
     """
-    for attempt in range(_TRIES):
-        reply = client.request(protocol.BUDGET_LIST)
+    spec = plain
+    replaced: list[Mapping[str, Any]] = []
+
+    def steps(reply: Mapping[str, Any]) -> list[dict[str, Any]]:
+        nonlocal spec, replaced
         listed = next((b for b in reply["budgets"] if b["name"] == plain.name), None)
         before = plain if listed is None else budget_spec.spec_from(listed)
         spec = replace(before, limit=plain.limit, **said)
         spec = replace(spec, from_ms=_moment(from_, spec.zone), until_ms=_moment(until, spec.zone))
         budget_spec.check_spec(spec)
-        steps = [policy_plan.setting(spec, spec.from_ms)]
+        replaced = [one for one in shared.to_come(reply, spec.name) if _is_replaced(one, spec)]
+        found = [policy_plan.taking_back(one["id"]) for one in replaced]
+        found.append(policy_plan.setting(spec, spec.from_ms))
         if spec.until_ms is not None:
-            steps.append(policy_plan.removal(spec, spec.until_ms))
-        try:
-            client.request(protocol.BUDGET_APPLY, expects=reply["digest"], steps=steps)
-        except PolicyChanged:
-            if attempt == _TRIES - 1:
-                raise
-        else:
-            return spec, bool(spec.from_ms or spec.until_ms)
-    raise AssertionError("the last attempt returns or raises")
+            found.append(policy_plan.removal(spec, spec.until_ms))
+        return found
+
+    shared.apply_steps(client, steps)
+    return spec, replaced
+
+
+def _is_replaced(one: Mapping[str, Any], spec: BudgetSpec) -> bool:
+    """Whether a change that is to come gives way to this one.
+
+    That is one for the same moment, and with an end of its own every end that stands: an older and
+    earlier one would take the limit away before that.  An end before it begins is of the budget
+    that holds until then, and stays.
+    """
+    if one["at_ms"] in (spec.from_ms, spec.until_ms):
+        return True
+    is_end = "limit" not in one["spec"]
+    return is_end and spec.until_ms is not None and one["at_ms"] > (spec.from_ms or 0)
 
 
 def _moment(text: str | None, zone: str, *, slack_ms: int = 0) -> int | None:

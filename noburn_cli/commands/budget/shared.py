@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,12 +17,14 @@ from noburn_cli import protocol
 from noburn_cli.core.budgets import EACH, Scope, parse_scope
 from noburn_cli.core.money import DOLLARS, REQUESTS, TOKENS, Limit, parse_limit
 from noburn_cli.core.windows import CALL, WINDOWS, check_window
-from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.errors import NoburnError, PolicyChanged, UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.client import Client
 
 JSON_VERSION = 1
+#: How often a change that somebody else's overtook is made anew.
+_TRIES = 5
 UNITS = (DOLLARS, TOKENS, REQUESTS)
 WINDOW_WORDS = "|".join((*(word for word in WINDOWS if word != CALL), "90s|24h|30d", CALL))
 SHELL_HINT = "the shell takes $20 for a variable: write '$20', 20usd or 20"
@@ -147,22 +149,49 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+def to_come(reply: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The changes of one budget that a `budget.list` reply says are to come."""
+    from noburn_cli.render.budget_notes import scheduled_name
+
+    return [one for one in reply["scheduled"] if scheduled_name(one["spec"]) == name]
+
+
+def apply_steps(client: Client, make: Callable[[Mapping[str, Any]], list[dict[str, Any]]]) -> None:
+    """Do all steps or none, made anew from what stands when somebody's change came between.
+
+    make: the steps, given a `budget.list` reply.  Raises what it and the client raise.
+    """
+    for attempt in range(_TRIES):
+        reply = client.request(protocol.BUDGET_LIST)
+        try:
+            client.request(protocol.BUDGET_APPLY, expects=reply["digest"], steps=make(reply))
+        except PolicyChanged:
+            if attempt == _TRIES - 1:
+                raise
+        else:
+            return
+
+
 def show(
     budgets: Sequence[Mapping[str, Any]], *, as_json: bool,
     scheduled: Sequence[Mapping[str, Any]] = (),
+    taken_back: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:  # fmt: skip
-    """Print budgets, and the changes that are to come."""
+    """Print budgets, the changes that are to come, and those that no longer are."""
     from noburn_cli.render.budget import budget_data, render_budgets
-    from noburn_cli.render.budget_notes import scheduled_data
+    from noburn_cli.render.budget_notes import scheduled_data, taken_back_notes
 
     if as_json:
         data = {
             "budgets": [budget_data(budget) for budget in budgets],
             "scheduled": [scheduled_data(one) for one in scheduled],
         }
+        if taken_back is not None:
+            data["taken_back"] = [scheduled_data(one) for one in taken_back]
         print_json(data)
     else:
-        typer.echo("\n".join(render_budgets(budgets, now_ms=now_ms(), scheduled=scheduled)))
+        lines = render_budgets(budgets, now_ms=now_ms(), scheduled=scheduled)
+        typer.echo("\n".join([*lines, *taken_back_notes(taken_back or ())]))
 
 
 def print_json(data: object) -> None:
