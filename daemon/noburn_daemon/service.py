@@ -228,15 +228,28 @@ class Service:
         def answer(outcome: dict[str, Any]) -> None:
             self._reloaded(outcome)
             refused: NoburnError | None = outcome.pop("refused")
-            reply: Reply = {"n": frame.n, "ok": True, **outcome}
             if refused is not None:
-                reply = from_error(frame.n, protocol.CONFIGURATION, refused)
-            self._commits.reply(peer, reply)
+                self._commits.reply(peer, from_error(frame.n, protocol.CONFIGURATION, refused))
+                return
+
+            def served(_moving: object) -> None:
+                warning = self._endpoint.refused
+                reply = {**outcome, "warnings": [] if warning is None else [warning]}
+                self._commits.reply(peer, {"n": frame.n, "ok": True, **reply})
+
+            self._serve_metrics(self._reloader.held).add_done_callback(served)
 
         self._reloader.reload(answer)
 
     def _reloaded(self, _outcome: dict[str, Any]) -> None:
         self._manager.say("READY=1")
+
+    def _serve_metrics(self, settings: DaemonSettings) -> asyncio.Task[None]:
+        """Serve them where the settings say, which is tried again where it failed before."""
+        moving = self._loop.create_task(self._endpoint.move(settings.metrics))
+        self._tasks.add(moving)
+        moving.add_done_callback(self._tasks.discard)
+        return moving
 
     def _apply(self, settings: DaemonSettings) -> None:
         logs.set_level(settings.log_level)
@@ -245,9 +258,7 @@ class Service:
         self._commits.operators = settings.notify
         if settings.metrics is not None and self._commits.meter is None:
             self._commits.meter = Meter()
-        moving = self._loop.create_task(self._endpoint.move(settings.metrics))
-        self._tasks.add(moving)
-        moving.add_done_callback(self._tasks.discard)
+        self._serve_metrics(settings)
         try:
             self._ledger.set_durability(settings.durability)
         except LedgerUnavailable as error:

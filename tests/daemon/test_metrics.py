@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
+from noburn_cli.commands.daemon import app
 from noburn_daemon.exposition import Histogram, Page
 from noburn_daemon.http_endpoint import HEAD_BYTES_MAX
 from tests.daemon.parts import OPEN, Caller, Running, daemon, eventually
@@ -157,9 +159,16 @@ def test_an_address_in_use_stops_nothing() -> None:
                 lambda: address in "".join(caller.ask(n=1, op="status")["warnings"]), "it is said"
             )
             assert caller.reserve("a1")["ok"]
+            reply = caller.ask(n=1, op="reload")
+            assert (reply["ok"], reply["changed"]) == (True, [])
+            assert address in "".join(reply["warnings"])
+            home = {"NOBURN_HOME": str(running.home)}
+            said = CliRunner().invoke(app, ["reload"], env=home)
+            assert said.exit_code == 1
+            assert said.stdout.startswith("reloaded: nothing has changed\n")
+            assert f"warning: metrics cannot be served at {address}" in said.stderr
             taken.close()
-            configure(running.home, '[daemon]\nlog_level = "debug"')
-            caller.ask(n=1, op="reload")  # tried again
+            assert caller.ask(n=1, op="reload")["warnings"] == []  # tried again
             connection = http.client.HTTPConnection(address, timeout=20)
             eventually(lambda: _answers(connection), "it is served now")
             connection.close()

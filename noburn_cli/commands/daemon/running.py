@@ -70,15 +70,22 @@ def status_command(as_json: Json = False) -> None:
 
 
 def reload_command(as_json: Json = False) -> None:
-    """Have the running daemon read its configuration again; a broken one changes nothing."""
+    """Have the running daemon read its configuration again; a broken one changes nothing.
+
+    Exit code 1 when what it says was taken and cannot be done, as with a port that is in use.
+    """
     with client_of_running() as client:
         outcome = client.request(protocol.RELOAD)
     if as_json:
-        _print_json({"changed": outcome["changed"], "pinned": outcome["pinned"]})
-        return
-    typer.echo(f"reloaded: {', '.join(outcome['changed']) or 'nothing has changed'}")
-    for key, name in sorted(outcome["pinned"].items()):
-        typer.echo(f"{key} stays as {name} says; start the daemon without it to change that")
+        _print_json({name: outcome[name] for name in ("changed", "pinned", "warnings")})
+    else:
+        typer.echo(f"reloaded: {', '.join(outcome['changed']) or 'nothing has changed'}")
+        for key, name in sorted(outcome["pinned"].items()):
+            typer.echo(f"{key} stays as {name} says; start the daemon without it to change that")
+    for warning in outcome["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    if outcome["warnings"]:
+        raise typer.Exit(1)
 
 
 def client_of_running() -> Client:
