@@ -77,9 +77,9 @@ class Forgetting:
             text = values[place]
             if isinstance(text, str):
                 values[place] = (
-                    self._pseudonym.in_path(text)
-                    if name == "run"
-                    else self._pseudonym.in_text(text)
+                    self._pseudonym.in_detail(values[_KIND], text)
+                    if name == "detail"
+                    else self._pseudonym.in_column(name, text)
                 )
         if values != row:
             self.rows += 1
@@ -109,7 +109,7 @@ class Forgetting:
             return None
         if kind == "context":
             return self._pseudonym.in_attributes(text)
-        return self._pseudonym.in_text(text) if kind == "note" else text
+        return self._pseudonym.in_detail(kind, text) if kind == "note" else text
 
     def copy_table(self, new: apsw.Connection, table: str, columns: list[str]) -> None:
         names = ", ".join(columns)

@@ -1,0 +1,191 @@
+"""Forgetting a name: what says it, and that noburn's own words stay what they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from noburn_cli.core.actions import ACTIONS
+from noburn_cli.core.windows import WINDOWS
+from noburn_cli.reports.verify import verify_ledger
+from noburn_daemon import alerts, ending, policy, reserving, running, scheduling, schema, showing
+from noburn_daemon.account import UNITS
+from noburn_daemon.book import Book
+from noburn_daemon.forgetting import Forgetting
+from noburn_daemon.pseudonyms import Pseudonym
+from noburn_daemon.rewriting import NewFile
+from noburn_daemon.sqlite import SqliteLedger
+from tests.daemon.parts import (
+    START_MS,
+    balances,
+    commit,
+    open_book,
+    read,
+    reserve_frame,
+    shown,
+)  # fmt: skip
+
+#: Keys of what is written while names are forgotten, besides those that the file has before.
+_MORE_WORDS = ("next", "seal", "attribute", "through", "link", "kept", "call", "global", "ops", "m")
+
+
+class _Each(Pseudonym):
+    """Many names, one after another, in one new file."""
+
+    def __init__(self, stand_ins: dict[str, str]) -> None:
+        super().__init__("customer", "customer", "")
+        self.needle = ""
+        self._each = [Pseudonym("customer", *one) for one in stand_ins.items()]
+
+    def in_detail(self, kind: str, text: str) -> str:
+        for one in self._each:
+            text = one.in_detail(kind, text) if one.needle in text else text
+        return text
+
+    def in_column(self, name: str, text: str) -> str:
+        for one in self._each:
+            text = one.in_column(name, text) if one.needle in text else text
+        return text
+
+    def in_attributes(self, text: str) -> str:
+        for one in self._each:
+            text = one.in_attributes(text) if one.needle in text else text
+        return text
+
+
+def _forget(ledger: SqliteLedger, pseudonym: Pseudonym) -> None:
+    new = NewFile(ledger.path, Forgetting(pseudonym, ledger.sealed()))
+    while (copied := new.copy_some())[0] < copied[1]:
+        pass
+    seal = new.seal()
+    assert ledger.is_checkpointed()
+    new.finish(seal, START_MS)
+    ledger.go_on_with(new.path)
+
+
+def _keys(said: Any) -> set[str]:
+    if isinstance(said, str) and said[:1] in ("{", "["):
+        return _keys(json.loads(said))
+    if isinstance(said, dict):
+        return {str(key) for key in said}.union(*map(_keys, said.values()))
+    return set().union(*map(_keys, said)) if isinstance(said, list) else set()
+
+
+def _limit(unit: str, amount: int) -> dict[str, Any]:
+    return {"unit": unit, "amount": amount}
+
+
+def _do_everything(book: Book, customer: str, number: int) -> None:
+    """One row of each kind that has a detail, and one cell of each table, for one customer."""
+    scope = f"customer={customer}"
+    common = {"n": 1, "op": "budget.set", "scope": scope}
+    bills = {**common, "per": "day", "limit": _limit("dollars", 1), "action": "bill",
+             "thresholds": [50], "notify": ["ops"]}  # fmt: skip
+    policy.set_budget(book, read(bills), START_MS)
+    blocks = {**common, "per": "hour", "limit": _limit("requests", 1)}
+    policy.set_budget(book, read(blocks), START_MS)
+    top = {"n": 1, "op": "budget.topup", "scope": scope, "per": "day", "unit": "dollars",
+           "amount": 5}  # fmt: skip
+    policy.top_up(book, read(top), START_MS)
+    later = {**common, "per": "week", "limit": _limit("tokens", 7), "at_ms": START_MS + 10**9}
+    scheduling.set_budget(book, read(later), START_MS)
+    run = f"r{number}"
+    start = {"n": 1, "op": "run.start", "run": run, "attrs": {"customer": customer},
+             "command": ["agent", "--for", scope], "limit": _limit("dollars", 10**12)}  # fmt: skip
+    running.start_run(book, read(start), "b:1:1", START_MS)
+    note = {"n": 1, "op": "run.note", "run": run, "kind": "key", "detail": {"host": "h"}}
+    running.note(book, read(note), START_MS)
+    for call in (f"c{number}", f"d{number}"):  # the second is blocked
+        frame = reserve_frame(call, attrs={"customer": customer, "run": run})
+        reserving.reserve(book, read(frame), owner="b:1:1", caller=None, now_ms=START_MS)
+    usage = {"n": 1, "op": "settle", "call": f"c{number}", "usage": {"input": 50, "output": 1}}
+    ending.settle(book, read(usage), START_MS)
+    book.stop_run(run, f"stopped for {scope}", by="somebody", now_ms=START_MS)
+    alerts.tell(book, START_MS, ("ops",))
+
+
+def _listed(book: Book) -> Any:
+    frame = read({"n": 1, "op": "budget.list"})
+    listed = shown(showing.list_budgets(book, frame, START_MS))
+    return json.loads(json.dumps({**listed, "digest": None}))
+
+
+def _texts(path: Path) -> list[str]:
+    """Every text of the ledger that may be JSON or say a name."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    found = connection.execute(
+        "SELECT detail FROM journal UNION ALL SELECT text FROM names UNION ALL SELECT scope FROM "
+        "budgets UNION ALL SELECT key FROM accounts UNION ALL SELECT spec FROM scheduled UNION ALL "
+        "SELECT payload FROM outbox"
+    ).fetchall()
+    connection.close()
+    return [str(text) for (text,) in found if text is not None]
+
+
+def test_a_customer_called_like_a_word_of_the_ledger_takes_nothing_along(tmp_path: Path) -> None:
+    """Goal: each key and each word of the details, as a customer's name, is forgotten alone."""
+    path = tmp_path / "ledger.sqlite3"
+    book, ledger = open_book(path)
+    _do_everything(book, "somebody", 0)
+    commit(book, ledger, snapshot=True)
+    found: set[str] = set()
+    for text in _texts(path):
+        found |= _keys(text)
+    words = sorted(found | {*ACTIONS, *UNITS, *WINDOWS, *schema.KINDS, *_MORE_WORDS})
+    assert {"budget", "scope", "limit", "key", "spec", "data", "unit"} <= found
+    for number, word in enumerate(words, 1):
+        _do_everything(book, word, number)
+    commit(book, ledger, snapshot=True)
+    stand_ins = {word: f"(forgotten {number:08x})" for number, word in enumerate(words)}
+
+    def forgotten(text: str) -> str:
+        return re.sub(r"customer=([\w.]+)", lambda m: f"customer={stand_ins.get(m[1], m[1])}", text)
+
+    listed = forgotten(json.dumps(_listed(book)))
+    stood = {forgotten(name): numbers for name, numbers in balances(book).items()}
+    _forget(ledger, _Each(stand_ins))
+    _forget(ledger, Pseudonym("customer", "seal", "nobody"))  # the row that it left stays, too
+    ledger.close()
+    verdict = verify_ledger(path)
+    assert verdict.holds, verdict
+    book, ledger = open_book(path)
+    assert balances(book) == stood
+    assert _listed(book) == json.loads(listed)
+    said = "\n".join(_texts(path))
+    assert [w for w in words if f"customer={w}" in said or f'"customer","{w}"' in said] == []
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "changed"),
+    [
+        ("failure", "`customer=acme per month` has $0", "`customer=X per month` has $0"),
+        ("failure", "--customer=acme acme, x@acme acme.com", "--customer=X X, x@acme acme.com"),
+        ("failure", "project=acme customer=acme-x", "project=acme customer=acme-x"),
+        ("failure", "acme", "acme"),  # one word: noburn's own
+        ("scope", "customer=acme corp", "customer=acme corp"),
+        ("scope", "project=acme,customer=acme", "project=acme,customer=X"),
+        ("served_model", "acme", "acme"),
+        ("key", '[["customer","acme"],["job","acme"]]', '[["customer","X"],["job","acme"]]'),
+        ("spec", '{"customer":"acme","acme":"acme"}', '{"customer":"X","acme":"acme"}'),
+        ("spec", '{"command":["run","acme"],"n":1}', '{"command":["run","acme"],"n":1}'),
+        ("spec", '{"command":["agent","--for","acme"]}', '{"command":["agent","--for","X"]}'),
+        ("payload", '{"data":{"account":"customer=acme per day"}}',
+         '{"data":{"account":"customer=X per day"}}'),
+        ("failure", "{no json acme", "{no json X"),
+    ],
+)  # fmt: skip
+def test_what_says_a_name(field: str, text: str, changed: str) -> None:
+    assert Pseudonym("customer", "acme", "X").in_column(field, text) == changed
+
+
+def test_what_clients_note_of_a_run_is_free_text() -> None:
+    note = '{"kind":"acme","about":"acme"}'
+    pseudonym = Pseudonym("customer", "acme", "X")
+    assert pseudonym.in_detail("run_note", note) == '{"kind":"acme","about":"X"}'
+    assert pseudonym.in_detail("carry", note) == note
