@@ -111,6 +111,12 @@ class Plan:
         return tuple(step for step in self.steps if step.kind in EFFECTIVE)
 
     @property
+    def set_here(self) -> tuple[BudgetSpec, ...]:
+        """The budgets that the plan sets, now or later."""
+        setting = (CREATE, CHANGE, SCHEDULE)
+        return tuple(step.spec for step in self.steps if step.kind in setting and not step.ends)
+
+    @property
     def looser(self) -> tuple[Step, ...]:
         return tuple(step for step in self.changes if step.loosens)
 

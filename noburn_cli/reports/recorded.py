@@ -77,14 +77,16 @@ class Stretch:
 
 def stretch(connection: apsw.Connection, *, since_ms: int, until_ms: int | None) -> Stretch:
     """The rows from a moment on (and before another); rows are in the order of time."""
-    row = next(iter(connection.execute("SELECT min(seq), max(seq), min(at_ms) FROM journal")))
+    row = next(iter(connection.execute("SELECT min(seq), max(seq) FROM journal")))
     lowest, highest = row[0] or 1, row[1] or 0
     first = _first_at(connection, lowest, highest + 1, since_ms)
     end = highest + 1
     if until_ms is not None:
         end = _first_at(connection, first, highest + 1, until_ms)
     # Of compacted months nothing is told call by call.
-    begins_ms = None if row[2] is None else max(row[2], compacted_before_ms(connection))
+    dated = "SELECT at_ms FROM journal WHERE at_ms > 0 ORDER BY seq LIMIT 1"
+    begun = next(iter(connection.execute(dated)), None)  # What a new ledger begins with has none.
+    begins_ms = None if begun is None else max(begun[0], compacted_before_ms(connection))
     return Stretch(first, end, begins_ms)
 
 

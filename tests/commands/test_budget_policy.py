@@ -234,6 +234,7 @@ def test_replay_says_what_a_brute_force_over_the_ledger_says(home: Any, reserve:
     assert "FIRST BLOCK" in home.said("budget", "replay", file)
     # What is suggested from it lets every call go.
     wide = home.said("budget", "suggest", "--per", "month", "--quantile", "100")
+    assert "Suggested from 1970" not in wide
     data = _data(
         home.said("budget", "replay", _write(home, wide, "s.toml"), "--json"),
         "noburn.budget.replay",
@@ -314,3 +315,23 @@ def test_set_replaces_an_older_end_and_rm_takes_back_what_is_to_come(home: Any) 
     assert _to_come(home) == [("customer=a", True, 7)]
     said = home.said("budget", "rm", "customer=a")
     assert "Taken back: at 2099-01-01 00:00 UTC: customer=a per total ends (change 7)." in said
+
+
+def test_a_dry_run_refuses_what_apply_would(home: Any) -> None:
+    """Goal: a channel and a cheaper model that are not there; and a fresh ledger has no 1970."""
+    told = '[[budget]]\nscope = "global"\nlimit = "$5"\nthresholds = [80]\nnotify = ["ops"]\n'
+    rules = (
+        '[[budget]]\nscope = "global"\nlimit = "$5"\naction = "downgrade"\n'
+        'downgrade = { "*" = "gpt-6.1-soll" }\n'
+    )
+    for text, said in ((told, "there is no channel `ops`"), (rules, "no such model")):
+        refused = home.noburn("budget", "apply", _write(home, text), "--dry-run")
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+    options = ("--action", "downgrade", "--downgrade", "*=gpt-6.1-soll")
+    refused = home.noburn("budget", "set", "global", "5", *options)
+    assert (refused.returncode, "did you mean `gpt-6.1-sol`" in refused.stderr) == (2, True)
+    replayed = home.said("budget", "replay", _write(home, POLICY), "--json")
+    assert _data(replayed, "noburn.budget.replay")["journal_begins_ms"] != 0
+    soft = home.noburn("budget", "set", "global", "0", "--action", "warn")
+    hard = home.noburn("budget", "set", "customer=a", "0")
+    assert ["blocks every call" in one.stderr for one in (soft, hard)] == [False, True]

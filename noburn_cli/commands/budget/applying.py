@@ -63,6 +63,7 @@ def apply_command(
         plan = _plan(client, policy, prune=prune)
         if not as_json:
             _show(plan, policy)
+        _check(client, plan)
         refused = trust_needed(policy, plan)
         apply_now = bool(plan.changes) and not dry_run
         if refused is not None and not dry_run:
@@ -86,6 +87,28 @@ def _plan(client: Client, policy: PolicyFile, *, prune: bool) -> Plan:
 
     standing = standing_from(client.request(protocol.BUDGET_LIST))
     return make_plan(policy.budgets, standing, now_ms=shared.now_ms(), prune=prune)
+
+
+def _check(client: Client, plan: Plan) -> None:
+    """Refuse, also in a dry run, what would be refused or block calls once it is applied.
+
+    Raises UsageError for a channel that the daemon does not know, or a cheaper model without price.
+    """
+    specs = plan.set_here
+    shared.note_rules(specs)
+    named = list(dict.fromkeys(channel for spec in specs for channel in spec.notify))
+    if not named:
+        return
+    reply = client.request(protocol.NOTIFY_LIST, limit=1)
+    known = [one["name"] for one in reply["channels"]]
+    for channel in named:
+        if channel not in known:
+            raise UsageError(
+                f"there is no channel `{channel}`",
+                why=f"the configuration has {', '.join(known) or 'none'}",
+                next_step=f"add [notify.{channel}] to your noburn.toml, then "
+                "`noburn daemon reload`",
+            )
 
 
 def _ask(policy: PolicyFile) -> None:

@@ -17,6 +17,7 @@ from noburn_cli import protocol
 from noburn_cli.commands.budget import shared
 from noburn_cli.commands.budget.shared import WINDOW_WORDS, AmountArgument, Json, ScopeArgument
 from noburn_cli.core import budget_spec, policy_plan
+from noburn_cli.core.actions import HARD
 from noburn_cli.core.budget_spec import BudgetSpec
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.core.windows import UTC, check_window, check_zone
@@ -154,13 +155,14 @@ def set_command(
         _moment(text, said.get("zone", UTC), slack_ms=_ZONES_APART_MS)
     if not _relies(said):
         budget_spec.check_spec(replace(plain, **said))
+    shared.note_rules([replace(plain, downgrade=said.get("downgrade", ()))])
     with shared.open_client() as client:
         spec, replaced = _put(client, plain, said, from_, until)
         reply = client.request(protocol.BUDGET_LIST)
     of_it = [b for b in reply["budgets"] if b["name"] == spec.name]
     to_come = shared.to_come(reply, spec.name)
     shared.show(of_it, as_json=as_json, scheduled=to_come, taken_back=replaced)
-    if not amount.amount:
+    if not amount.amount and spec.action in HARD:
         typer.echo("note: a limit of 0 blocks every call it is about.", err=True)
         typer.echo(f" next: if you meant another: {shared.SHELL_HINT}", err=True)
 

@@ -7,8 +7,9 @@ Only the daemon writes; this reads what a person typed and shows what the daemon
 from __future__ import annotations
 
 import difflib
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from noburn_cli.errors import NoburnError, PolicyChanged, UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.client import Client
+    from noburn_cli.core.budget_spec import BudgetSpec
 
 JSON_VERSION = 1
 #: How often a change that somebody else's overtook is made anew.
@@ -170,6 +172,23 @@ def apply_steps(client: Client, make: Callable[[Mapping[str, Any]], list[dict[st
                 raise
         else:
             return
+
+
+def note_rules(specs: Iterable[BudgetSpec]) -> None:
+    """Say what is odd about rules for cheaper models.
+
+    Raises UsageError for a cheaper model that the price book does not have, PriceBookInvalid.
+    """
+    with_rules = [spec for spec in specs if spec.downgrade]
+    if not with_rules:
+        return
+    from noburn_cli.core.downgrade_rules import check_rules
+    from noburn_cli.prices import load_book
+
+    book = load_book(os.environ)
+    for spec in with_rules:
+        for line in check_rules(spec.name, spec.downgrade, book, at_ms=now_ms()):
+            typer.echo(f"note: {line}.", err=True)
 
 
 def show(
