@@ -163,6 +163,9 @@ class Compaction:
     def through(self) -> int:
         return self._through
 
+    def is_needed(self) -> bool:
+        return True
+
     def detail(self) -> dict[str, object]:
         return {"before": self._before, "rows": self._rows, "calls": self._calls}
 

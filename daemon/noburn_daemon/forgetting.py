@@ -127,10 +127,15 @@ class Forgetting:
         self, columns: list[str], row: tuple[apsw.SQLiteValue, ...]
     ) -> Iterator[apsw.SQLiteValue]:
         for name, value in zip(columns, row, strict=True):
-            yield self._pseudonym.in_column(name, value) if isinstance(value, str) else value
+            said = self._pseudonym.in_column(name, value) if isinstance(value, str) else value
+            self.texts += said != value
+            yield said
 
     def through(self) -> int:
         return self._sealed
+
+    def is_needed(self) -> bool:
+        return bool(self.rows or self.texts)
 
     def detail(self) -> dict[str, object]:
         return {

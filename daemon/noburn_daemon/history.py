@@ -25,7 +25,7 @@ from typing import Any
 import apsw
 
 from noburn_cli import protocol
-from noburn_cli.core.budgets import check_key, check_value
+from noburn_cli.core.budgets import check_name
 from noburn_cli.core.months import check_month, month_start_ms
 from noburn_cli.core.seals import Seal
 from noburn_cli.core.windows import RUN, TOTAL, bucket_ms, rolling_ms
@@ -108,7 +108,7 @@ class History:
         """Put a pseudonym where a name stands.  Raises UsageError."""
         key = ("forget", frame.key, frame.value, frame.dry_run)
         if self._work is None or self._work.key != key:
-            value = check_value(check_key(frame.key), frame.value).strip()
+            value = check_name(frame.key, frame.value)
             self._check_runs(frame.key, value)
             stand_in = f"(forgotten {secrets.token_hex(4)})"
             change = Forgetting(Pseudonym(frame.key, value, stand_in), self._ledger.sealed())
@@ -160,7 +160,8 @@ class History:
     def _guarded(self, work: _Work, run: Callable[[_Work], Reply | None]) -> None:
         try:
             result = run(work)
-        except (apsw.Error, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - logged; whoever asked hears of it
+            _log.exception("%s failed", work.key[0])
             result = _failure(error)
         if result is not None:
             self._loop.call_soon_threadsafe(self._conclude, work, result)
@@ -178,6 +179,7 @@ class History:
                     new.give_up()
                     return refusal(None, protocol.DRAINING, "the daemon is leaving: ask again")
             if dry_run:
+                new.copy_tables()
                 new.give_up()
                 return {"ok": True, "state": "done", **change.detail()}
             seal = new.seal()
@@ -208,7 +210,13 @@ class History:
                 return
             before = self._ledger.head
             new.finish(seal, commits.now())
-        except (apsw.Error, OSError, LedgerUnavailable) as error:
+            if not new.change.is_needed():
+                new.give_up()
+                self._conclude(work, self._done(work, new.change, before))
+                return
+        except Exception as error:  # noqa: BLE001 - as above
+            if not isinstance(error, LedgerUnavailable):
+                _log.exception("%s failed", work.key[0])
             new.give_up()
             self._conclude(work, _failure(error))
             return
@@ -233,14 +241,15 @@ class History:
             "%s: the file was made anew up to row %d, everybody waited for %.0f ms",
             new.change.kind, head[0], 1000 * (self._loop.time() - since),
         )  # fmt: skip
-        self._conclude(
-            work,
-            {
-                "ok": True, "state": "done", **new.change.detail(),
-                "head_before": before[1], "head_seq": head[0], "head": head[1],
-                "bytes_before": work.bytes_before, "bytes": self._ledger.path.stat().st_size,
-            },
-        )  # fmt: skip
+        self._conclude(work, self._done(work, new.change, before))
+
+    def _done(self, work: _Work, change: Change, before: tuple[int, str]) -> Reply:
+        head = self._ledger.head
+        return {
+            "ok": True, "state": "done", **change.detail(),
+            "head_before": before[1], "head_seq": head[0], "head": head[1],
+            "bytes_before": work.bytes_before, "bytes": self._ledger.path.stat().st_size,
+        }  # fmt: skip
 
     def _conclude(self, work: _Work, result: Reply) -> None:
         work.result = {key: value for key, value in result.items() if key != "n"}
@@ -274,8 +283,14 @@ def _count(path: Path, before: str, through: int) -> Reply:
     return {"ok": True, "state": "done", "before": before, "through": through, **found}
 
 
+def _said(error: Exception) -> str:
+    """What an error says; of those that are a defect of ours only the class."""
+    expected = isinstance(error, (apsw.Error, OSError, ValueError))
+    return str(error) if expected else type(error).__name__
+
+
 def _failure(error: Exception) -> Reply:
-    message = error.message if isinstance(error, LedgerUnavailable) else str(error)
+    message = error.message if isinstance(error, LedgerUnavailable) else _said(error)
     return refusal(
         None, protocol.LEDGER, f"the ledger's file could not be made anew: {message}",
         why="it is as it was", next_step="see `noburn daemon logs`, free space, and try again",

@@ -74,6 +74,9 @@ class Change(Protocol):
     def through(self) -> int:
         """The last row of the old file that is no longer linked one by one."""
 
+    def is_needed(self) -> bool:
+        """Whether, all being written, the new file is to take the old one's place."""
+
     def detail(self) -> dict[str, object]:
         """What the new row says besides the seal."""
 
@@ -148,14 +151,19 @@ class NewFile:
                 self._copied = upto
             self.change.copy_names(connection)
             connection.execute(_NEWER_SUMS, {"after": self._summed})
-            for table in self._other_tables():
-                columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
-                connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - from the schema
-                self.change.copy_table(connection, table, columns)
+            self.copy_tables()
             seal = Seal(**{**seal.as_detail(), "redactions": self._digest("redactions")})  # type: ignore[arg-type]
             self._append(seal, at_ms)
         self._connection.close()
         self._sync()
+
+    def copy_tables(self) -> None:
+        """Copy the tables that are as of the last snapshot."""
+        for table in self._other_tables():
+            found = self._connection.execute(f"PRAGMA main.table_info({table})")
+            columns = [row[1] for row in found]
+            self._connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - from the schema
+            self.change.copy_table(self._connection, table, columns)
 
     def _copy_sums(self) -> None:
         """Copy the sums of past calls as of the row of their snapshot."""

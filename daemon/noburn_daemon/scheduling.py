@@ -104,31 +104,34 @@ def apply_due(book: Book, now_ms: int, broken: dict[int, str]) -> None:
     while (row := book.schedule.due(now_ms)) is not None:
         _end(book, row, now_ms)
         try:
-            failure = broken.get(row.id) or _apply(book, row, now_ms)
+            bug = broken.get(row.id)
+            failure = _apply(book, row, now_ms) if bug is None else (bug, bug)
         except LedgerUnavailable:
             raise
         except Exception as error:
             broken[row.id] = f"the daemon itself failed: {type(error).__name__}"
             raise
         if failure:
-            _log.warning("scheduled change %d was not done: %s", row.id, failure)
-            _record(book, "unscheduled", row, now_ms, failure=failure)
+            word, message = failure
+            # Without the message, which says scopes: names in the ledger can be forgotten.
+            _log.warning("scheduled change %d was not done: %s", row.id, word)
+            _record(book, "unscheduled", row, now_ms, failure=message)
 
 
-def _apply(book: Book, row: ScheduledRow, now_ms: int) -> str:
-    """Do one change; why it cannot be done, or ""."""
+def _apply(book: Book, row: ScheduledRow, now_ms: int) -> tuple[str, str] | None:
+    """Do one change; the word and the sentence for why it cannot be done, or None."""
     try:
         frame = frames.decode(json_text({**spec_of(row), "n": 0}).encode())
         if isinstance(frame, frames.BudgetSet):
             policy.put_budget(book, policy.wanted_row(frame), now_ms, scheduled=row.id)
-            return ""
+            return None
         assert isinstance(frame, frames.BudgetRm)  # nothing else is scheduled
         reply = policy.remove_budget(book, frame, now_ms, scheduled=row.id)
-        return "" if reply["ok"] else str(reply["message"])
+        return None if reply["ok"] else (str(reply["error"]), str(reply["message"]))
     except UsageError as error:  # such as a time zone that is no more
-        return error.message
+        return type(error).__name__, error.message
     except frames.BadFrame as error:
-        return error.why
+        return type(error).__name__, error.why
 
 
 def _end(book: Book, row: ScheduledRow, now_ms: int) -> None:

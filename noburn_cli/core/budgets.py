@@ -102,6 +102,21 @@ def check_value(key: str, value: str) -> str:
     return value
 
 
+def check_name(key: str, value: str) -> str:
+    """The value as attributes have it, when it names one of whatever `key` is about.
+
+    Raises UsageError for an unknown key, and for a value that names nobody or everybody.
+    """
+    name = check_value(check_key(key), value).strip()
+    if name in ("", EACH, "each", NONE):
+        raise UsageError(
+            f"{key}={name} is not the name of one {key}",
+            why=f"{EACH} and `each` mean each value of its own, {NONE} those without a name",
+            next_step=f"write {key}=NAME",
+        )
+    return name
+
+
 def check_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """A call's attributes in canonical order, empty ones left out (they count as `(none)`).
 

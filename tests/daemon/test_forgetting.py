@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
 import pytest
+from typer.testing import CliRunner
 
+from noburn_cli.commands.ledger import app
 from noburn_cli.core.actions import ACTIONS
 from noburn_cli.core.windows import WINDOWS
+from noburn_cli.errors import LedgerUnavailable, UsageError
 from noburn_cli.reports.verify import verify_ledger
 from noburn_daemon import alerts, ending, policy, reserving, running, scheduling, schema, showing
 from noburn_daemon.account import UNITS
 from noburn_daemon.book import Book
 from noburn_daemon.forgetting import Forgetting
+from noburn_daemon.history import History
 from noburn_daemon.pseudonyms import Pseudonym
 from noburn_daemon.rewriting import NewFile
 from noburn_daemon.sqlite import SqliteLedger
@@ -189,3 +196,106 @@ def test_what_clients_note_of_a_run_is_free_text() -> None:
     pseudonym = Pseudonym("customer", "acme", "X")
     assert pseudonym.in_detail("run_note", note) == '{"kind":"acme","about":"X"}'
     assert pseudonym.in_detail("carry", note) == note
+
+
+def _history(book: Book, ledger: SqliteLedger) -> History:
+    commits: Any = SimpleNamespace(
+        book=book, sick=None, flush=lambda: None, now=lambda: START_MS, begin_anew=lambda _: None
+    )
+    return History(
+        ledger=ledger, commits=commits, loop=asyncio.get_running_loop(), failed=lambda: None
+    )
+
+
+async def _asked(history: History, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+    frame = {"n": 1, "op": "ledger.forget", "key": "customer", "value": name, "dry_run": dry_run}
+    while (reply := shown(history.forget(read(frame)))).get("state") == "working":
+        await asyncio.sleep(0.01)
+    return reply
+
+
+@pytest.mark.parametrize("name", ["*", "each", " each", "(none)", " "])
+def test_everybody_and_nobody_cannot_be_forgotten(tmp_path: Path, name: str) -> None:
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+
+    async def asked() -> None:
+        await _asked(_history(book, ledger), name)
+
+    with pytest.raises(UsageError):
+        asyncio.run(asked())
+    ledger.close()
+    told = CliRunner().invoke(app, ["forget", f"customer={name}"])
+    assert isinstance(told.exception, UsageError) or told.exit_code == 2
+
+
+def test_a_defect_does_not_bar_what_is_asked_for_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    _do_everything(book, "acme", 1)
+    commit(book, ledger, snapshot=True)
+    monkeypatch.setattr(logging.getLogger("noburn"), "propagate", True)
+
+    async def asked() -> None:
+        history = _history(book, ledger)
+        for step in ("copy_names", "_name"):
+            with monkeypatch.context() as patched:
+                patched.setattr(Forgetting, step, lambda *_: {}["x"])
+                failed = await _asked(history, "acme")
+            assert (failed["ok"], "KeyError" in failed["message"]) == (False, True)
+            assert "Traceback" in caplog.text
+        assert (await _asked(history, "acme"))["rows"] > 0
+        history.close()
+
+    asyncio.run(asked())
+    ledger.close()
+
+
+def test_a_name_that_nothing_says_leaves_the_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    book, ledger = open_book(path)
+    _do_everything(book, "acme", 1)
+    commit(book, ledger, snapshot=True)
+    before = (path.stat().st_ino, ledger.head)
+
+    async def asked() -> None:
+        history = _history(book, ledger)
+        for dry_run in (True, False):
+            done = await _asked(history, "globex", dry_run=dry_run)
+            assert (done["rows"], done["texts"]) == (0, 0)
+        assert (path.stat().st_ino, ledger.head) == before
+        would = await _asked(history, "acme", dry_run=True)
+        done = await _asked(history, "acme")
+        assert (would["rows"], would["texts"]) == (done["rows"], done["texts"])
+        history.close()
+
+    asyncio.run(asked())
+    assert path.stat().st_ino != before[0]
+    ledger.close()
+    assert verify_ledger(path).holds
+
+
+@pytest.mark.parametrize(
+    "command", [["forget", "customer=acme"], ["compact", "--before", "2026-01"]]
+)
+def test_where_there_is_no_ledger_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    told = CliRunner().invoke(app, command)
+    assert isinstance(told.exception, LedgerUnavailable) or told.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_does_not_say_whose_change_was_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    monkeypatch.setattr(logging.getLogger("noburn"), "propagate", True)
+    end = {"n": 1, "op": "budget.rm", "scope": "customer=acme", "per": "day", "at_ms": START_MS + 1}
+    assert shown(scheduling.remove_budget(book, read(end), START_MS))["ok"]
+    scheduling.apply_due(book, START_MS + 1, {})
+    assert "scheduled change 1 was not done: not_found" in caplog.text
+    assert "acme" not in caplog.text
+    assert "acme" in str(book.events[-1].failure)
+    ledger.close()

@@ -41,6 +41,7 @@ def compact_command(
     from noburn_cli.render.jsonout import print_json
 
     check_month(before)
+    _check_there_is_one(paths.ledger_path())
     kept: str | None = None
     if archive is not None and not dry_run:
         with told() as tell:
@@ -90,14 +91,15 @@ def forget_command(
 ) -> None:
     """Put a pseudonym made at random wherever the ledger says a name; balances stay."""
     from noburn_cli import paths
-    from noburn_cli.core.budgets import check_key
+    from noburn_cli.core.budgets import check_name
     from noburn_cli.render.jsonout import print_json
 
     key, equals, value = name.partition("=")
     if not equals or not value.strip():
         raise UsageError(f"not a name to forget: {name!r}", next_step="write it like customer=acme")
-    check_key(key)
-    done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value.strip(), dry_run=dry_run)
+    value = check_name(key, value)
+    _check_there_is_one(paths.ledger_path())
+    done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value, dry_run=dry_run)
     copies = _copies(paths.ledger_path())
     if erase_copies and not dry_run:
         for copy in copies:
@@ -107,16 +109,27 @@ def forget_command(
         print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **copied})
         return
     would = "would be" if dry_run else "were"
-    typer.echo(
-        f"{done['texts']:,} texts and {done['rows']:,} rows that name {name} {would} changed"
-        + ("" if dry_run else f"; it is {key}={done['as']} now")
-    )
+    if not done["texts"] and not done["rows"]:
+        typer.echo(f"nothing in the ledger names {name}; it is as it was")
+    else:
+        typer.echo(
+            f"{done['texts']:,} texts and {done['rows']:,} rows that name {name} {would} changed"
+            + ("" if dry_run else f"; it is {key}={done['as']} now")
+        )
     for copy in copies:
         erased = "erased" if erase_copies and not dry_run else "still says it"
         typer.echo(f"a copy {erased}: {copy}")
     typer.echo("backups and exports that you keep elsewhere are not looked at")
     if not dry_run:
         typer.echo(f"head {done['head']}")
+
+
+def _check_there_is_one(ledger_path: Path) -> None:
+    """Raises LedgerUnavailable where a daemon that is asked would begin a ledger."""
+    from noburn_cli.ledger_file import no_ledger
+
+    if not ledger_path.exists():
+        raise no_ledger(ledger_path)
 
 
 def _wait_for(op: str, **fields: Any) -> dict[str, Any]:
