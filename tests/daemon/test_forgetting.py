@@ -14,7 +14,7 @@ import apsw
 import pytest
 from typer.testing import CliRunner
 
-from noburn_cli.commands.ledger import app
+from noburn_cli.commands.ledger import app, rewriting
 from noburn_cli.core.actions import ACTIONS
 from noburn_cli.core.windows import WINDOWS
 from noburn_cli.errors import LedgerUnavailable, UsageError
@@ -285,6 +285,24 @@ def test_where_there_is_no_ledger_none_is_made(
     told = CliRunner().invoke(app, command)
     assert isinstance(told.exception, LedgerUnavailable) or told.exit_code == 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_logs_that_say_the_name_are_told_and_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    reply = {"attribute": "customer", "as": "X", "rows": 1, "texts": 1, "head": "00"}
+    monkeypatch.setattr(rewriting, "_wait_for", lambda *_, **__: dict(reply))
+    (tmp_path / "ledger.sqlite3").touch()
+    logs = {"daemon.log": "of `customer=acme`\n", "daemon.log.1": "acme", "daemon.log.2": "acmes"}
+    for name, text in logs.items():
+        (tmp_path / name).write_text(text)
+    told = CliRunner().invoke(app, ["forget", "customer=acme"]).output
+    assert told.count("a log still says it: ") == 2
+    assert (tmp_path / "daemon.log").read_text() == logs["daemon.log"]
+    told = CliRunner().invoke(app, ["forget", "customer=acme", "--erase-copies"]).output
+    assert told.count("a log erased: ") == 2
+    assert [(tmp_path / name).read_text() for name in logs] == ["", "", "acmes"]
 
 
 def test_the_log_does_not_say_whose_change_was_not_done(

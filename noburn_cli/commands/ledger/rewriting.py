@@ -5,6 +5,8 @@ Layer: commands.  Below: client, copies.backup, paths, render.
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,7 +85,8 @@ def forget_command(
         bool,
         typer.Option(
             "--erase-copies",
-            help="Also delete the copies of the ledger that noburn keeps beside it.",
+            help="Also delete the copies of the ledger that noburn keeps beside it, and empty the "
+            "daemon's logs that say the name.",
         ),
     ] = False,
     dry_run: DryRun = False,
@@ -101,12 +104,17 @@ def forget_command(
     _check_there_is_one(paths.ledger_path())
     done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value, dry_run=dry_run)
     copies = _copies(paths.ledger_path())
-    if erase_copies and not dry_run:
+    logs = _logs(paths.log_path(), value)
+    erased = erase_copies and not dry_run
+    if erased:
         for copy in copies:
             copy.unlink(missing_ok=True)
+        for log in logs:  # which the daemon goes on with
+            os.truncate(log, 0)
     if as_json:
-        copied = {"copies": [str(c) for c in copies], "erased": erase_copies and not dry_run}
-        print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **copied})
+        found = {"copies": [str(c) for c in copies], "logs": [str(log) for log in logs]}
+        more = {**found, "erased": erased}
+        print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **more})
         return
     would = "would be" if dry_run else "were"
     if not done["texts"] and not done["rows"]:
@@ -116,9 +124,9 @@ def forget_command(
             f"{done['texts']:,} texts and {done['rows']:,} rows that name {name} {would} changed"
             + ("" if dry_run else f"; it is {key}={done['as']} now")
         )
-    for copy in copies:
-        erased = "erased" if erase_copies and not dry_run else "still says it"
-        typer.echo(f"a copy {erased}: {copy}")
+    for what, files in (("copy", copies), ("log", logs)):
+        for file in files:
+            typer.echo(f"a {what} {'erased' if erased else 'still says it'}: {file}")
     typer.echo("backups and exports that you keep elsewhere are not looked at")
     if not dry_run:
         typer.echo(f"head {done['head']}")
@@ -151,3 +159,9 @@ def _copies(ledger_path: Path) -> list[Path]:
     """Copies of the ledger that noburn made beside it: before a migration, before a restore."""
     found = ledger_path.parent.glob(ledger_path.name + ".*")
     return sorted(p for p in found if ".schema-" in p.name or ".before-restore-" in p.name)
+
+
+def _logs(path: Path, value: str) -> list[Path]:
+    """The daemon's logs that say the name, as a word of its own: why something failed may."""
+    says = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)".encode())
+    return sorted(p for p in path.parent.glob(f"{path.name}*") if says.search(p.read_bytes()))
