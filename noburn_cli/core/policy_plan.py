@@ -193,8 +193,7 @@ def make_plan(
     unnamed = [
         one
         for one in standing.scheduled
-        if one.identity not in groups
-        and not (one.spec is not None and is_made_by_programs(one.spec.scope))
+        if one.identity not in groups and not is_made_by_programs(parse_scope(one.identity[0]))
     ]
     if prune:
         steps.extend(Step(REMOVE, spec) for spec in others)
@@ -255,8 +254,9 @@ def _schedule(
 
 def _taken_back(left: Iterable[Scheduled], known: Mapping[Identity, BudgetSpec]) -> Iterable[Step]:
     for one in left:
-        spec = one.spec or known.get(one.identity)
-        assert spec is not None  # an end is of a budget that stands, or that the file names
+        scope, per, unit = one.identity
+        # An end may be of a budget that is to come itself, or that is gone.
+        spec = one.spec or known.get(one.identity) or BudgetSpec(parse_scope(scope), per, unit, 0)
         yield Step(UNSCHEDULE, spec, at_ms=one.at_ms, id=one.id, ends=one.spec is None)
 
 

@@ -21,6 +21,7 @@ from noburn_cli.core.policy_plan import (
     Standing,
     is_looser,
     make_plan,
+    removal,
     standing_from,
 )
 from noburn_cli.core.suggesting import Observed, suggest
@@ -149,3 +150,15 @@ def test_a_new_budget_that_changes_models_or_bills_needs_trust(action: str, loos
     assert bool(make_plan([new], _standing(), now_ms=NOW_MS).looser) is loosens
     to_come = replace(new, from_ms=NOW_MS + DAY_MS)
     assert bool(make_plan([to_come], _standing(), now_ms=NOW_MS).looser) is loosens
+
+
+def test_prune_takes_back_the_end_of_a_budget_that_does_not_stand_and_leaves_programs() -> None:
+    job = replace(B, scope=parse_scope("job=j"))
+    kept = [
+        {"id": number, "at_ms": NOW_MS + DAY_MS, "spec": removal(spec, NOW_MS + DAY_MS)}
+        for number, spec in enumerate((B, job))
+    ]
+    standing = _standing(A, scheduled=kept)
+    plan = make_plan([A], standing, now_ms=NOW_MS, prune=True)
+    assert [(step.kind, step.id) for step in plan.changes] == [(UNSCHEDULE, 0)]
+    assert plan.frame()["steps"] == [{"op": "budget.unschedule", "n": 0, "id": 0}]
