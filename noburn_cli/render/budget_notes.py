@@ -87,11 +87,15 @@ def scheduled_notes(scheduled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each change that is to come, with its number for `unschedule`."""
     moments = [int(one["at_ms"]) for one in scheduled]
     for one in sorted(scheduled, key=lambda one: int(one["at_ms"])):
-        request = one["spec"]
-        when = show_moment(one["at_ms"], request.get("zone", UTC), among=moments)
-        preposition = "At" if "limit" not in request else "From"
-        said = f"{scheduled_name(request)} {_becomes(request)}"
-        yield f"{preposition} {when}: {said} (change {one['id']})."
+        said = planned(one["at_ms"], one["spec"], among=moments)
+        yield f"{said} (change {one['id']})."
+
+
+def planned(at_ms: int, request: Mapping[str, Any], *, among: Iterable[int] = ()) -> str:
+    """What a change that is to come does, and when; `among` as show_moment has it."""
+    when = show_moment(at_ms, request.get("zone", UTC), among=among)
+    preposition = "At" if "limit" not in request else "From"
+    return f"{preposition} {when}: {scheduled_name(request)} {_becomes(request)}"
 
 
 def taken_back_notes(scheduled: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,15 +1,18 @@
 """A row of the journal in one line: when, what, of whom, and for how much.
 
-Layer: render.  Below: core.money, reports.following.
+Layer: render.  Below: core, render.budget_notes, reports.following.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.core.plurals import counted
+from noburn_cli.render.budget_notes import planned
 from noburn_cli.reports.following import Entry
 
 _KIND_WIDTH = 11
@@ -23,7 +26,7 @@ def entry_line(entry: Entry) -> str:
     parts += [part for part in (entry.model, _amount(entry)) if part]
     if entry.status is not None and entry.kind != "run_end":
         parts.append(f"HTTP {entry.status}")
-    said = entry.failure or _said(entry)
+    said = _said(entry)
     if said:
         parts.append(f"({said})")
     if entry.call:
@@ -44,15 +47,39 @@ def _amount(entry: Entry) -> str:
 
 
 def _said(entry: Entry) -> str:
-    """What the detail says in words, of rows that are not about a call."""
+    """Why it failed, or what the detail of a row that is not about a call says, in words."""
     try:
         detail = json.loads(entry.detail or "{}")
     except ValueError:
-        return ""
+        detail = {}
+    if entry.kind in _IN_WORDS and detail:
+        return _IN_WORDS[entry.kind](detail, entry.failure)
+    if entry.failure:
+        return entry.failure
     if "scope" in detail:
         return f"{detail['scope']} per {detail.get('per')}"
     words = (detail.get(name) for name in ("message", "reason", "account", "budget", "kind"))
     return next((str(word) for word in words if word), "")
+
+
+def _scheduled(detail: dict[str, Any], _failure: str | None) -> str:
+    said = planned(detail["at_ms"], detail["spec"])
+    return f"change {detail['id']}: {said[0].lower()}{said[1:]}"
+
+
+def _unscheduled(detail: dict[str, Any], failure: str | None) -> str:
+    what = f"was not done: {failure}" if failure else "was taken back"
+    return f"change {detail['id']} {what}"
+
+
+def _forget(detail: dict[str, Any], _failure: str | None) -> str:
+    where = f"{counted(detail['texts'], 'text')} and {counted(detail['rows'], 'row')}"
+    return f"a {detail['attribute']} is {detail['as']} now, in {where}"
+
+
+_IN_WORDS: dict[str, Callable[[dict[str, Any], str | None], str]] = {
+    "scheduled": _scheduled, "unscheduled": _unscheduled, "forget": _forget,
+}  # fmt: skip
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
