@@ -17,6 +17,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli import protocol
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_daemon import frames, logs
 from noburn_daemon.commits import Commits
@@ -109,9 +110,10 @@ class Service:
         with contextlib.suppress(LedgerUnavailable):  # which is a warning of its own
             counts = self._ledger.outbox.counts()
             if counts.failing:
-                warnings.append(f"{counts.failing} notifications wait after a failure; {_LISTED}")
+                failing = counted(counts.failing, "notification")
+                warnings.append(f"after a failure, {failing} to try again; {_LISTED}")
             if counts.given_up:
-                warnings.append(f"{counts.given_up} notifications were given up; {_LISTED}")
+                warnings.append(f"{counted(counts.given_up, 'notification')} given up; {_LISTED}")
         return warnings
 
     def status(self) -> dict[str, Any]:

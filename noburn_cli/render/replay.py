@@ -12,6 +12,7 @@ from typing import Any
 
 from noburn_cli.core.budgets import Scope
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
+from noburn_cli.core.plurals import counted
 from noburn_cli.core.replay_findings import Count, Findings
 from noburn_cli.render.budget_notes import exact
 from noburn_cli.render.table import format_table, safe_text
@@ -41,7 +42,7 @@ def render_outcome(outcome: Outcome) -> list[str]:
     policy, present = outcome.policy, outcome.present
     stretch = f"{_moment(outcome.since_ms)} to {_moment(outcome.until_ms)} UTC"
     lines = [
-        f"{safe_text(outcome.file)}, {stretch}: {policy.calls:,} calls",
+        f"{safe_text(outcome.file)}, {stretch}: {counted(policy.calls, 'call')}",
         "",
         *format_table(("", "THIS POLICY", "PRESENT"), _summary(policy, present), align="lrr"),
     ]

@@ -172,7 +172,7 @@ def test_a_reload_says_what_has_changed(home: Any) -> None:
     home.said("daemon", "reload")
     done = home.noburn("daemon", "notify", "test", "ops")
     assert (done.returncode, "it ended with 1" in done.stderr) == (1, True)
-    assert home.said("daemon", "notify", "retry") == "1 messages are tried again\n"
+    assert home.said("daemon", "notify", "retry") == "1 message tried again\n"
     shown = home.said("daemon", "logs", "--level", "warning")
     assert "settings are as before" in shown
     assert " INFO " not in shown

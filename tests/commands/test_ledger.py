@@ -172,7 +172,7 @@ def test_a_call_is_settled_by_hand_and_taken_back(filled: Any) -> None:
     [who] = _rows(filled, "SELECT detail FROM journal WHERE kind = 'correction' AND call = 'c3'")
     assert json.loads(who)["reason"] == "the dashboard"
     assert json.loads(who)["by"]
-    assert "took 1 corrections back" in filled.said("ledger", "reconcile", "--undo", data["id"])
+    assert "took 1 correction back" in filled.said("ledger", "reconcile", "--undo", data["id"])
     [left] = json.loads(filled.said("ledger", "orphans", "--json"))["data"]["calls"]
     assert (left["call"], left["charged_usd"]) == ("c7", "0.0001717")
     assert filled.noburn("ledger", "verify").returncode == 0

@@ -212,7 +212,7 @@ def test_what_fails_is_tried_again_then_listed_and_retried_by_hand() -> None:
         key = caller.ask(n=1, op="notify.test", channel="ops")["key"]
         eventually(lambda: listed(caller)[key]["given_up_at_ms"], "a test is tried once")
         assert "503" in listed(caller)[key]["failure"]
-        assert "1 notifications were given up" in caller.ask(n=1, op="status")["warnings"][0]
+        assert "1 notification given up" in caller.ask(n=1, op="status")["warnings"][0]
         assert caller.ask(n=1, op="notify.retry")["retried"] == 1
         eventually(lambda: "410" in listed(caller)[key]["failure"], "tried by hand")
         assert caller.ask(n=1, op="notify.retry", channels=["ops"])["retried"] == 1

@@ -195,7 +195,7 @@ def test_the_books_equal_the_invoice_to_the_cent(month: Month) -> None:
     month.openai.bill("late", "gpt-6-luna", FIRST + timedelta(days=20), input=100, output=10)
     late = [month.save("late-usage.json", month.openai.openai_usage()),
             month.save("late-costs.json", month.openai.openai_costs())]  # fmt: skip
-    assert "booked 1 corrections" in month.said("ledger", "reconcile", *late, "--apply")
+    assert "booked 1 correction," in month.said("ledger", "reconcile", *late, "--apply")
     assert abs(month.spent("gpt") - month.openai.total()) < Decimal("0.0000005")
 
     assert "took" in month.said("ledger", "reconcile", "--undo", batch)

@@ -30,6 +30,7 @@ _TRIES = 5
 UNITS = (DOLLARS, TOKENS, REQUESTS)
 WINDOW_WORDS = "|".join((*(word for word in WINDOWS if word != CALL), "90s|24h|30d", CALL))
 SHELL_HINT = "the shell takes $20 for a variable: write '$20', 20usd or 20"
+AMOUNT_HELP = "5, '$5' or 5usd; 2Mtok for tokens; 100req for requests."
 
 ScopeArgument = Annotated[
     str,
@@ -43,7 +44,7 @@ ScopeArgument = Annotated[
 AmountArgument = Annotated[
     str,
     typer.Argument(
-        help="5, '$5' or 5usd; 2Mtok for tokens; 100req for requests.",
+        help=AMOUNT_HELP,
         metavar="LIMIT",
         show_default=False,
     ),

@@ -11,14 +11,14 @@ import typer
 
 from noburn_cli import protocol
 from noburn_cli.commands.budget import shared
-from noburn_cli.commands.budget.shared import AmountArgument, Json, PerOfExisting, ScopeArgument
+from noburn_cli.commands.budget.shared import AMOUNT_HELP, Json, PerOfExisting, ScopeArgument
 from noburn_cli.core.budgets import parse_scope
 from noburn_cli.errors import UsageError
 
 
 def topup_command(
     scope: ScopeArgument,
-    amount: AmountArgument,
+    amount: Annotated[str, typer.Argument(help=AMOUNT_HELP, metavar="AMOUNT", show_default=False)],
     per: PerOfExisting = None,
     family: Annotated[
         bool,

@@ -13,6 +13,7 @@ import typer
 
 from noburn_cli import protocol
 from noburn_cli.commands.daemon.running import Json, client_of_running
+from noburn_cli.core.plurals import counted
 from noburn_cli.core.service_keys import TIMEOUT_S_MAX
 from noburn_cli.errors import NoburnError
 
@@ -95,7 +96,7 @@ def retry_command(
     if as_json:
         _print_json({"retried": count})
     else:
-        typer.echo(f"{count} messages are tried again")
+        typer.echo(f"{counted(count, 'message')} tried again")
 
 
 def _found(messages: list[dict[str, Any]], key: str) -> dict[str, Any] | None:

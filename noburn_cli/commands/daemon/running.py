@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noburn_cli import paths, protocol
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import DaemonUnavailable, NoburnError
 
 if TYPE_CHECKING:
@@ -163,12 +164,13 @@ def _is_zombie(pid: int) -> bool:
 
 def _status_rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     ledger = status["ledger"]
+    rows = counted(ledger["events"], "row")
     return [
         ("version", str(status["version"])),
         ("pid", str(status["pid"])),
         ("uptime", show_duration(status["uptime_ms"])),
         ("socket", str(paths.socket_path())),
-        ("ledger", f"{ledger['path']}, {ledger['events']:,} rows, {ledger['bytes']:,} bytes"),
+        ("ledger", f"{ledger['path']}, {rows}, {ledger['bytes']:,} bytes"),
         ("open holds", f"{status['open_holds']:,}"),
         ("waiters", f"{status['waiters']:,}"),
         ("runs", f"{status['runs']:,}"),

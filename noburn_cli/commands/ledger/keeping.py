@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import NoburnError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def backup_command(
         print_json("ledger.backup", JSON_VERSION, data)
         return
     typer.echo(
-        f"backed up {made.rows:,} rows to {made.path}, {made.bytes:,} bytes, checked\n"
+        f"backed up {counted(made.rows, 'row')} to {made.path}, {made.bytes:,} bytes, checked\n"
         f"head {made.head}"
     )
 
@@ -65,20 +66,20 @@ def restore_command(
     if as_json:
         print_json("ledger.restore", JSON_VERSION, _restored_data(done))
         return
-    typer.echo(f"restored {done.rows:,} rows from {file}\nhead {done.head}")
+    typer.echo(f"restored {counted(done.rows, 'row')} from {file}\nhead {done.head}")
     if done.aside is not None:
         typer.echo(f"the file before is kept as {done.aside}")
     if done.lost.unread:
         typer.echo(f"what is lost with it is not known: {done.lost.unread}")
     elif done.lost.rows:
         typer.echo(
-            f"lost with it: {done.lost.calls:,} calls and {show_dollars(done.lost.cost_nano)} "
-            f"recorded since {_moment(done.lost.since_ms)}"
+            f"lost with it: {counted(done.lost.calls, 'call')} and "
+            f"{show_dollars(done.lost.cost_nano)} recorded since {_moment(done.lost.since_ms)}"
         )
     if done.open_holds:
         typer.echo(
-            f"{done.open_holds:,} calls were in flight in the backup: those whose processes are "
-            "gone are charged at their holds (`noburn ledger orphans`)"
+            f"{counted(done.open_holds, 'call')} in flight in the backup: those whose processes "
+            "are gone are charged at their holds (`noburn ledger orphans`)"
         )
 
 

@@ -18,6 +18,7 @@ import typer
 from noburn_cli import protocol
 from noburn_cli.commands.ledger import reconcile_options as options
 from noburn_cli.core.money import show_dollars
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import LimitReached, UsageError
 
 if TYPE_CHECKING:
@@ -224,7 +225,10 @@ def _apply(found: list[Comparison], bookings: list[Booking], reason: str, *, qui
                 reply = client.request(protocol.LEDGER_CORRECT, **frame)
                 booked, over = booked + reply["booked"], reply["over"]
             amount = show_dollars(booking.total_nano)
-            typer.echo(f"{one.provider}: booked {booked:,} corrections, {amount} in all", err=quiet)
+            typer.echo(
+                f"{one.provider}: booked {counted(booked, 'correction')}, {amount} in all",
+                err=quiet,
+            )
     typer.echo(f"`noburn ledger reconcile --undo {batch}` takes them back", err=quiet)
     _tell_over(over)
 
@@ -257,7 +261,7 @@ def _undo(name: str, reason: str, *, as_json: bool) -> None:
         data = {"id": name, "undone": reply["undone"], "over": reply["over"]}
         print_json("ledger.undo", JSON_VERSION, data)
     elif reply["undone"]:
-        typer.echo(f"took {reply['undone']:,} corrections back")
+        typer.echo(f"took {counted(reply['undone'], 'correction')} back")
     else:
         typer.echo(f"{name} was taken back before", err=True)
     _tell_over(reply["over"])

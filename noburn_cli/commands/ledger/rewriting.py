@@ -15,6 +15,7 @@ import typer
 
 from noburn_cli import protocol
 from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import UsageError
 
 JSON_VERSION = 1
@@ -54,10 +55,11 @@ def compact_command(
             done["cost_usd"] = Nano(done.pop("cost_nano")).exact()
         print_json("ledger.compact", JSON_VERSION, {"archive": kept, "dry_run": dry_run, **done})
         return
+    calls, rows = counted(done["calls"], "call"), counted(done["rows"], "row")
     if dry_run:
         typer.echo(
-            f"{done['calls']:,} calls before {before} ({show_dollars(done['cost_nano'])}) would "
-            f"become sums per month, {done['rows']:,} rows would go"
+            f"{calls} before {before} ({show_dollars(done['cost_nano'])}) would "
+            f"become sums per month, {rows} would go"
         )
         if done["left"]:
             typer.echo(
@@ -66,8 +68,8 @@ def compact_command(
             )
         return
     typer.echo(
-        f"{done['calls']:,} calls before {before} became sums per month, {done['rows']:,} rows "
-        f"went; {done['bytes_before']:,} bytes became {done['bytes']:,}"
+        f"{calls} before {before} became sums per month, "
+        f"{rows} went; {done['bytes_before']:,} bytes became {done['bytes']:,}"
     )
     if kept is not None:
         typer.echo(f"the ledger as it was is in {kept}, head {done['head_before']}")
@@ -116,12 +118,13 @@ def forget_command(
         more = {**found, "erased": erased}
         print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **more})
         return
+    where = f"{counted(done['texts'], 'text')} and {counted(done['rows'], 'row')}"
     would = "would be" if dry_run else "were"
     if not done["texts"] and not done["rows"]:
         typer.echo(f"nothing in the ledger names {name}; it is as it was")
     else:
         typer.echo(
-            f"{done['texts']:,} texts and {done['rows']:,} rows that name {name} {would} changed"
+            f"{where} that name {name} {would} changed"
             + ("" if dry_run else f"; it is {key}={done['as']} now")
         )
     for what, files in (("copy", copies), ("log", logs)):

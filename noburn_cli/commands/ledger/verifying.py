@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noburn_cli.core.money import DOLLARS, Nano, show_amount
+from noburn_cli.core.plurals import counted
 from noburn_cli.errors import NoburnError, UsageError
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def verify_command(
 
 def _holds(verdict: Verdict) -> str:
     """What was found to be in order, and the head to keep."""
-    checked = f"{verdict.rows:,} rows"
+    checked = counted(verdict.rows, "row")
     if verdict.accounts is None:
-        checked = f"{verdict.rows:,} rows after row {verdict.since_seq:,}, balances not looked at"
+        checked = f"{checked} after row {verdict.since_seq:,}, balances not looked at"
     else:
-        checked += f", {verdict.accounts:,} balances"
+        checked += f", {counted(verdict.accounts, 'balance')}"
     if verdict.through and verdict.accounts is not None:
         checked += f"; calls up to row {verdict.through:,} were compacted"
     return f"the ledger holds: {checked}\nhead {verdict.head}"
@@ -111,7 +112,9 @@ def _broken(verdict: Verdict) -> NoburnError:
         message = f"the ledger's price book {verdict.bad_book} was changed"
         why = "its texts are not the ones that the journal says calls were priced with"
     else:
-        message = f"{len(verdict.wrong):,} balances are not what their calls come to"
+        number = len(verdict.wrong)
+        verb = "is" if number == 1 else "are"
+        message = f"{counted(number, 'balance')} {verb} not what the calls come to"
         why = "; ".join(_wrong_words(wrong) for wrong in verdict.wrong[:3])
     return NoburnError(
         message, why=why, next_step="stop the daemon, and restore the file from a backup"
