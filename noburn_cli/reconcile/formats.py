@@ -136,6 +136,8 @@ def _provider_csv(text: str, source: str, digest: str) -> Bill:
     if {"usage_date_utc", "usage_input_tokens_no_cache"} <= heading:
         found = anthropic_bill.read_token_csv(rows, source)
         return _bill(ANTHROPIC, "Anthropic's usage CSV", source, digest, found, set())
+    if mapping := mapped_csv.own_words(rows[0] if rows else ()):
+        return _mapped(text, mapping, source, digest)
     raise InputRefused(
         f"{source} is no export that is known",
         why=f"its columns are {', '.join(sorted(heading)) or 'none'}",

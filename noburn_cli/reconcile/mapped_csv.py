@@ -62,6 +62,16 @@ def parse_map(text: str) -> dict[str, str]:
     return check_map(mapping)
 
 
+def own_words(heading: Iterable[str]) -> dict[str, str]:
+    """The mapping of columns that have the words' own names; empty when they tell too little.
+
+    A day, a model and something to compare are needed; further columns are left out, as with --map.
+    """
+    found = {name: name for name in heading if name in WORDS or name in KINDS}
+    compared = {"cost", "cost_cents", "requests", *KINDS} & found.keys()
+    return found if compared and {"day", "model"} <= found.keys() else {}
+
+
 def read_rows(
     rows: Iterable[Mapping[str, str]], mapping: Mapping[str, str], source: str
 ) -> list[BillRow]:

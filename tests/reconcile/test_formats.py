@@ -161,6 +161,16 @@ BUCKET = {"start_time": 1790553600, "end_time": 1790640000}
 COST = {"object": "organization.costs.result", "line_item": "gpt-6-luna, input"}
 
 
+def test_columns_with_the_words_own_names_need_no_map(tmp_path: Path) -> None:
+    text = "day,model,cost,requests,region\n2026-10-01,gpt-6-luna,0.25,3,eu\n"
+    by_itself = read(tmp_path, text)
+    named = {word: word for word in ("day", "model", "cost", "requests")}
+    assert by_itself == read(tmp_path, text, mapping=named)
+    assert [(r.day, r.dollars, r.requests) for r in by_itself.rows] == [
+        ("2026-10-01", Fraction(1, 4), 3)
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -184,6 +194,7 @@ COST = {"object": "organization.costs.result", "line_item": "gpt-6-luna, input"}
             "an amount cannot be read from '1e40'",
         ),
         ("a,b\n1,2\n", "no export that is known"),
+        ("day,model,usd\n2026-10-01,x,2\n", "no export that is known"),
         ("usage_date_utc,cost_usd\nAugust,0.10\n", "is no time"),
         ("usage_date_utc,cost_usd\n2026-08-01,much\n", "cannot be read from 'much'"),
         ("usage_date_utc,cost_usd\n2026-08-01\n", "not as many fields"),
