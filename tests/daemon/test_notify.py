@@ -10,13 +10,12 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noburn_cli.core.service_keys import Channel
+from noburn_cli.core.service_keys import TIMEOUT_S_MAX, Channel
 from noburn_daemon import notices, webhook
 from noburn_daemon.hook_command import Commands
 from noburn_daemon.webhook import SecretUnusable, outcome_of, post, secrets_of, signature
@@ -94,24 +93,40 @@ def test_attempts_take_a_day() -> None:
 def test_nothing_is_sent_without_a_certificate_that_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server whose certificate nobody signed is no receiver; signed by one of ours, it is."""
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
-    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-days", "2", "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
-    subprocess.run(make, check=True, capture_output=True, timeout=60)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+    """A server whose certificate nobody signed is no receiver; signed by one of ours, it is.
+
+    The time limit is the longest there is, and no name is looked up: what `localhost` is, and what
+    else listens there, is the machine's.
+    """
+
+    def made(address: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        """A server's context, and one that trusts its certificate, which is for that address."""
+        key, certificate = tmp_path / "key", tmp_path / "certificate"
+        make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x",
+                "-addext", f"subjectAltName=IP:{address}",
+                "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+        subprocess.run(make, check=True, capture_output=True, timeout=60)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        return tls, ssl.create_default_context(cafile=str(certificate))
+
+    def said(url: str) -> str:
+        channel = Channel("x", url=url, secret_env="S", timeout_s=TIMEOUT_S_MAX)
+        return post(channel, "m", b"{}", {"S": SECRET}).failure
+
+    tls, trusting = made("127.0.0.1")
     with receiver(tls=tls) as strange:
-        channel = Channel("x", url=strange.url, secret_env="S")
-        assert "certificate" in post(channel, "m", b"{}", {"S": SECRET}).failure
+        assert "certificate" in said(strange.url)
         assert strange.got == []
-        trusting = ssl.create_default_context(cafile=str(certificate))
         monkeypatch.setattr(webhook, "_tls", lambda: trusting)
-        assert post(channel, "m", b"{}", {"S": SECRET}).failure == ""
-        other = replace(channel, url=strange.url.replace("127.0.0.1", "localhost"))
-        assert "certificate" in post(other, "m", b"{}", {"S": SECRET}).failure
+        assert said(strange.url) == ""
         assert len(strange.got) == 1
+    tls, trusting_another = made("192.0.2.1")
+    monkeypatch.setattr(webhook, "_tls", lambda: trusting_another)
+    with receiver(tls=tls) as other:
+        assert "certificate" in said(other.url)
+        assert other.got == []
 
 
 def test_redirects_lead_nowhere_and_time_is_limited() -> None:
