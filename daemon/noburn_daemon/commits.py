@@ -201,12 +201,12 @@ class Commits:
     def _rebuild(self) -> bool:
         try:
             self.book = restore(self._ledger, self._pricing, self.now())
+            self.force_snapshot = True
+            self._keep_book()
         except LedgerUnavailable as error:
             self.sick = error.message
             # Not one decision is made on this book: everything is refused while sick.
             return False
-        self.force_snapshot = True
-        self._keep_book()
         self._rebuilt()  # a death that was noticed may have been lost with the commit
         return True
 

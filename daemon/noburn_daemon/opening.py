@@ -15,12 +15,14 @@ import apsw
 from noburn_cli.errors import LedgerUnavailable
 from noburn_daemon import schema
 
+_CHUNK_BYTES = 1024 * 1024
+
 
 def prepare(connection: apsw.Connection, path: Path, synchronous: str) -> None:
     """Make a connection write ahead, as durably as `synchronous` says.
 
     Raises LedgerUnavailable where the file system cannot, or when the file is newer than we are
-    (it is left as it is); apsw.Error.
+    (it is left as it is); apsw.Error, OSError.
     """
     execute = connection.execute
     _refuse_newer(_version(connection), path)
@@ -35,18 +37,28 @@ def prepare(connection: apsw.Connection, path: Path, synchronous: str) -> None:
     execute("PRAGMA foreign_keys = OFF")
     execute("PRAGMA cache_size = -16000")
     if synchronous == "FULL":
-        _begin_log_anew(connection)
+        _write_log_again(path)
 
 
-def _begin_log_anew(connection: apsw.Connection) -> None:
-    """Bring what a daemon that died left in the log into the file, and empty the log.
+def _write_log_again(path: Path) -> None:
+    """Make what a daemon that died left in the log durable: the same bytes, written and synced.
 
     A sync that failed may have left pages in the system's cache that are called clean and are not
-    on the disk (https://lwn.net/Articles/752063/, 2018).  SQLite would find them in the log, and
-    go on behind them; after a power failure all that came later would be lost.  Written once more,
-    they are synced, or this fails.
+    on the disk (https://lwn.net/Articles/752063/, 2018).  SQLite finds them in the log, and goes on
+    behind them, or brings them into the file; after a power failure the log would end before them.
+    Raises OSError.
     """
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    try:
+        log = path.with_name(path.name + "-wal").open("r+b", buffering=0)
+    except FileNotFoundError:
+        return
+    with log:
+        at = 0
+        while chunk := log.read(_CHUNK_BYTES):
+            log.seek(at)
+            at += log.write(chunk)
+            log.seek(at)
+        os.fsync(log.fileno())
 
 
 def migrate(connection: apsw.Connection, path: Path, now_ms: int) -> None:

@@ -442,6 +442,8 @@ class Daemon:
                 self._gone[owner] = until
                 self._commits.fall_sick(error)
                 return
+            for peer in [peer for peer in self.peers if peer.owner == owner]:
+                peer.close()  # nobody would ever end what it asks for from now on
             if self.book.events and not self._commits.is_scheduled:
                 self._commits.schedule()
 
