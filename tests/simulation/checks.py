@@ -218,6 +218,7 @@ class Checks:
         waits_still = {waiter for waiter in book.waiting if waiter.paused_at_ms is None}
         for row in rows:
             if row["kind"] not in ("reserve", "name", "blocked", "refused", "tombstone", "book"):
+                self._rest = []  # something was released: who waited is looked at anew
                 return
             call = book.calls.open.get(row["call"] or "")
             if row["kind"] != "reserve" or call is None or call.context is None:

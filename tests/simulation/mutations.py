@@ -173,7 +173,7 @@ def snapshot_ahead() -> AbstractContextManager[Any]:
 
 def keep_the_log() -> AbstractContextManager[Any]:
     """A daemon goes on behind what a failed sync may have left in the log."""
-    return mock.patch.object(opening, "_begin_log_anew", return_value=None)
+    return mock.patch.object(opening, "_write_log_again", return_value=None)
 
 
 def answer_twice() -> AbstractContextManager[Any]:

@@ -15,7 +15,7 @@ from unittest import mock
 
 import apsw
 
-from noburn_daemon import accounts, checkpoint, names, server
+from noburn_daemon import accounts, checkpoint, names, opening, server
 from noburn_daemon.peer import PeerConnection
 from noburn_daemon.server import Daemon
 from tests.simulation.disk import simulated
@@ -82,6 +82,9 @@ def standing_in(world: World) -> Iterator[None]:
         )
         stack.enter_context(patch(server, "count_input", _count))
         stack.enter_context(_logged(world))
+        stack.enter_context(
+            patch(opening, "_write_log_again", lambda path: world.disk.write_again(f"{path}-wal"))
+        )
         # It is told in replies, whose length decides how they are cut.
         stack.enter_context(patch(os, "getpid", lambda: 4711))
         stack.enter_context(patch(accounts.Account, "__hash__", _account_hash, create=True))

@@ -21,6 +21,9 @@ FOUND = {
     114: "who waited behind a waiter waited for accounts that had room by then",
     180: "the same, behind two waiters",
     300103: "what came with a change that was due was answered, although its commit had failed",
+    500901: "a frame that was counted for long held money for a process that was buried meanwhile",
+    600354: "old frames of the log came back over a newer file, after a failed sync and no power",
+    600857: "a disk that failed while the book was made anew was an exception that nobody caught",
     3263: "a log behind a page that a failed sync had given up was written on, and lost with power",
 }
 
