@@ -124,7 +124,7 @@ def _run(folder: Path, source: SettingsSource) -> int:
         listener = inherited_socket(path, os.environ)
         if listener is None:
             listener = home.bind(path)
-            made = path.stat()
+            made = home.hidden_path(path).stat()
         with listener, _runner() as runner:
             pricing = Pricing(book, ledger.book_texts)
             clock = Clock(kept=ledger.meta(), last_ms=ledger.last_ms(), boot=boot_id())
@@ -135,10 +135,11 @@ def _run(folder: Path, source: SettingsSource) -> int:
                 idle_exit_s=settings.idle_exit_s, service=service,
                 undelivered=paths.journal_folder(folder),
             )  # fmt: skip
-            runner.run(_serve(listener, daemon, service))
+            runner.run(_serve(listener, daemon, service, path if made else None))
     finally:
         if made is not None:
             home.take_away(path, made)
+            home.take_away(home.hidden_path(path), made)
         ledger.close()
     return 0
 
@@ -152,8 +153,10 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(
-    listener: socket.socket, make_daemon: Callable[..., Daemon], service: Service
-) -> None:
+    listener: socket.socket, make_daemon: Callable[..., Daemon], service: Service,
+    path: Path | None,
+) -> None:  # fmt: skip
+    """Serve until the daemon is done.  path: where our own socket is to be found."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_failure)
     daemon = make_daemon(loop=loop)
@@ -163,6 +166,8 @@ async def _serve(
     server = await loop.create_unix_server(
         lambda: PeerConnection(daemon), sock=listener, backlog=home.BACKLOG
     )
+    if path is not None:
+        home.publish(path)
     # What lives now lives for good; and calls make no cycles: look for those seldom.
     gc.collect()
     gc.freeze()

@@ -86,10 +86,9 @@ def take_away(path: Path, made: os.stat_result) -> None:
 
 
 def bind(path: Path) -> socket.socket:
-    """A socket of mode 0600 on which nobody listens yet; a stale one is replaced.
+    """A socket of mode 0600 that is to have this path, and that nobody finds before `publish`.
 
-    Only with the lock held.  Whoever connects before there is somebody to listen is refused, and
-    tries again: a daemon that fails while it reads its ledger keeps no caller waiting.
+    Only with the lock held.  A daemon that fails while it reads its ledger keeps no caller waiting.
     Raises DaemonUnavailable.
     """
     length = len(os.fsencode(path))
@@ -99,12 +98,13 @@ def bind(path: Path) -> socket.socket:
             why=f"it has {length} bytes, the system allows {SOCKET_PATH_BYTES_MAX}",
             next_step="set NOBURN_HOME to a shorter path",
         )
+    hidden = hidden_path(path)
     with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+        hidden.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(str(hidden))
     except OSError as error:
         listener.close()
         raise DaemonUnavailable(f"cannot listen on {path}: {error.strerror}") from error
@@ -112,3 +112,16 @@ def bind(path: Path) -> socket.socket:
         os.umask(before)
     listener.setblocking(False)
     return listener
+
+
+def hidden_path(path: Path) -> Path:
+    """Where a socket lies until somebody listens; not longer than its path."""
+    return path.with_name("daemon.new")
+
+
+def publish(path: Path) -> None:
+    """Give the socket its path, now that somebody listens; a stale one is replaced.
+
+    Raises OSError.
+    """
+    hidden_path(path).rename(path)
