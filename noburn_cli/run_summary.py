@@ -14,6 +14,7 @@ from typing import Any
 
 from noburn_cli.core.budgets import NONE
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
+from noburn_cli.core.plurals import counted
 from noburn_cli.ledger_file import reading_ledger
 from noburn_cli.run_notes import RunNotes, read_notes
 
@@ -271,8 +272,8 @@ def _first_line(summary: RunSummary) -> str:
         limit = show_amount(summary.limit_unit, summary.limit)
         of_limit = f" of {limit}" if summary.limit_unit == DOLLARS else f", budget {limit}"
     return (
-        f"noburn: run {summary.run}: {_counted(summary.calls, 'call')}, "
-        f"{_counted(summary.input_tokens, 'token')} in, {summary.output_tokens:,} out, "
+        f"noburn: run {summary.run}: {counted(summary.calls, 'call')}, "
+        f"{counted(summary.input_tokens, 'token')} in, {summary.output_tokens:,} out, "
         f"cost {show_dollars(summary.cost_nano)}{of_limit}"
     )
 
@@ -280,7 +281,7 @@ def _first_line(summary: RunSummary) -> str:
 def _second_line(summary: RunSummary) -> str:
     held = f"{show_dollars(summary.held_nano)} held"
     if summary.held:
-        held += f" by {_counted(summary.held, 'call')} still in flight"
+        held += f" by {counted(summary.held, 'call')} still in flight"
     return f"{summary.blocked} blocked, {summary.clamped} clamped, {summary.waited} waited, {held}"
 
 
@@ -292,35 +293,31 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
             shown.append(f"and {more} more")
         yield f"by {summary.whom_by}: {'; '.join(shown)}"
     if summary.refused:
-        yield f"{_counted(summary.refused, 'call')} refused: no bound or no price"
+        yield f"{counted(summary.refused, 'call')} refused: no bound or no price"
     if summary.uncertain:
         yield (
-            f"{_counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
+            f"{counted(summary.uncertain, 'call')} uncertain: charged at the hold, "
             f"{show_dollars(summary.uncertain_nano)}, until the bill is known"
         )
     if summary.downgraded:
-        yield f"{_counted(summary.downgraded, 'call')} downgraded to a cheaper model by a budget"
+        yield f"{counted(summary.downgraded, 'call')} downgraded to a cheaper model by a budget"
     if summary.warned:
-        yield f"{_counted(summary.warned, 'call')} beyond a budget that only warns"
+        yield f"{counted(summary.warned, 'call')} beyond a budget that only warns"
     if summary.overage_nano:
         yield f"{show_dollars(summary.overage_nano)} booked as overage, beyond a budget that bills"
     if summary.notional:
         yield (
-            f"{_counted(summary.notional, 'call')} paid by a subscription: notional, "
+            f"{counted(summary.notional, 'call')} paid by a subscription: notional, "
             f"{show_dollars(summary.notional_nano)} at list price, in no budget of dollars"
         )
     if summary.pauses:
-        yield f"paused {_counted(summary.pauses, 'time')} by hand"
+        yield f"paused {counted(summary.pauses, 'time')} by hand"
     if summary.free:
-        yield f"{_counted(summary.free, 'call')} free, as the configuration says of those models"
+        yield f"{counted(summary.free, 'call')} free, as the configuration says of those models"
     if summary.calls == summary.blocked == summary.refused == 0:
         yield "no call was seen"
     yield from summary.notes.lines()
     if not limited and summary.unlimited == summary.calls - summary.notional:
         yield "no budget applied: calls are recorded, not limited; give one with --budget"
     elif summary.unlimited:
-        yield f"{_counted(summary.unlimited, 'call')} under no budget: recorded, not limited"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+        yield f"{counted(summary.unlimited, 'call')} under no budget: recorded, not limited"

@@ -219,20 +219,24 @@ class Daemon:
             commits.force_snapshot = True
         try:
             reply = self._handlers[kind](peer, request, commits.turn_ms)
-        except frames.BadFrame as error:
-            reply = refusal(request.n, protocol.BAD_FRAME, error.why)
-        except UsageError as error:
-            reply = from_error(request.n, protocol.BAD_FRAME, error)
-        except LedgerUnavailable as error:
-            commits.fall_sick(error)
-            reply = refusal(request.n, protocol.UNKNOWN, error.message, why=error.why)
         except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
-            commits.distrust_memory(error)
-            reply = refusal(request.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
+            reply = self._failed(request.n, error)
         if reply is not None:
             commits.replies.append((peer, reply))
         if not commits.is_scheduled:
             commits.schedule()
+
+    def _failed(self, n: int, error: Exception) -> Reply:
+        """The reply to a request that raised; after a failure of disk or code, what that means."""
+        if isinstance(error, frames.BadFrame):
+            return refusal(n, protocol.BAD_FRAME, error.why)
+        if isinstance(error, UsageError):
+            return from_error(n, protocol.BAD_FRAME, error)
+        if isinstance(error, LedgerUnavailable):
+            self._commits.fall_sick(error)
+            return refusal(n, protocol.UNKNOWN, error.message, why=error.why)
+        self._commits.distrust_memory(error)
+        return refusal(n, protocol.UNKNOWN, "the daemon itself failed; see its log")
 
     def _change_what_is_due(self) -> None:
         """Do the changes of budgets whose moment has come."""
@@ -263,11 +267,7 @@ class Daemon:
             peer.keyed[frame.n] = frame.key
         if frame.texts is not None:
             return self._reserve_exactly(peer, frame)
-        book = self._commits.book
-        reply = reserving.reserve(book, frame, owner=peer.owner, caller=peer, now_ms=now_ms)
-        if reply is None:
-            self._loop.call_later(frame.wait_ms / 1000 + 0.005, self._look_again)
-        return reply
+        return self._decide(peer, frame, now_ms, None)
 
     def _decide(
         self, peer: PeerConnection, frame: frames.Reserve, now_ms: int, exact_tokens: int | None
@@ -315,14 +315,8 @@ class Daemon:
                 return
         try:
             reply = self._decide(peer, frame, now_ms, exact_tokens)
-        except frames.BadFrame as error:
-            reply = refusal(frame.n, protocol.BAD_FRAME, error.why)
-        except LedgerUnavailable as error:
-            self._commits.fall_sick(error)
-            reply = refusal(frame.n, protocol.UNKNOWN, error.message)
         except Exception as error:  # noqa: BLE001 - see Commits.distrust_memory
-            self._commits.distrust_memory(error)
-            reply = refusal(frame.n, protocol.UNKNOWN, "the daemon itself failed; see its log")
+            reply = self._failed(frame.n, error)
         if reply is not None:
             self._commits.reply(peer, reply)
         elif not self._commits.is_scheduled:

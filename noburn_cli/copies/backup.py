@@ -47,7 +47,7 @@ def back_up(ledger_path: Path, target: Path, tell: Tell) -> Backup:
 
     A file of that name is replaced when it is a ledger, and nothing else is.
     Raises LedgerUnavailable without a ledger, NoburnError when the copy does not hold or there is
-    no room, UsageError never.
+    no room.
     """
     _check_target(ledger_path, target)
     part = target.with_name(target.name + _SUFFIX)

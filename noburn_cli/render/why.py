@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from noburn_cli import protocol
@@ -21,6 +20,7 @@ from noburn_cli.render.exact import (
     show_exact_pico,
     show_rate,
 )
+from noburn_cli.render.moments import second_of
 from noburn_cli.render.table import format_table, safe_text
 from noburn_cli.reports.calls import CallFacts
 from noburn_cli.reports.receipt import Bill, Hold, Source
@@ -356,7 +356,7 @@ _NEXT_REFUSED = {
 
 
 def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{second_of(at_ms)} UTC"
 
 
 def _resets(at_ms: int | None) -> str:

@@ -6,7 +6,6 @@ Layer: commands.  Below: client, commands.daemon.running.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from noburn_cli.commands.daemon.running import Json, client_of_running
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.service_keys import TIMEOUT_S_MAX
 from noburn_cli.errors import NoburnError
+from noburn_cli.render.moments import second_of
 
 JSON_VERSION = 1
 _LOOK_S = 0.1
@@ -106,7 +106,7 @@ def _found(messages: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
 def _row(message: dict[str, Any]) -> tuple[str, ...]:
     return (
         message["key"],
-        _moment(message["at_ms"]),
+        second_of(message["at_ms"]),
         message["kind"],
         message["channel"],
         str(message["attempts"]),
@@ -116,16 +116,12 @@ def _row(message: dict[str, Any]) -> tuple[str, ...]:
 
 def _state(message: dict[str, Any]) -> str:
     if message["delivered_at_ms"]:
-        return f"delivered {_moment(message['delivered_at_ms'])}"
+        return f"delivered {second_of(message['delivered_at_ms'])}"
     if message["given_up_at_ms"]:
         return f"given up: {message['failure']}"
     if message["failure"]:
-        return f"again {_moment(message['next_at_ms'])}: {message['failure']}"
+        return f"again {second_of(message['next_at_ms'])}: {message['failure']}"
     return "waits"
-
-
-def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _print_json(data: object) -> None:

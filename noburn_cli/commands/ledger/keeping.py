@@ -5,7 +5,6 @@ Layer: commands.  Below: copies, paths, render.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 from noburn_cli.core.money import Nano, show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.errors import NoburnError
+from noburn_cli.render.moments import second_of
 
 if TYPE_CHECKING:
     from noburn_cli.copies.migration import Standing
@@ -149,4 +149,4 @@ def _restored_data(done: Restored) -> dict[str, object]:
 def _moment(at_ms: int | None) -> str:
     if at_ms is None:
         raise NoburnError("nothing is lost, and since when was asked")
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{second_of(at_ms)} UTC"

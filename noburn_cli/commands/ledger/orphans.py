@@ -6,13 +6,13 @@ needed.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noburn_cli.commands.ledger.settling import settle_command
 from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.render.moments import second_of
 
 if TYPE_CHECKING:
     from noburn_cli.reports.orphans import Unbilled
@@ -52,7 +52,7 @@ def orphans_command(
     headers = ("CALL", "STATE", "SINCE", "MODEL", "RUN", "PROCESS", "CHARGED", "REASON")
     rows = [
         (
-            call.call, call.state, _moment(call.closed_at_ms), call.model, call.run or "-",
+            call.call, call.state, second_of(call.closed_at_ms), call.model, call.run or "-",
             _process(call.owner), show_dollars(call.hold_nano), call.failure or "-",
         )
         for call in found
@@ -93,7 +93,3 @@ def _pid(owner: str | None) -> int | None:
 def _process(owner: str | None) -> str:
     pid = _pid(owner)
     return "-" if pid is None else str(pid)
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S}"
