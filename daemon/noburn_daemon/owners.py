@@ -7,7 +7,6 @@ Processes, all that the daemon asks the system about other processes.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
@@ -48,12 +47,15 @@ def may_talk(peer: Peer, *, own_uid: int) -> bool:
 
 
 def started_at(pid: int) -> str:
-    """When a process started, as the system tells it; "" when there is none, or only its corpse."""
+    """When a process started, as the system tells it; "" when there is none, or only its corpse.
+
+    Raises OSError when it cannot be looked at, as without a free descriptor: that is no death.
+    """
     if sys.platform == "darwin":
         return _started_at_by_ps(pid)
     try:
         shown = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
     # proc(5): the name in parentheses may hold anything; the state is the third field, the start
     # time the 22nd.
@@ -62,7 +64,7 @@ def started_at(pid: int) -> str:
 
 
 def _started_at_by_ps(pid: int) -> str:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
+    try:
         shown = subprocess.run(
             ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
             capture_output=True,
@@ -70,16 +72,18 @@ def _started_at_by_ps(pid: int) -> str:
             timeout=5,
             check=False,
         )
-        return shown.stdout.strip().replace(" ", "_").replace(":", ".")
-    return ""
+    except subprocess.SubprocessError as error:
+        raise OSError(f"ps did not answer: {error}") from error
+    return shown.stdout.strip().replace(" ", "_").replace(":", ".")
 
 
 def owner_name(boot: str, pid: int) -> str:
+    """The owner that a process is.  Raises OSError when it cannot be looked at."""
     return f"{boot[:8]}:{pid}:{started_at(pid)}"
 
 
 def is_alive(owner: str, *, boot: str) -> bool:
-    """Whether the very process lives: same boot, same pid, same start."""
+    """Whether the very process lives: same boot, same pid, same start.  Raises OSError likewise."""
     owner_boot, _, rest = owner.partition(":")
     pid, _, start = rest.partition(":")
     if owner_boot != boot[:8] or not pid.isdigit() or not start:
@@ -108,7 +112,7 @@ class Processes:
         return owner_name(self._boot, peer.pid)
 
     def is_alive(self, owner: str) -> bool:
-        """Whether that very process lives."""
+        """Whether that very process lives.  Raises OSError when it cannot be looked at."""
         if is_foreign(owner):
             return self._foreign.is_alive(owner)
         return is_alive(owner, boot=self._boot)

@@ -4,7 +4,8 @@ Layer: daemon, event loop.  Below: owners.  Above: server.
 Owns: one watch per owner: a pidfd where the system has them, a look every half second elsewhere.
 Not here: what happens to its holds (ending.owner_gone).
 
-An orphan is never made because time passed: a stopped laptop is not a dead process.
+An orphan is never made because time passed: a stopped laptop is not a dead process.  Nor because
+nobody could look: a process that cannot be looked at is looked at again.
 """
 
 from __future__ import annotations
@@ -41,16 +42,25 @@ class Reaper:
             return
         pidfd = self._processes.open_exit(owner)
         # Alive after the pidfd was opened: so the pidfd is this process's, not a successor's.
-        if not self._processes.is_alive(owner):
-            if pidfd is not None:
-                self._processes.close_exit(pidfd)
-            self._loop.call_soon(self._gone, owner)
-        elif pidfd is None:
-            self._polled[owner] = None
-            self._schedule()
-        else:
+        is_alive = self._is_alive(owner)
+        if is_alive and pidfd is not None:
             self._pidfds[owner] = pidfd
             self._loop.add_reader(pidfd, self._on_exit, owner)
+            return
+        if pidfd is not None:
+            self._processes.close_exit(pidfd)
+        if is_alive is False:
+            self._loop.call_soon(self._gone, owner)
+        else:
+            self._polled[owner] = None
+            self._schedule()
+
+    def _is_alive(self, owner: str) -> bool | None:
+        """Whether that very process lives; None when it cannot be looked at now."""
+        try:
+            return self._processes.is_alive(owner)
+        except OSError:
+            return None
 
     def close(self) -> None:
         for pidfd in self._pidfds.values():
@@ -72,7 +82,7 @@ class Reaper:
 
     def _poll(self) -> None:
         self._timer = None
-        for owner in [o for o in self._polled if not self._processes.is_alive(o)]:
+        for owner in [o for o in self._polled if self._is_alive(o) is False]:
             del self._polled[owner]
             self._gone(owner)
         if self._polled:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,9 @@ from noburn_cli.core.holds import HOLD_NEXT, HoldState, transitions_table
 from noburn_cli.errors import DaemonUnavailable, LedgerUnavailable
 from noburn_daemon import home, reserving, schema
 from noburn_daemon.clock import Clock
-from noburn_daemon.owners import Peer, is_alive, may_talk, owner_name
+from noburn_daemon.owners import Peer, Processes, is_alive, may_talk, owner_name
 from noburn_daemon.policy import set_budget
+from noburn_daemon.reaper import POLL_S, Reaper
 from noburn_daemon.sqlite import SqliteLedger
 from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame, shown
 
@@ -65,6 +70,42 @@ def test_owners_are_told_apart_by_start() -> None:
     gone = owner_name("b", child.pid)
     child.wait()
     assert not is_alive(gone, boot="b")
+
+
+@contextlib.contextmanager
+def no_descriptor() -> Iterator[None]:
+    """Nothing can be opened any more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_process_that_cannot_be_looked_at_is_not_dead() -> None:
+    """Without a free descriptor it was taken for gone: its holds were charged, its calls cut."""
+    gone: list[str] = []
+    with (
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child,
+        asyncio.Runner() as runner,
+    ):
+        owner = owner_name("b", child.pid)
+        reaper = Reaper(runner.get_loop(), gone.append, processes=Processes("b"))
+        with no_descriptor():
+            with pytest.raises(OSError):
+                is_alive(owner, boot="b")
+            reaper.watch(owner)
+            runner.run(asyncio.sleep(2 * POLL_S))
+        assert gone == []
+        child.kill()
+        child.wait()
+        for _ in range(100):
+            runner.run(asyncio.sleep(0.05))
+            if gone:
+                break
+        assert gone == [owner]
+        reaper.close()
 
 
 def test_only_the_own_user_may_talk() -> None:

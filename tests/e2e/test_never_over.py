@@ -18,6 +18,12 @@ from tests.e2e.conftest import Provider, World, run_program
 
 NANO = 1_000_000_000
 PROCESSES, THREADS, CALLS = 8, 16, 6
+HELD_BY = """
+SELECT 1 FROM journal AS r JOIN names AS o ON o.id = r.owner
+WHERE r.kind = 'reserve' AND o.text LIKE ?
+AND NOT EXISTS (SELECT 1 FROM journal AS c WHERE c.call = r.call AND c.seq > r.seq)
+LIMIT 1
+"""
 
 
 def settled_nano(world: World) -> int:
@@ -134,9 +140,8 @@ def test_clients_killed_in_the_middle(world: World, tmp_path: Path, on_disconnec
     )  # fmt: skip
     try:
         victims = _pids_of(tmp_path)[:2]
-        _until(lambda: len(logs(tmp_path)) > 20)
         for victim in victims:
-            os.kill(victim, signal.SIGKILL)
+            _kill_while_it_holds(world, victim)
         _, stderr = running.communicate(timeout=280)
         assert running.returncode == 0, stderr
         bill = provider.bill()["total_nano"]
@@ -183,6 +188,24 @@ def test_daemon_killed_in_the_middle(world: World, provider: Provider, tmp_path:
         assert verified.returncode == 0, verified.stdout + verified.stderr
     finally:
         running.kill()
+
+
+def _kill_while_it_holds(world: World, pid: int) -> None:
+    """SIGKILL in the middle of a call: what a stopped process holds does not end meanwhile."""
+
+    def holds() -> bool:
+        return world.ledger.exists() and world.rows(HELD_BY, f"%:{pid}:%") != []
+
+    def killed() -> bool:
+        if not holds():
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.2)  # What it had sent before is in the ledger now.
+        mid_call = holds()
+        os.kill(pid, signal.SIGKILL if mid_call else signal.SIGCONT)
+        return mid_call
+
+    _until(killed)
 
 
 def _pids_of(folder: Path) -> list[int]:
