@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 
 PRICE_FILE = "pricing.toml"
+#: The hand-kept part of the price book: which models, and what no source says.
+MANUAL_FILE = "prices_manual.toml"
 SCHEMA_FILE = "noburn.schema.json"
 #: The origin that messages about the shipped price file name.
 SHIPPED_ORIGIN = "noburn's own pricing.toml"

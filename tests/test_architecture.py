@@ -42,6 +42,7 @@ ARROWS = {
     "noburn_cli.config_files": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
     "noburn_cli.trust": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
     "noburn_cli.prices": (*LOWEST, "noburn_cli.core", *FILES),
+    "noburn_cli.price_sources": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_cli.client": (*WIRE, "noburn_cli.paths", "noburn_cli.journal_files"),
     "noburn_cli.enforce": GUARD,
     "noburn_cli.langchain": GUARD,

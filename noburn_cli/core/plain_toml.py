@@ -1,7 +1,7 @@
 """A fast reader for the part of TOML that our own price book is written in.
 
 Layer: core (pure).  Below: nothing.  Above: core.pricebook_file.
-tools/price_render.py writes one statement a line in a fixed form; here each line is matched against
+price_sources.writing writes one statement a line in a fixed form; here each line is matched against
 that form, at a tenth of what a whole TOML parser takes (10,000 lines: some 25 ms instead of 250).
 Anything else gives None, and the whole parser reads the text: what this one accepts, it reads as
 that one does (a test compares the two on the shipped book and on hostile texts).

@@ -1,4 +1,8 @@
-"""From the sources' rows to the book's: what the second completes, and what released rows keep."""
+"""From the sources' rows to the book's: what the second completes, and what released rows keep.
+
+Layer: pure.  Below: core.models, core.usage, price_sources.litellm_json (its model), rows.
+Above: price_sources.making, price_sources.agreement.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-import price_sources as sources
-
 from noburn_cli.core.models import STANDARD, VARIANTS, Model, RateRow, Tier
 from noburn_cli.core.usage import CACHE_WRITE_1H, FEE_KINDS, WEB_SEARCH, WEB_SEARCH_PREVIEW
+from noburn_cli.price_sources.litellm_json import SecondModel
+from noburn_cli.price_sources.rows import row_of
 
 
 @dataclass
@@ -28,7 +32,7 @@ class Inputs:
 
     manual: dict[str, Any]
     first: dict[tuple[str, str], Any]
-    second: dict[str, sources.SecondModel] | None
+    second: dict[str, SecondModel] | None
     committed: dict[str, Model]
     today: date
     recheck: bool
@@ -37,7 +41,7 @@ class Inputs:
 def completed_rows(
     name: str,
     rows: list[RateRow],
-    second: sources.SecondModel | None,
+    second: SecondModel | None,
     family: str,
     inputs: Inputs,
     findings: Findings,
@@ -65,13 +69,11 @@ def completed_rows(
             )
         else:
             url = rows[0].url
-            completed.append(
-                sources.row_of(variant, inputs.today, tiers, url=url, checked_on=inputs.today)
-            )
+            completed.append(row_of(variant, inputs.today, tiers, url=url, checked_on=inputs.today))
     return completed
 
 
-def _with_long_writes(row: RateRow, second: sources.SecondModel) -> RateRow:
+def _with_long_writes(row: RateRow, second: SecondModel) -> RateRow:
     """Add the rate of long-lived cache writes where only the second source has it."""
     rates = [
         second.rates.get((row.variant, CACHE_WRITE_1H, tier.above_input_tokens))
@@ -137,7 +139,7 @@ def _merged(
                 rows[ours.starts_on] = replace(ours, checked_on=inputs.today)
             continue
         findings.changes.append(f"{name}: {theirs.variant} has another price from {day}")
-        rows[day] = sources.row_of(
+        rows[day] = row_of(
             theirs.variant, day, theirs.tiers, url=theirs.url, checked_on=inputs.today
         )
     return [_completed_by(row, _at(new, row.starts_on)) for row in rows.values()]
@@ -153,7 +155,7 @@ def _completed_by(ours: RateRow, theirs: RateRow | None) -> RateRow:
 def with_fees(
     name: str,
     rows: list[RateRow],
-    second: sources.SecondModel | None,
+    second: SecondModel | None,
     provider: str,
     findings: Findings,
 ) -> list[RateRow]:

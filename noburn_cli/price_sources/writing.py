@@ -1,4 +1,8 @@
-"""How the generated price book is written: one fixed order, exact decimals, no library."""
+"""How a price book is written: one fixed order, exact decimals, no library.
+
+Layer: pure.  Below: core.models, core.usage.  Above: tools/refresh_prices.py, commands.prices.
+core.plain_toml reads this form line by line.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,9 @@
 both give the same tiers and rates for every kind that both rate.  Names of one model with the same
 limits and rates become one model with aliases.  What is in one source alone is left out, unless the
 group says `second_alone`; then `sources` of the model names that source only.
+
+Layer: pure, but for what genai-prices does.  Below: core, price_sources.genai, litellm_json,
+merging, rows.  Above: price_sources.making.
 """
 
 from __future__ import annotations
@@ -13,9 +16,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-
-import price_sources as sources
-from price_rows import Findings, Inputs, differences, released_rows
 
 from noburn_cli.core.modelnames import without_date
 from noburn_cli.core.models import (
@@ -30,6 +30,10 @@ from noburn_cli.core.models import (
     Tier,
 )
 from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+from noburn_cli.price_sources.genai import dearest_row, first_rows
+from noburn_cli.price_sources.litellm_json import SecondModel
+from noburn_cli.price_sources.merging import Findings, Inputs, differences, released_rows
+from noburn_cli.price_sources.rows import FROM_THE_FIRST_DAY, row_of
 
 #: Which tokenizer a name has; the first pattern that is found decides, and none means `unknown`.
 #: Byte-level BPE without ranks that ship: Llama 3 and 4, DeepSeek, gpt-oss (o200k_harmony), and
@@ -49,7 +53,7 @@ class Candidate:
 
     name: str
     plain: str
-    entry: sources.SecondModel
+    entry: SecondModel
     first: Any
 
 
@@ -133,13 +137,13 @@ def _rows(one: Candidate, group: dict[str, Any], inputs: Inputs) -> list[RateRow
     if one.first is None:
         if not group.get("second_alone"):
             return None
-        return [sources.row_of(STANDARD, inputs.today, tiers, url=url, checked_on=inputs.today)]
+        return [row_of(STANDARD, inputs.today, tiers, url=url, checked_on=inputs.today)]
     try:
-        rows = sources.first_rows(one.first, family, url=url, checked_on=inputs.today)
+        rows = first_rows(one.first, family, url=url, checked_on=inputs.today)
     except KeyError:
         return None  # Priced by something else than tokens.
     except ValueError:  # By the hour.
-        dearest = sources.dearest_row(one.first, family, url=url, checked_on=inputs.today)
+        dearest = dearest_row(one.first, family, url=url, checked_on=inputs.today)
         rows = [] if dearest is None else [dearest]
     standard = [row for row in rows if row.variant == STANDARD]
     now = [row for row in standard if row.starts_on <= inputs.today]
@@ -177,7 +181,7 @@ def _model(
     window = max(w for w in (first and first.context_window, one.entry.input_max) if w)
     family = EMBEDDING if one.entry.embeds else "reasoning" if one.entry.reasons else "text"
     output_max = None if one.entry.embeds else min(one.entry.output_max or window, window)
-    rows = [replace(row, starts_on=sources.FROM_THE_FIRST_DAY, starts_at_ms=0) if n == 0 else row
+    rows = [replace(row, starts_on=FROM_THE_FIRST_DAY, starts_at_ms=0) if n == 0 else row
             for n, row in enumerate(rows)]  # fmt: skip
     before = inputs.committed.get(name)
     return Model(
