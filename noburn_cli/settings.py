@@ -21,6 +21,7 @@ from noburn_cli import paths, trust
 from noburn_cli.config_files import ConfigFile, project_path, read_file, user_path
 from noburn_cli.core.configuration import BUDGET, ENDPOINT, KEYS, NAMED_ATTRIBUTES, read_value
 from noburn_cli.core.endpoints import Endpoint
+from noburn_cli.core.gate_tables import GATE
 from noburn_cli.core.service_keys import DAEMON_VARIABLES, is_of_the_daemon
 from noburn_cli.core.tightening import LOOSER, NOT_COMPARABLE, compare
 from noburn_cli.errors import UsageError
@@ -38,6 +39,8 @@ VARIABLES = {
     **{f"attributes.{name}": f"NOBURN_{name.upper()}" for name in NAMED_ATTRIBUTES},
     **DAEMON_VARIABLES,
 }
+#: Only `budget apply` puts budgets in force, and only `noburn gate` reads its own table.
+NO_SETTINGS = (BUDGET, GATE)
 _TRUTHS = {"0": False, "1": True, "false": False, "true": True}
 #: One variable of the environment can have 128 kB on Linux, and the policy travels in one.
 _POLICY_CHARS_MAX = 100_000
@@ -143,7 +146,11 @@ def load(
 def _overlay(values: dict[str, Setting], file: ConfigFile | None) -> None:
     if file is not None:
         values.update(
-            {key: Setting(one, str(file.path)) for key, one in file.values.items() if key != BUDGET}
+            {
+                key: Setting(one, str(file.path))
+                for key, one in file.values.items()
+                if key not in NO_SETTINGS
+            }
         )
 
 
@@ -156,7 +163,7 @@ def _overlay_project(
         assert file is not None
         if is_of_the_daemon(key):
             raise _only_yours(file.path, key)
-        if key == BUDGET:  # Only `budget apply` puts these in force.
+        if key in NO_SETTINGS:
             continue
         before = values.get(key, Setting(None, DEFAULT)).value
         verdict = "" if trusted else compare(key, value, before)

@@ -1,15 +1,15 @@
 """What a configuration file may say, and what one says: text in, checked values out.
 
-Layer: core (pure).  Below: core.endpoints, core.policy_tables, core.config_values,
-core.service_keys, errors.
+Layer: core (pure).  Below: core.endpoints, core.policy_tables, core.gate_tables,
+core.config_values, core.service_keys, errors.
 Above: noburn_cli.settings, which finds the files and decides which value wins.
 Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
 Not for guests: it reads TOML, which Python 3.10 cannot.
 
 A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
 `endpoint.NAME`, `notify.NAME`, `reconcile.NAME`; `budget` has all budgets (core.policy_tables),
-which nothing but `budget apply` puts in force.  Every broken rule raises UsageError with the file,
-the key and the reason.
+which nothing but `budget apply` puts in force, and `gate` the gate (core.gate_tables).  Every
+broken rule raises UsageError with the file, the key and the reason.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from noburn_cli.core.config_values import (
     read_tokens,
     read_truth,
 )
+from noburn_cli.core.gate_tables import GATE, GateSpec, read_gate
 from noburn_cli.core.policy_tables import read_budgets
 from noburn_cli.core.reconcile_keys import RECONCILE, read_export
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
@@ -90,7 +91,10 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 ENDPOINT = "endpoint"
 BUDGET = "budget"
-_TABLES = ("run", "attributes", "ceilings", "notional", ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE)
+_TABLES = (
+    *("run", "attributes", "ceilings", "notional"),
+    *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, GATE),
+)
 
 
 def parse_configuration(origin: str, text: str) -> dict[str, Any]:
@@ -115,6 +119,8 @@ def parse_configuration(origin: str, text: str) -> dict[str, Any]:
             values.update(_exports(origin, content))
         elif table == BUDGET:
             values[BUDGET] = _budgets(origin, content)
+        elif table == GATE:
+            values[GATE] = _gate(origin, content)
         else:
             _read_table(origin, table, content, values)
     return values
@@ -210,6 +216,13 @@ def _budgets(origin: str, content: Any) -> tuple[BudgetSpec, ...]:
         return _broken(origin, key, reason, step or "mend it; docs/budgets.md describes every key")
 
     return read_budgets(_tables(origin, BUDGET, content), refuse)
+
+
+def _gate(origin: str, content: Any) -> GateSpec:
+    def refuse(key: str, reason: str, step: str) -> UsageError:
+        return _broken(origin, key, reason, step)
+
+    return read_gate(content, refuse)
 
 
 def _endpoints(origin: str, content: Any) -> dict[str, endpoints.Endpoint]:

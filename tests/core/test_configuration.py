@@ -16,6 +16,7 @@ from noburn_cli.core.pricebook import PriceBook, call_cost
 from noburn_cli.enforce.policy import ON_ABORT
 from noburn_cli.errors import PriceBookInvalid, UsageError
 from noburn_cli.providers import ceilings, hosts
+from tests.core import gates
 from tests.core.configurations import REFUSED, WHOLE
 
 PATH = "/project/noburn.toml"
@@ -42,7 +43,7 @@ def test_an_empty_file_says_nothing() -> None:
     assert parse_configuration(PATH, "") == {}
 
 
-@pytest.mark.parametrize(("text", "key", "said"), REFUSED)
+@pytest.mark.parametrize(("text", "key", "said"), [*REFUSED, *gates.REFUSED])
 def test_an_error_names_file_key_reason_and_next_step(text: str, key: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_configuration(PATH, text)

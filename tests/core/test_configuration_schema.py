@@ -12,12 +12,12 @@ import pytest
 import tomllib
 
 from noburn_cli import resources
-from noburn_cli.core import endpoints, policy_tables
+from noburn_cli.core import endpoints, gate_tables, policy_tables
 from noburn_cli.core.actions import ACTIONS
 from noburn_cli.core.configuration import CEILINGS, FAMILIES, KEYS, parse_configuration
 from noburn_cli.core.service_keys import CHANNEL_KEYS
 from noburn_cli.errors import UsageError
-from tests.core import policies
+from tests.core import gates, policies
 from tests.core.configurations import REFUSED, WHOLE
 
 SCHEMA = json.loads(resources.schema_path().read_text(encoding="utf-8"))
@@ -30,6 +30,15 @@ BEYOND = (
     *("another endpoint", "bills", "price book", "embedding", "a = { input = 1, output = 1 }"),
     "on the way",
     *("366d", "Europe/Berlin", "in tokens", "circle", "end before"),
+    *(
+        "whole folders",
+        "files out",
+        "keys = [",
+        "two percentages",
+        "than the cap",
+        "800-200",
+        "120%",
+    ),
 )
 
 
@@ -56,10 +65,12 @@ def test_it_accepts_what_the_parser_accepts() -> None:
     assert parse_configuration("x", WHOLE)
     assert accepts(WHOLE)
     assert accepts(policies.WHOLE)
+    assert parse_configuration("x", gates.WHOLE)
+    assert accepts(gates.WHOLE)
     assert accepts("")
 
 
-@pytest.mark.parametrize(("text", "key", "said"), [*REFUSED, *policies.REFUSED])
+@pytest.mark.parametrize(("text", "key", "said"), [*REFUSED, *policies.REFUSED, *gates.REFUSED])
 def test_it_refuses_what_the_parser_refuses(text: str, key: str, said: str) -> None:
     """But for what only the parser can know, which is listed."""
     with pytest.raises(UsageError):
@@ -86,6 +97,15 @@ def test_it_lists_the_same_keys() -> None:
     assert set(budget["properties"]) == set(policy_tables.KEYS)
     assert budget["required"] == list(policy_tables.REQUIRED)
     assert budget["properties"]["action"]["enum"] == list(ACTIONS)
+    gate = tables["gate"]["properties"]
+    rules = set(gate_tables.RULE_KEYS)
+    assert set(gate) == {*gate_tables.GATE_KEYS, *rules}
+    prompt = gate["prompt"]["items"]
+    assert set(prompt["properties"]) == {*gate_tables.PROMPT_KEYS, *rules}
+    assert prompt["required"] == list(gate_tables.REQUIRED)
+    assert prompt["properties"]["kind"]["enum"] == list(gate_tables.KINDS)
+    assert gate["format"]["enum"] == list(gate_tables.TABLE_FORMATS)
+    assert set(gate["recording"]["properties"]) == set(gate_tables.RECORDING_KEYS)
     endpoint = tables["endpoint"]["items"]["properties"]
     assert set(endpoint) == set(endpoints.KEYS)
     prices = endpoint["prices"]["anyOf"][1]["properties"]
@@ -101,10 +121,13 @@ def test_the_page_names_every_key_and_its_example_is_read() -> None:
 
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     read = [parse_configuration("docs", example) for example in examples]
     assert set(KEYS) <= set(read[0])
     for example in examples:
         assert accepts(example)
+    gate_keys = (gate_tables.GATE_KEYS, gate_tables.PROMPT_KEYS, gate_tables.RULE_KEYS)
+    for keys in (*gate_keys, gate_tables.RECORDING_KEYS):
+        assert all(f"`{key}`" in page for key in keys if key not in ("prompt", "recording"))
     for key in (*KEYS, *endpoints.KEYS, *endpoints.MODEL_KEYS):
         assert key.rpartition(".")[2] in page

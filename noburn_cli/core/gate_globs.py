@@ -1,0 +1,97 @@
+"""Patterns for files below a folder: `prompts/**/*.md`, with `!` in front of what is left out.
+
+Layer: core (pure).  Below: the standard library.  Above: core.gate_tables, noburn_cli.gating.
+Not pathlib's: its matching of `**` came with Python 3.13, and the base's files are names in git.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+#: A pattern with one of these means files that are looked for; without, the one file of that name.
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is looked for, and not the name of one file."""
+    return _MAGIC.search(text) is not None
+
+
+def fault_of(pattern: str) -> str:
+    """What is wrong with a pattern, or ""."""
+    plain = pattern.removeprefix("!")
+    parts = plain.split("/")
+    if not plain or "\0" in plain:
+        return "it is empty"
+    if plain.startswith("/") or ".." in parts or "\\" in plain:
+        return "it may only name files below the configuration's folder, with `/` between folders"
+    if "" in parts[:-1] or not parts[-1]:
+        return "a file has a name after each `/`"
+    if any("**" in part and part != "**" for part in parts):
+        return "`**` stands for whole folders, alone between two `/`"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """`*` and `?` stay inside a folder, `**/` is any number of folders, none included."""
+    out: list[str] = []
+    parts = pattern.removeprefix("./").split("/")
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == "**":
+            out.append(".*" if last else "(?:[^/]+/)*")
+            continue
+        out.append(_segment(part) + ("" if last else "/"))
+    return re.compile("".join(out), re.DOTALL)
+
+
+def _segment(part: str) -> str:
+    out: list[str] = []
+    at = 0
+    while at < len(part):
+        char = part[at]
+        end = part.find("]", at + 2) if char == "[" else -1
+        if char == "*":
+            out.append("[^/]*")
+        elif char == "?":
+            out.append("[^/]")
+        elif end > 0:
+            inside = part[at + 1 : end]
+            negated = inside.startswith("!")
+            listed = re.escape(inside.removeprefix("!")).replace(r"\-", "-")
+            out.append(f"(?!/)[{'^' if negated else ''}{listed}]")
+            at = end
+        else:
+            out.append(re.escape(char))
+        at += 1
+    return "".join(out)
+
+
+def matching(pattern: str, paths: Iterable[str]) -> list[str]:
+    """The paths that a pattern without `!` means, in their order."""
+    try:
+        compiled = _compiled(pattern)
+    except re.error:  # `[z-a]`: no name has such a character.
+        return []
+    return [path for path in paths if compiled.fullmatch(path)]
+
+
+def chosen(patterns: Sequence[str], paths: Sequence[str]) -> dict[str, list[str]]:
+    """Which paths each pattern without `!` means, less what a later or earlier `!` leaves out.
+
+    Two patterns may mean one path.
+    """
+    left_out = {
+        path
+        for pattern in patterns
+        if pattern.startswith("!")
+        for path in matching(pattern[1:], paths)
+    }
+    return {
+        pattern: [path for path in matching(pattern, paths) if path not in left_out]
+        for pattern in patterns
+        if not pattern.startswith("!")
+    }
