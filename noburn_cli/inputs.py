@@ -139,7 +139,7 @@ def _read_file(found: Inputs, path: Path, *, in_folder: bool = False) -> None:
 def _add(found: Inputs, name: str, data: bytes) -> None:
     """Turn one input's bytes into items, or into a problem."""
     try:
-        text = _decoded(name, data)
+        text = decoded(name, data)
     except InputRefused as error:
         found.problems.append(error)
         return
@@ -149,18 +149,36 @@ def _add(found: Inputs, name: str, data: bytes) -> None:
     if requests is None:
         if _lacks_model(text):
             found.notes.append(f"{name} looks like a request without a model: counted as text")
-        # The text alone is what is counted; what will stand around it decides who sends it.
-        call = Call(
-            PLAIN,
-            "",
-            texts=(text,),
-            overhead_tokens=PLAIN_FRAME_TOKENS,
-            frame_tokens=(0, 0),
-        )
-        found.items.append(Item(name, call))
+        found.items.append(plain_item(name, text))
         return
     for line, content in requests:
         _add_request(found, name, line, content)
+
+
+def plain_item(name: str, *texts: str) -> Item:
+    """Texts that would be one request, each a message of it.
+
+    The texts alone are what is counted; what will stand around them decides who sends them.
+    """
+    call = Call(
+        PLAIN,
+        "",
+        texts=texts,
+        overhead_tokens=PLAIN_FRAME_TOKENS * max(1, len(texts)),
+        frame_tokens=(0, 0),
+    )
+    return Item(name, call)
+
+
+def request_items(name: str, text: str) -> list[Item] | None:
+    """The requests that a text holds, one or JSONL of them; None when it is plain text.
+
+    Raises InputRefused for the first that breaks a rule.
+    """
+    requests = _requests(text)
+    if requests is None:
+        return None
+    return [_request(name, line, content) for line, content in requests]
 
 
 def _add_request(found: Inputs, name: str, line: int | None, content: str) -> None:
@@ -173,7 +191,7 @@ def _add_request(found: Inputs, name: str, line: int | None, content: str) -> No
         )
 
 
-def _decoded(name: str, data: bytes) -> str:
+def decoded(name: str, data: bytes) -> str:
     """The text in an input.  Raises InputRefused for what is none."""
     if len(data) > FILE_BYTES_MAX:
         raise InputRefused(f"{name} is larger than {FILE_BYTES_MAX:,} bytes")
