@@ -19,6 +19,7 @@ from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
 from noburn_cli.inputs import Inputs, Item, by_source
+from noburn_cli.learning import Learned, Learning
 from noburn_cli.providers.call import Call
 from noburn_cli.render.progress import Progress
 
@@ -36,6 +37,7 @@ class Job:
     """What was asked for, and the warnings that came up on the way.
 
     output: expected output tokens of a call, or None.
+    learning: what past calls of `prompt` and `feature` say of it where `output` is None; or None.
     """
 
     book: PriceBook
@@ -46,6 +48,9 @@ class Job:
     ask_provider: bool
     at_ms: int
     progress: Progress
+    learning: Learning | None = None
+    feature: str | None = None
+    prompt: str | None = None
     warnings: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
@@ -170,10 +175,19 @@ class Job:
             choices=1 if cap is None else cap.choices,
             has_output=cap is not None,
             output=self.output,
+            learned=self._learned(call, model),
             calls=self.calls,
             at_ms=self.at_ms,
             output_kinds=call.output_kinds,
             extra=call.extra,
+        )
+
+    def _learned(self, call: Call, model: Model) -> Learned | None:
+        """What past calls on a model say of this one's output, where nobody else says it."""
+        if self.output is not None or self.learning is None or call.output is None:
+            return None
+        return self.learning.expected_output(
+            model=model.name, feature=self.feature, prompt=self.prompt
         )
 
     def _counted(self, item: Item, model: Model, measured: Measure) -> Measure:

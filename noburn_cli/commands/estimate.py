@@ -14,13 +14,16 @@ from typing import Annotated
 
 import typer
 
+from noburn_cli import paths
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, show_dollars
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 from noburn_cli.estimating import Job, totals
 from noburn_cli.inputs import read_inputs
+from noburn_cli.learning import Learning
 from noburn_cli.prices import load_book
 from noburn_cli.render.estimate import estimates_data, render_estimates
+from noburn_cli.render.learned import unlearned_notes
 from noburn_cli.render.progress import Progress
 from noburn_cli.render.table import remark_lines, terminal_width
 
@@ -46,6 +49,17 @@ def estimate_command(
         str | None,
         typer.Option(metavar="TOKENS", help="Output expected of a call: 500, or from 200-800."),
     ] = None,
+    feature: Annotated[
+        str | None,
+        typer.Option(help="Expect the output that calls of this feature had.", metavar="NAME"),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="Expect the output that calls with tag.prompt=NAME had.", metavar="NAME"),
+    ] = None,
+    no_learning: Annotated[
+        bool, typer.Option("--no-learning", help="Expect nothing from the ledger's past calls.")
+    ] = False,
     calls: Annotated[
         str, typer.Option(metavar="CALLS", help="How often each request is sent: 1, 10k.")
     ] = "1",
@@ -66,9 +80,13 @@ def estimate_command(
 
     Reads plain text, a request body or JSONL of requests for OpenAI or Anthropic, and batch files.
     Without a model, a request's own model is priced, and text on one model per provider.
+    Without --out-tokens, what the ledger's calls of the last 30 days had is expected, once there
+    are 20 of the prompt, the feature or the model.
     """
     if compare and model:
         raise UsageError("--compare ranks every model: leave --model out")
+    now_ms = time.time_ns() // 1_000_000
+    learns = _learns(feature, prompt, out_tokens, compare=compare, off=no_learning)
     job = Job(
         book=load_book(os.environ),
         names=tuple(model or ()),
@@ -76,8 +94,11 @@ def estimate_command(
         output=None if out_tokens is None else _parse_span(out_tokens),
         calls=_at_least_one(parse_count(calls, what="--calls", unit=REQUESTS)),
         ask_provider=count,
-        at_ms=time.time_ns() // 1_000_000,
+        at_ms=now_ms,
         progress=Progress(sys.stderr),
+        learning=Learning(paths.ledger_path(), now_ms=now_ms) if learns else None,
+        feature=feature,
+        prompt=prompt,
     )
     limit = None if max_cost is None else parse_dollars(max_cost, what="--max-cost")
     found = read_inputs(inputs, sys.stdin.buffer)
@@ -86,7 +107,7 @@ def estimate_command(
     if rows or as_json:
         _show(rows, sums, as_json=as_json)
     sys.stdout.flush()  # The answer before the remarks, on a terminal and in a log alike.
-    _say(f"note: {note}" for note in (*found.notes, *job.notes))
+    _say(f"note: {note}" for note in (*found.notes, *job.notes, *_not_learned(job, rows)))
     _say(f"warning: {warning}" for warning in job.warnings)
     for problem in found.problems:
         _say(problem.lines())
@@ -107,6 +128,36 @@ def _show(rows: Sequence[Estimate], sums: Sequence[Estimate], *, as_json: bool) 
     typer.echo("\n".join(render_estimates(rows, sums, width=terminal_width())))
 
 
+def _learns(
+    feature: str | None, prompt: str | None, out_tokens: str | None, *, compare: bool, off: bool
+) -> bool:
+    """Whether past calls are asked.  Raises UsageError where that was asked for and cannot be."""
+    names = [f"--{key}" for key, name in (("feature", feature), ("prompt", prompt)) if name]
+    against = [("--out-tokens", out_tokens is not None), ("--compare", compare)]
+    for option in [name for name, given in (*against, ("--no-learning", off)) if given]:
+        if names:
+            raise UsageError(
+                f"{names[0]} and {option} do not go together",
+                why=f"{names[0]} asks past calls for the output, and {option} does not",
+                next_step="leave one of the two out",
+            )
+        return False
+    return True
+
+
+def _not_learned(job: Job, rows: Sequence[Estimate]) -> list[str]:
+    """Why past calls say nothing, where somebody would wonder."""
+    if job.learning is None:
+        return []
+    if job.learning.failure is not None:
+        return [f"nothing was learned from past calls: {job.learning.failure.message}"]
+    if job.feature is None and job.prompt is None:
+        return []
+    if not job.learning.has_ledger:
+        return ["nothing was learned from past calls: there is no ledger yet"]
+    return unlearned_notes(rows, feature=job.feature, prompt=job.prompt, days=job.learning.days)
+
+
 def _say(lines: Iterable[str]) -> None:
     for line in remark_lines(lines, sys.stderr):
         typer.echo(line, err=True)
@@ -115,8 +166,9 @@ def _say(lines: Iterable[str]) -> None:
 def _over(limit: int, rows: Sequence[Estimate], *, output: Span | None) -> LimitReached | None:
     """Which model passes --max-cost, if one does.
 
-    Compared is the expected cost where an output was expected and the input's size is known, and
-    the worst case otherwise; several rows are several models, of which each is held to the limit.
+    Compared is the expected cost where an output was given and the input's size is known, and the
+    worst case otherwise: what was learned differs between machines, and loosens nothing.  Several
+    rows are several models, of which each is held to the limit.
     """
     for one in rows:
         expected = output is not None and one.cost is not None and one.with_output

@@ -21,10 +21,11 @@ from noburn_cli.core.bounds import (
     input_bound,
 )
 from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_rates
+from noburn_cli.core.learning import CacheShares, Learned
 from noburn_cli.core.models import NO_OUTPUT, Model
 from noburn_cli.core.money import nano_from_pico_up
 from noburn_cli.core.usage import INPUT, OUTPUT
-from noburn_cli.errors import CallUnbounded, InputRefused
+from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
 
 #: Claude's tokens per thousand UTF-8 bytes of ordinary text, measured with ctok 1.3.0 on 2026-11-23
 #: over tests/corpus and this project's prose and code: 214 (a licence, Claude 4) to 697 (a line of
@@ -72,6 +73,9 @@ class Estimate:
         where the input's size is not known.
     with_output: whether `cost` includes output.
     worst: what cannot be exceeded (`bound_how` says how that is known).
+    learned: the past calls that the expected output and the cached part of the input in `cost` are
+        from, median to high quantile; None where the output was given, or is not known.
+    cost_mean: what it comes to over many such calls, at their mean output; None without `learned`.
     """
 
     source: str
@@ -89,6 +93,8 @@ class Estimate:
     cost: Span | None
     with_output: bool
     worst: int
+    learned: Learned | None = None
+    cost_mean: Span | None = None
 
 
 def size_of(
@@ -172,6 +178,7 @@ def estimate_request(
     at_ms: int,
     output_kinds: Sequence[str] = (OUTPUT,),
     extra: Mapping[str, int] | None = None,
+    learned: Learned | None = None,
 ) -> Estimate:
     """Price one request.
 
@@ -180,6 +187,8 @@ def estimate_request(
     variants: the first one prices what is expected, the dearest of all the worst case.
     output_cap: tokens per choice that the request allows, or None for the model's own maximum.
     output: expected output tokens of one call, all choices together, or None.
+    learned: says the output where `output` does not, and how much of the input a cache serves; the
+        worst case knows nothing of it.
     Raises PriceUnknown, CallUnbounded.
     """
     most = _output_most(model, output_cap, choices) if has_output else 0
@@ -198,10 +207,11 @@ def estimate_request(
     fees_pico = sum(fees[kind].pico_per_token * count for kind, count in (extra or {}).items())
     worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)
     worst += nano_from_pico_up(fees_pico)
-    expected_output = None
-    if output is not None and has_output and model.family not in NO_OUTPUT:
-        expected_output = Span(min(output.low, most), min(output.high, most))
-    cost = _expected_cost(model, size.expected, expected_output, variants[0], at_ms)
+    given = _expect(model, most if has_output else 0, output=output, learned=learned)
+    cost = _expected_cost(model, size.expected, given.output, variants[0], at_ms, given.cache)
+    mean = None
+    if given.mean is not None:
+        mean = _expected_cost(model, size.expected, given.mean, variants[0], at_ms, given.cache)
     return Estimate(
         source=source,
         model=model.name,
@@ -212,13 +222,46 @@ def estimate_request(
         how=size.expected_how,
         bound_tokens=size.bound.tokens,
         bound_how=size.bound.how,
-        output_tokens=expected_output,
+        output_tokens=given.output,
         output_max=most,
         window_share=Fraction(_shown_tokens(size), model.context_window),
         cost=None if cost is None else cost * calls,
-        with_output=expected_output is not None or most == 0,
+        with_output=given.output is not None or most == 0,
         worst=worst * calls,
+        learned=given.learned,
+        cost_mean=None if mean is None else mean * calls,
     )
+
+
+@dataclass(frozen=True)
+class _Expectation:
+    """The output of one call, all its choices together, and who says so; None where nobody does."""
+
+    output: Span | None = None
+    mean: Span | None = None
+    learned: Learned | None = None
+
+    @property
+    def cache(self) -> CacheShares | None:
+        return None if self.learned is None else self.learned.cache
+
+
+def _expect(
+    model: Model, most: int, *, output: Span | None, learned: Learned | None
+) -> _Expectation:
+    """What was said beforehand counts, then what was learned; neither passes what is allowed."""
+    if not most or model.family in NO_OUTPUT:
+        return _Expectation()
+    if output is not None:
+        return _Expectation(_at_most(output, most))
+    if learned is None:
+        return _Expectation()
+    found, mean = Span(learned.median, learned.high), Span(learned.mean, learned.mean)
+    return _Expectation(_at_most(found, most), _at_most(mean, most), learned)
+
+
+def _at_most(span: Span, most: int) -> Span:
+    return Span(min(span.low, most), min(span.high, most))
 
 
 def _shown_tokens(size: InputSize) -> int:
@@ -240,17 +283,39 @@ def _output_most(model: Model, cap: int | None, choices: int) -> int:
 
 
 def _expected_cost(
-    model: Model, expected: Span | None, output: Span | None, variant: str, at_ms: int
+    model: Model,
+    expected: Span | None,
+    output: Span | None,
+    variant: str,
+    at_ms: int,
+    cache: CacheShares | None,
 ) -> Span | None:
-    """Input, and output where one is expected, as plain input: caching is not assumed."""
+    """Input, and output where one is expected.
+
+    cache: how input was billed before; None assumes no caching.
+    """
     if expected is None:
         return None
     out = output or NOTHING
     low, high = (
-        call_cost(model, {INPUT: tokens, OUTPUT: made}, variant=variant, at_ms=at_ms)
+        _cost_of(model, tokens, made, variant=variant, at_ms=at_ms, cache=cache)
         for tokens, made in ((expected.low, out.low), (expected.high, out.high))
     )
     return Span(low, high)
+
+
+def _cost_of(
+    model: Model, tokens: int, made: int, *, variant: str, at_ms: int, cache: CacheShares | None
+) -> int:
+    """The cost of so much input and output.  Raises PriceUnknown."""
+    plain = {INPUT: tokens, OUTPUT: made}
+    if cache is None:
+        return call_cost(model, plain, variant=variant, at_ms=at_ms)
+    try:
+        usage = {**cache.split(tokens), OUTPUT: made}
+        return call_cost(model, usage, variant=variant, at_ms=at_ms)
+    except PriceUnknown:  # This variant has no rate for what was written to a cache in another.
+        return call_cost(model, plain, variant=variant, at_ms=at_ms)
 
 
 def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
@@ -259,6 +324,8 @@ def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
     How sure the sum is: as the least sure of its parts.  The window's share is the largest.
     """
     first = estimates[0]
+    learned = next((one.learned for one in estimates if one.learned is not None), None)
+    means = [one.cost if one.learned is None else one.cost_mean for one in estimates]
     inputs = [one.input_tokens for one in estimates]
     costs = [one.cost for one in estimates]
     outputs = [one.output_tokens for one in estimates]
@@ -278,6 +345,8 @@ def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
         cost=_sum(costs),
         with_output=all(one.with_output for one in estimates),
         worst=sum(one.worst for one in estimates),
+        learned=learned,
+        cost_mean=None if learned is None else _sum(means),
     )
 
 

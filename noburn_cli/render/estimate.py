@@ -10,6 +10,7 @@ from typing import Any
 
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
+from noburn_cli.render.learned import learned_data, learned_notes
 from noburn_cli.render.table import RIGHT, Column, fit_table, wrap_line
 
 UNKNOWN = "unknown"
@@ -20,11 +21,12 @@ def render_estimates(
 ) -> list[str]:
     """One row per input and model, and a total per model where there are several inputs.
 
-    The cost column is the input's cost alone where no output was expected, and says so.
+    The cost column is the input's cost alone where no output was expected, and says so; where some
+    rows have learned of one, the others say that theirs is missing.
     width: columns of the terminal, or None for a pipe.
     """
     shown = [*rows, *sums]
-    with_output = all(one.with_output for one in shown)
+    with_output = all(one.with_output for one in shown) or any(one.learned for one in shown)
     lines = fit_table(_columns(shown, with_output=with_output), width=width)
     for note in ("", *_notes(shown, with_output=with_output)):
         lines += wrap_line(note, width=width)
@@ -52,7 +54,7 @@ def _columns(shown: Sequence[Estimate], *, with_output: bool) -> list[Column]:
         Column("WINDOW", [show_percent(one.window_share) for one in shown], RIGHT, give_up=2),
         Column(
             "EXPECTED" if with_output else "INPUT COST",
-            [UNKNOWN if one.cost is None else _dollars(one.cost) for one in shown],
+            [_expected(one, with_output=with_output) for one in shown],
             align=RIGHT,
         ),
         Column("WORST CASE", [show_dollars(one.worst) for one in shown], align=RIGHT),
@@ -77,11 +79,18 @@ def _dollars(span: Span) -> str:
     return low if low == high else f"{low}–{high}"
 
 
+def _expected(one: Estimate, *, with_output: bool) -> str:
+    if one.cost is None:
+        return UNKNOWN
+    return _dollars(one.cost) + ("" if one.with_output or not with_output else " + output")
+
+
 def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
     """What the words in the table mean, for those that occur."""
     calls = shown[0].calls
     times = "" if calls == 1 else f" Costs are for {show_count(calls)} calls of each request."
     notes = [f"Worst case: the input's bound and the most output that the request allows.{times}"]
+    notes += learned_notes(shown)
     if not with_output:
         notes.append("No output was expected: say how much with --out-tokens 500 or 200-800.")
     hows = {one.how for one in shown if one.input_tokens is not None}
@@ -120,4 +129,8 @@ def _data(one: Estimate) -> dict[str, Any]:
         else {"low": Nano(one.cost.low), "high": Nano(one.cost.high)},
         "cost_includes_output": one.with_output,
         "worst_cost": Nano(one.worst),
+        "learned": None if one.learned is None else learned_data(one.learned),
+        "mean_cost": None
+        if one.cost_mean is None
+        else {"low": Nano(one.cost_mean.low), "high": Nano(one.cost_mean.high)},
     }
