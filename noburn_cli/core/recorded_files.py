@@ -239,5 +239,3 @@ def _count(value: object) -> int:
 
 def _plain(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
