@@ -34,6 +34,7 @@ from noburn_cli.core.usage import (
     Usage,
     input_total,
 )
+from noburn_cli.core.variants import without_region
 from noburn_cli.errors import PriceUnknown
 
 _UNCACHED = {AUDIO_CACHE_READ: AUDIO_INPUT, IMAGE_CACHE_READ: IMAGE_INPUT}
@@ -193,9 +194,19 @@ def _dearer(
 
 
 def _no_row(model: Model, variant: str) -> PriceUnknown:
-    known = ", ".join(dict.fromkeys(row.variant for row in model.rows))
+    plain, region = without_region(variant)
+    if region and region not in model.regions():
+        known = ", ".join(model.regions())
+        return PriceUnknown(
+            f"`{model.name}` has no price in the region `{region}`",
+            why=f"the price book has its prices in {known}" if known else
+            "the price book says of no region what it costs there",
+            next_step="call it without a region, or add an [[model.uplift]] or a row with `region` "
+            "in your own price file (docs/price-book.md)",
+        )  # fmt: skip
+    known = ", ".join(dict.fromkeys(without_region(row.variant)[0] for row in model.rows))
     return PriceUnknown(
-        f"`{model.name}` has no {variant} price at that time",
+        f"`{model.name}` has no {plain} price at that time",
         why=f"the price book has rows for: {known}",
         next_step="call it in a variant that has one, or add a row in your own price file",
     )

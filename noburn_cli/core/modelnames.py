@@ -2,9 +2,12 @@
 
 Layer: core (pure).  Below: errors, core.models.  Above: core.pricebook.
 A name is known when it is a model's name or alias, one of these followed by a date
-(`-2026-03-05`, `-20260305`), or either after a listed prefix (`openai/`).  Any name is known after
-the prefix of a provider that was declared free.  Case counts.  Anything else is unknown, however
-near: a wrong match is a wrong price.
+(`-2026-03-05`, `-20260305`), or either after a listed prefix (`openai/`).  A fine-tune
+(`ft:BASE:organisation:name:id`) is the model `ft:BASE`, if there is one.  On Vertex AI a name may
+have its version behind it (`@20250929`, `@default`) and be written as a resource
+(`publishers/anthropic/models/…`).  Any name is known after the prefix of a provider that was
+declared free.  Case counts.  Anything else is unknown, however near: a wrong match is a wrong
+price.
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ from noburn_cli.errors import ModelUnknown
 _DATED = re.compile(
     r"(?P<name>.+)-(?P<y>\d{4})(?P<dash>-?)(?P<m>\d{2})(?P=dash)(?P<d>\d{2})", re.ASCII
 )
+
+FINE_TUNE = "ft:"
+#: The prefix of Vertex AI's models in the book, and how Google itself names them.
+_VERTEX = "vertex_ai/"
+_VERTEX_RESOURCE = re.compile(r"publishers/[a-z0-9-]+/models/(?P<model>[^/]+)", re.ASCII)
+_VERTEX_VERSION = re.compile(r"@(\d{8}|default|latest)$", re.ASCII)
 
 
 class ModelNames:
@@ -50,15 +59,29 @@ class ModelNames:
                 found = self._find_plain(name[len(prefix) :])
                 if found is not None and found.provider == provider:
                     return found
+        found = self._find_on_vertex(name)
+        if found is not None:
+            return found
         provider, slash, rest = name.partition("/")
         if slash and rest and provider in self._free:
             return self._free[provider].model(name)
         raise _unknown(name, self._by_name)
 
+    def _find_on_vertex(self, name: str) -> Model | None:
+        resource = _VERTEX_RESOURCE.fullmatch(name)
+        plain = resource["model"] if resource else name.removeprefix(_VERTEX)
+        if resource is None and plain == name:
+            return None
+        found = self._by_name.get(f"{_VERTEX}{plain}")
+        return found or self._by_name.get(f"{_VERTEX}{_VERTEX_VERSION.sub('', plain)}")
+
     def _find_plain(self, name: str) -> Model | None:
         found = self._by_name.get(name)
         if found is not None:
             return found
+        if name.startswith(FINE_TUNE):
+            base = name.removeprefix(FINE_TUNE).partition(":")[0]
+            return self._by_name.get(FINE_TUNE + base)
         undated = without_date(name)
         return None if undated is None else self._by_name.get(undated)
 
@@ -79,7 +102,10 @@ def _unknown(name: str, known: Iterable[str]) -> ModelUnknown:
     import difflib  # only on the way to an error: it costs some milliseconds to import
 
     shown = name if len(name) <= 100 else f"{name[:100]}…"
-    plain = shown.rpartition("/")[2].lower()
+    plain = shown.rpartition("/")[2]
+    if plain.startswith(FINE_TUNE):
+        return _fine_tune(plain, known)
+    plain = plain.lower()
     near = difflib.get_close_matches(plain, list(known), n=3, cutoff=0.6)
     nearest = " or ".join(f"`{one}`" for one in near)
     return ModelUnknown(
@@ -88,4 +114,16 @@ def _unknown(name: str, known: Iterable[str]) -> ModelUnknown:
         "it is never guessed, because a wrong match is a wrong price",
         next_step=(f"did you mean {nearest}? " if near else "")
         + "your own price file can add models and aliases (set NOBURN_PRICES to its path)",
+    )
+
+
+def _fine_tune(shown: str, known: Iterable[str]) -> ModelUnknown:
+    tuned = ", ".join(one.removeprefix(FINE_TUNE) for one in known if one.startswith(FINE_TUNE))
+    base = shown.removeprefix(FINE_TUNE).partition(":")[0]
+    return ModelUnknown(
+        f"the price book has no rates for fine-tunes of `{base}`",
+        why="a fine-tuned model costs more than its base, and no source says how much this one does"
+        + (f"; known are those of {tuned}" if tuned else ""),
+        next_step=f'add it in your own price file: name = "{FINE_TUNE}{base}", like = "{base}" and '
+        "its rates (docs/price-book.md)",
     )

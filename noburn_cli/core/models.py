@@ -1,20 +1,33 @@
 """What the price book knows about one model: limits, names and dated rates.
 
-Layer: core (frozen data).  Below: core.usage.  Above: core.pricebook_file makes them, core.cost
-prices with them, core.pricebook finds them by name.
+Layer: core (frozen data).  Below: core.rate_rows, core.variants.  Above: core.pricebook_file makes
+them, core.cost prices with them, core.pricebook finds them by name.
+Owns: which row is in force at a moment: by day, by hour of the day, by region.
 Not here: reading files (core.pricebook_file), arithmetic (core.cost).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-#: How a call is processed, which decides its price.  `fast` is a provider's faster mode, sold for
-#: more than `standard` (Anthropic `speed: fast`, OpenAI `service_tier: fast`).
-STANDARD = "standard"
-VARIANTS = (STANDARD, "batch", "flex", "priority", "fast")
+from noburn_cli.core.rate_rows import (
+    ANY_REGION,
+    DAY_MINUTES,
+    MINUTE_MS,
+    RateRow,
+    Tier,
+    Uplift,
+    Window,
+    raised,
+)
+from noburn_cli.core.variants import STANDARD, VARIANTS, without_region
+
+__all__ = [
+    "EMBEDDING", "FAMILIES", "MEDIA", "NO_OUTPUT", "STANDARD", "TOKENIZERS", "VARIANTS",
+    "Model", "RateRow", "Tier", "Uplift", "Window",
+]  # fmt: skip
 
 EMBEDDING = "embedding"
 MEDIA = "media"
@@ -37,36 +50,6 @@ WRITES_AS_INPUT = "as_input"
 
 
 @dataclass(frozen=True)
-class Tier:
-    """Rates of calls with more than `above_input_tokens` input tokens, cached ones included.
-
-    A cliff: all tokens of such a call cost these rates, not only those beyond the threshold.
-    rates: pico-dollars per token by kind of usage; only the kinds that the file gives.
-    """
-
-    above_input_tokens: int
-    rates: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class RateRow:
-    """The rates of one variant from a day on (00:00 UTC), until the variant's next row.
-
-    tiers: ascending; the first one starts at 0.
-    extra: pico-dollars per unit of the further kinds (core.usage.EXTRA_KINDS), in all tiers.
-    url, checked_on: where the rates were read, and when.
-    """
-
-    variant: str
-    starts_on: date
-    starts_at_ms: int
-    tiers: tuple[Tier, ...]
-    url: str
-    checked_on: date
-    extra: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Model:
     """One model that can be called and priced.
 
@@ -75,7 +58,8 @@ class Model:
     input_max: what the provider accepts as input, where that is less than the window.
     output_max: the most tokens an answer can have; None for embeddings and media.
     output_min: the least output cap that the provider accepts.
-    rows: sorted by variant and start; never empty.
+    rows: sorted by variant and start, those with windows last of their start; never empty.
+    uplifts: what regions cost more than the rows say.
     retires_on: when the provider has said that it will switch the model off.
     """
 
@@ -93,24 +77,59 @@ class Model:
     sources: tuple[str, ...]
     retires_on: date | None = None
     note: str = ""
+    uplifts: tuple[Uplift, ...] = ()
 
     def row_at(self, variant: str, at_ms: int) -> RateRow | None:
-        """The row in force at a moment, or None: none yet, or no such variant."""
+        """The row in force at a moment, or None: none yet, or no such variant or region."""
         found = None
         for row in self.rows:
-            if row.variant == variant and row.starts_at_ms <= at_ms:
+            if row.variant == variant and row.holds(at_ms):
                 found = row
+        if found is None:
+            plain, region = without_region(variant)
+            return self._raised(plain, region, at_ms) if region else None
         return found
 
     def rows_between(self, variant: str, from_ms: int, until_ms: int) -> tuple[RateRow, ...]:
         """Every row in force at some moment from `from_ms` to `until_ms`, both included."""
-        now = self.row_at(variant, from_ms)
-        later = tuple(
-            row
-            for row in self.rows
-            if row.variant == variant and from_ms < row.starts_at_ms <= until_ms
-        )
-        return later if now is None else (now, *later)
+        found: list[RateRow] = []
+        for moment in (from_ms, *sorted(self._changes(from_ms, until_ms))):
+            row = self.row_at(variant, moment)
+            if row is not None and row not in found:
+                found.append(row)
+        return tuple(found)
+
+    def regions(self) -> tuple[str, ...]:
+        """The regions whose price is known, in the order of the book."""
+        raised = (region for uplift in self.uplifts for region in uplift.regions)
+        own = (without_region(row.variant)[1] for row in self.rows)
+        return tuple(dict.fromkeys(one for one in (*raised, *own) if one))
+
+    def _raised(self, variant: str, region: str, at_ms: int) -> RateRow | None:
+        """The variant's row at the region's uplift; None where either is not known."""
+        row = self.row_at(variant, at_ms)
+        begun = [one for one in self.uplifts if one.starts_at_ms <= at_ms]
+        own = [one for one in begun if region in one.regions]
+        known = own or [one for one in begun if ANY_REGION in one.regions]
+        return raised(row, known[-1], region) if row is not None and known else None
+
+    def _changes(self, from_ms: int, until_ms: int) -> set[int]:
+        """The moments after `from_ms`, up to `until_ms`, at which another row may hold."""
+        if from_ms == until_ms:
+            return set()
+        starts = {row.starts_at_ms for row in self.rows}
+        starts |= {uplift.starts_at_ms for uplift in self.uplifts}
+        windows = {window for row in self.rows for window in row.windows}
+        for window in windows:
+            for minute in (window.from_minute, window.until_minute):
+                starts.update(_daily(minute * MINUTE_MS, from_ms, until_ms))
+        return {moment for moment in starts if from_ms < moment <= until_ms}
+
+
+def _daily(offset_ms: int, from_ms: int, until_ms: int) -> Iterator[int]:
+    """That moment of every day, from the day of `from_ms` on."""
+    day_ms = DAY_MINUTES * MINUTE_MS
+    return iter(range(from_ms // day_ms * day_ms + offset_ms, until_ms + 1, day_ms))
 
 
 def is_retired(model: Model, at_ms: int) -> bool:

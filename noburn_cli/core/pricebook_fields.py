@@ -6,7 +6,7 @@ Layer: core (pure).  Below: core.models, core.money, errors.  Above: core.priceb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -21,6 +21,8 @@ PICO_PER_DOLLAR = 10**12
 _DIGITS_MAX = 30
 _TOKENS_MAX = 1_000_000_000
 _NAME_CHARS_MAX = 200
+#: More is a misplaced comma.
+_FACTOR_MAX = 10
 
 Refuse = Callable[[str], PriceBookInvalid]
 
@@ -117,6 +119,35 @@ def date_of(value: Any, key: str, refuse: Refuse) -> date:
     if type(value) is not date:  # A datetime is a date too, hence `type`.
         raise refuse(f"`{key}` is not a date like 2026-11-23: {value!r}")
     return value
+
+
+def region_of(value: Any, key: str, refuse: Refuse) -> str:
+    """A region as providers write it (`eu`, `us-east5`), or a word for all of them."""
+    if not (isinstance(value, str) and is_name(value)) or "@" in value:
+        raise refuse(f"`{key}` has no usable region: {value!r}")
+    return value
+
+
+def factor_of(value: Any, key: str, refuse: Refuse) -> int:
+    """Thousandths of a factor such as 1.1.  Raises PriceBookInvalid for one that is finer."""
+    exact = Decimal(value) if type(value) is int else value
+    if not isinstance(exact, Decimal) or not exact.is_finite() or not 0 < exact <= _FACTOR_MAX:
+        raise refuse(f"`{key}` is not a factor above 0, at most {_FACTOR_MAX}: {value!r}")
+    permille = exact * 1000
+    if permille != permille.to_integral_value():
+        raise refuse(f"`{key}` is finer than a thousandth: {value}")
+    return int(permille)
+
+
+def url_of(given: Mapping[str, Any], refuse: Refuse) -> str:
+    url = text_of(given.get("url"), "url", refuse)
+    if not url.startswith(("https://", "http://", "file:")):
+        raise refuse("`url` is not an address (https://…, file:…)")
+    return url
+
+
+def start_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1000
 
 
 def names_of(value: Any, key: str, refuse: Refuse) -> tuple[str, ...]:

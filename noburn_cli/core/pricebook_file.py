@@ -12,14 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timezone
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import tomllib
 
 from noburn_cli.core.free_models import FreeProvider, read_free
-from noburn_cli.core.models import MEDIA, NO_OUTPUT, VARIANTS, WRITES_PRICED, Model, RateRow, Tier
+from noburn_cli.core.models import (
+    MEDIA,
+    NO_OUTPUT,
+    VARIANTS,
+    WRITES_PRICED,
+    Model,
+    RateRow,
+    Tier,
+    Uplift,
+)
 from noburn_cli.core.plain_toml import plain_document
 from noburn_cli.core.pricebook_fields import (
     FIELDS,
@@ -32,9 +41,14 @@ from noburn_cli.core.pricebook_fields import (
     only,
     pico_per_token,
     refuser,
-    text_of,
+    region_of,
+    start_ms,
+    url_of,
 )
+from noburn_cli.core.pricebook_uplifts import uplifts_of
+from noburn_cli.core.pricebook_windows import check_windows, windows_of
 from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, FEE_PRICES, INPUT, OUTPUT, PRICED_KINDS
+from noburn_cli.core.variants import order_of, with_region
 
 FORMAT = 1
 
@@ -46,6 +60,7 @@ class Draft:
     origin: str
     fields: Mapping[str, Any]
     rows: tuple[RateRow, ...]
+    uplifts: tuple[Uplift, ...] = ()
 
 
 class Book:
@@ -142,18 +157,14 @@ def _model_name(entry: Any, refuse: Refuse) -> str:
 
 
 def _draft(origin: str, entry: dict[str, Any], refuse: Refuse) -> Draft:
-    only(entry, {"name", "like", "rate", *FIELDS}, refuse)
+    only(entry, {"name", "like", "rate", "uplift", *FIELDS}, refuse)
     fields = {key: FIELDS[key](entry[key], key, refuse) for key in FIELDS if key in entry}
     given = entry.get("rate", [])
     if not isinstance(given, list):
         raise refuse("`rate` is not a list: write [[model.rate]]")
     rows = tuple(_row(row, origin, entry["name"], n) for n, row in enumerate(given, start=1))
-    started: set[tuple[str, date]] = set()
-    for row in rows:
-        if (row.variant, row.starts_on) in started:
-            raise refuse(f"two {row.variant} rows start on {row.starts_on}")
-        started.add((row.variant, row.starts_on))
-    return Draft(origin, fields, rows)
+    check_windows(rows, refuse)
+    return Draft(origin, fields, rows, uplifts_of(entry.get("uplift", []), origin, entry["name"]))
 
 
 def _row(given: Any, origin: str, name: str, number: int) -> RateRow:
@@ -163,22 +174,21 @@ def _row(given: Any, origin: str, name: str, number: int) -> RateRow:
     only(given, _ROW_KEYS, refuse)
     variant = one_of(VARIANTS)(given.get("variant"), "variant", refuse)
     starts_on = date_of(given.get("starts_on"), "starts_on", refuse)
-    url = text_of(given.get("url"), "url", refuse)
-    if not url.startswith(("https://", "http://", "file:")):
-        raise refuse("`url` is not an address (https://…, file:…)")
+    region = region_of(given["region"], "region", refuse) if "region" in given else ""
     return RateRow(
-        variant=variant,
+        variant=with_region(variant, region),
         starts_on=starts_on,
-        starts_at_ms=_start_ms(starts_on),
+        starts_at_ms=start_ms(starts_on),
         tiers=_tiers(given, refuse),
-        url=url,
+        url=url_of(given, refuse),
         checked_on=date_of(given.get("checked_on"), "checked_on", refuse),
         extra=_extra(given, refuse),
+        windows=windows_of(given, refuse),
     )
 
 
 _ROW_KEYS = {
-    *("variant", "starts_on", "checked_on", "url", "above"),
+    *("variant", "region", "starts_on", "hours", "days", "checked_on", "url", "above"),
     *PRICED_KINDS,
     *EXTRA_TOKEN_KINDS,
     *(key for key, _ in FEE_PRICES.values()),
@@ -229,7 +239,8 @@ def _merged(base: Draft | None, newer: Draft) -> Draft:
         return newer
     replaced = {row.variant for row in newer.rows}
     kept = tuple(row for row in base.rows if row.variant not in replaced)
-    return Draft(newer.origin, {**base.fields, **newer.fields}, (*kept, *newer.rows))
+    fields = {**base.fields, **newer.fields}
+    return Draft(newer.origin, fields, (*kept, *newer.rows), newer.uplifts or base.uplifts)
 
 
 def _model(name: str, draft: Draft) -> Model:
@@ -240,7 +251,6 @@ def _model(name: str, draft: Draft) -> Model:
             raise refuse(f"`{key}` is missing")
     _check_output(fields, refuse)
     _check_rows(draft.rows, fields["family"], refuse)
-    order = {variant: place for place, variant in enumerate(VARIANTS)}
     window = fields["context_window"]
     if fields.get("input_max", window) > window:
         raise refuse("`input_max` is above the context window")
@@ -255,11 +265,16 @@ def _model(name: str, draft: Draft) -> Model:
         output_min=fields.get("output_min", 1),
         cache_writes=fields.get("cache_writes", WRITES_PRICED),
         aliases=fields.get("aliases", ()),
-        rows=tuple(sorted(draft.rows, key=lambda row: (order[row.variant], row.starts_on))),
+        rows=tuple(sorted(draft.rows, key=_order)),
         sources=fields.get("sources", ()),
         retires_on=fields.get("retires_on"),
         note=fields.get("note", ""),
+        uplifts=draft.uplifts,
     )
+
+
+def _order(row: RateRow) -> tuple[tuple[int, str], date, bool]:
+    return order_of(row.variant), row.starts_on, bool(row.windows)
 
 
 def _check_output(fields: Mapping[str, Any], refuse: Refuse) -> None:
@@ -280,10 +295,6 @@ def _check_rows(rows: Sequence[RateRow], family: str, refuse: Refuse) -> None:
             raise refuse(f"{place} has no input rate")
         if (family in NO_OUTPUT) == (OUTPUT in rates):
             raise refuse(f"{place}: an output rate belongs to every model but embeddings and media")
-
-
-def _start_ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1000
 
 
 def _table(document: dict[str, Any], key: str, refuse: Refuse) -> dict[str, Any]:

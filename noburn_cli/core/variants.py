@@ -1,0 +1,31 @@
+"""The words for how and where a call is processed, which decide its price.
+
+Layer: core (pure, standard library, Python 3.10).  Below: nothing.  Above: everything.
+A call in a region that costs more has the region behind its variant, `standard@eu`: one word that
+frames, ledgers and reports carry like any other.  Not here: what it costs (core.models, core.cost).
+"""
+
+from __future__ import annotations
+
+#: `fast` is a provider's faster mode, sold for more than `standard` (Anthropic `speed: fast`,
+#: OpenAI `service_tier: fast`).
+STANDARD = "standard"
+VARIANTS = (STANDARD, "batch", "flex", "priority", "fast")
+_AT = "@"
+
+
+def with_region(variant: str, region: str) -> str:
+    """The word for a variant in a region; a variant that has one already keeps it."""
+    return f"{variant}{_AT}{region}" if region and _AT not in variant else variant
+
+
+def without_region(variant: str) -> tuple[str, str]:
+    """(variant, region) of such a word; no region is ""."""
+    plain, _, region = variant.partition(_AT)
+    return plain, region
+
+
+def order_of(variant: str) -> tuple[int, str]:
+    """Where rows of a variant stand in a book: the plain ones first, then region by region."""
+    plain, region = without_region(variant)
+    return VARIANTS.index(plain), region
