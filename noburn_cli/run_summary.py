@@ -20,7 +20,7 @@ from noburn_cli.run_notes import RunNotes, read_notes
 
 #: A run and everything below it: `r1` is also in `r1/r2`.  Only what was journalled since it began
 #: is looked at, so that a short run's summary does not wait for a long ledger.
-_OF_RUN = """(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')
+OF_RUN = """(run = :run OR substr(run, 1, length(:run) + 1) = :run || '/')
     AND call IN (
         SELECT j.call FROM journal AS j WHERE j.kind IN ('reserve', 'blocked', 'refused')
         AND j.seq > coalesce(
@@ -56,17 +56,17 @@ _TOTALS = f"""
         count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
         count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),
         coalesce((SELECT sum(o.nano) FROM overages AS o WHERE o.call IN (
-            SELECT c.call FROM calls AS c WHERE {_OF_RUN})), 0)
-    FROM calls WHERE {_OF_RUN}
+            SELECT c.call FROM calls AS c WHERE {OF_RUN})), 0)
+    FROM calls WHERE {OF_RUN}
 """  # noqa: S608 - a constant of ours
 
 _LAST_STOPPED = f"""
-    SELECT call, {_MESSAGE} FROM calls WHERE {_OF_RUN} AND {_STOPPED}
+    SELECT call, {_MESSAGE} FROM calls WHERE {OF_RUN} AND {_STOPPED}
     ORDER BY reserved_at_ms DESC, call DESC LIMIT 1
 """  # noqa: S608 - a constant of ours
 
 _FIRST_STOPPED = f"""
-    SELECT {_MESSAGE} FROM calls WHERE {_OF_RUN} AND {_STOPPED}
+    SELECT {_MESSAGE} FROM calls WHERE {OF_RUN} AND {_STOPPED}
     ORDER BY reserved_at_ms, call LIMIT 1
 """  # noqa: S608 - a constant of ours
 
@@ -76,7 +76,7 @@ _WHOM = f"""
         count(*) FILTER (WHERE {_STOPPED}),
         count(*) FILTER (WHERE clamped = 1 AND NOT {_STOPPED}),
         count(*) FILTER (WHERE waited_ms > 0)
-    FROM calls WHERE {_OF_RUN} GROUP BY 1, 2, 3, 4, 5
+    FROM calls WHERE {OF_RUN} GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - a constant of ours
 WHOM_BY = ("customer", "feature", "user", "job", "step")
 _SHOWN_MAX = 4

@@ -22,7 +22,10 @@ from noburn_cli.enforce.launch import (
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from noburn_cli.enforce.supervisor import RunOutcome
+    from noburn_cli.recording.session import RecordedRun
     from noburn_cli.run_summary import RunSummary
 
 JSON_VERSION = 1
@@ -118,6 +121,13 @@ def run_command(
             "where the machine does not allow it.",
         ),
     ] = False,
+    recording: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep what each test of pytest takes under this name, for `noburn gate`.",
+            metavar="NAME",
+        ),
+    ] = None,
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
@@ -160,19 +170,49 @@ def run_command(
     if summary_file is not None:
         _begin_summary(summary_file)
     ledger = paths.ledger_path()
-    outcome = supervisor.run_supervised(
-        command,
-        limit=limit,
-        settings=settings,
-        find_stopped=partial(find_stopped, ledger)
-        if held.value("run.on_exceed") == OnExceed.kill
-        else None,
-        environment=without_coerced_locale(os.environ, _started_with()),
-        tell=lambda sentence: _say([f"noburn: {sentence}"]),
+    environment = without_coerced_locale(os.environ, _started_with())
+    with _recorded(recording, settings) as recorded:
+        outcome = supervisor.run_supervised(
+            command,
+            limit=limit,
+            settings=settings,
+            find_stopped=partial(find_stopped, ledger)
+            if held.value("run.on_exceed") == OnExceed.kill
+            else None,
+            environment=environment if recorded is None else recorded.environment(environment),
+            tell=lambda sentence: _say([f"noburn: {sentence}"]),
+        )
+        code = _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)
+        if recorded is not None and outcome.failure is None:
+            code = _finish_recording(recorded, ledger, outcome.run, code)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _recorded(name: str | None, settings: LaunchSettings) -> Iterator[RecordedRun | None]:
+    """What records the run, if it is to be.  Raises UsageError."""
+    if name is None:
+        yield None
+        return
+    from noburn_cli.recording.session import RecordedRun
+
+    recorded = RecordedRun(
+        name, folder=Path.cwd(), environment=os.environ, attributes=settings.attributes
     )
-    raise typer.Exit(
-        _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)
-    )
+    try:
+        yield recorded
+    finally:
+        recorded.close()
+
+
+def _finish_recording(recorded: RecordedRun, ledger: Path, run: str, code: int) -> int:
+    """Write the recording; the exit code: a run without the evidence asked for has failed."""
+    try:
+        _say(recorded.finish(ledger, run))
+    except NoburnError as error:
+        _say(error.lines())
+        return code or error.exit_code
+    return code
 
 
 def _report(

@@ -37,6 +37,7 @@ TOLD = {
     "concurrent.futures.process": ("children", "hook_executor"),
     "concurrent.futures.thread": ("children", "hook_threads"),
     "langchain_core.tracers.context": ("langchain_steps", "hook_langchain"),
+    "_pytest.config": ("pytest_tests", "hook_pytest"),
 }
 
 
