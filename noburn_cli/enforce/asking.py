@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from noburn_cli.core.variants import with_region
 from noburn_cli.enforce.decisions import Request
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import InputRefused
@@ -71,5 +72,8 @@ def _read(
     call = codec.parse(body)
     if call.model:
         call = replace(call, model=route.qualified(call.model))
+    if route.region:
+        regional = tuple(with_region(variant, route.region) for variant in call.variants)
+        call = replace(call, variants=regional)
     call = paid_headers.with_headers(call, route.api_family, request.headers)
     return Asked(request, upstreams, route, codec, call, url, body)

@@ -15,6 +15,7 @@ from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.client.requests import usage_fields
+from noburn_cli.core.variants import with_region
 from noburn_cli.enforce import cutting
 from noburn_cli.enforce.bodies import (
     PLAIN,
@@ -58,12 +59,13 @@ class Tracker:
     tells_all: whether the usage of the answer is all that the call cost.
     fixed_usage: what a successful answer is billed, where the request alone decides it.
     received: measures what came, where the policy accepts that as what an aborted call cost.
+    region: of the host that answers, at whose price the call is billed (core.variants).
     """
 
     def __init__(
         self, call_id: str, codec: Codec, *, stream: bool, strip_usage: bool,
         tells_all: bool = True, fixed_usage: Mapping[str, int] | None = None,
-        received: Received | None = None,
+        received: Received | None = None, region: str = "",
     ) -> None:  # fmt: skip
         self.call_id = call_id
         self._codec = codec
@@ -72,6 +74,7 @@ class Tracker:
         self._tells_all = tells_all
         self._fixed_usage = fixed_usage
         self._received = received
+        self._region = region
         self._pid = os.getpid()
         self._began = time.monotonic()
         self._status: int | None = None
@@ -199,7 +202,7 @@ class Tracker:
             return self._end(
                 protocol.SETTLE,
                 usage=usage_fields(settlement.usage),
-                variant=settlement.variant,
+                variant=with_region(settlement.variant, self._region),
                 served_model=settlement.served_model or None,
                 provider_id=settlement.provider_id or None,
                 failure=self._failure(),

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from noburn_cli.core.variants import STANDARD, with_region, without_region
 from noburn_cli.providers.anthropic_messages import AnthropicMessages, settlement_of
 from noburn_cli.providers.call import Call, OutputCap
 from noburn_cli.providers.codec import Block, Settlement
@@ -77,7 +78,7 @@ def _together(api: str, calls: list[Call]) -> Call:
         if call.unbounded:
             for kind in call.unbounded_kinds:
                 found.unbounded(call.unbounded, kind)
-        if call.variants != ("standard",):
+        if without_region(call.variants[0])[0] != STANDARD:
             found.unbounded("a speed that batches have no price for", "service_tier")
     output = sum(_output_of(call) for call in calls)
     models = {call.model for call in calls}
@@ -108,7 +109,9 @@ def _together(api: str, calls: list[Call]) -> Call:
         windows=sum(call.windows for call in calls) + len(calls) - len(seen),
         extra=extra,
         input_kinds=tuple(dict.fromkeys(kind for call in calls for kind in call.input_kinds)),
-        variants=(_BATCH,),
+        variants=tuple(
+            dict.fromkeys(with_region(_BATCH, without_region(c.variants[0])[1]) for c in calls)
+        ),
         # Granted whole or not at all: a lower sum would not say whose cap is to be lowered.
         output=OutputCap(wanted=output, floor=output) if output else None,
     )
@@ -147,7 +150,8 @@ class AnthropicResults(_LikeMessages):
             if settled is None:
                 return None
             found.append(settled)
-        return found
+        # A settlement names one variant; results of several regions stay at their hold.
+        return found if len({one.variant for one in found}) <= 1 else None
 
 
 def _result(line: Any) -> Mapping[str, Any] | None:
@@ -166,4 +170,6 @@ def _result(line: Any) -> Mapping[str, Any] | None:
 def _settled(message: Mapping[str, Any]) -> Settlement | None:
     usage = message.get("usage")
     settled = settlement_of(dict(message), usage) if isinstance(usage, dict) else None
-    return settled if settled is None or settled.variant == _BATCH else None
+    if settled is None or without_region(settled.variant)[0] != _BATCH:
+        return None
+    return settled

@@ -8,6 +8,7 @@ Python SDK 2.12 (checked 2026-11-23).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from noburn_cli.core.usage import (
@@ -19,6 +20,7 @@ from noburn_cli.core.usage import (
     REASONING,
     WEB_SEARCH,
 )
+from noburn_cli.core.variants import with_region
 from noburn_cli.providers.anthropic_input import COUNTED, READ, input_kinds, read_input
 from noburn_cli.providers.call import Call, OutputCap
 from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
@@ -50,6 +52,7 @@ _OTHER = names(
     "model max_tokens stream thinking service_tier speed inference_geo container context_management"
 )
 _THINKING_LEAST = 1024
+_GEO = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
 
 
 class AnthropicMessages(InBody):
@@ -224,10 +227,12 @@ def _all_ours(iterations: object) -> bool:
 
 
 def _served_variant(usage: dict[str, Any]) -> str:
+    region = _region(usage.get("inference_geo"))
     if usage.get("speed") == "fast":
-        return "fast"
+        return with_region("fast", region)
     # A priority tier is capacity bought ahead: the call itself has no dearer price.
-    return "batch" if usage.get("service_tier") == "batch" else "standard"
+    plain = "batch" if usage.get("service_tier") == "batch" else "standard"
+    return with_region(plain, region)
 
 
 def _variants(found: Collector, values: dict[str, Any]) -> tuple[str, ...]:
@@ -235,10 +240,9 @@ def _variants(found: Collector, values: dict[str, Any]) -> tuple[str, ...]:
     if tier not in (None, "auto", "standard_only"):
         found.unbounded(f"the service tier {tier!r:.40} has no price in the book", "service_tier")
     geo = values.get("inference_geo")
-    if geo not in (None, "global"):
-        found.unbounded(
-            f"inference in {geo!r:.40} costs more, by an amount not in the book", "regional"
-        )
+    if geo is not None and not (isinstance(geo, str) and _GEO.fullmatch(geo)):
+        found.unbounded(f"inference in {geo!r:.40} has no price in the book", "regional")
+        geo = None
     if values.get("container") is not None:
         found.unbounded("a container is billed by time", "code_execution")
     if not _only_clears(values.get("context_management")):
@@ -246,7 +250,17 @@ def _variants(found: Collector, values: dict[str, Any]) -> tuple[str, ...]:
     speed = values.get("speed")
     if speed not in (None, "standard", "fast"):
         found.unbounded(f"the speed {speed!r:.40} has no price in the book", "service_tier")
-    return ("fast",) if speed == "fast" else ("standard",)
+    return (with_region("fast" if speed == "fast" else "standard", _region(geo)),)
+
+
+def _region(geo: object) -> str:
+    """The region that `inference_geo` names, "" where it costs nothing more.
+
+    "us" costs 1.1 times as much, "global" is the default unless the workspace has another
+    (https://platform.claude.com/docs/en/manage-claude/data-residency, checked 2026-11-27); answers
+    of older models say "not_available".
+    """
+    return geo if isinstance(geo, str) and geo not in ("global", "not_available") else ""
 
 
 def _only_clears(management: object) -> bool:

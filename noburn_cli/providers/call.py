@@ -53,7 +53,8 @@ class Call:
     extra: the most units of further kinds (core.usage.EXTRA_KINDS).
     input_kinds: the kinds of usage as which input tokens may be billed.
     output_kinds: the same for output tokens.
-    variants: the price variants that may apply (`standard`, `batch`, `flex`, `priority`).
+    variants: the price variants that may apply (`standard`, `batch`, `flex`, `priority`), with the
+        region behind one where it costs more (core.variants).
     output: the cap, or None for a call without output (embeddings).
     stream: whether the answer is a stream of events.
     """

@@ -25,7 +25,8 @@ class Settlement:
 
     usage: billed tokens by disjoint kinds (core.usage), zeros left out.
     variant: the price variant that was served: `standard`, `flex`, `priority`, `fast`, `batch`, or
-        the provider's own word where we know none (it then has no price, and is never free).
+        the provider's own word where we know none (it then has no price, and is never free); with
+        the region behind it where the answer says one (core.variants).
     """
 
     usage: Mapping[str, int]

@@ -93,6 +93,10 @@ for _upstream in _KNOWN:
     _host = _upstream.base_url.split("/")[2]
     _BY_HOST[_host] = (*_BY_HOST.get(_host, ()), _upstream)
 
+#: `eu.api.openai.com`: inference in that region.  "Data residency endpoints are charged a 10%
+#: uplift for models released on or after March 5, 2026" (checked 2026-11-27,
+#: https://developers.openai.com/api/docs/guides/data-residency); the price book says for which.
+_OPENAI_REGION = re.compile(r"^([a-z0-9-]+)\.api\.openai\.com$")
 _AZURE = re.compile(r"^[a-z0-9-]+\.openai\.azure\.com$")
 #: Two newer names of the same service, which has other uses as well (speech, vision).
 _AZURE_SHARED = re.compile(r"^[a-z0-9-]+\.(cognitiveservices|services\.ai)\.azure\.com$")
@@ -114,16 +118,9 @@ class RefusedHost(NamedTuple):
 
 REFUSED_HOSTS = (
     RefusedHost(
-        # `eu.api.openai.com`, `us.api.openai.com` and so on.
-        re.compile(r"^[a-z0-9-]+\.api\.openai\.com$"),
-        OPENAI,
-        "bills regional processing with an uplift that the price book does not have",
-        "call api.openai.com",
-    ),
-    RefusedHost(
         re.compile(r"^([a-z0-9-]+-)?aiplatform(\.[a-z0-9-]+\.rep)?\.googleapis\.com$"),
         GOOGLE,
-        "is Vertex AI, whose regional prices and own models the price book does not have",
+        "is Vertex AI, whose requests noburn does not read",
         "call the Gemini API (generativelanguage.googleapis.com)",
     ),
     RefusedHost(
@@ -154,6 +151,9 @@ def known_upstreams(host: str) -> tuple[Upstream, ...]:
     found = _BY_HOST.get(host)
     if found is not None:
         return found
+    region = _OPENAI_REGION.match(host)
+    if region is not None:
+        return (Upstream(OPENAI, f"https://{host}", region=region[1]),)
     if _AZURE.match(host):
         return (Upstream(OPENAI, f"https://{host}", "azure"),)
     if _AZURE_SHARED.match(host):
@@ -170,7 +170,13 @@ def known_upstreams(host: str) -> tuple[Upstream, ...]:
 def host_patterns() -> tuple[str, ...]:
     """Every host that bills, those that are refused included, as regular expressions."""
     exact = [f"^{re.escape(host)}$" for host in _BY_HOST]
-    several = (_AZURE, _AZURE_SHARED, _BEDROCK, *(one.pattern for one in REFUSED_HOSTS))
+    several = (
+        _OPENAI_REGION,
+        _AZURE,
+        _AZURE_SHARED,
+        _BEDROCK,
+        *(one.pattern for one in REFUSED_HOSTS),
+    )
     return (*exact, *(pattern.pattern for pattern in several))
 
 

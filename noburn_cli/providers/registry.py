@@ -216,7 +216,7 @@ def _best(method: str, candidates: Iterable[_Candidate]) -> Route | None:
         family, models = upstream.api_family, upstream.models
         route = route_of_path(method, family, plain_path(family, one.path), models)
         if route.kind in (GUARD, FOLLOW):
-            return replace(route, provider=upstream.provider, models=models)
+            return replace(route, provider=upstream.provider, models=models, region=upstream.region)
         if found is None or (found.kind == REFUSED and route.kind == FREE):
             found = route
     return found

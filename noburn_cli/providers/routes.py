@@ -41,12 +41,15 @@ class Upstream:
     provider: the price book's prefix for its models (`groq`, `azure`); "" means the family's own.
     models: (name in the request, name in the price book): deployments that are called otherwise
         than the model they run.
+    region: of a host that serves one region, at its price (core.variants); "" where it costs
+        nothing more.
     """
 
     api_family: str
     base_url: str
     provider: str = ""
     models: tuple[tuple[str, str], ...] = ()
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Route:
     """What is to be done with a request.
 
     kind: GUARD (with `codec`), FREE, REFUSED (with `reason` and `next_step`) or NOT_OURS.
-    provider, models: of a GUARD, as in Upstream.
+    provider, models, region: of a GUARD, as in Upstream.
     look_into_body: of a NOT_OURS: the path looks like a call; ask again with the body.
     """
 
@@ -66,6 +69,7 @@ class Route:
     look_into_body: bool = False
     provider: str = ""
     models: tuple[tuple[str, str], ...] = ()
+    region: str = ""
 
     def qualified(self, model: str) -> str:
         """The name by which the price book knows the model that a request names.

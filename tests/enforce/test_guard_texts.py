@@ -9,7 +9,7 @@ import pytest
 
 from noburn_cli import protocol
 from noburn_cli.enforce import reserving
-from noburn_cli.enforce.decisions import AskDaemon, Refuse, Request
+from noburn_cli.enforce.decisions import AskDaemon, Refuse, Request, Send
 from noburn_cli.enforce.guard import admit, route_of
 from noburn_daemon import frames
 
@@ -53,3 +53,25 @@ def test_an_output_that_may_not_be_lowered_fits_a_frame(monkeypatch: pytest.Monk
     frame = frames.decode(protocol.encode({"n": 1, "op": asked.op, **asked.fields}))
     assert isinstance(frame, frames.Reserve)
     assert frame.output is not None
+
+
+def test_a_regional_host_is_held_and_settled_at_its_regions_price() -> None:
+    url = "https://eu.api.openai.com/v1/chat/completions"
+    body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "a"}]}
+    body |= {"service_tier": "flex", "max_completion_tokens": 9}
+    route = route_of("POST", url, ())
+    assert route is not None
+    steps = admit(route, Request("POST", url, {}, json.dumps(body).encode()), ())
+    asked = next(steps)
+    assert isinstance(asked, AskDaemon)
+    assert asked.fields["variants"] == ["flex@eu", "standard@eu"]
+    with pytest.raises(StopIteration) as ended:
+        steps.send({"ok": True, "granted": 9, "bound": "bytes", "input_bound": 30})
+    sent = ended.value.value
+    assert isinstance(sent, Send)
+    sent.tracker.answered(200, {"content-type": "application/json"})
+    usage = {"prompt_tokens": 8, "completion_tokens": 1}
+    sent.tracker.receive(json.dumps({"service_tier": "default", "usage": usage}).encode())
+    outcome = sent.tracker.completed()
+    assert outcome is not None
+    assert (outcome.op, outcome.fields["variant"]) == (protocol.SETTLE, "standard@eu")

@@ -192,7 +192,7 @@ def test_input_that_only_the_window_bounds(codec, body, reason):
             for kind in ("web_search_20250305", "web_fetch_20260318", "code_execution_20260521")
         ),
         (MESSAGES, messages(mcp_servers=[{"url": "u"}]), "MCP servers"),
-        (MESSAGES, messages(inference_geo="us"), "us"),
+        (MESSAGES, messages(inference_geo="the moon"), "the moon"),
         (MESSAGES, messages(service_tier="gold"), "gold"),
         (MESSAGES, messages(container={"id": "c"}), "container"),
         (MESSAGES, messages(messages=said({"type": "container_upload"})), "container_upload"),
@@ -212,6 +212,8 @@ def test_what_nothing_bounds_is_named(codec, body, reason):
         (RESPONSES, responses(service_tier="priority"), ("priority",)),
         (MESSAGES, messages(service_tier="standard_only", inference_geo="global"), ("standard",)),
         (MESSAGES, messages(speed="fast"), ("fast",)),
+        (MESSAGES, messages(inference_geo="us"), ("standard@us",)),
+        (MESSAGES, messages(inference_geo="us", speed="fast"), ("fast@us",)),
     ],
 )
 def test_variants(codec, body, variants):
@@ -421,3 +423,20 @@ def test_count_requests_carry_the_input_alone():
     assert MESSAGES.parse_count(b'{"input_tokens": 12}') == 12
     with pytest.raises(InputRefused):
         MESSAGES.parse_count(b'{"input_tokens": "12"}')
+
+
+@pytest.mark.parametrize(
+    ("said", "variant"),
+    [
+        ({}, "standard"),
+        ({"inference_geo": "global"}, "standard"),
+        ({"inference_geo": "not_available"}, "standard"),
+        ({"inference_geo": "us"}, "standard@us"),
+        ({"inference_geo": "us", "speed": "fast"}, "fast@us"),
+        ({"inference_geo": "us", "service_tier": "batch"}, "batch@us"),
+    ],
+)
+def test_where_an_answer_was_made_decides_its_variant(said, variant):
+    usage = {"input_tokens": 5, "output_tokens": 7, **said}
+    settled = MESSAGES.usage(json.dumps({"id": "m", "usage": usage}).encode())
+    assert settled.variant == variant

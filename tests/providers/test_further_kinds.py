@@ -105,7 +105,7 @@ def test_max_uses_bounds_the_rounds_and_the_fees() -> None:
         (MESSAGES, say([{"type": "code_execution_20260521"}]), ("code_execution",), False),
         (MESSAGES, say([{"type": "mcp_toolset"}], mcp_servers=[{}]), ("mcp",), True),
         (MESSAGES, say([{"type": "tool_search_tool_bm25"}]), ("tool_search",), True),
-        (MESSAGES, say([], inference_geo="us"), ("regional",), False),
+        (MESSAGES, say([], inference_geo=7), ("regional",), False),
         (CHAT, body(model="gpt-4o", messages=[{"role": "user"}], web_search_options={}),
          ("web_search",), False),
     ],

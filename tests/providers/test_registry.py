@@ -62,7 +62,7 @@ UPSTREAMS = (
         ("POST", "https://api.anthropic.com/v1/complete", REFUSED),
         ("POST", "https://api.anthropic.com/v1/%6dessages", REFUSED),
         ("POST", "http://127.0.0.1:8000/other/chat/completions", REFUSED),
-        ("POST", "https://eu.api.openai.com/v1/chat/completions", REFUSED),
+        ("POST", "https://eu.api.openai.com/v1/chat/completions", GUARD),
         ("GET", "https://eu.api.openai.com/v1/models", FREE),
         ("POST", "https://example.com/v1/chat", NOT_OURS),
         ("GET", "https://example.com/v1/chat/completions", NOT_OURS),
@@ -215,7 +215,9 @@ def test_a_bare_base_url_does_not_take_a_known_host_its_prices() -> None:
     route = recognise("POST", "https://openrouter.ai/api/v1/chat/completions", named)
     assert route.qualified("openai/gpt-6-luna") == "openrouter/openai/gpt-6-luna"
     named = [Upstream("openai", "https://eu.api.openai.com/v1")]
-    assert recognise("POST", "https://eu.api.openai.com/v1/responses", named).kind == REFUSED
+    route = recognise("POST", "https://eu.api.openai.com/v1/responses", named)
+    assert (route.region, route.qualified("gpt-6-luna")) == ("eu", "gpt-6-luna")
+    assert recognise("POST", "https://api.openai.com/v1/responses").region == ""
 
 
 @pytest.mark.parametrize("order", [1, -1])
