@@ -1,6 +1,7 @@
 """`noburn report`: who spent what, on which model.
 
-Layer: commands.  Below: reports.query, render.report.  Reads the ledger's file; no daemon needed.
+Layer: commands.  Below: reports.query, render.report, calibrating.  Reads the ledger's file; no
+daemon needed.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ def report_command(
         list[str] | None,
         typer.Option(help="Only calls with this tag; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration",
+            help="Compare what earlier calls said of each call with its bill, and its bound with "
+            "it. --by also takes basis and bound.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
 ) -> None:
@@ -70,13 +79,18 @@ def report_command(
         "model": model,
     }  # fmt: skip
     question = Question(
-        by=_columns(by),
+        by=_columns(by, calibration=calibration),
         since_ms=since_ms,
         until_ms=until_ms,
         where={**{k: v for k, v in named.items() if v is not None}, **_tags(tag or [])},
         run=None if run is None else run.strip("/"),
         step=None if step is None else step.strip("/"),
     )
+    if calibration:
+        from noburn_cli.commands.calibrating import show_calibration
+
+        show_calibration(question, as_json=as_json, as_csv=as_csv)
+        return
     report = read_report(paths.ledger_path(), question)
     tree = question.by == steps.BY
     notes = RunNotes() if question.run is None else read_notes(paths.ledger_path(), question.run)
@@ -103,13 +117,14 @@ def report_command(
             typer.echo(line)
 
 
-def _columns(by: list[str] | None) -> tuple[str, ...]:
+def _columns(by: list[str] | None, *, calibration: bool) -> tuple[str, ...]:
     """The columns to group by, the model when nobody said.  Raises UsageError."""
+    from noburn_cli.reports.calibration import check_by
     from noburn_cli.reports.query import check_column
 
     names = [name.strip() for joined in by or ["model"] for name in joined.split(",")]
     for name in names:
-        check_column(name)
+        (check_by if calibration else check_column)(name)
     if len(set(names)) != len(names):
         raise UsageError(f"a column appears twice in --by {','.join(names)}")
     return tuple(names)

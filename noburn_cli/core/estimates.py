@@ -298,16 +298,19 @@ def _expected_cost(
         return None
     out = output or NOTHING
     low, high = (
-        _cost_of(model, tokens, made, variant=variant, at_ms=at_ms, cache=cache)
+        cost_of(model, tokens, made, variant=variant, at_ms=at_ms, cache=cache)
         for tokens, made in ((expected.low, out.low), (expected.high, out.high))
     )
     return Span(low, high)
 
 
-def _cost_of(
+def cost_of(
     model: Model, tokens: int, made: int, *, variant: str, at_ms: int, cache: CacheShares | None
 ) -> int:
-    """The cost of so much input and output.  Raises PriceUnknown."""
+    """What so much input and output is expected to cost, in nano-dollars.  Raises PriceUnknown.
+
+    cache: how input was billed before; None assumes no caching.
+    """
     plain = {INPUT: tokens, OUTPUT: made}
     if cache is None:
         return call_cost(model, plain, variant=variant, at_ms=at_ms)

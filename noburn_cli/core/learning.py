@@ -17,8 +17,7 @@ quantile that lies beyond what the caps let through is said to be at least the l
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -46,8 +45,6 @@ HIGH_PERCENT = 90
 _CACHED = (CACHE_READ, CACHE_WRITE_5M, CACHE_WRITE_1H)
 #: Survival is counted in so many parts, whole numbers throughout.
 _PARTS = 10**15
-#: The mean is added up to a millionth of a token.
-_MILLION = 10**6
 
 
 class Observed(NamedTuple):
@@ -231,39 +228,28 @@ def shape(outputs: Iterable[tuple[int, bool]]) -> Shape:
 
 
 def _shape(marked: Sequence[int]) -> Shape:
-    """Of outputs as a Window has them, sorted."""
+    """Of outputs as a Window has them, sorted.
+
+    Product-limit: what ends between two capped calls takes equal parts of those that reached it,
+    exactly; the parts are rounded where a capped call drops out of those at risk.
+    """
     wanted = [_PARTS * (100 - percent) // 100 for percent in (50, HIGH_PERCENT)]
     found: list[int] = []
-    area = before = 0
-    reached = _PARTS
-    for length, part, at_risk_then, at_risk in _survival(marked):
-        area += reached * _MILLION * (length - before) // _PARTS
-        before, reached = length, part * at_risk // at_risk_then
-        while len(found) < 2 and part * at_risk <= wanted[len(found)] * at_risk_then:
-            found.append(length)
+    part, at_risk, start, area = _PARTS, len(marked), 0, 0
+    for stop in [*(place for place, mark in enumerate(marked) if mark & 1), len(marked)]:
+        ended = stop - start
+        if ended:
+            area += part * (sum(marked[start:stop]) // 2) // at_risk
+            while len(found) < len(wanted):
+                rank = max(1, at_risk - wanted[len(found)] * at_risk // part)
+                if rank > ended:
+                    break
+                found.append(marked[start + rank - 1] >> 1)
+            part = part * (at_risk - ended) // at_risk
+        at_risk -= ended + 1
+        start = stop + 1
     longest, is_capped = marked[-1] >> 1, bool(marked[-1] & 1)
+    mean = (2 * (area + part * longest) + _PARTS) // (2 * _PARTS)
     at_least = [place >= len(found) for place in range(2)]
     median, high = [*found, longest, longest][:2]
-    mean = (2 * area + _MILLION) // (2 * _MILLION)
     return Shape(median, high, mean, at_least[0], at_least[1], is_capped)
-
-
-def _survival(marked: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
-    """(length, parts, then, now) by distinct length: parts * now / then of _PARTS go beyond it.
-
-    Product-limit.  Between two capped calls the product telescopes to (at risk now / at risk then)
-    and is exact; it is rounded where a capped call drops out of those at risk.
-    """
-    part, then = _PARTS, len(marked)
-    place, at_risk = 0, then
-    while place < len(marked):
-        length = marked[place] >> 1
-        after_ended = bisect_left(marked, 2 * length + 1, place)
-        after = bisect_left(marked, 2 * length + 2, after_ended)
-        at_risk -= after_ended - place
-        yield length, part, then, at_risk
-        if after > after_ended and at_risk:
-            part = part * at_risk // then
-            at_risk -= after - after_ended
-            then = max(1, at_risk)
-        place = after

@@ -85,24 +85,20 @@ def read_learned(
 def observed(row: Iterable[Any]) -> Observed:
     """A call from COLUMNS."""
     at_ms, granted, hold_tokens, bound, plain, read, write_5m, write_1h, output = row
+    made = output or 0
     return Observed(
-        at_ms, output or 0, is_capped(output or 0, granted, hold_tokens, bound),
+        at_ms, made, made >= most_output(granted, hold_tokens, bound),
         plain or 0, read or 0, write_5m or 0, write_1h or 0,
     )  # fmt: skip
 
 
-def is_capped(output: int, granted: int, hold_tokens: int | None, bound: int | None) -> bool:
-    """Whether an output reached all that was granted to its choices together.
+def most_output(granted: int, hold_tokens: int | None, bound: int | None) -> int:
+    """The most output that a call was let go with, all its choices together.
 
     How many choices there were is not told by itself: tokens were held for input and each of them.
     """
-    choices = max(1, ((hold_tokens or 0) - (bound or 0)) // granted) if granted else 1
-    return output >= granted * choices
-
-
-def prompt_of(attributes: dict[str, str]) -> str | None:
-    """The name that a call's prompt was given, if one was."""
-    return attributes.get(PROMPT_KEY)
+    choices = ((hold_tokens or 0) - (bound or 0)) // granted if granted else 1
+    return granted * max(1, choices)
 
 
 def attributes_of(text: str | None) -> dict[str, str]:
