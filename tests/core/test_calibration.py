@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noburn_cli.core.calibration import (
@@ -23,6 +23,7 @@ def _call(at_ms: int, output: int = 10) -> Observed:
     return Observed(at_ms, output, False, 100)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=120))
 def test_a_call_is_judged_by_those_before_it_alone(steps: list[int]) -> None:
     """Goal: whatever is still to come, and however odd, no estimate shows a trace of it."""
@@ -64,6 +65,7 @@ def test_memory_is_bounded_and_says_what_it_forgot() -> None:
     assert 0 < sum(one.calls for one in kept if one is not None) <= 300
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(1, 10**12)), min_size=1))
 def test_a_spread_is_the_nearest_rank_of_whole_per_cents(pairs: list[tuple[int, int]]) -> None:
     spread = Spread()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noburn_cli.core import learning
@@ -40,6 +40,7 @@ def _by_the_book(outputs: list[tuple[int, bool]], percent: int) -> tuple[int, bo
     return max(length for length, _ in outputs), True
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 100_000), min_size=1, max_size=80))
 def test_without_caps_it_is_the_nearest_rank_and_the_plain_mean(outputs: list[int]) -> None:
     found = shape((one, False) for one in outputs)
@@ -48,6 +49,7 @@ def test_without_caps_it_is_the_nearest_rank_and_the_plain_mean(outputs: list[in
     assert not any((found.median_at_least, found.high_at_least, found.mean_at_least))
 
 
+@settings(deadline=None)
 @given(_outputs)
 def test_with_caps_it_is_the_product_limit(outputs: list[tuple[int, bool]]) -> None:
     found = shape(outputs)
@@ -56,6 +58,7 @@ def test_with_caps_it_is_the_product_limit(outputs: list[tuple[int, bool]]) -> N
     assert found.median <= found.high <= max(outputs)[0]
 
 
+@settings(deadline=None)
 @given(_outputs)
 def test_a_capped_output_never_lowers_what_is_expected(outputs: list[tuple[int, bool]]) -> None:
     """Goal: the true length of a capped output is not below, and neither is what is said."""
@@ -111,6 +114,7 @@ def test_the_most_telling_group_is_asked_first() -> None:
     assert learning.BASES == ("prompt", "feature", "model")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), *[st.integers(0, 10**9)] * 4)
 def test_a_split_adds_up_and_no_share_grows(tokens: int, a: int, b: int, c: int, d: int) -> None:
     shares = CacheShares(a, b, c, d)
