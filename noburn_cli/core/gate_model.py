@@ -1,8 +1,8 @@
 """What `noburn gate` finds: costs of prompts before and after, their causes, and broken rules.
 
-Layer: core (frozen data).  Below: core.estimates (Span).  Above: core.gate_costs and
-core.gate_rules, which make these; noburn_cli.gating, which reads prompts; render.gate*, which show
-them.
+Layer: core (frozen data).  Below: core.estimates (Span), core.recorded_comparison.  Above:
+core.gate_costs and core.gate_rules, which make these; noburn_cli.gating, which reads prompts;
+render.gate*, which show them.
 Not here: reading, counting and pricing.
 
 Units: money is whole nano-dollars, rates are pico-dollars a token, a month is what the prompt's
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from noburn_cli.core.estimates import Span
+from noburn_cli.core.recorded_comparison import RecordingResult
 
 #: Where a number came from.
 FROM_CONFIG = "config"
@@ -66,6 +67,8 @@ READABLE = "readable"  # a file, template or constant cannot be read, or holds n
 KNOWN = "known"  # a model without a price, a size that does not fit, a rule that cannot be checked
 FOUND = "found"  # a pattern matches no file
 CHECKS = (READABLE, KNOWN, FOUND)
+#: Findings about recorded runs, under [gate.recording].
+RECORDED = "recording"
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,8 @@ class GateResult:
     before: None without a base.
     book_version, base_book_version: of the price books that priced the two sides.
     notes: what a reader should know about how it was compared.
+    evidence: recorded runs against their baseline, where `--recording` named some; what of it
+        breaks a rule is among `findings`, with the rule RECORDED.
     """
 
     changes: tuple[Change, ...]
@@ -275,6 +280,7 @@ class GateResult:
     book_version: str
     base_book_version: str | None
     notes: tuple[str, ...] = ()
+    evidence: RecordingResult | None = None
 
     @property
     def passed(self) -> bool:

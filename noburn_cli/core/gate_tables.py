@@ -76,7 +76,11 @@ PROMPT_KEYS: Mapping[str, str] = {
 }
 RECORDING_KEYS: Mapping[str, str] = {
     "baseline": "the committed file with what tests cost: `noburn-baseline.json`",
-    "tolerance": "how much dearer a test may become: `10%`",
+    "tolerance": "how much more a test may take than its baseline: `10%`",
+    "calls_floor": "calls more that are never told: `1`",
+    "tokens_floor": "tokens more that are never told: `200`",
+    "cost_floor": "dollars more that are never told: `$0.001`",
+    "new_test_max": "the most that a test without a baseline may cost: `$0.10`",
 }
 REQUIRED = ("files",)
 
@@ -140,10 +144,18 @@ class PromptSpec:
 
 @dataclass(frozen=True)
 class RecordingSpec:
-    """[gate.recording]."""
+    """[gate.recording].
+
+    tolerance and floors: a number has grown when it passes both.  cost_floor, new_test_max:
+    nano-dollars; None sets no limit to new tests.
+    """
 
     baseline: str = "noburn-baseline.json"
     tolerance: Fraction = Fraction(1, 10)
+    calls_floor: int = 1
+    tokens_floor: int = 200
+    cost_floor: int = 1_000_000
+    new_test_max: int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +218,10 @@ _PROMPT_READERS: Mapping[str, Callable[[Any], Any]] = {
 _RECORDING_READERS: Mapping[str, Callable[[Any], Any]] = {
     "baseline": values.read_path,
     "tolerance": values.read_percent,
+    "calls_floor": values.read_floor,
+    "tokens_floor": values.read_floor,
+    "cost_floor": values.read_dollars,
+    "new_test_max": values.read_dollars,
 }
 
 

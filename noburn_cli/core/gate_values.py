@@ -160,6 +160,13 @@ def read_count(value: Any) -> int:
     return count
 
 
+def read_floor(value: Any) -> int:
+    """A whole number, 0 included."""
+    if type(value) is not int or value < 0:
+        raise Wrong(f"{value!r} is no whole number", "write 1, or 0")
+    return value
+
+
 def read_calls(ledger: str) -> Callable[[Any], int | str]:
     def read(value: Any) -> int | str:
         if value == ledger:

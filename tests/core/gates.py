@@ -58,6 +58,10 @@ models = "gpt-*"
 [gate.recording]
 baseline = "ci/baseline.json"
 tolerance = "15%"
+calls_floor = 0
+tokens_floor = 1000
+cost_floor = "$0.01"
+new_test_max = 1
 """
 
 _PROMPT = '[[gate.prompt]]\nfiles = ["a.md"]\n'
@@ -83,6 +87,7 @@ REFUSED = [
     ("[gate]\ncustomers = 0", "gate.customers", "0"),
     ("[gate]\ncustomers = 1.5", "gate.customers", "whole"),
     ("[gate]\nrecording = 1", "gate.recording", "[gate.recording]"),
+    ("[gate.recording]\ncalls_floor = -1", "gate.recording.calls_floor", "whole number"),
     ("[gate.recording]\ntolerance = 0.1", "gate.recording.tolerance", "10%"),
     ("[gate]\nprompt = 1", "gate.prompt", "[[gate.prompt]]"),
     ("[[gate.prompt]]\nmodel = 'x'", "gate.prompt 1: files", "missing"),
