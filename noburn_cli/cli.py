@@ -62,6 +62,13 @@ COMMANDS = (
         "Say what a prompt, file or request will cost, and the most it can cost.",
     ),
     Entry(
+        "prices",
+        ESTIMATE,
+        "prices",
+        "app",
+        "List, show, compare, update and check what models cost.",
+    ),
+    Entry(
         "run",
         ENFORCE,
         "run",

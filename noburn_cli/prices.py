@@ -1,29 +1,36 @@
-"""The price book that holds here: the shipped file, the user's own over it, and the endpoints'.
+"""The price book that holds here: the shipped file, and what lies over it.
 
 Layer: I/O, shared by the CLI and the daemon.  Below: core, resources, config_files, trust, errors.
 
-The user's file is the one that `NOBURN_PRICES` names, which must exist; else, where it exists,
-`prices.toml` in the user's configuration folder (config_files).  Endpoints with prices of their own
-are those of the user's configuration and of every project configuration that is trusted, wherever
-one stands: the daemon of a home has one book for all its runs.
+Over the shipped file lie, each over the one before:
+- a newer book that `noburn prices update` took, `book.toml` in the user's configuration folder
+  (config_files); it is passed over where the shipped one was made on a later day;
+- the user's own file: the one that `NOBURN_PRICES` names, which must exist; else `prices.toml` in
+  that folder, where it exists;
+- endpoints with prices of their own: those of the user's configuration and of every project
+  configuration that is trusted, wherever one stands, since the daemon of a home has one book for
+  all its runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from noburn_cli import paths, resources
 from noburn_cli.config_files import config_folder, read_file, user_path
 from noburn_cli.core.endpoints import Endpoint, price_text
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.pricebook_file import generated_of
 from noburn_cli.errors import NoburnError, PriceBookInvalid
 from noburn_cli.trust import Trusted, read_trusted
 
 ENV_PRICES = "NOBURN_PRICES"
 USER_FILE = "prices.toml"
+UPDATED_FILE = "book.toml"
 #: A megabyte is some three thousand models; more is not a price file.
-_FILE_BYTES_MAX = 8 * 1024 * 1024
+FILE_BYTES_MAX = 8 * 1024 * 1024
 
 
 def user_file(environment: Mapping[str, str]) -> Path:
@@ -32,6 +39,45 @@ def user_file(environment: Mapping[str, str]) -> Path:
     if named:
         return Path(named).expanduser()
     return config_folder(environment) / USER_FILE
+
+
+def updated_file(environment: Mapping[str, str]) -> Path:
+    """Where `noburn prices update` keeps what it took; it need not exist."""
+    return config_folder(environment) / UPDATED_FILE
+
+
+def updated_text(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """(origin, text) of the book that was taken last.  Raises PriceBookInvalid."""
+    path = updated_file(environment)
+    text = read_price_file(path, next_step=f"`noburn prices update --undo`, or remove {path}")
+    return None if text is None else (str(path), text)
+
+
+def is_older(updated: str, shipped: str) -> bool:
+    """Whether a book that was taken was made on an earlier day than the one that ships."""
+    ours, theirs = made_on(updated), made_on(shipped)
+    return ours is not None and theirs is not None and ours < theirs
+
+
+def made_on(text: str) -> date | None:
+    """The day on which a book was compared with its sources; None where it does not say."""
+    day = generated_of(text).get("checked_on")
+    return day if type(day) is date else None
+
+
+def passed_over(environment: Mapping[str, str]) -> str | None:
+    """Why the book that was taken prices nothing any more; None where it does, or there is none.
+
+    Raises PriceBookInvalid.
+    """
+    updated = updated_text(environment)
+    shipped = resources.shipped_prices()[1]
+    if updated is None or not is_older(updated[1], shipped):
+        return None
+    return (
+        f"{updated[0]} is of {made_on(updated[1])} and is passed over: "
+        f"noburn's own book is newer, of {made_on(shipped)}"
+    )
 
 
 def price_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -44,8 +90,11 @@ def price_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _texts(environment: Mapping[str, str], trusted: list[Trusted]) -> list[tuple[str, str]]:
+    shipped = resources.shipped_prices()
+    updated = updated_text(environment)
     return [
-        resources.shipped_prices(),
+        shipped,
+        *([] if updated is None or is_older(updated[1], shipped[1]) else [updated]),
         *_user_text(environment),
         *_endpoint_texts(environment, trusted),
     ]
@@ -93,21 +142,34 @@ def _clash(name: str, first: str, second: str) -> NoburnError:
 
 def _user_text(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     path = user_file(environment)
+    next_step = f"mend it, or unset {ENV_PRICES} to use the shipped prices alone"
+    text = read_price_file(path, next_step=next_step)
+    if text is None:
+        if environment.get(ENV_PRICES):
+            raise _unreadable(path, "it does not exist", next_step)
+        return []
+    return [(str(path), text)]
+
+
+def read_price_file(path: Path, *, next_step: str) -> str | None:
+    """The text of a price file, None where there is none.
+
+    next_step: what a person can do about one that cannot be read.
+    Raises PriceBookInvalid for one that cannot be read, is too large or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
-            content = file.read(_FILE_BYTES_MAX + 1)
-    except FileNotFoundError as error:
-        if environment.get(ENV_PRICES):
-            raise _unreadable(path, "it does not exist") from error
-        return []
+            content = file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        raise _unreadable(path, str(error.strerror or error)) from error
-    if len(content) > _FILE_BYTES_MAX:
-        raise _unreadable(path, f"it is larger than {_FILE_BYTES_MAX} bytes")
+        raise _unreadable(path, str(error.strerror or error), next_step) from error
+    if len(content) > FILE_BYTES_MAX:
+        raise _unreadable(path, f"it is larger than {FILE_BYTES_MAX} bytes", next_step)
     try:
-        return [(str(path), content.decode("utf-8-sig"))]
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"it is not UTF-8: {error}") from error
+        raise _unreadable(path, f"it is not UTF-8: {error}", next_step) from error
 
 
 def load_book(environment: Mapping[str, str]) -> PriceBook:
@@ -126,15 +188,16 @@ def book_with(environment: Mapping[str, str], trusted: list[Trusted]) -> PriceBo
 def watched_files(environment: Mapping[str, str]) -> list[Path]:
     """The files that a book is made of, besides the shipped one; none of them need exist."""
     return [
+        updated_file(environment),
         user_file(environment),
         user_path(environment),
         paths.trust_path(paths.home_of(environment)),
     ]
 
 
-def _unreadable(path: Path, reason: str) -> PriceBookInvalid:
+def _unreadable(path: Path, reason: str, next_step: str) -> PriceBookInvalid:
     return PriceBookInvalid(
         f"price file {path} cannot be read: {reason}",
         why="prices that you set and that are not applied would make every amount wrong",
-        next_step=f"mend it, or unset {ENV_PRICES} to use the shipped prices alone",
+        next_step=next_step,
     )

@@ -49,6 +49,10 @@ WRITES_PRICED = "priced"
 WRITES_AS_INPUT = "as_input"
 
 
+#: As `retires_on` in a later file: the date that an earlier one gives holds no more.
+NOT_RETIRED = date.max
+
+
 @dataclass(frozen=True)
 class Model:
     """One model that can be called and priced.

@@ -57,11 +57,13 @@ class PriceBook:
         texts: Sequence[tuple[str, str]],
         models: Mapping[str, Model],
         names: ModelNames,
+        origins: Mapping[str, Sequence[str]],
     ) -> None:
         self.texts = tuple(texts)
         self.version = texts_version(self.texts)
         self._models = models
         self._names = names
+        self._origins = origins
 
     @classmethod
     def from_texts(cls, texts: Sequence[tuple[str, str]]) -> PriceBook:
@@ -73,7 +75,8 @@ class PriceBook:
         for origin, text in texts:
             files.add(origin, text)
         models, by_name = models_of(files)
-        return cls(texts, models, ModelNames(by_name, files.prefixes, files.free))
+        names = ModelNames(by_name, files.prefixes, files.free)
+        return cls(texts, models, names, files.origins)
 
     def resolve(self, name: str) -> Model:
         """The model that `name` means: exactly, by alias, date or listed prefix.
@@ -81,6 +84,10 @@ class PriceBook:
         Raises ModelUnknown, naming the nearest ones.
         """
         return self._names.find(name)
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """The files that speak of a model, by its name in the book; the last one's word counts."""
+        return tuple(self._origins.get(name, ()))
 
     def models(self) -> tuple[Model, ...]:
         """All models, in the order of the files."""

@@ -150,6 +150,13 @@ def start_ms(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) * 1000
 
 
+def note_of(value: Any, key: str, refuse: Refuse) -> str:
+    """A remark; an empty one takes an earlier file's away."""
+    if not isinstance(value, str):
+        raise refuse(f"`{key}` is not a text")
+    return value
+
+
 def names_of(value: Any, key: str, refuse: Refuse) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(is_name(one) for one in value):
         raise refuse(f"`{key}` is not a list of names without spaces")
@@ -170,5 +177,5 @@ FIELDS: Mapping[str, Callable[[Any, str, Refuse], Any]] = {
     "aliases": names_of,
     "sources": names_of,
     "retires_on": date_of,
-    "note": text_of,
+    "note": note_of,
 }

@@ -22,6 +22,7 @@ from noburn_cli.core.free_models import FreeProvider, read_free
 from noburn_cli.core.models import (
     MEDIA,
     NO_OUTPUT,
+    NOT_RETIRED,
     VARIANTS,
     WRITES_PRICED,
     Model,
@@ -70,6 +71,8 @@ class Book:
         self.drafts: dict[str, Draft] = {}
         self.prefixes: dict[str, str] = {}
         self.free: dict[str, FreeProvider] = {}
+        #: Which files speak of a model, in their order.
+        self.origins: dict[str, list[str]] = {}
 
     def add(self, origin: str, text: str) -> None:
         """Read one file over the earlier ones.  Raises PriceBookInvalid."""
@@ -101,6 +104,7 @@ class Book:
             seen.add(name)
             base = self._base(entry, name, refuse)
             self.drafts[name] = _merged(base, _draft(origin, entry, refuse))
+            self.origins.setdefault(name, []).append(origin)
             self._yield_aliases(origin, self.drafts[name], name, earlier)
 
     def _base(self, entry: dict[str, Any], name: str, refuse: Refuse) -> Draft | None:
@@ -121,6 +125,19 @@ class Book:
             if other != name and draft.origin != origin and taken.intersection(aliases):
                 kept = tuple(alias for alias in aliases if alias not in taken)
                 self.drafts[other] = replace(draft, fields={**draft.fields, "aliases": kept})
+
+
+def generated_of(text: str) -> Mapping[str, Any]:
+    """What a price file says of its making, read from its head alone.
+
+    Empty for a file that says nothing, or that is no TOML: who reads it whole says why.
+    """
+    head = text.partition("\n[[")[0]
+    try:
+        made = tomllib.loads(head).get("generated", {})
+    except (ValueError, RecursionError):
+        return {}
+    return made if isinstance(made, dict) else {}
 
 
 def models_of(book: Book) -> tuple[dict[str, Model], dict[str, Model]]:
@@ -267,7 +284,7 @@ def _model(name: str, draft: Draft) -> Model:
         aliases=fields.get("aliases", ()),
         rows=tuple(sorted(draft.rows, key=_order)),
         sources=fields.get("sources", ()),
-        retires_on=fields.get("retires_on"),
+        retires_on=None if fields.get("retires_on") == NOT_RETIRED else fields.get("retires_on"),
         note=fields.get("note", ""),
         uplifts=draft.uplifts,
     )
