@@ -7,13 +7,20 @@ Not here: which of two books is right (price_sources), what is kept of the older
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
-from noburn_cli.core.models import VARIANTS, Model, RateRow
-from noburn_cli.core.rate_changes import RateChange, rate_changes, same_terms
+from noburn_cli.core.models import Model
+from noburn_cli.core.rate_changes import RateChange
+from noburn_cli.core.rate_schedules import (
+    Schedule,
+    same_schedule,
+    schedule_at,
+    schedule_changes,
+    variants_of,
+)
 
 NEW = "new"
 GONE = "gone"
@@ -30,19 +37,19 @@ class RowDiff:
     """One row of rates in which two models differ.
 
     kind: NEW (only the second has a row from that day), GONE, or CHANGED.
-    before, after: the terms in force on that day in the first and the second book; None for none.
+    before, after: the terms in force on that day in the first and the second book, or none.
     """
 
     kind: str
     variant: str
     starts_on: date
-    before: RateRow | None
-    after: RateRow | None
+    before: Schedule
+    after: Schedule
 
     @property
     def changes(self) -> tuple[RateChange, ...]:
         """Every rate that is another one from that day on."""
-        return rate_changes(self.before, self.after)
+        return schedule_changes(self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,8 @@ def diff_models(before: Model | None, after: Model) -> ModelDiff | None:
     """How a model differs from an earlier one; None where it does not."""
     if before is None:
         return ModelDiff(after.name, NEW, None, after)
-    rows = tuple(
-        row for variant in VARIANTS for row in _row_diffs(variant, before.rows, after.rows)
-    )
+    variants = variants_of(after.rows, before.rows)
+    rows = tuple(row for variant in variants for row in _row_diffs(variant, before, after))
     facts = fact_diffs(before, after)
     if not rows and not facts:
         return None
@@ -98,22 +104,14 @@ def fact_diffs(before: Model, after: Model) -> tuple[FactDiff, ...]:
     return tuple(FactDiff(key, old, new) for key, old, new in pairs if old != new)
 
 
-def row_at(rows: Iterable[RateRow], day: date) -> RateRow | None:
-    """Of one variant's rows the one in force on a day."""
-    started = [row for row in rows if row.starts_on <= day]
-    return max(started, key=lambda row: row.starts_on, default=None)
-
-
-def _row_diffs(
-    variant: str, before: Sequence[RateRow], after: Sequence[RateRow]
-) -> Iterable[RowDiff]:
+def _row_diffs(variant: str, before: Model, after: Model) -> Iterator[RowDiff]:
     """The days from which one variant has other terms in the second book than in the first."""
-    old = [row for row in before if row.variant == variant]
-    new = [row for row in after if row.variant == variant]
+    old = [row for row in before.rows if row.variant == variant]
+    new = [row for row in after.rows if row.variant == variant]
     starts = {row.starts_on for row in old}, {row.starts_on for row in new}
     for day in sorted(starts[0] | starts[1]):
-        was, now = row_at(old, day), row_at(new, day)
-        if was is not None and now is not None and same_terms(was, now):
+        was, now = schedule_at(old, day), schedule_at(new, day)
+        if same_schedule(was, now):
             continue
         in_both = day in starts[0] and day in starts[1]
         kind = CHANGED if in_both else NEW if day in starts[1] else GONE

@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from noburn_cli.core.models import Model, is_retired, retired_warning
 from noburn_cli.core.pricebook import PriceBook
-from noburn_cli.core.rate_changes import RateChange, rate_changes, show_change
+from noburn_cli.core.rate_changes import RateChange, show_change
+from noburn_cli.core.rate_schedules import schedule_at, schedule_changes, variants_of
 
 #: What a notice is about.
 PRICE = "price"
@@ -82,7 +83,7 @@ def unchecked(
     today = _day(at_ms)
     found = []
     for model in _models(book, models):
-        now = [row for v in _variants(model) if (row := model.row_at(v, at_ms)) is not None]
+        now = [row for v in variants_of(model.rows) if (row := model.row_at(v, at_ms)) is not None]
         checked = min((row.checked_on for row in now), default=today)
         days = (today - checked).days
         if days > days_max and not is_retired(model, at_ms):
@@ -116,7 +117,7 @@ def _prices(model: Model, today: date, last: date) -> Iterator[PriceNotice]:
     for on in days_of_change:
         changes = tuple(
             change
-            for variant in _variants(model)
+            for variant in variants_of(model.rows)
             for change in _changes_on(model, variant, on)
         )  # fmt: skip
         if changes:
@@ -126,21 +127,15 @@ def _prices(model: Model, today: date, last: date) -> Iterator[PriceNotice]:
 
 
 def _changes_on(model: Model, variant: str, on: date) -> tuple[RateChange, ...]:
-    rows = [row for row in model.rows if row.variant == variant and row.starts_on <= on]
-    if not rows or rows[-1].starts_on != on:
-        return ()
-    before = rows[-2] if len(rows) > 1 else None
-    return rate_changes(before, rows[-1])
+    rows = [row for row in model.rows if row.variant == variant]
+    before = schedule_at(rows, on - timedelta(days=1))
+    return schedule_changes(before, schedule_at(rows, on))
 
 
 def _listed(changes: tuple[RateChange, ...]) -> str:
     shown = ", ".join(show_change(change) for change in changes[:_CHANGES_SHOWN])
     more = len(changes) - _CHANGES_SHOWN
     return shown if more <= 0 else f"{shown} and {more} more"
-
-
-def _variants(model: Model) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(row.variant for row in model.rows))
 
 
 def in_days(days: int) -> str:

@@ -24,7 +24,7 @@ from noburn_cli.core.rate_changes import (
     show_signed,
 )
 from noburn_cli.core.usage import CACHE_READ, INPUT, OUTPUT
-from noburn_cli.render.prices import NONE, ends_on, row_data
+from noburn_cli.render.prices import NONE, ends_on, row_data, variant_words
 from noburn_cli.render.table import RIGHT, Column, fit_table, safe_text
 
 #: A line names as many rates as one reads.
@@ -38,7 +38,7 @@ def render_history(model: Model, rows: Sequence[RateRow], *, today: date) -> lis
     columns = [
         Column("FROM", [_from(row) for row, _ in steps]),
         Column("UNTIL", [str(ends_on(model, row) or "") for row, _ in steps]),
-        Column("VARIANT", [row.variant for row, _ in steps]),
+        Column("VARIANT", [variant_words(row) for row, _ in steps]),
         *(_rate_column(header, kind, [row for row, _ in steps])
           for header, kind in (("INPUT", INPUT), ("CACHED", CACHE_READ), ("OUTPUT", OUTPUT))),
         Column("CHANGE", [_change_words(row, changes, today) for row, changes in steps]),
@@ -47,12 +47,13 @@ def render_history(model: Model, rows: Sequence[RateRow], *, today: date) -> lis
 
 
 def _steps(model: Model, rows: Sequence[RateRow]) -> Iterator[tuple[RateRow, Sequence[RateChange]]]:
-    """Each row with what it changed; the first of a variant changed nothing."""
+    """Each row with what it changed; the first of a variant and of its hours changed nothing."""
     for row in rows:
         earlier = [
             one
             for one in model.rows
-            if one.variant == row.variant and one.starts_on < row.starts_on
+            if (one.variant, one.windows) == (row.variant, row.windows)
+            and one.starts_on < row.starts_on
         ]
         yield row, rate_changes(earlier[-1], row) if earlier else ()
 
@@ -141,7 +142,7 @@ def new_model_words(model: Model) -> str:
 
 def _row_words(row: RowDiff) -> str:
     day = "its first day" if row.starts_on == _FIRST_DAY else str(row.starts_on)
-    if row.after is None:
+    if not row.after:
         return f"{row.variant} from {day}: gone"
     return f"{row.variant} from {day}: {rates_words(row.variant, row.changes)}"
 

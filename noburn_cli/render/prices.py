@@ -11,13 +11,15 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from noburn_cli.core.models import Model, RateRow, is_retired
+from noburn_cli.core.models import Model, RateRow, Uplift, is_retired
 from noburn_cli.core.money import show_count
 from noburn_cli.core.price_notices import PriceNotice
 from noburn_cli.core.rate_changes import exact_dollars, kind_words, rate_unit, show_rate
+from noburn_cli.core.rate_rows import ANY_REGION
+from noburn_cli.core.rate_schedules import hours_words, schedule_at, variants_of
 from noburn_cli.core.usage import (
     CACHE_READ,
     CACHE_WRITE_1H,
@@ -30,8 +32,8 @@ from noburn_cli.core.usage import (
 from noburn_cli.render.table import RIGHT, Column, fit_table, format_table, safe_text, wrap_line
 
 CSV_COLUMNS = (
-    "model", "provider", "family", "variant", "starts_on", "ends_on", "above_input_tokens", "kind",
-    "usd", "per", "url", "checked_on",
+    "model", "provider", "family", "variant", "hours", "starts_on", "ends_on",
+    "above_input_tokens", "kind", "usd", "per", "url", "checked_on",
 )  # fmt: skip
 NONE = "–"
 #: The day that stands for `from the model's first day`.
@@ -48,11 +50,11 @@ class Priced:
 
 def render_list(lines: Sequence[Priced], *, at_ms: int, width: int | None = None) -> list[str]:
     """Dollars per million tokens, one line per model and variant."""
-    one_variant = len({line.row.variant for line in lines}) == 1
+    one_variant = len({variant_words(line.row) for line in lines}) == 1
     columns = [
         Column("MODEL", [line.model.name for line in lines], shorten=True),
         Column("PROVIDER", [line.model.provider for line in lines], give_up=3),
-        *([] if one_variant else [Column("VARIANT", [line.row.variant for line in lines])]),
+        *([] if one_variant else [Column("VARIANT", [variant_words(one.row) for one in lines])]),
         _rates_column("INPUT", lines, INPUT),
         _rates_column("CACHED", lines, CACHE_READ, give_up=5),
         _rates_column("WRITE 5M", lines, CACHE_WRITE_5M, give_up=1),
@@ -63,7 +65,7 @@ def render_list(lines: Sequence[Priced], *, at_ms: int, width: int | None = None
         Column("NOTE", [_note(line, at_ms) for line in lines], give_up=6),
     ]
     count = f"{len(lines):,} {'rows' if len(lines) != 1 else 'row'}"
-    variant = f" of {lines[0].row.variant}" if one_variant else ""
+    variant = f" of {variant_words(lines[0].row)}" if one_variant else ""
     told = f"{count}{variant}, dollars per million tokens; `noburn prices show MODEL` says more."
     return [*fit_table(columns, width=width), "", *wrap_line(told, width=width)]
 
@@ -104,8 +106,9 @@ def list_csv(lines: Sequence[Priced]) -> str:
         ends = ends_on(model, row)
         for above, kind, pico in _all_rates(row):
             writer.writerow([
-                model.name, model.provider, model.family, row.variant, row.starts_on, ends or "",
-                above, kind, exact_dollars(kind, pico), rate_unit(kind), row.url, row.checked_on,
+                model.name, model.provider, model.family, row.variant, hours_words(row.windows),
+                row.starts_on, ends or "", above, kind, exact_dollars(kind, pico), rate_unit(kind),
+                row.url, row.checked_on,
             ])  # fmt: skip
     return text.getvalue()
 
@@ -123,9 +126,19 @@ def _all_rates(row: RateRow) -> Iterator[tuple[int, str, int]]:
 
 def ends_on(model: Model, row: RateRow) -> date | None:
     """The last day on which a row holds; None while no later one is known."""
-    later = [one for one in model.rows if one.variant == row.variant]
-    following = next((one for one in later if one.starts_on > row.starts_on), None)
-    return None if following is None else following.starts_on - timedelta(days=1)
+    ending = [
+        one.starts_on
+        for one in model.rows
+        if one.variant == row.variant
+        and one.starts_on > row.starts_on
+        and one.windows in ((), row.windows)
+    ]
+    return min(ending) - timedelta(days=1) if ending else None
+
+
+def variant_words(row: RateRow) -> str:
+    """The variant, with the only hours in which the row holds."""
+    return f"{row.variant} {hours_words(row.windows)}".rstrip()
 
 
 def line_data(line: Priced) -> dict[str, Any]:
@@ -154,7 +167,12 @@ def _facts_data(model: Model) -> dict[str, Any]:
         "retires_on": _day(model.retires_on),
         "sources": list(model.sources),
         "note": model.note,
-    }
+        "uplifts": [
+            {"regions": list(one.regions), "factor_permille": one.factor_permille,
+             "starts_on": _day(one.starts_on), "url": one.url}
+            for one in model.uplifts
+        ],
+    }  # fmt: skip
 
 
 def row_data(model: Model, row: RateRow) -> dict[str, Any]:
@@ -166,6 +184,7 @@ def row_data(model: Model, row: RateRow) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "variant": row.variant,
+        "hours": hours_words(row.windows) or None,
         "starts_on": _day(row.starts_on),
         "ends_on": _day(ends_on(model, row)),
         "rates": rates,
@@ -189,8 +208,10 @@ def render_model(
     """A model in full: facts, rates in force by variant, what is announced, and the files."""
     lines = [safe_text(model.name), ""]
     lines += format_table((), [(f"  {word}", text) for word, text in _facts(model)])
-    for variant in dict.fromkeys(row.variant for row in model.rows):
-        lines += ["", *_variant_lines(model, variant, at_ms)]
+    day = datetime.fromtimestamp(at_ms / 1000, UTC).date()
+    for variant in variants_of(model.rows):
+        lines += ["", *_variant_lines(model, variant, day)]
+    lines += ["", *(_uplift_words(one) for one in model.uplifts)] if model.uplifts else []
     for notice in announced:
         lines += ["", *wrap_line(f"announced: {notice.text}", width=width, indent=11)]
     lines += ["", *(f"from {safe_text(origin)}" for origin in origins)]
@@ -216,23 +237,32 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "note", model.note
 
 
-def _variant_lines(model: Model, variant: str, at_ms: int) -> Iterator[str]:
+def _variant_lines(model: Model, variant: str, day: date) -> Iterator[str]:
     """The rates of one variant in force, tier by tier, and where they stand."""
-    now = model.row_at(variant, at_ms)
-    if now is None:
-        first = next(row for row in model.rows if row.variant == variant)
-        yield f"{variant}: from {first.starts_on} on"
-        return
-    yield f"{variant}, {since(now)}{_until(model, now)}:"
-    table = [
-        (f"  {kind_words(kind)}{f' above {above:,} input tokens' if above else ''}",
-         show_rate(kind, pico))
-        for above, kind, pico in _all_rates(now)
-    ]  # fmt: skip
-    yield from format_table((), table)
-    if CACHE_READ not in now.tiers[0].rates and INPUT in now.tiers[0].rates:
-        yield "  cached input costs what input costs"
-    yield f"  checked on {now.checked_on} against {safe_text(now.url)}"
+    rows = [row for row in model.rows if row.variant == variant]
+    schedule = schedule_at(rows, day)
+    if not schedule:
+        yield f"{variant}: from {rows[0].starts_on} on"
+    for now in schedule:
+        yield f"{variant_words(now)}, {since(now)}{_until(model, now)}:"
+        yield from format_table((), _rate_lines(now))
+        if CACHE_READ not in now.tiers[0].rates and INPUT in now.tiers[0].rates:
+            yield "  cached input costs what input costs"
+        yield f"  checked on {now.checked_on} against {safe_text(now.url)}"
+
+
+def _rate_lines(row: RateRow) -> Iterator[tuple[str, str]]:
+    for above, kind, pico in _all_rates(row):
+        tier = f" above {above:,} input tokens" if above else ""
+        yield f"  {kind_words(kind)}{tier}", show_rate(kind, pico)
+
+
+def _uplift_words(uplift: Uplift) -> str:
+    """`in eu, us: × 1.1 of all rates of tokens, since 2026-03-01`."""
+    regions = ", ".join("any other region" if r == ANY_REGION else r for r in uplift.regions)
+    factor = f"{uplift.factor_permille / 1000:.3f}".rstrip("0").rstrip(".")
+    since_words = "" if uplift.starts_on == _FIRST_DAY else f", since {uplift.starts_on}"
+    return f"in {safe_text(regions)}: × {factor} of all rates of tokens{since_words}"
 
 
 def since(row: RateRow) -> str:

@@ -117,16 +117,15 @@ def _check_providers(wanted: Sequence[str], models: Sequence[Model]) -> None:
 
 
 def _show(models: Sequence[Model], *, variant: str, at_ms: int, form: str) -> None:
-    from noburn_cli.core.models import VARIANTS
+    from noburn_cli.core.rate_schedules import variants_of
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.prices import Priced, line_data, list_csv, render_list
     from noburn_cli.render.table import terminal_width
 
-    variants = VARIANTS if variant == shared.ALL else (variant,)
     lines: list[Priced] = [
         Priced(model, row)
         for model in models
-        for word in variants
+        for word in (variants_of(model.rows) if variant == shared.ALL else (variant,))
         if (row := model.row_at(word, at_ms)) is not None
     ]
     if form == shared.JSON:

@@ -16,6 +16,7 @@ import typer
 
 from noburn_cli.core.models import Model
 from noburn_cli.core.pricebook import VARIANTS, PriceBook
+from noburn_cli.core.variants import without_region
 from noburn_cli.errors import PriceBookInvalid, UsageError
 
 JSON_VERSION = 1
@@ -66,7 +67,7 @@ def format_of(given: str | None, *, as_json: bool, known: tuple[str, ...]) -> st
 
 def check_variant(variant: str) -> None:
     """Raises UsageError for a word that is none."""
-    if variant not in (*VARIANTS, ALL):
+    if variant != ALL and without_region(variant)[0] not in VARIANTS:
         raise UsageError(f"--variant is {variant!r}, not one of {', '.join((*VARIANTS, ALL))}")
 
 
