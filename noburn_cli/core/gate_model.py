@@ -230,6 +230,19 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A rule that a prompt, or the total, was held to, broken or not.
+
+    limit: as shown: `$0.02`, `10 %`, `gpt-6-*`.  level: of the finding that breaking it makes.
+    """
+
+    rule: str
+    subject: str
+    limit: str
+    level: str
+
+
+@dataclass(frozen=True)
 class Totals:
     """Sums over the prompts of one side.
 
@@ -267,6 +280,7 @@ class GateResult:
     changes: every prompt, unchanged ones too, in the order of the configuration; removed ones last.
     before: None without a base.
     book_version, base_book_version: of the price books that priced the two sides.
+    held: every rule that was checked, broken or not.
     notes: what a reader should know about how it was compared.
     evidence: recorded runs against their baseline, where `--recording` named some; what of it
         breaks a rule is among `findings`, with the rule RECORDED.
@@ -281,6 +295,7 @@ class GateResult:
     base_book_version: str | None
     notes: tuple[str, ...] = ()
     evidence: RecordingResult | None = None
+    held: tuple[Held, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,207 @@
+"""A gate as a comment on a pull request: the sentence, the verdict, what changed; the rest folded.
+
+Layer: render (pure).  Below: core.gate_model, render.gate_words, render.gate_facts,
+render.markdown.  Above: commands.gate, render.gate_github (the step summary).
+Owns: MARKER, by which the comment is found again, and the order of its parts.
+Not here: escaping (render.markdown); posting (scripts/gate_action.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from noburn_cli.core import gate_model as gm
+from noburn_cli.core.gate_model import Change, Finding, GateResult, PromptCost
+from noburn_cli.core.money import show_count
+from noburn_cli.core.plurals import counted
+from noburn_cli.render.gate_facts import (
+    PROMPT_HEAD,
+    RATE_HEAD,
+    RULE_HEAD,
+    RateRow,
+    RuleRow,
+    assumptions,
+    prompt_row,
+    rate_rows,
+    rule_rows,
+)
+from noburn_cli.render.gate_words import (
+    cause_words,
+    growth_of,
+    sentence,
+    show_side,
+    signed_dollars,
+    signed_percent,
+    verdict,
+)
+from noburn_cli.render.markdown import code, details, link, plain, table
+
+T = TypeVar("T")
+
+#: The first line of the comment; scripts/gate_action.py looks for it.
+MARKER = "<!-- noburn gate -->"
+
+#: GitHub takes 65,536 characters; bytes are never fewer.
+#: https://github.com/orgs/community/discussions/27190, read 2026-11-27
+BYTES_MAX = 65_000
+#: How many rows a table and a list may have, tried one after another until it fits.
+_ROWS_MAX = (10_000, 300, 100, 40, 15, 5)
+
+_MARKS = {gm.ERROR: "❌", gm.WARNING: "⚠️"}
+
+
+def render_markdown(result: GateResult, *, bytes_max: int = BYTES_MAX) -> str:
+    """The comment, with its last line ended; lists are cut, and say so, until it fits."""
+    page = ""
+    for rows_max in _ROWS_MAX:
+        page = "\n".join(_page(result, rows_max)) + "\n"
+        if len(page.encode()) <= bytes_max:
+            break
+    return page
+
+
+def _page(result: GateResult, rows_max: int) -> list[str]:
+    mark = "✅" if result.passed else _MARKS[gm.ERROR]
+    lines = [MARKER, f"### {sentence(result, code)}", "", f"{mark} **{verdict(result)}**", ""]
+    lines += _findings(result.findings, rows_max)
+    lines += _changes(result, rows_max)
+    lines += _folded(result, rows_max)
+    lines += [f"<sub>{_footer(result)}</sub>"]
+    return lines
+
+
+def _cut(items: Sequence[T], rows_max: int, noun: str, shown: Callable[[T], str]) -> list[str]:
+    """A list's first lines, and how many are left out."""
+    lines = [shown(item) for item in items[:rows_max]]
+    left_out = len(items) - rows_max
+    if left_out > 0:
+        lines.append(f"- … and {counted(left_out, noun)} more, left out: the comment is too long")
+    return lines
+
+
+def _cut_table(
+    head: tuple[Sequence[str], str],
+    items: Sequence[T],
+    rows_max: int,
+    shown: Callable[[T], Sequence[str]],
+    last: Sequence[str] = (),
+) -> list[str]:
+    """A table's first rows, `last` below them, and how many are left out."""
+    rows = [shown(item) for item in items[:rows_max]]
+    lines = table(*head, [*rows, last] if last else rows)
+    left_out = len(items) - rows_max
+    if left_out > 0:
+        lines += ["", f"… and {counted(left_out, 'row')} more, left out: the comment is too long."]
+    return lines
+
+
+# --- what everybody reads ------------------------------------------------------------------------
+
+
+def _findings(findings: Sequence[Finding], rows_max: int) -> list[str]:
+    if not findings:
+        return []
+    ranked = sorted(findings, key=lambda one: gm.LEVELS.index(one.level))
+
+    def shown(one: Finding) -> str:
+        return f"- {_MARKS[one.level]} {_sentence_of(one)}"
+
+    return [*_cut(ranked, rows_max, "finding", shown), ""]
+
+
+def _sentence_of(one: Finding) -> str:
+    """Its text, with the prompt that it begins with as code, and a capital letter otherwise."""
+    if one.subject and one.text.startswith(one.subject):
+        return f"{code(one.subject)}{plain(one.text[len(one.subject) :], inside=True)}"
+    return plain(one.text[:1].upper() + one.text[1:])
+
+
+def _changes(result: GateResult, rows_max: int) -> list[str]:
+    """Only what changed, dearest first, and the sum over all prompts."""
+    changed = [change for change in result.changes if change.changed]
+    if result.base is None or not changed:
+        return []
+    changed.sort(key=lambda change: (not change.monthly, -abs(change.difference)))
+    everywhere = all(change.monthly for change in changed)
+    headers = ["Prompt", "What changed", "Before", "After", "Difference"]
+    if everywhere:
+        headers[2:4] = ["Before, a month", "After, a month"]
+
+    def shown(change: Change) -> list[str]:
+        return _change_row(change, say_unit=not everywhere)
+
+    last = _total_row(result, say_unit=not everywhere)
+    return [*_cut_table((headers, "llrrr"), changed, rows_max, shown, last), ""]
+
+
+def _change_row(change: Change, *, say_unit: bool) -> list[str]:
+    name = code(change.name)
+    if change.renamed_from:
+        name += f"<br>was {code(change.renamed_from)}"
+    what = "<br>".join(plain(words) for words in cause_words(change)) or "a new name"
+    share = growth_of(change)
+    percent = "" if share is None or not share else f" ({signed_percent(share)})"
+    unit = "" if not say_unit else " a month" if change.monthly else " a call"
+    before, after = (
+        "–" if one is None else show_side(one, monthly=change.monthly) + unit
+        for one in (change.before, change.after)
+    )
+    return [name, what, before, after, f"{signed_dollars(change.difference)}{percent}"]
+
+
+def _total_row(result: GateResult, *, say_unit: bool) -> list[str]:
+    if result.before is None or result.before.month is None or result.after.month is None:
+        return []
+    here = [change for change in result.changes if change.monthly]
+    if len(here) < 2:
+        return []
+    percent = "" if not result.growth else f" ({signed_percent(result.growth)})"
+    unit = " a month" if say_unit else ""
+    before, after = (
+        f"{signed_dollars(side.high).removeprefix('+')}{unit}"
+        for side in (result.before.month, result.after.month)
+    )
+    what = f"all {show_count(len(here))} with known calls" if result.after.left_out else ""
+    difference = f"**{signed_dollars(result.difference or 0)}{percent}**"
+    return ["**All prompts**", what, before, after, difference]
+
+
+# --- what is folded ------------------------------------------------------------------------------
+
+
+def _folded(result: GateResult, rows_max: int) -> list[str]:
+    prompts = [change.after for change in result.changes if change.after is not None]
+    as_they_are = _cut_table(PROMPT_HEAD, prompts, rows_max, _prompt_row)
+    lines = details(f"{counted(len(prompts), 'prompt')} as they are now", as_they_are)
+    rates = _cut_table(RATE_HEAD, rate_rows(result), rows_max, _rate_row)
+    lines += ["", *details("Rates", rates)]
+    if result.held:
+        rules = _cut_table(RULE_HEAD, rule_rows(result), rows_max, _rule_row)
+        lines += ["", *details(f"{counted(len(result.held), 'rule')} checked", rules)]
+    sure = _cut(assumptions(result), rows_max, "line", lambda line: f"- {plain(line)}")
+    return [*lines, "", *details("How sure this is", sure), ""]
+
+
+def _prompt_row(one: PromptCost) -> list[str]:
+    name, model, *numbers = prompt_row(one)
+    return [code(name), code(model), *map(plain, numbers)]
+
+
+def _rule_row(row: RuleRow) -> list[str]:
+    mark = _MARKS[row.level] if row.broken else "✅"
+    subject = "all prompts" if row.subject == gm.TOTAL else code(row.subject)
+    return [subject, code(row.rule), plain(row.limit), plain(row.value), mark]
+
+
+def _rate_row(row: RateRow) -> list[str]:
+    return [code(row.model), *map(plain, row.rates), plain(row.when), link("source", row.origin)]
+
+
+def _footer(result: GateResult) -> str:
+    words = "noburn gate"
+    if result.base is not None:
+        words += f", compared with {code(result.base.rev)}"
+        if not result.base.commit.startswith(result.base.rev):
+            words += f" at {code(result.base.commit[:12])}"
+    return f"{words}. Every push brings this comment up to date."
