@@ -19,7 +19,7 @@ from noburn_cli.core import gate_model as gm
 from noburn_cli.core.estimates import Span
 from noburn_cli.core.gate_model import Change, Finding, GateResult
 from noburn_cli.render.exact import usd
-from noburn_cli.render.gate_words import cause_words, sentence, verdict
+from noburn_cli.render.gate_words import cause_words, is_rule, sentence, verdict
 from noburn_cli.render.table import safe_text
 
 PACKAGE = "noburn.gate"
@@ -66,7 +66,7 @@ def _suite(
             broken.setdefault(one.rule, []).append(one)
     rules = dict.fromkeys(one.rule for one in result.held if one.subject == subject)
     cases = list(dict.fromkeys([*rules, *broken])) or [COSTED]
-    failures = sum(rule in gm.RULES for rule in broken)
+    failures = sum(map(is_rule, broken))
     suite = ElementTree.Element(
         "testsuite",
         {
@@ -99,7 +99,7 @@ def _case(suite: ElementTree.Element, subject: str, rule: str, broken: Iterable[
     texts = [safe_text(one.text) for one in broken]
     if not texts:
         return
-    tag = "failure" if rule in gm.RULES else "error"
+    tag = "failure" if is_rule(rule) else "error"
     told = ElementTree.SubElement(case, tag, {"type": safe_text(rule), "message": texts[0]})
     told.text = "\n".join(texts)
 

@@ -15,6 +15,8 @@ from noburn_cli.core import gate_model as gm
 from noburn_cli.core.gate_model import Change, Finding, GateResult, PromptCost
 from noburn_cli.core.money import show_count
 from noburn_cli.core.plurals import counted
+from noburn_cli.core.recorded_comparison import LineChange, RecordingResult
+from noburn_cli.render.gate_evidence import TEST_HEAD, changed_tests, evidence_lines, test_row
 from noburn_cli.render.gate_facts import (
     PROMPT_HEAD,
     RATE_HEAD,
@@ -179,8 +181,21 @@ def _folded(result: GateResult, rows_max: int) -> list[str]:
     if result.held:
         rules = _cut_table(RULE_HEAD, rule_rows(result), rows_max, _rule_row)
         lines += ["", *details(f"{counted(len(result.held), 'rule')} checked", rules)]
+    if result.evidence is not None:
+        lines += ["", *details("Recorded tests", _tests(result.evidence, rows_max))]
     sure = _cut(assumptions(result), rows_max, "line", lambda line: f"- {plain(line)}")
     return [*lines, "", *details("How sure this is", sure), ""]
+
+
+def _tests(evidence: RecordingResult, rows_max: int) -> list[str]:
+    def shown(one: LineChange) -> list[str]:
+        name, *rest = test_row(one)
+        return [code(name), *map(plain, rest)]
+
+    changed = changed_tests(evidence)
+    rows = _cut_table(TEST_HEAD, changed, rows_max, shown) if changed else []
+    told = [f"- {plain(line)}" for line in evidence_lines(evidence)]
+    return [*rows, "", *told] if rows else told
 
 
 def _prompt_row(one: PromptCost) -> list[str]:

@@ -20,6 +20,7 @@ from noburn_cli.core.estimates import Span
 from noburn_cli.core.gate_model import Change, GateResult, PromptCost
 from noburn_cli.core.money import NANO_PER_DOLLAR, show_count, show_dollars, show_percent
 from noburn_cli.core.plurals import counted
+from noburn_cli.render.gate_evidence import evidence_clause
 
 #: How a name is put into a sentence.
 Quote = Callable[[str], str]
@@ -42,6 +43,9 @@ def sentence(result: GateResult, quote: Quote = as_it_is) -> str:
     quote: makes a prompt's or model's name fit where the sentence is shown.
     """
     told = _told(result, quote)
+    if result.evidence is not None:
+        clause = evidence_clause(result.evidence, quote)
+        told += f"; {clause}" if clause else ""
     return told[0].upper() + told[1:]  # The first word is never a name.
 
 
@@ -59,18 +63,23 @@ def _told(result: GateResult, quote: Quote) -> str:
 
 def verdict(result: GateResult) -> str:
     """`Passed`, or what did not: `Failed: 2 rules broken, 1 warning`."""
-    errors = sum(one.level == gm.ERROR for one in result.findings)
-    warnings = len(result.findings) - errors
-    broken = sum(one.level == gm.ERROR and one.rule in gm.RULES for one in result.findings)
+    errors = [one.rule for one in result.findings if one.level == gm.ERROR]
+    warnings = len(result.findings) - len(errors)
+    broken = sum(is_rule(rule) for rule in errors)
     parts = []
     if broken:
         parts.append(f"{counted(broken, 'rule')} broken")
-    if errors > broken:
-        parts.append(f"{counted(errors - broken, 'problem')}")
+    if len(errors) > broken:
+        parts.append(counted(len(errors) - broken, "problem"))
     if warnings:
         parts.append(counted(warnings, "warning"))
     word = "Passed" if result.passed else "Failed"
     return f"{word}: {', '.join(parts)}" if parts else word
+
+
+def is_rule(name: str) -> bool:
+    """Whether a finding by this name is a broken rule, and not something that cannot be checked."""
+    return name in gm.RULES or name == gm.RECORDED
 
 
 # --- the three kinds of sentence -----------------------------------------------------------------

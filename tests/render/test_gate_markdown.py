@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cmarkgfm
@@ -10,6 +11,15 @@ import pytest
 from cmarkgfm.cmark import Options
 
 from noburn_cli.core import gate_model as gm
+from noburn_cli.core.recorded_comparison import compare
+from noburn_cli.core.recorded_findings import findings as recorded_findings
+from noburn_cli.core.recorded_runs import (
+    ModelUse,
+    RateKey,
+    RecordedTest,
+    Recording,
+    Tolerance,
+)
 from noburn_cli.render.gate_markdown import BYTES_MAX, MARKER, render_markdown
 from noburn_cli.render.markdown import code, link, plain, table
 from tests.gate_results import added, finding, gate, grown, removed, unchanged
@@ -149,3 +159,32 @@ def test_nothing_to_compare_with_leaves_the_table_out():
     same = render_markdown(gate(unchanged()))
     assert "What changed" not in same
     assert "✅ **Passed**" in same
+
+
+def line(name, calls, nano):
+    """One test's calls, all on one model."""
+    at = RateKey("gpt-6.1-terra", "standard", 0)
+    usage = {"input": 1_000 * calls, "output": 50 * calls}
+    return RecordedTest(name, uses=(ModelUse(at, calls, usage, nano),))
+
+
+def recording(*tests):
+    return Recording("agents", tests={one.name: one for one in tests})
+
+
+def test_a_test_that_became_dearer_is_in_the_sentence_and_in_the_table():
+    plan = "tests/test_agent.py::test_plan[a|b]"
+    before = recording(line(plan, 12, 15_000_000), line("tests/test_agent.py::test_ok", 1, 1))
+    after = recording(line(plan, 40, 50_000_000), line("tests/test_agent.py::test_ok", 1, 1))
+    evidence = compare(before, after, Tolerance(), label="noburn-baseline.json")
+    told = recorded_findings(evidence)
+    result = replace(gate(grown(), findings=told), evidence=evidence)
+    markdown = render_markdown(result)
+    title = markdown.splitlines()[1]
+    assert title.endswith("<code>test_plan&#91;a&#124;b&#93;</code> became dearer: calls 12 → 40")
+    page = Page(markdown)
+    assert [plan, "dearer", "12 → 40", "12,600 → 42,000", "$0.0150 → $0.05"] in page.rows
+    assert "1 line as before" in "".join(page.texts)
+    assert "Failed: 1 rule broken" in markdown
+    (first, *_) = [text for text in page.texts if "takes more than its baseline" in text]
+    assert first
