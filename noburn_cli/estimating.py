@@ -206,7 +206,7 @@ class Job:
         """The exact count of a request's texts, once per encoding; None without an encoding."""
         name = model.tokenizer
         if (
-            name not in ranks.NAMES
+            not ranks.can_count(name)
             or measured.counted is not None
             or measured.window
             or measured.windows

@@ -6,7 +6,7 @@ The text is counted and dropped: it is neither stored nor logged.
 
 from __future__ import annotations
 
-from noburn_cli.core.bounds import exact_bound, utf8_bytes
+from noburn_cli.core.bounds import exact_bound, overhead_max, utf8_bytes
 from noburn_cli.ranks import count
 from noburn_daemon.frames import Input, Texts
 
@@ -17,7 +17,8 @@ def count_input(texts: Texts, size: Input, *, tokenizer: str) -> int:
     Slow at first use of an encoding, then linear in the text.
     """
     counted = sum(count(tokenizer, text) for text in texts.texts)
+    around = overhead_max(tokenizer, size.overhead, size.requests)
     bound = exact_bound(
-        counted, utf8_bytes(texts.schema), size.overhead, size.tokens, texts=len(texts.texts)
+        counted, utf8_bytes(texts.schema), around, size.tokens, texts=len(texts.texts)
     )
     return bound.tokens

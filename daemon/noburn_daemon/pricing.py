@@ -30,6 +30,7 @@ from noburn_cli.core.pricebook import (
 )
 from noburn_cli.core.usage import EXTRA_TOKEN_KINDS, PRICED_KINDS
 from noburn_cli.errors import CallUnbounded, NoburnError, PriceUnknown
+from noburn_cli.ranks import can_count
 from noburn_daemon.admission import Quote
 from noburn_daemon.frames import Reserve, Usage, extra_text
 
@@ -37,7 +38,6 @@ from noburn_daemon.frames import Reserve, Usage, extra_text
 CALL_MS_MAX = 3_600_000
 _MINUTE_MS = 60_000
 _CACHE_MAX = 4096
-LOCAL_TOKENIZERS = ("o200k_base", "cl100k_base")
 
 
 class _Tier:
@@ -263,7 +263,7 @@ def _with_output(
         frame.refined or measured.counted is not None or measured.window
         or measured.windows or measured.requests > 1
     ) and how in ("bytes", "window"):  # fmt: skip
-        refine_by = "text" if model.tokenizer in LOCAL_TOKENIZERS else "count"
+        refine_by = "text" if can_count(model.tokenizer) else "count"
     return Quote(  # by position, which is faster
         tokens, how, input_pico, output_pico, choices, want, floor, own_max, asked, found.text,
         model.name, book, note, factor, refine_by,

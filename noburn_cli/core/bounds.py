@@ -10,6 +10,8 @@ the measure into a bound:
 - `bytes`: byte-level BPE (o200k, cl100k) and SentencePiece with byte fallback (Gemini) start from
   one token per UTF-8 byte and only ever merge.
 - `expanded`: Claude's normaliser rewrites characters and adds markers, so bytes do not bound it.
+  It is never less than the bytes of the composed text (NFC), so it also bounds byte-level BPE
+  behind a tokeniser that composes first, as Qwen's does.
 """
 
 from __future__ import annotations
@@ -31,12 +33,19 @@ HOW = (EXACT, COUNTED, BYTES, WINDOW, ASSUMED)
 #: Tokenisers whose tokens are never more than the text's UTF-8 bytes.
 BYTE_TOKENIZERS = frozenset({"o200k_base", "cl100k_base", "gemini"})
 CLAUDE = "claude"
-#: Byte-level BPE of models whose chat template is their server's own (Llama, Mistral, DeepSeek).
+#: Byte-level BPE of models whose chat template is their server's own (Llama, Mistral, DeepSeek);
+#: `bytes` says no more than that of a model, the others name its vocabulary.
 #: A template's role marks and its text around tools are not in the request, and each server may
 #: have its own: twice the overhead that a message has at OpenAI, and TEMPLATE_TOKENS, are allowed
 #: for (an allowance of 2026-11-27, not read off every server; more would raise the factor).
 OTHER_BYTES = "bytes"
 TEMPLATE_TOKENS = 1024
+TEMPLATED_BYTES = frozenset(
+    {OTHER_BYTES, "o200k_harmony", "deepseek_v3", "tekken", "llama3", "llama4"}
+)
+#: The same, of texts that are composed first (NFC): Qwen 2 to 3, and 3.5 with 3.6.
+TEMPLATED_COMPOSED = frozenset({"qwen2", "qwen3_5"})
+TEMPLATED = TEMPLATED_BYTES | TEMPLATED_COMPOSED
 
 FACTOR_ONE_PER_MILLE = 1000
 
@@ -138,9 +147,10 @@ def input_tokens_max(
         tokens, how = most, WINDOW
     elif tokenizer in BYTE_TOKENIZERS:
         tokens, how = measured.bytes + measured.overhead + measured.tokens, BYTES
-    elif tokenizer == OTHER_BYTES:
-        around = 2 * measured.overhead + TEMPLATE_TOKENS * measured.requests
-        tokens, how = measured.bytes + around + measured.tokens, BYTES
+    elif tokenizer in TEMPLATED:
+        text = measured.bytes if tokenizer in TEMPLATED_BYTES else measured.expanded
+        around = overhead_max(tokenizer, measured.overhead, measured.requests)
+        tokens, how = text + around + measured.tokens, BYTES
     elif tokenizer == CLAUDE:
         tokens, how = measured.expanded + measured.overhead + measured.tokens, BYTES
     else:
@@ -154,6 +164,13 @@ def input_tokens_max(
     return tokens, how
 
 
+def overhead_max(tokenizer: str, overhead: int, requests: int = 1) -> int:
+    """What stands around the texts at most: as the codec says, or a server's own template."""
+    if tokenizer in TEMPLATED:
+        return 2 * overhead + TEMPLATE_TOKENS * requests
+    return overhead
+
+
 def exact_bound(
     text_tokens: int, schema_bytes: int, overhead: int, counted_tokens: int, *, texts: int = 1
 ) -> Bound:
@@ -161,6 +178,7 @@ def exact_bound(
 
     text_tokens: the sum of each text's exact count, each text tokenised by itself.
     schema_bytes: what the provider renders in its own way stays at a token per byte.
+    overhead: see `overhead_max`.
     texts: how many texts were counted; where two touch, SEAM_TOKENS more are allowed for.
     """
     seams = SEAM_TOKENS * max(0, texts - 1)

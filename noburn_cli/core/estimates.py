@@ -15,10 +15,12 @@ from noburn_cli.core.bounds import (
     COUNTED,
     EXACT,
     HOW,
+    TEMPLATED,
     Bound,
     Measure,
     exact_bound,
     input_bound,
+    overhead_max,
 )
 from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_rates
 from noburn_cli.core.learning import CacheShares, Learned
@@ -31,6 +33,10 @@ from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
 #: over tests/corpus and this project's prose and code: 214 (a licence, Claude 4) to 697 (a line of
 #: symbols and emoji).  Not a bound: what is expected, and shown as `assumed`.
 CLAUDE_PER_MILLE_BYTES = (200, 700)
+#: What a server's template puts around a request beyond twice OpenAI's marks, as expected: the
+#: longest that is published is gpt-oss's, a system message of some 70 tokens (openai-harmony).
+#: Not a bound: core.bounds allows for more.
+TEMPLATE_EXPECTED_TOKENS = 96
 
 
 @dataclass(frozen=True)
@@ -122,10 +128,12 @@ def size_of(
         )
         return InputSize(None, "", bound)
     if text_tokens is not None:
+        if model.tokenizer in TEMPLATED and frame != NOTHING:
+            # Whose marks are not OpenAI's: one for the request at least.
+            frame = Span(1, 2 * frame.high + TEMPLATE_EXPECTED_TOKENS)
         known = max(0, text_tokens + measured.tokens + frame.low)
-        exact = exact_bound(
-            text_tokens, schema_bytes, measured.overhead, measured.tokens, texts=texts
-        )
+        around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
+        exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, texts=texts)
         most = text_tokens + measured.tokens + frame.high + schema_bytes
         how = EXACT if known == most else ASSUMED
         return InputSize(Span(known, most), how, _capped(exact, known, model))

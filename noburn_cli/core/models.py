@@ -35,12 +35,13 @@ MEDIA = "media"
 #: `media` models answer with images, speech or a transcript: no text output that a cap limits.
 FAMILIES = ("text", "reasoning", EMBEDDING, MEDIA)
 NO_OUTPUT = (EMBEDDING, MEDIA)
-#: A byte-level BPE whose ranks do not ship: never more tokens than bytes.
+#: A byte-level BPE of which no more is known: never more tokens than bytes.
 BYTES_TOKENIZER = "bytes"
 #: Nothing is known: the context window bounds the input.
 WINDOW_TOKENIZER = "unknown"
 TOKENIZERS = (
-    *("o200k_base", "cl100k_base", "claude", "gemini"),
+    *("o200k_base", "cl100k_base", "claude", "gemini", "o200k_harmony"),
+    *("deepseek_v3", "tekken", "llama3", "llama4", "qwen2", "qwen3_5"),
     *(BYTES_TOKENIZER, WINDOW_TOKENIZER),
 )
 

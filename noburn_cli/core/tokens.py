@@ -1,126 +1,84 @@
-"""Exact token counts for OpenAI's encodings, from ranks that ship with noburn.
+"""Exact token counts from a vocabulary's ranks, without a download.
 
-Layer: core (pure: bytes in, counts out).  Below: tiktoken, imported when an encoding is built.
-Above: noburn_cli.ranks reads the packed files.  Not for guests: they send text to the daemon.
-Owns: the patterns and special tokens of the encodings, and the digests of the packed ranks.
-
-Facts from tiktoken 0.14.0, tiktoken_ext/openai_public.py (MIT), read on 2026-11-23; a test compares
-them with the tiktoken that is installed.  tiktoken itself would download its rank files.
+Layer: core (pure: bytes in, counts out).  Below: core.token_recipes; tiktoken, imported when an
+encoding is built.  Above: noburn_cli.ranks reads the files.
+Not for guests: they send text to the daemon.
+All encodings are byte-level BPE: pieces of the text by a pattern, each then merged by rank.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import unicodedata
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from noburn_cli.core.token_recipes import RECIPES, Recipe
 from noburn_cli.errors import NoburnError
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-#: What unpacking may produce at most: the larger file is 2.3 MB.
+#: What unpacking may produce at most: the largest file is 2.3 MB.
 _UNPACKED_BYTES_MAX = 16 * 1024 * 1024
-
-_CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-_O200K_UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
-_O200K_LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-_O200K_PATTERN = "|".join(
-    (
-        rf"[^\r\n\p{{L}}\p{{N}}]?{_O200K_UPPER}*{_O200K_LOWER}+{_CONTRACTIONS}",
-        rf"[^\r\n\p{{L}}\p{{N}}]?{_O200K_UPPER}+{_O200K_LOWER}*{_CONTRACTIONS}",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    )
-)
-_CL100K_PATTERN = "|".join(
-    (
-        r"'(?i:[sdmt]|ll|ve|re)",
-        r"[^\r\n\p{L}\p{N}]?+\p{L}++",
-        r"\p{N}{1,3}+",
-        r" ?[^\s\p{L}\p{N}]++[\r\n]*+",
-        r"\s++$",
-        r"\s*[\r\n]",
-        r"\s+(?!\S)",
-        r"\s",
-    )
-)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What makes an encoding, besides its ranks.
-
-    packed_sha256: of the packed file as it ships.
-    """
-
-    pattern: str
-    special_tokens: Mapping[str, int]
-    ranks: int
-    packed_sha256: str
-
-
-RECIPES: Mapping[str, Recipe] = {
-    "o200k_base": Recipe(
-        pattern=_O200K_PATTERN,
-        special_tokens={"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018},
-        ranks=199_998,
-        packed_sha256="237883613c799b57337f9bda254d004913ab133c879f4cd55cc4d5b66992a450",
-    ),
-    "cl100k_base": Recipe(
-        pattern=_CL100K_PATTERN,
-        special_tokens={
-            "<|endoftext|>": 100_257,
-            "<|fim_prefix|>": 100_258,
-            "<|fim_middle|>": 100_259,
-            "<|fim_suffix|>": 100_260,
-            "<|endofprompt|>": 100_276,
-        },
-        ranks=100_256,
-        packed_sha256="f93a1dc1bc9057b7fde539f594216737bfd8ff0afc93326c685a5ce9cec68d29",
-    ),
-}
 
 
 class RanksDamaged(NoburnError):
-    """The token ranks of this installation are not the ones that noburn shipped."""
+    """The token ranks of this installation are not the ones that noburn knows."""
 
 
-def encoding_from_packed(name: str, packed: bytes) -> Encoding:
-    """Build an encoding whose ids are tiktoken's.
+def is_known(name: str, raw: bytes) -> bool:
+    """Whether `raw` is the very file that the recipe of `name` is for."""
+    return hashlib.sha256(raw).hexdigest() == RECIPES[name].sha256
 
-    Raises KeyError for a name without a recipe, RanksDamaged when `packed` is not its file.
+
+def encoding_from_file(name: str, raw: bytes) -> Encoding:
+    """Build an encoding whose ids are those of the tokeniser that it comes from.
+
+    raw: the recipe's file as it lies on the disk.
+    Raises KeyError for a name without a recipe, RanksDamaged when `raw` is not its file.
     The encoding is not registered with tiktoken: its name is ours, and tiktoken's own stays whole.
     """
     recipe = RECIPES[name]
-    if hashlib.sha256(packed).hexdigest() != recipe.packed_sha256:
-        raise _damaged(name, "their digest is not the one that was shipped")
+    if not is_known(name, raw):
+        raise _damaged(name, recipe, "their digest is not the one that noburn knows")
     import tiktoken  # 24 ms, and only where exact counts are asked for
 
     return tiktoken.Encoding(
         name=f"noburn-{name}",
         pat_str=recipe.pattern,
-        mergeable_ranks=_ranks(name, packed, recipe.ranks),
+        mergeable_ranks=ranks_of(name, raw),
         special_tokens=dict(recipe.special_tokens),
     )
 
 
-def count(encoding: Encoding, text: str) -> int:
+def count(encoding: Encoding, text: str, *, composes: bool = False) -> int:
     """Tokens of one text, tokenised by itself; what looks like a special token is plain text.
 
+    composes: whether the tokeniser composes the text first (NFC).
     Exact for every text: tiktoken splits long runs in linear time (0.14: 0.4 MB of one letter take
     0.15 s), and reads a lone surrogate as U+FFFD.
     """
-    return len(encoding.encode_ordinary(text))
+    return len(encoding.encode_ordinary(composed(text) if composes else text))
 
 
-def _ranks(name: str, packed: bytes, expected: int) -> dict[bytes, int]:
-    """Token -> id, from length-prefixed tokens in the order of their ids."""
+def composed(text: str) -> str:
+    """The text in NFC; most texts are, and then nothing is copied."""
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def ranks_of(name: str, raw: bytes) -> dict[bytes, int]:
+    """Token -> id, from a rank file.  Raises RanksDamaged when the number is not the recipe's."""
+    recipe = RECIPES[name]
+    ranks = _from_lines(raw) if recipe.package else _from_packed(raw, recipe.first_id)
+    if len(ranks) != recipe.ranks:
+        raise _damaged(name, recipe, f"they hold {len(ranks)} tokens, not {recipe.ranks}")
+    return ranks
+
+
+def _from_packed(packed: bytes, first_id: int) -> dict[bytes, int]:
+    """From length-prefixed tokens in the order of their ids, as noburn packs them."""
     unpacker = zlib.decompressobj()
     plain = unpacker.decompress(packed, _UNPACKED_BYTES_MAX)
     ranks: dict[bytes, int] = {}
@@ -128,15 +86,20 @@ def _ranks(name: str, packed: bytes, expected: int) -> dict[bytes, int]:
     while at < len(plain):
         start = at + 1
         at = start + plain[at]
-        ranks[plain[start:at]] = len(ranks)
-    if at != len(plain) or len(ranks) != expected:
-        raise _damaged(name, f"they hold {len(ranks)} tokens, not {expected}")
+        ranks[plain[start:at]] = first_id + len(ranks)
     return ranks
 
 
-def _damaged(name: str, why: str) -> RanksDamaged:
+def _from_lines(raw: bytes) -> dict[bytes, int]:
+    """From tiktoken's own form: base64 of the token and its id, a line each."""
+    words = raw.split()
+    return dict(zip(map(base64.b64decode, words[::2]), map(int, words[1::2]), strict=True))
+
+
+def _damaged(name: str, recipe: Recipe, why: str) -> RanksDamaged:
+    whose = f"the package of `{recipe.package}`" if recipe.package else "noburn-cli"
     return RanksDamaged(
         f"the token ranks of {name} cannot be used",
         why=why,
-        next_step="install noburn-cli again",
+        next_step=f"install {whose} again",
     )

@@ -36,11 +36,20 @@ from noburn_cli.price_sources.merging import Findings, Inputs, differences, rele
 from noburn_cli.price_sources.rows import FROM_THE_FIRST_DAY, row_of
 
 #: Which tokenizer a name has; the first pattern that is found decides, and none means `unknown`.
-#: Byte-level BPE without ranks that ship: Llama 3 and 4, DeepSeek, gpt-oss (o200k_harmony), and
-#: Mistral's Tekken, as far as its models are known to have it.
+#: A vocabulary is named where it is published with the model (docs/tokens.md); others of Mistral's
+#: are byte-level BPE, which bounds them.  A distilled model has the vocabulary of its base.
 _TOKENIZERS = (
     (re.compile(r"claude"), "claude"),
-    (re.compile(r"gpt-oss|llama-?[34]|deepseek|ministral|magistral|devstral"), BYTES_TOKENIZER),
+    (re.compile(r"distill"), WINDOW_TOKENIZER),
+    (re.compile(r"gpt-oss"), "o200k_harmony"),
+    (re.compile(r"llama-?3"), "llama3"),
+    (re.compile(r"llama-?4"), "llama4"),
+    (re.compile(r"deepseek"), "deepseek_v3"),
+    (re.compile(r"qwen-?3\.[56]"), "qwen3_5"),
+    (re.compile(r"qwen-?(2(\.5)?|3)-"), "qwen2"),
+    (re.compile(r"ministral-(3-)?\d+b|magistral-small|devstral-(small|2)|mistral-nemo"), "tekken"),
+    (re.compile(r"mistral-(large-(3|2512)|small-(3|25))"), "tekken"),
+    (re.compile(r"ministral|magistral|devstral"), BYTES_TOKENIZER),
     (re.compile(r"mistral-(nemo|small|medium|large)-(3|4|2[5-9]|latest)"), BYTES_TOKENIZER),
     (re.compile(r"gpt-(4o|4\.1|[56])|(^|/)(o[134]|chat-latest)(-|$)"), "o200k_base"),
     (re.compile(r"gpt-(4|3\.5)|text-embedding-(3|ada)"), "cl100k_base"),
