@@ -195,6 +195,8 @@ class _Timeline:
                 self._put(PRICE, day, in_force, theirs)
         elif same_schedule(ours, theirs):
             self._recheck(day)
+            if not same_schedule(schedule_at(self._rows(), day), theirs):
+                self._days[day] = from_day(theirs, day)  # A correction ends here.
         elif _completes(ours, theirs) and {row.starts_on for row in (*ours, *theirs)} == {day}:
             self._put(COMPLETED, day, ours, theirs)
         elif self._corrections:

@@ -12,7 +12,7 @@ import pytest
 from conftest import ask
 
 
-@pytest.mark.parametrize("word", ["short", "a \"long\" one,\nwith ü"])
+@pytest.mark.parametrize("word", ["short", 'a "long" one,\nwith ü'])
 def test_plan(client, word):
     client(word, int(os.environ.get("AGENT_CALLS", "12")))
 
@@ -43,11 +43,14 @@ async def test_awaited():
 
 
 def test_claude():
-    with anthropic.Anthropic(max_retries=0) as client, client.messages.stream(
-        model="claude-sonnet-5",
-        max_tokens=20,
-        messages=[{"role": "user", "content": "hi"}],
-    ) as stream:
+    with (
+        anthropic.Anthropic(max_retries=0) as client,
+        client.messages.stream(
+            model="claude-sonnet-5",
+            max_tokens=20,
+            messages=[{"role": "user", "content": "hi"}],
+        ) as stream,
+    ):
         assert "".join(stream.text_stream)
 
 
