@@ -69,6 +69,13 @@ COMMANDS = (
         "List, show, compare, update and check what models cost.",
     ),
     Entry(
+        "gate",
+        ESTIMATE,
+        "gate",
+        "gate_command",
+        "Say what a change costs, and fail where it breaks a rule.",
+    ),
+    Entry(
         "run",
         ENFORCE,
         "run",

@@ -89,6 +89,14 @@ def price_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     return _texts(environment, read_trusted(paths.home_of(environment)))
 
 
+def own_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The same without what trusted projects say: the shipped file and the user's own.
+
+    Raises PriceBookInvalid, UsageError.
+    """
+    return _texts(environment, [])
+
+
 def _texts(environment: Mapping[str, str], trusted: list[Trusted]) -> list[tuple[str, str]]:
     shipped = resources.shipped_prices()
     updated = updated_text(environment)

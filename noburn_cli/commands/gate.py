@@ -1,0 +1,143 @@
+"""`noburn gate`: what a change does to the cost of every prompt, and which rules it breaks.
+
+Layer: commands.  Below: gating, recording, render.gate_formats.
+The answer goes to standard output whole, whatever it is; exit code 3 says that a rule is broken.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noburn_cli.core.gate_tables import TABLE_FORMATS
+from noburn_cli.errors import LimitReached, UsageError
+
+if TYPE_CHECKING:
+    from noburn_cli.core.gate_model import GateResult
+    from noburn_cli.core.gate_tables import GateSpec
+
+
+def gate_command(
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="REV", help="Compare with this revision, read from git: origin/main."
+        ),
+    ] = None,
+    no_base: Annotated[
+        bool, typer.Option("--no-base", help="Compare with nothing: check what is there now.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="REV", help="Check this revision and not the files."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"{', '.join(TABLE_FORMATS[:-1])} or {TABLE_FORMATS[-1]}.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show unchanged prompts as well, in the table.")
+    ] = False,
+    recording: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recording",
+            metavar="NAME",
+            help="Compare this recorded run with the baseline. Repeat for the shards of one run.",
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--update-baseline", help="Make what --recording names the new baseline, and pass."
+        ),
+    ] = False,
+) -> None:
+    """Say what a change costs, and fail where it breaks a rule.
+
+    Reads [gate] in noburn.toml: the prompts, the terms on which they are called, the rules. With a
+    base, each prompt is shown before and after, with what changed.
+    """
+    from noburn_cli import paths
+    from noburn_cli.gating.comparing import run_gate
+    from noburn_cli.gating.sides import Question
+    from noburn_cli.render.gate_formats import FORMATS, Showing
+    from noburn_cli.render.table import terminal_width
+
+    _check(base, no_base=no_base, recording=recording, update_baseline=update_baseline)
+    named = _named(form, as_json=as_json)
+    at_ms = time.time_ns() // 1_000_000
+    question = Question(os.environ, Path.cwd(), base, no_base, head, bool(recording))
+    result, gate, place = run_gate(question, ledger_path=paths.ledger_path(), at_ms=at_ms)
+    if recording:
+        result = _with_recording(result, gate, recording, root=place.folder, update=update_baseline)
+    folder = place.prefix.rstrip("/")
+    showing = Showing(terminal_width(), show_all, at_ms, folder)
+    typer.echo(FORMATS[named or gate.format or "table"](result, showing).rstrip("\n"))
+    sys.stdout.flush()
+    if not result.passed:
+        raise typer.Exit(LimitReached.exit_code)
+
+
+def _check(
+    base: str | None, *, no_base: bool, recording: list[str] | None, update_baseline: bool
+) -> None:
+    """Raises UsageError for options that do not go together."""
+    if base is not None and no_base:
+        raise UsageError("--base and --no-base do not go together", next_step="leave one out")
+    if base is not None and base.startswith("-"):
+        raise UsageError(f"--base {base!r} is no revision", next_step="write origin/main")
+    if update_baseline and not recording:
+        raise UsageError(
+            "--update-baseline needs a recording",
+            why="the new baseline is what a recorded run took",
+            next_step="record one: noburn run --recording NAME -- pytest",
+        )
+
+
+def _named(form: str | None, *, as_json: bool) -> str | None:
+    """The form that was asked for.  Raises UsageError."""
+    if as_json:
+        if form not in (None, "json"):
+            raise UsageError(f"--json and --format {form} are two forms of one output")
+        return "json"
+    if form is not None and form not in TABLE_FORMATS:
+        import difflib
+
+        near = difflib.get_close_matches(form, TABLE_FORMATS, n=1)
+        raise UsageError(
+            f"there is no format {form!r}",
+            next_step=f"did you mean {near[0]}?" if near else f"one of {', '.join(TABLE_FORMATS)}",
+        )
+    return form
+
+
+def _with_recording(
+    result: GateResult, gate: GateSpec, names: list[str], *, root: Path, update: bool
+) -> GateResult:
+    """The result with what the recorded runs say.
+
+    Raises UsageError for a recording that is not there or cannot be read.
+    """
+    from dataclasses import replace
+
+    from noburn_cli.core.recorded_findings import findings
+    from noburn_cli.recording.comparing import judge, update_baseline
+
+    evidence = judge(names, gate.recording, root)
+    if not update:
+        found = (*result.findings, *findings(evidence))
+        return replace(result, findings=found, evidence=evidence)
+    changed = update_baseline(evidence, gate.recording, root)
+    note = f"{gate.recording.baseline} is {'written' if changed else 'as it was'}"
+    return replace(result, evidence=evidence, notes=(*result.notes, note))

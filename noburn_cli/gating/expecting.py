@@ -1,0 +1,120 @@
+"""The numbers of a prompt that no file shows: its output, its cached share, its calls, its price.
+
+Layer: I/O (it may read the ledger).  Below: gating.volumes, learning, core.gate_tables.
+Above: gating.comparing.
+Owns: who is asked first: the configuration, then the ledger, then the other side of the comparison.
+One answer of the ledger serves both sides, asked for with the model that the base names: those are
+the calls that were made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from noburn_cli.core.estimates import Span
+from noburn_cli.core.gate_costs import NO_CACHE, Market
+from noburn_cli.core.gate_model import FROM_CONFIG, FROM_LEDGER, FROM_OTHER_SIDE
+from noburn_cli.core.gate_tables import LEDGER, GateSpec, PromptSpec
+from noburn_cli.core.learning import MODEL, CacheShares, Learned
+from noburn_cli.gating.volumes import Volumes
+from noburn_cli.learning import Learning
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What one side expects of a call and of a month; None is not known."""
+
+    market: Market
+    output: Span | None = None
+    cache: CacheShares | None = None
+    calls: int | None = None
+
+    @property
+    def shares(self) -> CacheShares:
+        return NO_CACHE if self.cache is None else self.cache
+
+
+class Expecting:
+    """Answers for one ledger, which is read only when it is asked."""
+
+    def __init__(self, ledger_path: Path, *, now_ms: int) -> None:
+        self._volumes = Volumes(ledger_path, now_ms=now_ms)
+        self._learning = Learning(ledger_path, now_ms=now_ms)
+
+    @property
+    def notes(self) -> list[str]:
+        failure = self._learning.failure
+        said = [] if failure is None else [f"nothing is learned from calls: {failure.message}"]
+        return [*self._volumes.notes, *said]
+
+    def of(self, name: str, spec: PromptSpec, gate: GateSpec, *, model: str) -> Numbers:
+        """What a table says, and the ledger where it is asked for.
+
+        model: which one the ledger's calls were made on, as the price book calls it.
+        Raises LedgerUnavailable, and InputRefused where the ledger has no call of it.
+        """
+        customers = spec.customers if spec.customers is not None else gate.customers
+        per_customer = spec.calls_per_customer
+        calls, calls_from = spec.calls_per_month, FROM_CONFIG
+        if calls == LEDGER:
+            calls = self._volumes.calls(name, feature=spec.feature, model=model)
+            calls_from = FROM_LEDGER
+        assert calls is None or isinstance(calls, int)
+        if calls is None and customers is not None and per_customer is not None:
+            whole = customers * per_customer
+            calls = -(-whole.numerator // whole.denominator)
+        if per_customer is None and calls is not None and customers is not None:
+            per_customer = Fraction(calls, customers)
+        share = spec.cached_share
+        market = Market(
+            calls_from=calls_from if calls is not None else "",
+            output_from=FROM_CONFIG if spec.output is not None else "",
+            customers=customers,
+            calls_per_customer=per_customer,
+            plan_price=spec.plan_price,
+            feature=spec.feature,
+        )
+        cache = None
+        if share is not None:
+            cache = CacheShares(plain=share.denominator - share.numerator, read=share.numerator)
+        return Numbers(market, spec.output, cache, calls)
+
+    def learned(self, spec: PromptSpec, *, model: str) -> Learned | None:
+        """What past calls say of output and cache."""
+        return self._learning.expected_output(model=model, feature=spec.feature, prompt=spec.label)
+
+
+def from_learned(numbers: Numbers, learned: Learned | None) -> Numbers:
+    """The numbers, with what was learned where nobody said it.
+
+    The mean, because a month is a sum of many calls.  How much a cache serves is taken from calls
+    of the same prompt or feature only: those of others on the model have other beginnings.
+    """
+    if learned is None:
+        return numbers
+    market, output, cache = numbers.market, numbers.output, numbers.cache
+    if output is None:
+        output = Span(learned.mean, learned.mean)
+        market = replace(market, output_from=FROM_LEDGER)
+    if cache is None and learned.basis != MODEL and learned.cache.total:
+        cache = learned.cache
+    return replace(numbers, market=market, output=output, cache=cache)
+
+
+def shared(one: Numbers, other: Numbers) -> Numbers:
+    """The numbers of a side, with the other one's where it has none of its own.
+
+    An expectation that somebody wrote down at last, or took out, is no change of what calls cost.
+    """
+    market, output, calls = one.market, one.output, one.calls
+    if output is None and other.output is not None:
+        output = other.output
+        market = replace(market, output_from=FROM_OTHER_SIDE)
+    if calls is None and other.calls is not None:
+        calls = other.calls
+        market = replace(market, calls_from=FROM_OTHER_SIDE)
+    if market.calls_per_customer is None:
+        market = replace(market, calls_per_customer=other.market.calls_per_customer)
+    return replace(one, market=market, output=output, calls=calls, cache=one.cache or other.cache)

@@ -1,0 +1,146 @@
+"""The files that prompts are in: those of a folder as it is, and those of a commit.
+
+Layer: I/O.  Below: gating.git, errors.  Above: gating.prompts, gating.templates, gating.books.
+Both give the same: names relative to the configuration's folder, and bytes.  Nothing outside of the
+repository is read, also not through a symbolic link.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from noburn_cli.errors import InputRefused
+from noburn_cli.gating.git import LINK, MODULE, Blobs, Repository
+
+#: Above any context window by far (1 M tokens are some 5 MB).
+FILE_BYTES_MAX = 64 * 1024 * 1024
+#: How often a symbolic link may lead to another one.
+_LINKS_MAX = 8
+_LFS = b"version https://git-lfs.github.com/spec/"
+_POINTER_BYTES_MAX = 1024
+
+
+class Tree(Protocol):
+    """Files below one folder."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Every file's path, sorted; `/` between folders."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name is there, listed or not."""
+
+    def read(self, name: str) -> bytes:
+        """The content of one file.  Raises InputRefused."""
+
+
+class FolderTree:
+    """The files of a folder as they are now.
+
+    repository: whose ignored files are not listed; None lists all but hidden ones.
+    """
+
+    def __init__(self, folder: Path, repository: Repository | None) -> None:
+        self._folder = folder
+        self._inside = (folder if repository is None else repository.top).resolve()
+        self._names: list[str] | None = None
+        self._repository = repository
+
+    @property
+    def names(self) -> Sequence[str]:
+        if self._names is None:
+            listed = (
+                _walked(self._folder)
+                if self._repository is None
+                else self._repository.listed(self._folder)
+            )
+            # Deleted files are still tracked, and another repository's folder is listed as one.
+            self._names = [name for name in listed if (self._folder / name).is_file()]
+        return self._names
+
+    def has(self, name: str) -> bool:
+        return (self._folder / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        path = self._folder / name
+        try:
+            real = path.resolve(strict=True)
+            if not real.is_relative_to(self._inside):
+                raise InputRefused(
+                    f"{name} is a link that leads out of the repository",
+                    why="what is outside is not the same for everybody who checks this out",
+                )
+            if not stat.S_ISREG(real.stat().st_mode):
+                raise InputRefused(f"{name} is not a file")
+            with real.open("rb") as file:
+                content = file.read(FILE_BYTES_MAX + 1)
+        except FileNotFoundError as error:
+            raise InputRefused(f"{name} does not exist") from error
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise InputRefused(f"{name} cannot be read", why=reason or str(error)) from error
+        if len(content) > FILE_BYTES_MAX:
+            raise InputRefused(f"{name} is larger than {FILE_BYTES_MAX:,} bytes")
+        return _no_pointer(name, content)
+
+
+def _walked(folder: Path) -> list[str]:
+    """Files below a folder that git does not know; what begins with a dot is left out."""
+    found = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(where).relative_to(folder)
+        found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+    return sorted(found)
+
+
+class CommitTree:
+    """The files of a commit, below a folder of the repository.
+
+    prefix: the folder from the repository's top on, "" or with a `/` at its end.
+    """
+
+    def __init__(self, repository: Repository, blobs: Blobs, commit: str, prefix: str) -> None:
+        self._entries = repository.entries(commit)
+        self._blobs = blobs
+        self._prefix = prefix
+        self._commit = commit
+
+    @property
+    def names(self) -> Sequence[str]:
+        start = len(self._prefix)
+        return [
+            path[start:]
+            for path, entry in sorted(self._entries.items())
+            if path.startswith(self._prefix) and entry.mode != MODULE
+        ]
+
+    def has(self, name: str) -> bool:
+        return self._prefix + name in self._entries
+
+    def read(self, name: str) -> bytes:
+        path = self._prefix + name
+        for _ in range(_LINKS_MAX):
+            entry = self._entries.get(path)
+            if entry is None or entry.mode == MODULE:
+                raise InputRefused(f"{name} does not exist in {self._commit[:12]}")
+            content = self._blobs.read(entry.blob, bytes_max=FILE_BYTES_MAX, name=name)
+            if entry.mode != LINK:
+                return _no_pointer(name, content)
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(content)))
+        raise InputRefused(f"{name} is a link that leads to more than {_LINKS_MAX} others")
+
+
+def _no_pointer(name: str, content: bytes) -> bytes:
+    if content.startswith(_LFS) and len(content) < _POINTER_BYTES_MAX:
+        raise InputRefused(
+            f"{name} is a pointer of Git LFS, not the file itself",
+            why="its content lies on another server",
+            next_step="`git lfs pull` brings what is checked out; prompts belong into git itself",
+        )
+    return content
