@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from noburn_cli.core.learning import DAY_MS, DAYS, Learned, Observed, Window, groups, learn
 
 #: What all groups together remember; the group that had no call for longest is forgotten first.
-OBSERVED_MAX = 300_000
+OBSERVED_MAX = 500_000
 #: A group learns anew when it has grown by this part, and once a day.
 _GROWTH = 20
 #: Errors beyond are counted as this: ten times the bill.
@@ -139,6 +139,10 @@ class Spread:
                 return value
         return None
 
+    def take(self, other: Spread) -> None:
+        """Count what another one has counted as well."""
+        self.counts.update(other.counts)
+
     def between(self, low: int | None, high: int | None) -> int:
         """How many lie from `low` on and below `high`; None is no border."""
         return sum(
@@ -195,6 +199,14 @@ class Tally:
             self.errors.add(call.median - call.cost, call.cost, ERROR_PERCENT_MAX)
         else:
             self.free += 1
+
+    def take(self, other: Tally) -> None:
+        """Count what another line has counted as well."""
+        for name in ("calls", "estimated", "free", "below_median", "below_high", "settled",
+                     "expected", "above_input", "above_hold"):  # fmt: skip
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("errors", "input_used", "hold_used"):
+            getattr(self, name).take(getattr(other, name))
 
 
 @dataclass(frozen=True)

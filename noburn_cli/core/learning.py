@@ -43,6 +43,8 @@ DAY_MS = 86_400_000
 HIGH_PERCENT = 90
 
 _CACHED = (CACHE_READ, CACHE_WRITE_5M, CACHE_WRITE_1H)
+#: So many more than CALLS_MAX are kept until the oldest are dropped, all at once.
+_SPARE = 500
 #: Survival is counted in so many parts, whole numbers throughout.
 _PARTS = 10**15
 
@@ -164,7 +166,7 @@ class Window:
         at_ms, output, capped, *inputs = one
         # Of one length, what ended by itself sorts before what its cap ended.
         self._values.extend((at_ms, 2 * output + capped, *inputs))
-        if len(self) >= 2 * CALLS_MAX:
+        if len(self) >= CALLS_MAX + _SPARE:
             self.trim(0)
 
     def trim(self, since_ms: int) -> None:

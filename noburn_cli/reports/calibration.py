@@ -103,7 +103,6 @@ class _Pass:
         self._past = Past()
         self._open: dict[str, _Made] = {}
         self._lines: dict[tuple[str, ...], Tally] = {}
-        self._total = Tally()
         self._above: list[AboveHold] = []
         self._contexts: dict[int, dict[str, str]] = {}
         self._models: dict[int, tuple[str, str, str]] = {}
@@ -121,8 +120,11 @@ class _Pass:
             if made is not None and row[2] == "settle" and row[12] is not None:
                 self._settled(row, made)
         ordered = sorted(self._lines.items(), key=lambda line: (-line[1].calls, line[0]))
+        total = Tally()
+        for _, tally in ordered:
+            total.take(tally)
         by, above = self._question.by, tuple(self._above)
-        return Calibration(by, tuple(ordered), self._total, above, self._past.forgotten)
+        return Calibration(by, tuple(ordered), total, above, self._past.forgotten)
 
     def _made(self, row: tuple[Any, ...]) -> None:
         (_, at_ms, _, call, context, model, hold, hold_tokens, input_bound, bound, granted, book,
@@ -152,7 +154,6 @@ class _Pass:
             costs = self._costs(made, went_in, variant or "standard")
             judged = Judged(cost or 0, made.hold, went_in, made.input_bound, *costs)
             self._line(made, attributes).add(judged)
-            self._total.add(judged)
             if made.hold is not None and judged.cost > made.hold and len(self._above) < NAMED_MAX:
                 self._above.append(
                     AboveHold(row[3], made.at_ms, made.model[2], made.bound, judged.cost, made.hold)
