@@ -251,7 +251,7 @@ class _Expectation:
 
     @property
     def cache(self) -> CacheShares | None:
-        return None if self.learned is None else self.learned.cache
+        return None if self.learned is None else self.learned.expected_cache
 
 
 def _expect(

@@ -146,6 +146,15 @@ class Learned:
     def cache_share(self) -> Fraction:
         return self.cache.read_share
 
+    @property
+    def expected_cache(self) -> CacheShares | None:
+        """How the input of the next call will be billed; None where these calls do not tell.
+
+        A cache serves beginnings that have been sent before: those of the same prompt or feature
+        are alike, others on the model have other ones.
+        """
+        return None if self.basis == MODEL or not self.cache.total else self.cache
+
 
 class Window:
     """The newest calls of one group, at most CALLS_MAX, in little memory; added as they come."""

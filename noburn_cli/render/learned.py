@@ -67,7 +67,8 @@ def learned_sentence(found: Learned) -> str:
     said = f"expected output {median} (p90 {high}) learned from {_calls(found)}"
     if shape.high_at_least:
         said += f"; {show_count(found.capped)} of them ended at their cap"
-    if found.cache.read:
+    cache = found.expected_cache
+    if cache is not None and cache.read:
         said += f"; {show_percent(found.cache_share)} of their input was read from a cache"
     return said
 

@@ -177,7 +177,7 @@ class _Pass:
             return tuple(
                 cost_of(
                     model, went_in, min(output, most), variant=variant, at_ms=made.at_ms,
-                    cache=learned.cache,
+                    cache=learned.expected_cache,
                 )
                 for output in (learned.median, learned.high, learned.mean)
             )  # fmt: skip
