@@ -48,8 +48,8 @@ _BILLING_HOSTS = re.compile(
 #: one's own under them would be mistaken for theirs.
 BOOK_PREFIXES = (
     *("openai", "anthropic", "google", "gemini", "models", "mistral", "groq", "together"),
-    *("deepseek", "xai", "openrouter", "cohere", "azure", "bedrock", "vertex", "fireworks"),
-    *("cerebras", "moonshotai", "sambanova", "deepinfra", "nvidia", "novita", "zai"),
+    *("deepseek", "xai", "openrouter", "cohere", "azure", "bedrock", "vertex", "vertex_ai"),
+    *("fireworks", "cerebras", "moonshotai", "sambanova", "deepinfra", "nvidia", "novita", "zai"),
     *("huggingface", "github", FREE),
 )
 #: A name that the price book would not take; the rest of its rules are the book's own.

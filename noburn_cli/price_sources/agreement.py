@@ -4,7 +4,7 @@
 (litellm's JSON) lists it for text or embeddings, the first (genai-prices) matches its name, and
 both give the same tiers and rates for every kind that both rate.  Names of one model with the same
 limits and rates become one model with aliases.  What is in one source alone is left out, unless the
-group says `second_alone`; then `sources` of the model names that source only.
+group's `second_alone` names the variant; then `sources` of the model names that source only.
 
 Layer: pure, but for what genai-prices does.  Below: core, price_sources.genai, litellm_json,
 merging, rows.  Above: price_sources.making.
@@ -22,6 +22,7 @@ from noburn_cli.core.models import (
     BYTES_TOKENIZER,
     EMBEDDING,
     STANDARD,
+    VARIANTS,
     WINDOW_TOKENIZER,
     WRITES_AS_INPUT,
     WRITES_PRICED,
@@ -30,9 +31,10 @@ from noburn_cli.core.models import (
     Tier,
 )
 from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
-from noburn_cli.price_sources.genai import dearest_row, first_rows
+from noburn_cli.price_sources.genai import first_rows
 from noburn_cli.price_sources.litellm_json import SecondModel
 from noburn_cli.price_sources.merging import Findings, Inputs, differences, released_rows
+from noburn_cli.price_sources.regions import with_uplifts
 from noburn_cli.price_sources.rows import FROM_THE_FIRST_DAY, row_of
 
 #: Which tokenizer a name has; the first pattern that is found decides, and none means `unknown`.
@@ -71,10 +73,20 @@ def auto_models(inputs: Inputs, findings: Findings) -> list[Model]:
     made: list[Model] = []
     for group in inputs.manual["auto"]:
         if inputs.second is None:
-            made += [m for m in inputs.committed.values() if m.provider == group["provider"]]
+            made += [m for m in inputs.committed.values() if _is_of(m, group, inputs)]
         else:
             made += _group_models(group, inputs, findings)
     return made
+
+
+def _is_of(model: Model, group: dict[str, Any], inputs: Inputs) -> bool:
+    by_hand = model.name in inputs.manual["by_hand"]
+    only = re.compile(group.get("only", ""))
+    return (
+        model.provider == group["provider"]
+        and bool(only.search(model.name.removeprefix(group["prefix"])))
+        and not by_hand
+    )
 
 
 def _group_models(group: dict[str, Any], inputs: Inputs, findings: Findings) -> list[Model]:
@@ -117,6 +129,7 @@ def _candidates(group: dict[str, Any], inputs: Inputs) -> Iterator[Candidate]:
     assert inputs.second is not None
     prefix = group["second_prefix"]
     skip = re.compile(group.get("skip", r"(?!)"))
+    only = re.compile(group.get("only", ""))
     firsts = [
         model
         for owner in group["first"]
@@ -129,6 +142,8 @@ def _candidates(group: dict[str, Any], inputs: Inputs) -> Iterator[Candidate]:
             continue
         retired = entry.retires_on is not None and entry.retires_on <= inputs.today
         if retired or skip.search(plain) or any(c.isspace() for c in plain):
+            continue
+        if not only.search(plain):
             continue
         first = next((m for m in firsts if m.id == plain), None) or next(
             (m for m in firsts if m.is_match(plain)), None
@@ -144,16 +159,14 @@ def _rows(one: Candidate, group: dict[str, Any], inputs: Inputs) -> list[RateRow
         return None
     url = group["url"]
     if one.first is None:
-        if not group.get("second_alone"):
+        if STANDARD not in group.get("second_alone", ()):
             return None
-        return [row_of(STANDARD, inputs.today, tiers, url=url, checked_on=inputs.today)]
+        rows = [row_of(STANDARD, inputs.today, tiers, url=url, checked_on=inputs.today)]
+        return [*rows, *_further(one, [], family, group, inputs)]
     try:
         rows = first_rows(one.first, family, url=url, checked_on=inputs.today)
-    except KeyError:
-        return None  # Priced by something else than tokens.
-    except ValueError:  # By the hour.
-        dearest = dearest_row(one.first, family, url=url, checked_on=inputs.today)
-        rows = [] if dearest is None else [dearest]
+    except (KeyError, ValueError):
+        return None  # Priced by something else than tokens, or by the hour.
     standard = [row for row in rows if row.variant == STANDARD]
     now = [row for row in standard if row.starts_on <= inputs.today]
     needed = {INPUT} if family == EMBEDDING else {INPUT, OUTPUT}
@@ -161,7 +174,41 @@ def _rows(one: Candidate, group: dict[str, Any], inputs: Inputs) -> list[RateRow
         return None
     if differences(one.name, now[-1], _aligned(tiers, now[-1].tiers)):
         return None
-    return [now[-1], *(row for row in standard if row.starts_on > inputs.today)]
+    later = [row for row in standard if row.starts_on > inputs.today]
+    if group.get("completed"):
+        now[-1] = _completed(now[-1], tiers)
+    return [now[-1], *later, *_further(one, rows, family, group, inputs)]
+
+
+def _further(
+    one: Candidate, first: list[RateRow], family: str, group: dict[str, Any], inputs: Inputs
+) -> Iterator[RateRow]:
+    """Rows of the other variants: by agreement, of the first source alone, or, where the group
+    says so, of the second alone.  A variant on which they differ is left out.
+    """
+    changes_later = any(row.starts_on > inputs.today for row in first)
+    alone = group.get("second_alone", ())
+    for variant in VARIANTS[1:]:
+        rows = [row for row in first if row.variant == variant]
+        now = [row for row in rows if row.starts_on <= inputs.today]
+        tiers = one.entry.tiers(variant, family)
+        if now and tiers is not None and group.get("completed"):
+            now[-1] = _completed(now[-1], tiers)
+        if now and (tiers is None or not differences("", now[-1], _aligned(tiers, now[-1].tiers))):
+            yield now[-1]
+            yield from (row for row in rows if row.starts_on > inputs.today)
+        elif tiers is not None and not rows and not changes_later and variant in alone:
+            yield row_of(variant, inputs.today, tiers, url=group["url"], checked_on=inputs.today)
+
+
+def _completed(row: RateRow, second: tuple[Tier, ...]) -> RateRow:
+    """The row with the kinds that only the second source rates."""
+    theirs = {tier.above_input_tokens: tier.rates for tier in second}
+    tiers = tuple(
+        replace(tier, rates={**theirs.get(tier.above_input_tokens, {}), **tier.rates})
+        for tier in row.tiers
+    )
+    return replace(row, tiers=tiers)
 
 
 def _aligned(second: tuple[Tier, ...], first: tuple[Tier, ...]) -> tuple[Tier, ...]:
@@ -193,7 +240,7 @@ def _model(
     rows = [replace(row, starts_on=FROM_THE_FIRST_DAY, starts_at_ms=0) if n == 0 else row
             for n, row in enumerate(rows)]  # fmt: skip
     before = inputs.committed.get(name)
-    return Model(
+    made = Model(
         name=name,
         provider=group["provider"],
         family=family,
@@ -210,6 +257,7 @@ def _model(
         retires_on=one.entry.retires_on,
         note=group.get("note", ""),
     )
+    return with_uplifts(made, one.entry, inputs, findings)
 
 
 def _is_plain(name: str, group: dict[str, Any], first: Any) -> bool:

@@ -99,16 +99,9 @@ def first_rows(model: Any, family: str, *, url: str, checked_on: date) -> list[R
     return rows
 
 
-def dearest_row(model: Any, family: str, *, url: str, checked_on: date) -> RateRow | None:
-    """The rates of the dearest hour of a day, of a model whose price changes by the hour."""
-    found: list[tuple[Tier, ...]] = []
-    for hour in range(24):
-        at = datetime(checked_on.year, checked_on.month, checked_on.day, hour, tzinfo=timezone.utc)
-        found.append(_first_tiers(model.get_prices(at, None), family))
-    if any(INPUT not in tiers[0].rates for tiers in found):
-        return None
-    dearest = max(found, key=lambda tiers: tiers[0].rates[INPUT])
-    return row_of(STANDARD, FROM_THE_FIRST_DAY, dearest, url=url, checked_on=checked_on)
+def tiers_at(model: Any, family: str, at: datetime) -> tuple[Tier, ...]:
+    """The standard tiers at one moment, of a model whose price changes by the hour, too."""
+    return _first_tiers(model.get_prices(at, None), family)
 
 
 def _first_extra(prices: Any) -> dict[str, int]:

@@ -11,13 +11,14 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from noburn_cli.core.models import EMBEDDING, STANDARD, Tier
+from noburn_cli.core.rate_rows import ANY_REGION
 from noburn_cli.core.usage import (
     CACHE_READ,
     CACHE_WRITE_1H,
@@ -58,6 +59,7 @@ class SecondModel:
     """One entry of the second source: limits, and rates by (variant, kind, threshold).
 
     search_pico: what a search costs at most, in pico-dollars; of OpenAI's models by the older tool.
+    regions: what regions cost more, in thousandths of a factor; ANY_REGION: all but a global one.
     provider: litellm's own word for it.  texts: whether it answers texts or embeds them.
     """
 
@@ -66,6 +68,7 @@ class SecondModel:
     retires_on: date | None
     rates: Mapping[tuple[str, str, int], int]
     search_pico: int | None = None
+    regions: Mapping[str, int] = field(default_factory=dict)
     provider: str = ""
     texts: bool = False
     embeds: bool = False
@@ -124,6 +127,7 @@ def _second_model(entry: Mapping[str, Any]) -> SecondModel:
         retires_on=date.fromisoformat(retires) if isinstance(retires, str) else None,
         rates=rates,
         search_pico=_search_pico(entry),
+        regions=_regions(entry),
         provider=str(entry.get("litellm_provider")),
         texts=entry.get("mode") in _TEXT_MODES,
         embeds=entry.get("mode") == "embedding",
@@ -136,6 +140,22 @@ def _search_pico(entry: Mapping[str, Any]) -> int | None:
     if not isinstance(sizes, dict) or not sizes:
         return None
     return whole_pico(Decimal(max(sizes.values())) * 10**12, sizes)
+
+
+def _regions(entry: Mapping[str, Any]) -> dict[str, int]:
+    """Uplifts as OpenAI, Anthropic (`us` among other multipliers) and Vertex AI have them."""
+    by_provider = entry.get("provider_specific_entry")
+    factors = {
+        "eu": entry.get("regional_processing_uplift_multiplier_eu"),
+        "us": entry.get("regional_processing_uplift_multiplier_us")
+        or (by_provider.get("us") if isinstance(by_provider, dict) else None),
+        ANY_REGION: entry.get("regional_endpoint_uplift_multiplier"),
+    }
+    return {
+        region: whole_pico(Decimal(factor) * 1000, factor)
+        for region, factor in factors.items()
+        if isinstance(factor, (int, Decimal))
+    }
 
 
 def _limit(value: Any) -> int | None:

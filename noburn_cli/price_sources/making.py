@@ -13,14 +13,15 @@ from typing import Any
 
 from noburn_cli.core.models import (
     EMBEDDING,
-    VARIANTS,
     WRITES_AS_INPUT,
     WRITES_PRICED,
     Model,
 )
 from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M
+from noburn_cli.core.variants import order_of
 from noburn_cli.price_sources import genai
 from noburn_cli.price_sources.agreement import auto_models
+from noburn_cli.price_sources.hours import hour_differences
 from noburn_cli.price_sources.merging import (
     Findings,
     Inputs,
@@ -28,6 +29,7 @@ from noburn_cli.price_sources.merging import (
     released_rows,
     with_fees,
 )
+from noburn_cli.price_sources.regions import with_uplifts
 
 
 class SourceGap(ValueError):
@@ -42,6 +44,8 @@ def new_models(inputs: Inputs, findings: Findings) -> list[Model]:
         for name in group["names"]
     ]
     made += auto_models(inputs, findings)
+    for name in inputs.manual["hourly"]:
+        findings.between_sources += hour_differences(inputs.committed[name], inputs)
     names = {model.name for model in made}
     gone = [name for name in inputs.committed if name not in names]
     findings.changes += [
@@ -61,6 +65,7 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
         raise SourceGap(f"{name}: genai-prices does not know it; mend tools/prices_manual.toml")
     url = inputs.manual["urls"][provider]
     rows = genai.first_rows(first, family, url=url, checked_on=inputs.today)
+    second = None
     if inputs.second is None:
         facts = _committed_facts(name, before)
         rows = [row for row in rows if row.variant not in extra.get("second_rates", ())]
@@ -73,14 +78,15 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
     writes = any(
         kind in row.tiers[0].rates for row in rows for kind in (CACHE_WRITE_5M, CACHE_WRITE_1H)
     )
-    return replace(
+    made = replace(
         facts,
         provider=provider,
         family=family,
         tokenizer=group["tokenizer"],
         cache_writes=WRITES_PRICED if writes else WRITES_AS_INPUT,
-        rows=tuple(sorted(rows, key=lambda row: (VARIANTS.index(row.variant), row.starts_on))),
+        rows=tuple(sorted(rows, key=lambda row: (order_of(row.variant), row.starts_on))),
     )
+    return with_uplifts(made, second, inputs, findings)
 
 
 def _committed_facts(name: str, before: Model | None) -> Model:

@@ -5,11 +5,12 @@ Layer: pure.  Below: core.models.  Above: price_sources.genai, price_sources.lit
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from noburn_cli.core.models import RateRow, Tier
+from noburn_cli.core.pricebook_fields import start_ms
 
 #: The source gives no first date: the rates hold from the model's first day.
 FROM_THE_FIRST_DAY = date(1970, 1, 1)
@@ -19,8 +20,7 @@ def row_of(
     variant: str, start: date, tiers: tuple[Tier, ...], *, url: str, checked_on: date
 ) -> RateRow:
     """One row; the moment of its first day is 00:00 UTC."""
-    at_ms = int(datetime(start.year, start.month, start.day, tzinfo=timezone.utc).timestamp())
-    return RateRow(variant, start, at_ms * 1000, tiers, url, checked_on)
+    return RateRow(variant, start, start_ms(start), tiers, url, checked_on)
 
 
 def whole_pico(pico: Decimal, of: Any) -> int:

@@ -11,8 +11,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from noburn_cli.core.models import Model, RateRow, Tier
+from noburn_cli.core.models import Model, RateRow, Tier, Uplift, Window
+from noburn_cli.core.pricebook_windows import DAYS
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_PRICES, PRICED_KINDS
+from noburn_cli.core.variants import without_region
 
 _HEAD = """\
 # noburn's price book: what models cost, in US dollars per million tokens, exact.
@@ -57,9 +59,22 @@ def _model_lines(model: Model) -> list[str]:
     }
     lines = ["\n[[model]]"]
     lines += [f"{key} = {_value(value)}" for key, value in facts.items() if value is not None]
+    for uplift in model.uplifts:
+        lines += _uplift_lines(uplift)
     for row in model.rows:
         lines += _row_lines(row)
     return lines
+
+
+def _uplift_lines(uplift: Uplift) -> list[str]:
+    return [
+        "\n[[model.uplift]]",
+        f"regions = {_value(uplift.regions)}",
+        f"factor = {_decimal(*divmod(uplift.factor_permille, 1000), digits=3)}",
+        f"starts_on = {uplift.starts_on}",
+        f"url = {_value(uplift.url)}",
+        f"checked_on = {uplift.checked_on}",
+    ]
 
 
 def _row_lines(row: RateRow) -> list[str]:
@@ -69,7 +84,10 @@ def _row_lines(row: RateRow) -> list[str]:
         for kind in EXTRA_KINDS
         if kind in row.extra
     ]
-    lines = ["\n[[model.rate]]", f"variant = {_value(row.variant)}", f"starts_on = {row.starts_on}"]
+    variant, region = without_region(row.variant)
+    lines = ["\n[[model.rate]]", f"variant = {_value(variant)}"]
+    lines += [f"region = {_value(region)}"] if region else []
+    lines += [f"starts_on = {row.starts_on}", *_window_lines(row.windows)]
     lines += _rates(base) + extra
     if above:
         lines.append("above = [")
@@ -78,6 +96,20 @@ def _row_lines(row: RateRow) -> list[str]:
             lines.append(f"    {{ {', '.join(pairs)} }},")
         lines.append("]")
     return [*lines, f"url = {_value(row.url)}", f"checked_on = {row.checked_on}"]
+
+
+def _window_lines(windows: tuple[Window, ...]) -> list[str]:
+    """The hours and days of a row; all windows of a row have the same days."""
+    if not windows:
+        return []
+    hours = [f"{_clock(one.from_minute)}-{_clock(one.until_minute)}" for one in windows]
+    days = [DAYS[day] for day in windows[0].days]
+    lines = [] if hours == ["00:00-24:00"] else [f"hours = {_value(hours)}"]
+    return lines if len(days) == len(DAYS) else [*lines, f"days = {_value(days)}"]
+
+
+def _clock(minute_of_day: int) -> str:
+    return "{:02d}:{:02d}".format(*divmod(minute_of_day, 60))
 
 
 def _rates(tier: Tier) -> list[str]:
@@ -91,13 +123,15 @@ def _extra_key(kind: str) -> str:
 def _dollars_for(pico_per_unit: int, kind: str) -> str:
     """Dollars for as many units as the kind's key says."""
     units = FEE_PRICES[kind][1] if kind in FEE_PRICES else 1_000_000
-    whole, part = divmod(pico_per_unit * units, 10**12)
-    return f"{whole}.{part:012d}".rstrip("0").removesuffix(".")
+    return _decimal(*divmod(pico_per_unit * units, 10**12), digits=12)
 
 
 def _dollars(pico_per_token: int) -> str:
-    whole, part = divmod(pico_per_token, 1_000_000)
-    return f"{whole}.{part:06d}".rstrip("0").removesuffix(".")
+    return _decimal(*divmod(pico_per_token, 1_000_000), digits=6)
+
+
+def _decimal(whole: int, part: int, *, digits: int) -> str:
+    return f"{whole}.{part:0{digits}d}".rstrip("0").removesuffix(".")
 
 
 def _value(value: Any) -> str:
