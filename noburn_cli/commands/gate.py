@@ -45,6 +45,14 @@ def gate_command(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--save",
+            metavar="FORMAT=FILE",
+            help="Write it to a file in another format as well. Repeat for several.",
+        ),
+    ] = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="Show unchanged prompts as well, in the table.")
     ] = False,
@@ -70,12 +78,13 @@ def gate_command(
     """
     from noburn_cli import paths
     from noburn_cli.gating.comparing import run_gate
+    from noburn_cli.gating.saving import add_to_summary, read_saves, write_saves
     from noburn_cli.gating.sides import Question
     from noburn_cli.render.gate_formats import FORMATS, Showing
     from noburn_cli.render.table import terminal_width
 
     _check(base, no_base=no_base, recording=recording, update_baseline=update_baseline)
-    named = _named(form, as_json=as_json)
+    named, saves = _named(form, as_json=as_json), read_saves(save or ())
     at_ms = time.time_ns() // 1_000_000
     question = Question(os.environ, Path.cwd(), base, no_base, head, bool(recording))
     result, gate, place = run_gate(question, ledger_path=paths.ledger_path(), at_ms=at_ms)
@@ -83,8 +92,16 @@ def gate_command(
         result = _with_recording(result, gate, recording, root=place.folder, update=update_baseline)
     folder = place.prefix.rstrip("/")
     showing = Showing(terminal_width(), show_all, at_ms, folder)
-    typer.echo(FORMATS[named or gate.format or "table"](result, showing).rstrip("\n"))
+
+    def shown(name: str) -> str:
+        return FORMATS[name](result, showing)
+
+    wanted = named or gate.format or "table"
+    typer.echo(shown(wanted).rstrip("\n"))
     sys.stdout.flush()
+    write_saves(saves, shown)
+    if wanted == "github":
+        add_to_summary(os.environ, shown)
     if not result.passed:
         raise typer.Exit(LimitReached.exit_code)
 

@@ -32,6 +32,7 @@ from noburn_cli.render.gate_words import (
     cause_words,
     growth_of,
     sentence,
+    show_cost,
     show_side,
     signed_dollars,
     signed_percent,
@@ -125,48 +126,43 @@ def _changes(result: GateResult, rows_max: int) -> list[str]:
     if result.base is None or not changed:
         return []
     changed.sort(key=lambda change: (not change.monthly, -abs(change.difference)))
-    everywhere = all(change.monthly for change in changed)
-    headers = ["Prompt", "What changed", "Before", "After", "Difference"]
-    if everywhere:
-        headers[2:4] = ["Before, a month", "After, a month"]
+    months = any(change.monthly for change in changed)
+    unit = "a month" if months else "a call"
+    headers = ["Prompt", "What changed", f"Before, {unit}", f"After, {unit}", "Difference"]
 
     def shown(change: Change) -> list[str]:
-        return _change_row(change, say_unit=not everywhere)
+        return _change_row(change, unit="" if change.monthly == months else " a call")
 
-    last = _total_row(result, say_unit=not everywhere)
-    return [*_cut_table((headers, "llrrr"), changed, rows_max, shown, last), ""]
+    return [*_cut_table((headers, "llrrr"), changed, rows_max, shown, _total_row(result)), ""]
 
 
-def _change_row(change: Change, *, say_unit: bool) -> list[str]:
+def _change_row(change: Change, *, unit: str) -> list[str]:
+    """unit: what the amounts are of, where it is not what the header says."""
     name = code(change.name)
     if change.renamed_from:
         name += f"<br>was {code(change.renamed_from)}"
     what = "<br>".join(plain(words) for words in cause_words(change)) or "a new name"
     share = growth_of(change)
     percent = "" if share is None or not share else f" ({signed_percent(share)})"
-    unit = "" if not say_unit else " a month" if change.monthly else " a call"
     before, after = (
         "–" if one is None else show_side(one, monthly=change.monthly) + unit
         for one in (change.before, change.after)
     )
-    return [name, what, before, after, f"{signed_dollars(change.difference)}{percent}"]
+    return [name, what, before, after, f"{signed_dollars(change.difference)}{unit}{percent}"]
 
 
-def _total_row(result: GateResult, *, say_unit: bool) -> list[str]:
+def _total_row(result: GateResult) -> list[str]:
+    """The sum over all prompts with known calls, changed or not; nothing where it is of one."""
     if result.before is None or result.before.month is None or result.after.month is None:
         return []
     here = [change for change in result.changes if change.monthly]
     if len(here) < 2:
         return []
     percent = "" if not result.growth else f" ({signed_percent(result.growth)})"
-    unit = " a month" if say_unit else ""
-    before, after = (
-        f"{signed_dollars(side.high).removeprefix('+')}{unit}"
-        for side in (result.before.month, result.after.month)
-    )
     what = f"all {show_count(len(here))} with known calls" if result.after.left_out else ""
+    months = (show_cost(side.month) for side in (result.before, result.after) if side.month)
     difference = f"**{signed_dollars(result.difference or 0)}{percent}**"
-    return ["**All prompts**", what, before, after, difference]
+    return ["**All prompts**", what, *months, difference]
 
 
 # --- what is folded ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ Quote = Callable[[str], str]
 #: A further reason is told from this share of what changed altogether.
 _WORTH_TELLING = Fraction(1, 5)
 _REASONS_MAX = 2
+_CENT = NANO_PER_DOLLAR // 100
 
 MONTH = "a month"
 CALL = "a call"
@@ -93,8 +94,9 @@ def _standing(result: GateResult, quote: Quote) -> str:
     month = result.after.month
     if month is not None:
         left_out = len(result.after.left_out)
+        prompts = [one for one in prompts if one.cost_month is not None]
         cost = f"{_about(prompts)}{brief_dollars(month.high)} {MONTH}{_of_input(prompts)}"
-        told = f"{cost} for {counted(len(prompts) - left_out, 'prompt')}"
+        told = f"{cost} for {counted(len(prompts), 'prompt')}"
         if left_out:
             told += f", and {show_count(left_out)} whose calls a month are not known"
         return told
@@ -290,7 +292,7 @@ def _of_input(costs: Sequence[PromptCost]) -> str:
 def brief_dollars(nano: int) -> str:
     """Whole dollars from $100, else as `show_dollars`: for a sentence, not for a table."""
     if abs(nano) < 100 * NANO_PER_DOLLAR:
-        return show_dollars(nano)
+        return cents(nano)
     sign = "-" if nano < 0 else ""
     return f"{sign}${show_count(round(Fraction(abs(nano), NANO_PER_DOLLAR)))}"
 
@@ -299,9 +301,16 @@ def brief_signed(nano: int) -> str:
     return f"+{brief_dollars(nano)}" if nano > 0 else brief_dollars(nano)
 
 
+def cents(nano: int) -> str:
+    """Dollars for a table: whole cents from $1, and everything that matters below it."""
+    if abs(nano) < NANO_PER_DOLLAR:
+        return show_dollars(nano)
+    return show_dollars(round(Fraction(nano, _CENT)) * _CENT)
+
+
 def signed_dollars(nano: int) -> str:
     """A difference: `+$1.20`, `-$0.004`, `$0.00`."""
-    return f"+{show_dollars(nano)}" if nano > 0 else show_dollars(nano)
+    return f"+{cents(nano)}" if nano > 0 else cents(nano)
 
 
 def signed_percent(share: Fraction) -> str:
@@ -333,7 +342,7 @@ def show_span(span: Span) -> str:
 
 def show_cost(span: Span) -> str:
     """Dollars: `$1.20` or `$0.80–$1.20`."""
-    low, high = show_dollars(span.low), show_dollars(span.high)
+    low, high = cents(span.low), cents(span.high)
     return low if low == high else f"{low}–{high}"
 
 
