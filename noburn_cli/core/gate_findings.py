@@ -26,7 +26,7 @@ from noburn_cli.core.gate_model import (
 )
 from noburn_cli.core.gate_tables import Rules
 from noburn_cli.core.gate_values import Growth
-from noburn_cli.core.money import show_dollars, show_percent
+from noburn_cli.core.money import Nano, show_dollars, show_percent
 
 _NO_OUTPUT = "; the worst case is compared, because no `output` is expected"
 ALL = "all prompts together"
@@ -86,14 +86,15 @@ def over(
     """A finding where an amount is above its limit.  period: `a call`, `a month`."""
     if found.nano <= limit:
         return
+    allowed, value = show_dollars(limit), show_dollars(found.nano)
+    if allowed == value:  # Rounded for the eye, a limit would seem to be kept.
+        allowed, value = (f"${Nano(nano).exact()}" for nano in (limit, found.nano))
     expected = subject.does("is expected to cost", "are expected to cost")
     text = (
-        f"{subject.shown} {'can cost' if found.worst else expected} {show_dollars(found.nano)} "
-        f"{period}, {show_dollars(found.nano - limit)} above the {show_dollars(limit)} that "
-        f"`{rule}` allows{found.note}"
+        f"{subject.shown} {'can cost' if found.worst else expected} {value} {period}, "
+        f"{show_dollars(found.nano - limit)} above the {allowed} that `{rule}` allows{found.note}"
     )
-    limit_shown, value = show_dollars(limit), show_dollars(found.nano)
-    yield finding(rules, rule, subject, text, limit=limit_shown, value=value)
+    yield finding(rules, rule, subject, text, limit=allowed, value=value)
 
 
 def thin(

@@ -1,0 +1,1 @@
+"""`noburn gate`, through its command line, on real git repositories."""

@@ -1,0 +1,148 @@
+"""Every rule: a case that passes and one that fails, and what cannot be checked is never silent."""
+
+from __future__ import annotations
+
+import pytest
+
+from noburn_cli.core.gate_model import RULES
+from tests.gate.repository import Repo, gate_toml, words
+
+#: 100 tokens and 50 of output: $0.0006 a call, $0.60 a thousand; 10 % of the window; at worst
+#: $0.010116: 16 tokens may stand around the text, and 1,000 be answered.
+_TERMS = 'files = ["a.md"]\nmodel = "test-small"\noutput = 50\n'
+_CALLS = _TERMS + "calls_per_month = 1000\ncustomers = 10\n"
+
+#: (rule, table of [gate] or of the prompt, what passes, what fails, what the finding says)
+_EACH = [
+    ("per_call_max", '"$0.0006"', '"$0.0005"', "$0.0001 above the $0.0005"),
+    ("worst_call_max", '"$0.010116"', '"$0.010115"', "can cost $0.010116 a call"),
+    ("per_month_max", '"$0.60"', '"$0.59"', "$0.60 a month"),
+    ("per_customer_month_max", '"$0.06"', '"$0.05"', "$0.06 a customer's month"),
+    ("margin_min", '"40%"', '"41%"', "40 % of the plan's $0.10"),
+    ("window_share_max", '"10%"', '"9%"', "10 % of the context window"),
+    ("models", '["test-s*"]', '["gpt-*", "test-big"]', "`test-small`"),
+]  # fmt: skip
+
+
+def _subject(rule: str, *, of_prompt: bool) -> str:
+    together = ("per_month_max", "per_customer_month_max", "margin_min", "growth_max")
+    return "a.md" if of_prompt or rule not in together else "total"
+
+
+@pytest.mark.parametrize("of_prompt", [True, False])
+@pytest.mark.parametrize(("rule", "passes", "fails", "said"), _EACH)
+def test_a_rule(
+    repo: Repo, rule: str, passes: str, fails: str, said: str, *, of_prompt: bool
+) -> None:
+    """The very limit passes, and what is beyond it fails; in `warn` it only warns."""
+    price = 'plan_price = "$0.10"\n'
+    for limit, expected in ((passes, []), (fails, [(rule, _subject(rule, of_prompt=of_prompt))])):
+        for warn in ("", f'warn = "{rule}"\n') if expected and of_prompt else ("",):
+            own = f"{rule} = {limit}\n{warn}{price}"
+            toml = gate_toml("" if of_prompt else own, _CALLS + (own if of_prompt else ""))
+            repo.write({"noburn.toml": toml, "a.md": words(100)})
+            done = repo.judged()
+            level = "warning" if warn else "error"
+            assert done.findings == [(*one, level) for one in expected], done.out
+            assert done.code == (3 if expected and not warn else 0)
+            if expected:
+                (finding,) = done.data["findings"]
+                assert said in finding["text"]
+                assert finding["limit"]
+                assert finding["value"]
+
+
+#: (limit, tokens now, whether it passes): 100 tokens before, at $0.0006 a call.
+_GROWTH = [
+    ('"10%"', 160, True),
+    ('"10%"', 161, False),
+    ('"$0.06"', 160, True),
+    ('"$0.06"', 161, False),
+    ('["50%", "$0.06"]', 161, False),
+    ('["10%", "$1"]', 161, False),
+    ('"10%"', 50, True),
+]
+
+
+@pytest.mark.parametrize("of_prompt", [True, False])
+@pytest.mark.parametrize(("limit", "tokens", "passes"), _GROWTH)
+def test_growth(repo: Repo, limit: str, tokens: int, *, passes: bool, of_prompt: bool) -> None:
+    own = f"growth_max = {limit}\n"
+    toml = gate_toml("" if of_prompt else own, _CALLS + (own if of_prompt else ""))
+    repo.commit({"noburn.toml": toml, "a.md": words(100)})
+    repo.write({"a.md": words(tokens)})
+    done = repo.judged("--base", "HEAD")
+    subject = _subject("growth_max", of_prompt=of_prompt)
+    assert done.findings == ([] if passes else [("growth_max", subject, "error")])
+
+
+def test_growth_without_calls_a_month_is_of_a_call(repo: Repo) -> None:
+    """A prompt that is in no sum is held to the share by itself; to dollars it cannot be held."""
+    repo.commit({"noburn.toml": gate_toml('growth_max = "10%"', _TERMS), "a.md": words(100)})
+    repo.write({"a.md": words(200)})
+    assert repo.judged("--base", "HEAD").findings == [("growth_max", "a.md", "error")]
+    repo.write({"noburn.toml": gate_toml('growth_max = "$5"', _TERMS), "a.md": words(100)})
+    done = repo.judged("--base", "HEAD")
+    assert done.findings == [("growth_max", "total", "error")]
+    assert "cannot be checked" in done.out
+
+
+def test_what_is_new_grows_by_dollars_and_by_no_share(repo: Repo) -> None:
+    other = _CALLS.replace("a.md", "b.md")
+    repo.commit({"noburn.toml": gate_toml('growth_max = "50%"', _CALLS), "a.md": words(100)})
+    repo.write(
+        {"noburn.toml": gate_toml('growth_max = "50%"', _CALLS, other + 'growth_max = "1%"')}
+    )
+    repo.write({"b.md": words(100)})
+    # A share of nothing is not told of b.md; but all together have doubled.
+    assert repo.judged("--base", "HEAD").findings == [("growth_max", "total", "error")]
+    repo.write({"noburn.toml": gate_toml("", _CALLS, other + 'growth_max = "$0.5"')})
+    assert repo.judged("--base", "HEAD").findings == [("growth_max", "b.md", "error")]
+
+
+def test_what_a_rule_needs_and_nobody_says_is_a_finding(repo: Repo) -> None:
+    own = 'per_month_max = "$1"\nper_customer_month_max = "$1"\nmargin_min = "1%"\n'
+    for toml, subject in ((gate_toml("", _TERMS + own), "a.md"), (gate_toml(own, _TERMS), "total")):
+        repo.write({"noburn.toml": toml, "a.md": words(100)})
+        done = repo.judged()
+        rules = ("per_month_max", "per_customer_month_max", "margin_min")
+        assert done.findings == [(rule, subject, "error") for rule in rules]
+        for one, key in zip(
+            done.data["findings"],
+            ("calls_per_month", "calls_per_customer", "plan_price"),
+            strict=True,
+        ):
+            assert "cannot be checked" in one["text"]
+            assert f"`{key}`" in one["text"]
+
+
+def test_without_an_expected_output_the_worst_case_is_judged(repo: Repo) -> None:
+    silent = _CALLS.replace("output = 50\n", "")
+    repo.write({"a.md": words(100)})
+    for limit, code in (('"$0.010116"', 0), ('"$0.01"', 3)):
+        repo.write({"noburn.toml": gate_toml(f"per_call_max = {limit}", silent)})
+        done = repo.gate("--no-base")
+        assert done.code == code
+        assert ("no `output` is expected" in done.out) == bool(code)
+        assert "$0.0001 (input)" in done.out
+    # A cap lowers the worst case, and nothing is invented.
+    repo.write({"noburn.toml": gate_toml('per_call_max = "$0.01"', silent + "cap = 900")})
+    assert repo.gate("--no-base").code == 0
+
+
+def test_a_margin_is_of_the_price_that_a_prompt_lives_in(repo: Repo) -> None:
+    """Two features: one has a price of its own, the other lives in the plan's."""
+    own = _CALLS + 'plan_price = "$0.10"\n'
+    shared = _CALLS.replace("a.md", "b.md")
+    files = {"a.md": words(100), "b.md": words(100)}
+    toml = gate_toml('plan_price = "$0.20"\nmargin_min = "70%"', own, shared)
+    repo.write({**files, "noburn.toml": toml})
+    done = repo.judged()
+    # $0.06 of $0.10 and of $0.20: 40 % is too little, 70 % is not.
+    assert done.findings == [("margin_min", "a.md", "error")]
+    assert done.data["after"]["margin"] == 0.7
+    assert [one["after"]["margin"] for one in done.data["changes"]] == [0.4, None]
+
+
+def test_every_rule_is_in_the_cases_above() -> None:
+    assert {one[0] for one in _EACH} | {"growth_max"} == set(RULES)
