@@ -107,6 +107,7 @@ def shared(one: Numbers, other: Numbers) -> Numbers:
     """The numbers of a side, with the other one's where it has none of its own.
 
     An expectation that somebody wrote down at last, or took out, is no change of what calls cost.
+    A cached share is not shared: without one, nothing is taken to be cached.
     """
     market, output, calls = one.market, one.output, one.calls
     if output is None and other.output is not None:
@@ -117,4 +118,4 @@ def shared(one: Numbers, other: Numbers) -> Numbers:
         market = replace(market, calls_from=FROM_OTHER_SIDE)
     if market.calls_per_customer is None:
         market = replace(market, calls_per_customer=other.market.calls_per_customer)
-    return replace(one, market=market, output=output, calls=calls, cache=one.cache or other.cache)
+    return replace(one, market=market, output=output, calls=calls)
