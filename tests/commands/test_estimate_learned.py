@@ -83,6 +83,24 @@ def test_it_is_labelled_and_what_is_unknown_says_so(taught: Any, text: str) -> N
     )
 
 
+def test_calls_of_a_running_daemon_teach_at_once(home: Any, reserve: Any, text: str) -> None:
+    home.said("daemon", "start")
+    with home.client() as client:
+        for number in range(20):
+            attrs = {"feature": "chat", "tag.prompt": "prompts/system.md"}
+            assert client.reserve(reserve(f"c{number}", attrs=attrs))["ok"]
+            # A cap of 100 ended every other answer.
+            output = 100 if number % 2 else 40
+            client.settle(f"c{number}", {"input": 50, "output": output})
+    learned = _row(home, text, "--prompt", "prompts/system.md")["learned"]
+    assert (learned["basis"], learned["calls"], learned["capped"]) == ("prompt", 20, 10)
+    assert (learned["output_median"], learned["output_median_at_least"]) == (40, False)
+    assert (learned["output_p90"], learned["output_p90_at_least"]) == (100, True)
+    shown = home.said("estimate", text, *_LUNA, "--prompt", "prompts/system.md")
+    assert "expected output 40 (p90 ≥ 100) learned from 20 calls" in shown
+    assert "; 10 of them ended at their cap." in shown
+
+
 def test_a_limit_is_not_loosened_by_what_was_learned(taught: Any, text: str) -> None:
     done = taught.noburn("estimate", text, *_LUNA, "--max-cost", "0.001")
     assert done.returncode == 3
