@@ -34,8 +34,11 @@ class Learning:
 
     @property
     def has_ledger(self) -> bool:
-        """Whether there is anything to learn from."""
-        return self.failure is None and self._path.exists()
+        """Whether there is anything to learn from; a folder that is not ours to read has nothing."""
+        try:
+            return self.failure is None and self._path.exists()
+        except OSError:
+            return False
 
     def expected_output(
         self, *, model: str, feature: str | None = None, prompt: str | None = None
