@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from noburn_daemon import ending, policy, reserving, running, scheduling, stopping
@@ -129,7 +129,7 @@ class Model:
             used = sum(
                 self.weight_in(call, unit, hour) for call in self.of_hour(budget, customer, hour)
             )
-            added = self.topups(budget, customer, at_hour(hour))
+            added = self.topups(budget, customer, at_hour(hour + 1) - 1)
             left = self.limits[budget] + added + carried - used
             carried = min(CARRY[budget], max(0, left))
         return carried
@@ -463,6 +463,11 @@ class Run:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@example(
+    todo=[("reserve", 0, "acme", 0, False)] * 3
+    + [("topup", 1, "acme", 1, False), ("tick", 4, "acme", 0, False)]
+    + [("reserve", 0, "acme", 0, False)]
+)
 @given(steps)
 def test_the_book_does_what_the_model_says(todo: list[tuple[str, int, str, int, bool]]) -> None:
     """Goal: no admission above a limit, each hold ends once, a restart changes nothing."""
