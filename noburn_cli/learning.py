@@ -34,7 +34,7 @@ class Learning:
 
     @property
     def has_ledger(self) -> bool:
-        """Whether there is anything to learn from; a folder that is not ours to read has nothing."""
+        """Whether there is anything to learn from; a folder that is not ours to read has none."""
         try:
             return self.failure is None and self._path.exists()
         except OSError:
