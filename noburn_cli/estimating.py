@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from noburn_cli import ranks
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import Measure, measure, utf8_bytes
-from noburn_cli.core.estimates import Estimate, Span
+from noburn_cli.core.estimates import NOTHING, Estimate, Span
 from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_warning
+from noburn_cli.core.offline_counts import OfflineCount, family_of, offline_count
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.text_features import features
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
 from noburn_cli.inputs import Inputs, Item, by_source
 from noburn_cli.learning import Learned, Learning
@@ -28,6 +30,8 @@ TOTAL = "total"
 
 #: Whose newest model text is priced on when nobody names one.
 DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
+#: Whose count an offline estimate starts from.
+_BASE = "o200k_base"
 #: They sell others' models: a ranking of models would show each of these several times.
 RESELLERS = ("azure", "bedrock")
 
@@ -54,6 +58,7 @@ class Job:
     warnings: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
+    _features: dict[str, list[int]] = field(default_factory=dict)
     _models_that: dict[bool, tuple[Model, ...]] = field(default_factory=dict)
 
     def estimate_all(self, found: Inputs) -> list[Estimate]:
@@ -109,6 +114,7 @@ class Job:
             return
         measured = _measure(item.call)
         self._exact.clear()
+        self._features.clear()
         for model in models:
             try:
                 yield model, self._request(item, model, self._counted(item, model, measured))
@@ -155,6 +161,7 @@ class Job:
         call = item.call
         if call.unbounded:
             raise CallUnbounded("nothing bounds what this call may cost", why=call.unbounded)
+        known = measured.counted is not None or measured.window or measured.windows
         size = estimates.size_of(
             model,
             measured,
@@ -162,6 +169,8 @@ class Job:
             schema_bytes=utf8_bytes(call.schema_text),
             texts=len(call.texts),
             frame=Span(*call.frame_range()),
+            offline=None if known else self._offline(item, model, "texts"),
+            schema=NOTHING if known else self._schema(item, model),
         )
         estimates.check_fits(model, size, where=item.where)
         cap = call.output
@@ -201,6 +210,22 @@ class Job:
         except CountFailed as error:
             self.warnings[f"{item.where}: not counted by the provider: {error.message}"] = None
             return measured
+
+    def _offline(self, item: Item, model: Model, part: str) -> OfflineCount | None:
+        """An estimate of a request's texts, or of its schema, for a tokeniser that is not here."""
+        family = family_of(model.tokenizer, model.name)
+        if family is None:
+            return None
+        if part not in self._features:
+            texts = item.call.texts if part == "texts" else (item.call.schema_text,)
+            counted = [features(text, ranks.count(_BASE, text)) for text in texts if text]
+            self._features[part] = [sum(one) for one in zip(*counted, strict=True)]
+        return offline_count(family, self._features[part])
+
+    def _schema(self, item: Item, model: Model) -> Span:
+        """What tools and formats may come to, which the provider words in its own way."""
+        found = self._offline(item, model, "schema") if item.call.schema_text else None
+        return NOTHING if found is None else Span(found.tokens // 2, found.span()[1])
 
     def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
         """The exact count of a request's texts, once per encoding; None without an encoding."""

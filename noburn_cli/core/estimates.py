@@ -12,10 +12,11 @@ from fractions import Fraction
 
 from noburn_cli.core.bounds import (
     ASSUMED,
+    BYTES,
     COUNTED,
     EXACT,
-    HOW,
     TEMPLATED,
+    WINDOW,
     Bound,
     Measure,
     exact_bound,
@@ -26,17 +27,19 @@ from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_ra
 from noburn_cli.core.learning import CacheShares, Learned
 from noburn_cli.core.models import NO_OUTPUT, Model
 from noburn_cli.core.money import nano_from_pico_up
+from noburn_cli.core.offline_counts import MeasuredError, OfflineCount
 from noburn_cli.core.usage import INPUT, OUTPUT
 from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
 
-#: Claude's tokens per thousand UTF-8 bytes of ordinary text, measured with ctok 1.3.0 on 2026-11-23
-#: over tests/corpus and this project's prose and code: 214 (a licence, Claude 4) to 697 (a line of
-#: symbols and emoji).  Not a bound: what is expected, and shown as `assumed`.
-CLAUDE_PER_MILLE_BYTES = (200, 700)
 #: What a server's template puts around a request beyond twice OpenAI's marks, as expected: the
 #: longest that is published is gpt-oss's, a system message of some 70 tokens (openai-harmony).
 #: Not a bound: core.bounds allows for more.
 TEMPLATE_EXPECTED_TOKENS = 96
+#: How an expectation was reached where its error was measured: between what is counted and what is
+#: only `assumed`.  No bound is ever reached so.
+ESTIMATED = "estimated"
+#: How sure an expectation or a bound is, the most certain first.
+SURENESS = (EXACT, COUNTED, BYTES, WINDOW, ESTIMATED, ASSUMED)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,15 @@ class InputSize:
     """How large a request's input is.
 
     expected: tokens that will be billed, or None where nothing sure can be said.
-    expected_how: `exact`, `counted` or `assumed`; "" without an expectation.
+    expected_how: `exact`, `counted`, `estimated` or `assumed`; "" without an expectation.
     bound: the most tokens that can be billed.
+    error: how far such an estimate of the text was off when it was measured, or None.
     """
 
     expected: Span | None
     expected_how: str
     bound: Bound
+    error: MeasuredError | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Estimate:
     worst: what cannot be exceeded (`bound_how` says how that is known).
     learned: the past calls that the expected output and the cached part of the input in `cost` are
         from, median to high quantile; None where the output was given, or is not known.
+    error: the measured error of an estimate of the text, the largest of all parts; or None.
     cost_mean: what it comes to over many such calls, at their mean output; None without `learned`.
     """
 
@@ -101,6 +107,7 @@ class Estimate:
     worst: int
     learned: Learned | None = None
     cost_mean: Span | None = None
+    error: MeasuredError | None = None
 
 
 def size_of(
@@ -111,11 +118,15 @@ def size_of(
     schema_bytes: int,
     texts: int,
     frame: Span = NOTHING,
+    offline: OfflineCount | None = None,
+    schema: Span = NOTHING,
 ) -> InputSize:
     """The size of one request's input on a model.
 
     text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
     frame: tokens expected around the texts.  The count is `exact` only where these are, too.
+    offline: the texts' estimate for a tokeniser that is not here, or None.
+    schema: tokens expected of what the provider renders in its own way, where `offline` is given.
     """
     if measured.counted is not None:
         bound = input_bound(
@@ -138,12 +149,13 @@ def size_of(
         how = EXACT if known == most else ASSUMED
         return InputSize(Span(known, most), how, _capped(exact, known, model))
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
-    if model.tokenizer != "claude":
+    if offline is None:
         return InputSize(None, "", bound)
-    low, high = (-(-measured.bytes * share // 1000) for share in CLAUDE_PER_MILLE_BYTES)
-    expected = Span(low, high) + frame
-    expected = Span(expected.low, max(expected.low, min(expected.high, bound.tokens)))
-    return InputSize(expected, ASSUMED, bound)
+    around = frame + schema + Span(measured.tokens, measured.tokens)
+    expected = Span(*offline.span()) + around
+    most = max(expected.low, min(expected.high, bound.tokens))
+    how = ASSUMED if schema.high else ESTIMATED
+    return InputSize(Span(expected.low, most), how, bound, offline.error)
 
 
 def _capped(bound: Bound, known: int, model: Model) -> Bound:
@@ -163,7 +175,7 @@ def check_fits(model: Model, size: InputSize, *, where: str) -> None:
     limit = min(model.context_window, model.input_max)
     if size.expected is None or size.expected.low <= limit:
         return
-    about = "at least " if size.expected_how == ASSUMED else ""
+    about = "at least " if size.expected_how in (ESTIMATED, ASSUMED) else ""
     raise InputRefused(
         f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
         why=f"it takes at most {limit:,} tokens of input",
@@ -238,6 +250,7 @@ def estimate_request(
         worst=worst * calls,
         learned=given.learned,
         cost_mean=None if mean is None else mean * calls,
+        error=size.error,
     )
 
 
@@ -358,6 +371,7 @@ def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
         worst=sum(one.worst for one in estimates),
         learned=learned,
         cost_mean=None if learned is None else _sum(means),
+        error=max((one.error for one in estimates if one.error), key=_p95, default=None),
     )
 
 
@@ -368,7 +382,11 @@ def _sum(spans: Sequence[Span | None]) -> Span | None:
 
 
 def _least_sure(words: Iterable[str]) -> str:
-    return max(words, key=HOW.index)
+    return max(words, key=SURENESS.index)
+
+
+def _p95(error: MeasuredError) -> int:
+    return error.p95
 
 
 def ranked(estimates: Sequence[Estimate]) -> list[Estimate]:

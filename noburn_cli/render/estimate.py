@@ -10,6 +10,7 @@ from typing import Any
 
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
+from noburn_cli.core.offline_counts import MeasuredError
 from noburn_cli.render.learned import learned_data, learned_notes
 from noburn_cli.render.table import RIGHT, Column, fit_table, wrap_line
 
@@ -95,6 +96,7 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
         notes.append("No output was expected: say how much with --out-tokens 500 or 200-800.")
     hows = {one.how for one in shown if one.input_tokens is not None}
     bounds = {one.bound_how for one in shown}
+    notes += _error_notes(shown)
     if "assumed" in hows:
         notes.append("assumed: a range, not a count; --count asks the provider.")
     if any(one.input_tokens is None for one in shown):
@@ -104,9 +106,39 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
     return notes
 
 
+def _error_notes(shown: Sequence[Estimate]) -> list[str]:
+    """How far such estimates were off, once for each kind of model and text."""
+    models: dict[MeasuredError, dict[str, None]] = {}
+    for one in shown:
+        if one.error is not None:
+            models.setdefault(one.error, {})[one.model] = None
+    return [
+        f"estimated, {', '.join(names)}: ±{_share(error.p95)} for 95 of 100 texts, "
+        f"±{_share(error.median)} for half of them, measured on {error.measured_on} against "
+        f"{error.against}; --count asks the provider."
+        for error, names in models.items()
+    ]
+
+
+def _share(per_mille: int) -> str:
+    return f"{per_mille / 10:g} %"
+
+
 def estimates_data(rows: Sequence[Estimate], sums: Sequence[Estimate]) -> dict[str, Any]:
     """The same as data: exact dollars as strings, spans as `{low, high}`."""
     return {"estimates": [_data(one) for one in rows], "totals": [_data(one) for one in sums]}
+
+
+def _error_data(error: MeasuredError) -> dict[str, Any]:
+    """Relative errors as shares of the true count."""
+    shares = {"median": error.median, "p95": error.p95, "worst": error.worst}
+    return {
+        **{name: share / 1000 for name, share in shares.items()},
+        "texts": error.texts,
+        "corpus": error.corpus,
+        "against": error.against,
+        "measured_on": error.measured_on,
+    }
 
 
 def _data(one: Estimate) -> dict[str, Any]:
@@ -119,6 +151,7 @@ def _data(one: Estimate) -> dict[str, Any]:
         "calls": one.calls,
         "input_tokens": one.input_tokens,
         "counted": one.how or None,
+        "input_tokens_error": None if one.error is None else _error_data(one.error),
         "input_tokens_max": one.bound_tokens,
         "input_tokens_max_how": one.bound_how,
         "output_tokens": one.output_tokens,

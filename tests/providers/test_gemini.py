@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from noburn_cli.demo.stub import BillingStub
 from noburn_cli.errors import InputRefused
-from noburn_cli.inputs import PLAIN, Item
-from noburn_cli.provider_count import CountFailed, count_input
-from noburn_cli.providers.call import Call
 from noburn_cli.providers.ceilings import CEILINGS
 from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
@@ -358,20 +354,6 @@ def test_counting_asks_for_the_whole_request() -> None:
     for garbage in (b"{}", b'{"totalTokens": "12"}', b"[]", b""):
         with pytest.raises(InputRefused):
             CODEC.parse_count(garbage)
-
-
-def test_estimate_asks_for_the_count_where_the_model_is() -> None:
-    """Goal: a text and a request of one's own are counted by the model's own endpoint."""
-    with BillingStub() as stub:
-        model = stub.book.resolve(MODEL)
-        environment = {"GOOGLE_GEMINI_BASE_URL": stub.url, "GEMINI_API_KEY": "k"}
-        request = body(model=MODEL, generationConfig={"maxOutputTokens": 5})
-        own = count_input(Item("f", CODEC.parse(request), body=request), model, environment)
-        plain = count_input(Item("f", Call(PLAIN, "", texts=("hi",))), model, environment)
-        assert own == plain > 0
-        assert {one["path"] for one in stub.requests} == {f"/v1beta/models/{MODEL}:countTokens"}
-    with pytest.raises(CountFailed, match="GEMINI_API_KEY is not set"):
-        count_input(Item("f", CODEC.parse(request), body=request), model, {})
 
 
 # -- Embeddings ----------------------------------------------------------------------------------
