@@ -76,7 +76,7 @@ def _ask_google(base: str, key: str, model: str, members: dict[str, Any]) -> obj
     )
     with genai.Client(api_key=key, vertexai=False, http_options=options) as client:
         # Contents alone would leave out the instruction and the tools: they are in the body above.
-        counted = client.models.count_tokens(model=model, contents=None)
+        counted = client.models.count_tokens(model=model, contents=None)  # type: ignore[arg-type]
         return counted.total_tokens
 
 

@@ -151,8 +151,8 @@ def size_of(
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
     if offline is None:
         return InputSize(None, "", bound)
-    around = frame + schema + Span(measured.tokens, measured.tokens)
-    expected = Span(*offline.span()) + around
+    ids = Span(measured.tokens, measured.tokens)
+    expected = Span(*offline.span()) + frame + schema + ids
     most = max(expected.low, min(expected.high, bound.tokens))
     how = ASSUMED if schema.high else ESTIMATED
     return InputSize(Span(expected.low, most), how, bound, offline.error)

@@ -10,8 +10,9 @@ import pytest
 
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import ASSUMED, BYTES, COUNTED, EXACT, WINDOW, Bound, Measure
-from noburn_cli.core.estimates import NOTHING, Estimate, InputSize, Span
+from noburn_cli.core.estimates import ESTIMATED, NOTHING, Estimate, InputSize, Span
 from noburn_cli.core.models import Model, RateRow, Tier
+from noburn_cli.core.offline_counts import OfflineCount, error_of
 from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
 
 CHEAP, DEAR = {"input": 1_000_000, "output": 10_000_000}, {"input": 3_000_000, "output": 30_000_000}
@@ -31,12 +32,15 @@ def size(
     text_tokens: int | None = 20,
     schema_bytes: int = 5,
     frame: Span = NOTHING,
+    schema: Span = NOTHING,
+    offline: OfflineCount | None = None,
     **model: object,
 ) -> InputSize:
     changed = replace(MODEL, **model)  # type: ignore[arg-type]
     return estimates.size_of(
-        changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, texts=2, frame=frame
-    )
+        changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, texts=2, frame=frame,
+        schema=schema, offline=offline,
+    )  # fmt: skip
 
 
 def estimated(sized: InputSize, model: Model = MODEL, **more: object) -> Estimate:
@@ -56,10 +60,16 @@ def test_sizes_say_how_sure_they_are() -> None:
     assert size(counted) == InputSize(Span(33, 33), COUNTED, Bound(33, COUNTED))
     window = replace(MEASURE, window=True)
     assert size(window) == InputSize(None, "", Bound(1000, WINDOW))
-    claude = size(text_tokens=None, tokenizer="claude")
-    assert claude == InputSize(Span(20, 70), ASSUMED, Bound(127, BYTES))
-    gemini = size(text_tokens=None, tokenizer="gemini")
-    assert gemini == InputSize(None, "", Bound(107, BYTES))
+    offline = OfflineCount(50, error_of("claude-3", "latin"))
+    low, high = offline.span()
+    claude = size(text_tokens=None, tokenizer="claude", offline=offline, frame=Span(6, 11))
+    assert claude == InputSize(
+        Span(low + 6, high + 11), ESTIMATED, Bound(127, BYTES), offline.error
+    )
+    tools = size(text_tokens=None, tokenizer="gemini", offline=offline, schema=Span(9, 99))
+    assert (tools.expected, tools.expected_how) == (Span(low + 9, 107), ASSUMED)
+    unknown = size(text_tokens=None, tokenizer="gemini")
+    assert unknown == InputSize(None, "", Bound(107, BYTES))
 
 
 def test_expected_and_worst_by_hand() -> None:
@@ -116,8 +126,9 @@ def test_refusals() -> None:
         replace(MODEL, tokenizer="claude"),
         replace(MEASURE, bytes=5000, expanded=5000),
         text_tokens=None, schema_bytes=0, texts=1,
+        offline=OfflineCount(1200, error_of("claude-3", "latin")),
     )  # fmt: skip
-    with pytest.raises(InputRefused, match="`: at least 1,000"):
+    with pytest.raises(InputRefused, match="`: at least 1,0"):
         estimates.check_fits(MODEL, huge, where="a")
     with pytest.raises(PriceUnknown):
         estimated(size(), variants=("batch",))
