@@ -10,7 +10,7 @@ help:
 	@echo "make demo    install, and watch a budget stop an agent (no key, no network)"
 	@echo "make test    install, and run everything that CI runs"
 	@echo "make lint    style and types alone"
-	@echo "make docs    write completions/, man/ and docs/cli-reference.md again"
+	@echo "make docs    write completions/, man/, docs/cli-reference.md and docs/gate.md again"
 
 demo:
 	@VENV=$(VENV) scripts/setup demo
@@ -30,6 +30,7 @@ lint:
 docs:
 	@VENV=$(VENV) scripts/setup dev
 	$(BIN)/python tools/generate_cli_docs.py
+	$(BIN)/python tools/generate_gate_docs.py
 
 bench-startup:
 	@VENV=$(VENV) scripts/setup dev

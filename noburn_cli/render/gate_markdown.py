@@ -159,7 +159,7 @@ def _total_row(result: GateResult) -> list[str]:
     if len(here) < 2:
         return []
     percent = "" if not result.growth else f" ({signed_percent(result.growth)})"
-    what = f"all {show_count(len(here))} with known calls" if result.after.left_out else ""
+    what = f"the {show_count(len(here))} with known calls" if result.after.left_out else ""
     months = (show_cost(side.month) for side in (result.before, result.after) if side.month)
     difference = f"**{signed_dollars(result.difference or 0)}{percent}**"
     return ["**All prompts**", what, *months, difference]
