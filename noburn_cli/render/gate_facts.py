@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from noburn_cli.core import gate_model as gm
 from noburn_cli.core.bounds import ASSUMED, COUNTED, EXACT
+from noburn_cli.core.estimates import ESTIMATED
 from noburn_cli.core.gate_model import GateResult, PromptCost, Rates
 from noburn_cli.core.money import show_count, show_dollars, show_percent
 from noburn_cli.core.plurals import counted
@@ -150,6 +151,11 @@ def _sizes(prompts: Sequence[PromptCost]) -> list[str]:
     lines = [
         _told(prompts, lambda one: one.how == EXACT, "Input is exact, by the model's tokeniser"),
         _told(prompts, lambda one: one.how == COUNTED, "Input was counted by the provider"),
+        _told(
+            prompts,
+            lambda one: one.how == ESTIMATED,
+            "Input is estimated, with a measured error; costs are told at its top",
+        ),
         _told(
             prompts,
             lambda one: one.input is not None and one.how == ASSUMED,

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from noburn_cli.core import gate_model as gm
 from noburn_cli.core.bounds import ASSUMED
-from noburn_cli.core.estimates import Span
+from noburn_cli.core.estimates import ESTIMATED, Span
 from noburn_cli.core.gate_model import Change, GateResult, PromptCost
 from noburn_cli.core.money import NANO_PER_DOLLAR, show_count, show_dollars, show_percent
 from noburn_cli.core.plurals import counted
@@ -281,7 +281,8 @@ def cause_words(change: Change) -> list[str]:
 
 def _about(costs: Iterable[PromptCost]) -> str:
     """`about ` where an input's size is not sure."""
-    return "about " if any(one.input is None or one.how == ASSUMED for one in costs) else ""
+    sure = all(one.input is not None and one.how not in (ESTIMATED, ASSUMED) for one in costs)
+    return "" if sure else "about "
 
 
 def _of_input(costs: Sequence[PromptCost]) -> str:
