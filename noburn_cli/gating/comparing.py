@@ -214,7 +214,8 @@ class _Comparison:
         assert one is not None
         learned = None
         if any(side is not None and side.output is None for side in (before, after)):
-            learned = self._expecting.learned(one.prompt.spec, model=model)
+            made = then or one  # Before it was renamed, its calls had the old name.
+            learned = self._expecting.learned(made.prompt.name, one.prompt.spec, model=model)
         return (
             None if before is None else from_learned(before, learned),
             None if after is None else from_learned(after, learned),

@@ -81,9 +81,11 @@ class Expecting:
             cache = CacheShares(plain=share.denominator - share.numerator, read=share.numerator)
         return Numbers(market, spec.output, cache, calls)
 
-    def learned(self, spec: PromptSpec, *, model: str) -> Learned | None:
-        """What past calls say of output and cache."""
-        return self._learning.expected_output(model=model, feature=spec.feature, prompt=spec.label)
+    def learned(self, name: str, spec: PromptSpec, *, model: str) -> Learned | None:
+        """What past calls say of output and cache: those with the prompt's name as `tag.prompt`,
+        then those of its feature, then all of the model.
+        """
+        return self._learning.expected_output(model=model, feature=spec.feature, prompt=name)
 
 
 def from_learned(numbers: Numbers, learned: Learned | None) -> Numbers:
