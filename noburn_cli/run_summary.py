@@ -56,7 +56,8 @@ _TOTALS = f"""
         count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
         count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),
         coalesce((SELECT sum(o.nano) FROM overages AS o WHERE o.call IN (
-            SELECT c.call FROM calls AS c WHERE {OF_RUN})), 0)
+            SELECT c.call FROM calls AS c WHERE {OF_RUN})), 0),
+        count(*) FILTER (WHERE NOT {_STOPPED} AND tags ->> '$.replayed' = 'yes')
     FROM calls WHERE {OF_RUN}
 """  # noqa: S608 - a constant of ours
 
@@ -121,6 +122,7 @@ class RunSummary:
     free: calls that could cost nothing: of models that the configuration declares free.
     warned: calls beyond a budget that only warns.  downgraded: calls that went out for a cheaper
         model.  overage_nano: what they booked beyond budgets of dollars that bill.
+    replayed: of the notional ones, those that recorded answers were given to.
     limit_unit, limit: the run's own budget, or None.
     notes: what was seen besides its calls.
     whom_by: the first attribute that tells the run's calls apart, or ""; for_whom: by its values,
@@ -148,6 +150,7 @@ class RunSummary:
     warned: int
     downgraded: int
     overage_nano: int
+    replayed: int
     limit_unit: str | None
     limit: int | None
     last_stopped_call: str | None
@@ -185,6 +188,7 @@ class RunSummary:
             "warned": self.warned,
             "downgraded": self.downgraded,
             "overage_usd": Nano(self.overage_nano).exact(),
+            "replayed_calls": self.replayed,
             "limit": None if self.limit is None else {"unit": self.limit_unit, "amount": limit},
             "last_stopped_call": self.last_stopped_call,
             "last_stopped_message": self.last_stopped_message,
@@ -305,7 +309,12 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
         yield f"{counted(summary.warned, 'call')} beyond a budget that only warns"
     if summary.overage_nano:
         yield f"{show_dollars(summary.overage_nano)} booked as overage, beyond a budget that bills"
-    if summary.notional:
+    if summary.replayed:
+        yield (
+            f"{counted(summary.replayed, 'call')} answered by what was recorded: nothing was sent, "
+            f"{show_dollars(summary.notional_nano)} at list price is not spent"
+        )
+    elif summary.notional:
         yield (
             f"{counted(summary.notional, 'call')} paid by a subscription: notional, "
             f"{show_dollars(summary.notional_nano)} at list price, in no budget of dollars"

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 
 
+class AnswersMode(StrEnum):
+    """What is done with the providers' answers; the words of enforce.answers."""
+
+    keep = "keep"
+    play = "play"
+
+
 class OnExceed(StrEnum):
     """What a block does to the run."""
 
@@ -128,6 +135,13 @@ def run_command(
             metavar="NAME",
         ),
     ] = None,
+    answers: Annotated[
+        AnswersMode | None,
+        typer.Option(
+            help="With --recording: `keep` the providers' answers, or `play` those that were kept: "
+            "nothing is sent, no key is needed, and nothing is spent.",
+        ),
+    ] = None,
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
@@ -171,7 +185,7 @@ def run_command(
         _begin_summary(summary_file)
     ledger = paths.ledger_path()
     environment = without_coerced_locale(os.environ, _started_with())
-    with _recorded(recording, settings) as recorded:
+    with _recorded(recording, answers, settings) as recorded:
         outcome = supervisor.run_supervised(
             command,
             limit=limit,
@@ -179,7 +193,9 @@ def run_command(
             find_stopped=partial(find_stopped, ledger)
             if held.value("run.on_exceed") == OnExceed.kill
             else None,
-            environment=environment if recorded is None else recorded.environment(environment),
+            environment=environment
+            if recorded is None
+            else recorded.environment(environment, command),
             tell=lambda sentence: _say([f"noburn: {sentence}"]),
         )
         code = _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)
@@ -189,15 +205,26 @@ def run_command(
 
 
 @contextlib.contextmanager
-def _recorded(name: str | None, settings: LaunchSettings) -> Iterator[RecordedRun | None]:
-    """What records the run, if it is to be.  Raises UsageError."""
+def _recorded(
+    name: str | None, answers: AnswersMode | None, settings: LaunchSettings
+) -> Iterator[RecordedRun | None]:
+    """What records the run, if it is to be.  Raises UsageError, NoburnError."""
     if name is None:
+        if answers is not None:
+            raise UsageError(
+                "answers are kept and played under a name",
+                next_step=f"name the recording: --recording agents --answers {answers}",
+            )
         yield None
         return
     from noburn_cli.recording.session import RecordedRun
 
     recorded = RecordedRun(
-        name, folder=Path.cwd(), environment=os.environ, attributes=settings.attributes
+        name,
+        folder=Path.cwd(),
+        environment=os.environ,
+        attributes=settings.attributes,
+        answers=answers,
     )
     try:
         yield recorded

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from noburn_cli.enforce.outcome import Tracker
+from noburn_cli.enforce.outcome import Outcome, Tracker
 from noburn_cli.providers.codec import Block, CountRequest
 
 
@@ -45,6 +45,28 @@ class AskProvider:
         self.request = request
 
 
+class FindAnswer:
+    """Step: look for the next kept answer; the answer is an answers.Answer, or None.
+
+    test: whose.  key: of the request, by answer_keys.request_key.
+    """
+
+    __slots__ = ("key", "test")
+
+    def __init__(self, test: str, key: str) -> None:
+        self.test = test
+        self.key = key
+
+
+class Deliver:
+    """Step: tell the daemon how a call ended that was never sent, as the hooks do of the others."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcome: Outcome | None) -> None:
+        self.outcome = outcome
+
+
 class Pass:
     """Decision: this request is none of ours, or costs nothing.
 
@@ -58,7 +80,7 @@ class Pass:
 
 
 class Refuse:
-    """Decision: answer with this block; nothing is sent."""
+    """Decision: answer with this; nothing is sent.  A block, or an answer that was kept."""
 
     __slots__ = ("block",)
 
@@ -87,6 +109,6 @@ class Send:
         self.warnings = warnings
 
 
-Step = AskDaemon | AskProvider
+Step = AskDaemon | AskProvider | FindAnswer | Deliver
 Decision = Pass | Refuse | Send
 PASS = Pass()

@@ -13,9 +13,17 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from noburn_cli.client import AsyncClient, Client
-from noburn_cli.enforce import background
+from noburn_cli.enforce import answers, background
 from noburn_cli.enforce.blocks import failed_closed
-from noburn_cli.enforce.decisions import AskDaemon, Decision, Refuse, Send, Step
+from noburn_cli.enforce.decisions import (
+    AskDaemon,
+    Decision,
+    Deliver,
+    FindAnswer,
+    Refuse,
+    Send,
+    Step,
+)
 from noburn_cli.enforce.outcome import Outcome
 from noburn_cli.enforce.telling import tell
 from noburn_cli.errors import NoburnError
@@ -52,6 +60,11 @@ def decide(
             try:
                 if isinstance(step, AskDaemon):
                     answer: Any = client.request(step.op, **step.fields)
+                elif isinstance(step, FindAnswer):
+                    answer = answers.find(step.test, step.key)
+                elif isinstance(step, Deliver):
+                    deliver(step.outcome)
+                    answer = None
                 else:
                     answer = ask_provider(step.request)
             except NoburnError as error:
@@ -77,6 +90,11 @@ async def decide_async(
             try:
                 if isinstance(step, AskDaemon):
                     answer: Any = await client.request(step.op, **step.fields)
+                elif isinstance(step, FindAnswer):
+                    answer = answers.find(step.test, step.key)
+                elif isinstance(step, Deliver):
+                    await deliver_async(step.outcome)
+                    answer = None
                 else:
                     answer = await ask_provider(step.request)
             except NoburnError as error:
@@ -101,14 +119,28 @@ def deliver(outcome: Outcome | None) -> None:
     Never an error in the program, which has its answer: a call that could be neither told nor kept
     stays held, and is charged in full as an orphan.
     """
-    if outcome is not None:
+    if outcome is None:
+        return
+    _keep(outcome)
+    if outcome.op:
         with contextlib.suppress(Exception):
             sync_client().deliver(outcome.op, **outcome.fields)
+
+
+def _keep(outcome: Outcome) -> None:
+    """Keep its answer, once: an outcome may be told again."""
+    tape, outcome.tape = outcome.tape, None
+    if tape is not None:
+        with contextlib.suppress(Exception):
+            answers.keep(tape)
 
 
 async def deliver_async(outcome: Outcome | None) -> None:
     """The same, awaiting; a cancelled delivery is finished by a thread: money is not optional."""
     if outcome is None:
+        return
+    _keep(outcome)
+    if not outcome.op:
         return
     try:
         await async_client().deliver(outcome.op, **outcome.fields)

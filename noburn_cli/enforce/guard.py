@@ -13,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli import protocol
 from noburn_cli.client import new_call_id
-from noburn_cli.enforce import attribution
+from noburn_cli.enforce import answers, attribution
 from noburn_cli.enforce.asking import has_ceilings, read
 from noburn_cli.enforce.blocks import CODE_REFUSED, CODE_UNAVAILABLE, block, no_key
 from noburn_cli.enforce.context import attributes, is_gateway
@@ -33,6 +34,14 @@ from noburn_cli.enforce.decisions import (
     Step,
 )
 from noburn_cli.enforce.outcome import FAILURE_CHARS_MAX, LaterBill
+from noburn_cli.enforce.playing import (
+    KEEP_AGAIN,
+    NOT_KEPT,
+    find_answer,
+    play,
+    play_free,
+    tape_of,
+)
 from noburn_cli.enforce.policy import policy
 from noburn_cli.enforce.reserving import reserve
 from noburn_cli.errors import NoburnError, Unavailable, UsageError
@@ -65,7 +74,7 @@ def route_of(
     """
     if is_gateway(url):
         return None
-    route = recognise(method, url, upstreams)
+    route = followed(recognise(method, url, upstreams))
     if route.kind == FREE:
         if headers is None or not (
             credentials.find_virtual(headers, url) or any(map(attribution.is_ours, headers))
@@ -73,6 +82,12 @@ def route_of(
             return None
         return route
     return None if route.kind == NOT_OURS and not route.look_into_body else route
+
+
+def followed(route: Route) -> Route:
+    """A free request has an answer to keep or to play as well, where answers are recorded."""
+    taped = route.kind == FREE and (answers.keeps() or answers.plays())
+    return replace(route, kind=FOLLOW) if taped else route
 
 
 def admit(
@@ -83,15 +98,27 @@ def admit(
         route = recognise(request.method, request.url, upstreams, body=request.body)
     if route.kind == NOT_OURS:
         return PASS
+    decision = yield from _decide(route, request, upstreams)
+    if isinstance(decision, Send) and answers.keeps():
+        decision.tracker.tape = tape_of(request, _attributes_of(request)[0], decision)
+    return decision
+
+
+def _decide(
+    route: Route, request: Request, upstreams: Sequence[Upstream]
+) -> Generator[Step, Any, Decision]:
     virtual = credentials.find_virtual(request.headers, request.url)
     if route.kind == FREE:
         return PASS if virtual is None else (yield from _free(route, virtual))
-    if route.kind == FOLLOW and route.codec is not None:
+    if route.kind == FOLLOW and answers.plays():
+        return (yield from play_free(route, request, _attributes_of(request)[0]))
+    if route.kind == FOLLOW:
         passed = Pass() if virtual is None else (yield from _free(route, virtual))
         if isinstance(passed, Refuse):
             return passed
-        return Send(request.body, LaterBill(new_call_id(), route.codec), passed.exchange)
-    if virtual is None:
+        codec = route.codec or error_codec(route.api_family)
+        return Send(request.body, LaterBill(new_call_id(), codec), passed.exchange)
+    if virtual is None and not answers.plays():
         yield from _note_own_key(request)
     call_id = new_call_id()
     attrs, unfit = _attributes_of(request)
@@ -113,6 +140,11 @@ def admit(
     if call.unbounded and not has_ceilings(call):
         step = missing_step(call.unbounded_kinds, policy().ceilings)
         return (yield from _refused(call_id, attrs, codec, call.model, call.unbounded, step))
+    if answers.plays():
+        answer = yield find_answer(request, attrs)
+        if answer is None:
+            return (yield from _refused(call_id, attrs, codec, call.model, NOT_KEPT, KEEP_AGAIN))
+        return (yield from play(call_id, attrs, asked, answer))
     notional = virtual is None and credentials.is_subscription(
         request.headers, sold=(route.provider or route.api_family) in policy().notional
     )

@@ -8,6 +8,7 @@ Source: RFC 9112, sections 6 and 7 (https://www.rfc-editor.org/rfc/rfc9112, chec
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from http.client import responses
 from typing import Protocol
 
 _LINE = b"\r\n"
@@ -180,18 +181,10 @@ def with_target(request_line: bytes, target: str) -> bytes:
 
 def answer_bytes(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
     """A whole answer that closes its connection."""
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Refused')}"]
+    lines = [f"HTTP/1.1 {status} {responses.get(status, 'Refused')}"]
     lines += [f"{name}: {value}" for name, value in headers if name.lower() != "content-length"]
     lines += [f"content-length: {len(body)}", "connection: close"]
     return "\r\n".join(lines).encode("latin-1") + _END_OF_HEAD + body
-
-
-_REASONS = {
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    429: "Too Many Requests",
-}
 
 
 def _header(line: bytes) -> tuple[str, str]:

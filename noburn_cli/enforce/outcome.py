@@ -17,6 +17,7 @@ from noburn_cli import protocol
 from noburn_cli.client.requests import usage_fields
 from noburn_cli.core.variants import with_region
 from noburn_cli.enforce import cutting
+from noburn_cli.enforce.answers import Tape
 from noburn_cli.enforce.bodies import (
     PLAIN,
     READABLE,
@@ -42,13 +43,17 @@ _NOT_ALL = "its usage does not tell all that it cost, so that it stays at its ce
 
 
 class Outcome:
-    """One frame for the daemon: its operation and fields."""
+    """One frame for the daemon: its operation ("" for nothing to say) and fields.
 
-    __slots__ = ("fields", "op")
+    tape: the answer that ended so, where it is to be kept.
+    """
 
-    def __init__(self, op: str, fields: dict[str, Any]) -> None:
+    __slots__ = ("fields", "op", "tape")
+
+    def __init__(self, op: str, fields: dict[str, Any], tape: Tape | None = None) -> None:
         self.op = op
         self.fields = fields
+        self.tape = tape
 
 
 class Tracker:
@@ -82,6 +87,8 @@ class Tracker:
         self._ended = False
         #: Why the stream was cut, or None; its follower is to read no further then.
         self.cut: str | None = None
+        #: Keeps the answer of a run whose answers are recorded.
+        self.tape: Tape | None = None
 
     def not_sent(self, error: BaseException) -> Outcome | None:
         """No byte of the request reached the provider."""
@@ -97,6 +104,8 @@ class Tracker:
         headers: by lower-case name.
         """
         self._status = status
+        if self.tape is not None:
+            self.tape.answered(status, headers)
         encoding = headers.get("content-encoding", "").strip().lower()
         if encoding not in READABLE:
             self._body = Unreadable()
@@ -125,6 +134,8 @@ class Tracker:
         When the run was stopped these end with the provider's own error event, and `cut` says why.
         Raises zlib.error when bytes that must be unpacked cannot be; nothing else.
         """
+        if self.tape is not None:
+            self.tape.receive(chunk)
         if self._body is None:
             return chunk
         try:
@@ -260,9 +271,8 @@ class Tracker:
             return None
         self._ended = True
         latency_ms = int((time.monotonic() - self._began) * 1000)
-        return Outcome(
-            op, {"call": self.call_id, **fields, "latency_ms": latency_ms, "status": self._status}
-        )
+        told = {"call": self.call_id, **fields, "latency_ms": latency_ms, "status": self._status}
+        return Outcome(op, told, self.tape)
 
 
 class LaterBill(Tracker):
@@ -295,7 +305,10 @@ class LaterBill(Tracker):
         )
 
     def completed(self) -> Outcome | None:
-        return self._finish("")
+        outcome = self._finish("")
+        if outcome is None and self.tape is not None:
+            outcome, self.tape = Outcome("", {}, self.tape), None
+        return outcome
 
     def broke(self, error: BaseException) -> Outcome | None:  # noqa: ARG002
         return None

@@ -39,3 +39,8 @@ def fixture_name(where: str, name: str, scope: str) -> str:
     where: the folder or file that it is of, as pytest names it; "" for the root and for plug-ins.
     """
     return test_name(f"{f'{where}::' if where else ''}{name} ({scope} fixture)")
+
+
+def is_one_test(name: str) -> bool:
+    """Whether a name is a test's, and not a shared fixture's or "" (outside of tests)."""
+    return bool(name) and not name.endswith(" fixture)")

@@ -8,20 +8,25 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from noburn_cli.core.budgets import TAG_PREFIX
 from noburn_cli.core.money import show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.recorded_files import format_recording
-from noburn_cli.core.recorded_runs import TEST, Recording
-from noburn_cli.enforce.test_names import FOLDER, TAG
+from noburn_cli.core.recorded_runs import TEST, Recording, file_of
+from noburn_cli.enforce.answers import PLAY, VARIABLE
+from noburn_cli.enforce.dotenv_keys import find_keys
+from noburn_cli.enforce.test_names import FOLDER, TAG, is_one_test
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.prices import load_book
+from noburn_cli.providers.credentials import KEY_VARIABLES
+from noburn_cli.recording import cassettes
 from noburn_cli.recording.facts import Facts, read_facts
 from noburn_cli.recording.making import make_recording
 from noburn_cli.recording.places import (
+    answers_folder,
     check_recording_name,
     leave_alone,
     project_root,
@@ -29,17 +34,22 @@ from noburn_cli.recording.places import (
     write_whole,
 )
 
+#: What a program finds in the place of a key that nobody needs.
+NO_KEY = "sk-played-answers-need-no-key"
+
 
 class RecordedRun:
     """Made before the run; `finish` after its end; `close` always.
 
     name: of the recording.  attributes: those of the run, which may not name a test themselves.
-    Raises UsageError, and NoburnError when there is no place for what pytest tells.
+    answers: enforce.answers.KEEP, PLAY, or None to do neither.
+    Raises UsageError, and NoburnError when there is no place for what pytest tells, no vcrpy for
+    answers, or none recorded that could be played.
     """
 
     def __init__(
         self, name: str, *, folder: Path, environment: Mapping[str, str],
-        attributes: Mapping[str, str],
+        attributes: Mapping[str, str], answers: str | None = None,
     ) -> None:  # fmt: skip
         if TAG_PREFIX + TAG in attributes:
             raise UsageError(
@@ -50,9 +60,12 @@ class RecordedRun:
         self._name = check_recording_name(name)
         self._root = project_root(folder, environment)
         self.path = recording_path(self._root, name)
+        self._answers = None if answers is None else Answers(answers, self._root, name)
         leave_alone(self.path.parent)
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="noburn-tests-"))
+            if self._answers is not None:
+                self._answers.prepare(self._folder)
         except OSError as error:
             raise NoburnError(
                 "nothing can be recorded: no temporary folder can be made",
@@ -60,20 +73,72 @@ class RecordedRun:
                 next_step="look whether TMPDIR names a folder that may be written to",
             ) from error
 
-    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, base: Mapping[str, str], command: Sequence[str]) -> dict[str, str]:
         """What the run's processes are told, besides everything else."""
-        return {**base, FOLDER: str(self._folder)}
+        told = {**base, FOLDER: str(self._folder)}
+        told.pop(VARIABLE, None)
+        return told if self._answers is None else self._answers.environment(told, command)
 
     def finish(self, ledger: Path, run: str) -> list[str]:
         """Write the recording of a run that has ended; what to say of it.  Raises NoburnError."""
         facts = read_facts(self._folder)
         book = load_book(os.environ)
-        recording = make_recording(ledger, run, facts, book, name=self._name, replayed=False)
+        played = self._answers is not None and self._answers.mode == PLAY
+        recording = make_recording(ledger, run, facts, book, name=self._name, replayed=played)
         write_whole(self.path, format_recording(recording))
-        return _said(recording, facts, self.path)
+        lines = _said(recording, facts, self.path)
+        return lines if self._answers is None else [*lines, *self._answers.finish(facts)]
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Answers:
+    """The answers of one recorded run, kept or played.
+
+    Raises NoburnError: no vcrpy, or nothing to play.
+    """
+
+    def __init__(self, mode: str, root: Path, name: str) -> None:
+        self.mode = mode
+        self._root = root
+        self._place = answers_folder(root, name)
+        cassettes.vcr_parts()
+        self._kept = cassettes.load(self._place) if mode == PLAY else []
+        self._keys = cassettes.keys_of(self._place) if mode == PLAY else ()
+        self._folder = Path()
+
+    def prepare(self, folder: Path) -> None:
+        """Raises OSError."""
+        self._folder = folder / "answers"
+        self._folder.mkdir()
+        cassettes.lay_out(self._folder, self._kept)
+
+    def environment(self, base: Mapping[str, str], command: Sequence[str]) -> dict[str, str]:
+        """Where answers lie; and where nothing is sent, something that looks like a key."""
+        told = {**base, VARIABLE: f"{self.mode}:{self._folder}"}
+        if self.mode == PLAY:
+            return {**dict.fromkeys(self._keys, NO_KEY), **told}
+        found = find_keys(command, Path.cwd(), base)
+        self._keys = tuple(name for name in KEY_VARIABLES if base.get(name) or found.get(name))
+        return told
+
+    def finish(self, facts: Facts) -> list[str]:
+        """Keep what was answered; what to say of it.  Raises NoburnError."""
+        if self.mode == PLAY:
+            return []
+        collected = {*facts.outcomes, *facts.left_out}
+        files = set(map(file_of, collected))
+
+        def gone(test: str) -> bool:
+            return is_one_test(test) and test not in collected and file_of(test) in files
+
+        news = cassettes.read_spool(self._folder)
+        count = cassettes.save(
+            self._place, news, ran=facts.outcomes.keys(), gone=gone, keys=self._keys
+        )
+        said = f"        {counted(len(news), 'answer')} kept, {count:,} in {self._place}: "
+        return [said + "they hold prompts and answers, and no keys"]
 
 
 def _said(recording: Recording, facts: Facts, path: Path) -> list[str]:
@@ -83,7 +148,6 @@ def _said(recording: Recording, facts: Facts, path: Path) -> list[str]:
         f"noburn: recording {recording.name}: {counted(len(tests), 'test')}, {callers} with calls, "
         f"{counted(recording.calls, 'call')}, {show_dollars(recording.cost_nano)}, in {path}"
     )
-    lines = [said]
-    if not facts.seen:
-        lines.append("        no pytest told of its tests: every call is recorded outside of them")
-    return lines
+    if facts.seen:
+        return [said]
+    return [said, "        no pytest told of its tests: every call is recorded outside of them"]

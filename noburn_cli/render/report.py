@@ -77,7 +77,8 @@ def notes(report: Report) -> list[str]:
     if total.notional_nano:
         said.append(
             f"{show_dollars(total.notional_nano)} more at list price is notional: subscriptions "
-            "pay for it; no cost and no budget of dollars includes it."
+            "pay for it, or recorded answers were played; no cost and no budget of dollars "
+            "includes it."
         )
     if total.searches:
         said.append(f"{total.searches:,} searches were billed beside the tokens.")

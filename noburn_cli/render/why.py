@@ -13,6 +13,7 @@ from typing import Any
 from noburn_cli import protocol
 from noburn_cli.core.money import show_amount, show_dollars
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
+from noburn_cli.enforce.answers import TAG as PLAYED
 from noburn_cli.render.exact import (
     align_decimals,
     show_exact,
@@ -187,7 +188,9 @@ def _sections(
     if soft:
         yield "Budgets that it went beyond, and that let calls go", soft
     if facts.detail.get("notional"):
-        yield "Paid by a subscription", [NOTIONAL_WORDS]
+        played = facts.attributes.get(PLAYED) is not None
+        title = "Answered by what was recorded" if played else "Paid by a subscription"
+        yield title, [NOTIONAL_WORDS]
     if facts.input_bound is not None:
         title = "What it needed at least" if facts.state == "blocked" else "What was held for it"
         yield title, list(_hold_lines(facts, hold))

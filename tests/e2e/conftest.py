@@ -43,8 +43,10 @@ class Provider:
             time.sleep(0.05)
 
     def close(self) -> None:
-        self._process.terminate()
-        self._process.communicate()
+        """End it; a test may have done so already."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            self._process.communicate()
 
 
 class World:

@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.core.gate_tables import RecordingSpec
 from noburn_cli.core.money import nano_from_decimal
+from noburn_cli.core.recorded_comparison import NOT_RUN
+from noburn_cli.core.recorded_findings import findings
+from noburn_cli.recording.comparing import judge, update_baseline
 from tests.e2e.conftest import PROGRAMS, REPOSITORY, Provider, World
 
 GUEST = REPOSITORY / ".venv" / "guests" / "current" / "bin" / "python"
@@ -23,6 +27,9 @@ GUEST = REPOSITORY / ".venv" / "guests" / "current" / "bin" / "python"
 PYTEST = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 XDIST = ("xdist", "execnet")
 AGENT = "test_agent.py::"
+INDEX = "index (session fixture)"
+LONG = 'test_plan[a "long" one,\\nwith \\xfc]'
+SECRET = "sk-a-real-key-of-nobody"
 
 
 @pytest.fixture
@@ -41,13 +48,15 @@ def project(world: World, tmp_path: Path) -> Path:
     shutil.copytree(PROGRAMS / "recorded", folder)
     # Some of the guest's libraries bring plug-ins along that are not meant here.
     world.environment |= {"PYTHONPATH": str(tools), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    world.environment["OPENAI_API_KEY"] = SECRET
     return folder
 
 
-def run_tests(world: World, folder: Path, *arguments: str, options: tuple[str, ...] = ()) -> str:
+def run_tests(world: World, folder: Path, *pytest_arguments: str, answers: str = "") -> str:
     """Record the project's tests as `agents`; what the run says on stderr."""
     plugins = ("-p", "anyio.pytest_plugin", "-p", "xdist.plugin", "-p", "xdist.looponfail")
-    command = (str(GUEST), "-m", "pytest", "-q", *plugins, *arguments)
+    command = (str(GUEST), "-m", "pytest", "-q", *plugins, *pytest_arguments)
+    options = ("--answers", answers) if answers else ()
     there = Path.cwd()
     os.chdir(folder)
     try:
@@ -66,35 +75,65 @@ def recorded(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_each_test_has_its_calls(world: World, provider: Provider, project: Path) -> None:
-    said = run_tests(world, project)
+def costs(lines: dict[str, Any]) -> dict[str, int]:
+    """Nano-dollars by line, of those that called."""
+    return {
+        name: nano_from_decimal(Decimal(line["cost_usd"]))
+        for name, line in lines.items()
+        if name != "(not run)" and line["calls"]
+    }
+
+
+def billed(world: World, provider: Provider) -> dict[str, int]:
+    """The provider's bill by the test that each call was made in."""
+    bill = {call["request_id"]: call["nano"] for call in provider.bill()["calls"]}
+    found: dict[str, int] = {}
+    for test, request in world.rows("SELECT tags ->> '$.test', provider_id FROM calls"):
+        name = test.removeprefix(AGENT)
+        found[name] = found.get(name, 0) + bill.pop(request)
+    assert bill == {}
+    return found
+
+
+def test_runs_as_evidence(world: World, provider: Provider, project: Path) -> None:
+    # Kept from the real thing: each test has its calls, and pays what it was billed.
+    said = run_tests(world, project, answers="keep")
     lines = recorded(project)
-    long = 'test_plan[a "long" one,\\nwith \\xfc]'
     assert {name: line["calls"] for name, line in lines.items() if name != "(not run)"} == {
         "test_plan[short]": 14,
-        long: 14,
+        LONG: 14,
         "test_threads": 2,
         "test_child": 1,
         "test_awaited[asyncio]": 1,
-        "test_claude": 1,
         "test_fails": 1,
         "test_without_calls": 0,
         "index (session fixture)": 3,
     }
     assert lines["(not run)"] == [f"{AGENT}test_skipped"]
-    assert lines["test_claude"]["models"][0]["model"] == "claude-sonnet-5"
-
-    # The provider's own bill, call by call: what each test paid is what it was billed.
-    bill = {call["request_id"]: call["nano"] for call in provider.bill()["calls"]}
-    billed: dict[str, int] = {}
-    for test, request in world.rows("SELECT tags ->> '$.test', provider_id FROM calls"):
-        name = test.removeprefix(AGENT)
-        billed[name] = billed.get(name, 0) + bill.pop(request)
-    assert bill == {}
-    assert billed == {
-        name: nano_from_decimal(Decimal(line["cost_usd"]))
-        for name, line in lines.items()
-        if name != "(not run)" and line["calls"]
-    }
-    assert "recording agents: 8 tests, 7 with calls, 37 calls, $" in said
+    assert costs(lines) == billed(world, provider)
+    assert "recording agents: 7 tests, 6 with calls, 36 calls, $" in said
     assert (project / ".noburn/recordings/.gitignore").read_text().endswith("*\n")
+    answers = sorted((project / ".noburn/answers/agents").iterdir())
+    assert [path.name for path in answers] == ["answers.json", "shared.yaml", "test_agent.py.yaml"]
+    assert not [path for path in answers if SECRET in path.read_text()]
+    spec = RecordingSpec()
+    update_baseline(judge(["agents"], spec, project), spec, project)
+
+    # Forty calls instead of twelve, in two workers: the gate says which tests, and why.
+    world.environment["AGENT_CALLS"] = "40"
+    run_tests(world, project, "-n", "2", "-k", "plan")
+    result = judge(["agents"], spec, project)
+    errors = {one.subject.removeprefix(AGENT): one.text for one in findings(result)}
+    assert errors.keys() == {"test_plan[short]", LONG}
+    assert all("calls 14 → 42" in text for text in errors.values())
+    assert len(result.of(NOT_RUN)) == 5
+
+    # Played without the provider and without a key: the same to the nano-dollar, and not spent.
+    world.environment["AGENT_CALLS"] = "12"
+    provider.close()
+    del world.environment["OPENAI_API_KEY"]
+    said = run_tests(world, project, answers="play")
+    assert costs(recorded(project)) == costs(lines)
+    assert "cost $0.00\n" in said
+    assert "nothing was sent" in said
+    assert findings(judge(["agents"], spec, project)) == ()

@@ -21,7 +21,7 @@ from noburn_cli.enforce.gateway.asked import forwarded, is_local, run_of
 from noburn_cli.enforce.gateway.forward import Forwarder, UpstreamFailed
 from noburn_cli.enforce.gateway.lasting import LastingKeys
 from noburn_cli.enforce.gateway.routes import NoTarget, Target, find_target
-from noburn_cli.enforce.guard import admit
+from noburn_cli.enforce.guard import admit, followed
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.providers import credentials
@@ -126,7 +126,8 @@ class Gateway:
     ) -> web.StreamResponse:
         """Decide, and carry out the decision."""
         upstreams = context.upstreams()
-        route = _barred(target, headers) or recognise(request.method, target.url, upstreams)
+        found = recognise(request.method, target.url, upstreams)
+        route = _barred(target, headers) or followed(found)
         if route.kind == NOT_OURS and not route.look_into_body:
             return _said(_NO_PROXY, status=403, family=target.family)
         # A call to a server that nobody listed is refused with the line to add, key or not.
