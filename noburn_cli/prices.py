@@ -86,7 +86,7 @@ def price_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     Raises PriceBookInvalid when the user's file can't be read, or is named and missing; UsageError
     for a configuration that cannot be read.
     """
-    return _texts(environment, read_trusted(paths.home_of(environment)))
+    return texts_with(environment, updated_text(environment))
 
 
 def own_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -94,12 +94,23 @@ def own_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Raises PriceBookInvalid, UsageError.
     """
-    return _texts(environment, [])
+    return _texts(environment, [], updated_text(environment))
 
 
-def _texts(environment: Mapping[str, str], trusted: list[Trusted]) -> list[tuple[str, str]]:
+def texts_with(
+    environment: Mapping[str, str], updated: tuple[str, str] | None
+) -> list[tuple[str, str]]:
+    """The same with another (origin, text) as the book that was taken, or none.
+
+    Raises PriceBookInvalid, UsageError.
+    """
+    return _texts(environment, read_trusted(paths.home_of(environment)), updated)
+
+
+def _texts(
+    environment: Mapping[str, str], trusted: list[Trusted], updated: tuple[str, str] | None
+) -> list[tuple[str, str]]:
     shipped = resources.shipped_prices()
-    updated = updated_text(environment)
     return [
         shipped,
         *([] if updated is None or is_older(updated[1], shipped[1]) else [updated]),
@@ -190,7 +201,7 @@ def book_with(environment: Mapping[str, str], trusted: list[Trusted]) -> PriceBo
 
     Raises PriceBookInvalid, UsageError.
     """
-    return PriceBook.from_texts(_texts(environment, trusted))
+    return PriceBook.from_texts(_texts(environment, trusted, updated_text(environment)))
 
 
 def watched_files(environment: Mapping[str, str]) -> list[Path]:

@@ -46,7 +46,8 @@ _WITH_FALLBACK = {AUDIO_CACHE_READ, IMAGE_CACHE_READ}
 class PlannedRow:
     """What happens to one variant from one day on.
 
-    before, after: the terms on that day without and with the newer book.
+    before, after: the terms on that day without and with the newer book; of a row where there was
+        none, before is what held until then.
     applied: False for a correction that nobody asked for.
     """
 
@@ -228,9 +229,10 @@ class _Timeline:
         starts = {row.starts_on for row in (*self._old, *self._new)}
         for day in sorted(one for one in starts if one > self._today):
             theirs, was = _starting(self._new, day), _starting(self._old, day)
-            before = schedule_at(self._old, day)
             if theirs:
                 self._days[day] = theirs
+            eve = schedule_at(self._rows(), day - timedelta(days=1))
+            before = schedule_at(self._old, day) if was else eve
             after = schedule_at(self._rows(), day)
             if not same_schedule(before, after) and not self._is_planned(day):
                 kind = WITHDRAWN if was and not theirs else ANNOUNCED

@@ -73,13 +73,14 @@ def auto_models(inputs: Inputs, findings: Findings) -> list[Model]:
     made: list[Model] = []
     for group in inputs.manual["auto"]:
         if inputs.second is None:
-            made += [m for m in inputs.committed.values() if _is_of(m, group, inputs)]
+            made += [m for m in inputs.committed.values() if is_of(m, group, inputs)]
         else:
             made += _group_models(group, inputs, findings)
     return made
 
 
-def _is_of(model: Model, group: dict[str, Any], inputs: Inputs) -> bool:
+def is_of(model: Model, group: dict[str, Any], inputs: Inputs) -> bool:
+    """Whether a model of the book came in by this group."""
     by_hand = model.name in inputs.manual["by_hand"]
     only = re.compile(group.get("only", ""))
     return (
@@ -103,7 +104,7 @@ def _group_models(group: dict[str, Any], inputs: Inputs, findings: Findings) -> 
         limits = (one.entry.input_max, one.entry.output_max, one.entry.reasons, one.entry.embeds)
         undated = without_date(one.plain) or one.plain
         first_id = one.first.id if one.first is not None else undated
-        alike.setdefault((first_id, tiers, limits, _tokenizer(one.plain)), []).append((one, rows))
+        alike.setdefault((first_id, tiers, limits, tokenizer_of(one.plain)), []).append((one, rows))
     findings.left_out.append(
         f"{group['provider']}: {len(left_out)} names on which the sources do not agree"
     )
@@ -244,7 +245,7 @@ def _model(
         name=name,
         provider=group["provider"],
         family=family,
-        tokenizer=_tokenizer(one.plain),
+        tokenizer=tokenizer_of(one.plain),
         context_window=window,
         input_max=min(one.entry.input_max or window, window),
         output_max=output_max,
@@ -266,6 +267,7 @@ def _is_plain(name: str, group: dict[str, Any], first: Any) -> bool:
     return plain.startswith("us.") or (first is not None and plain == first.id)
 
 
-def _tokenizer(plain: str) -> str:
+def tokenizer_of(plain: str) -> str:
+    """The tokenizer that a name is known to have; WINDOW_TOKENIZER for none."""
     found = (word for pattern, word in _TOKENIZERS if pattern.search(plain.lower()))
     return next(found, WINDOW_TOKENIZER)

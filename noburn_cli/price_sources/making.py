@@ -35,6 +35,10 @@ from noburn_cli.price_sources.regions import with_uplifts
 class SourceGap(ValueError):
     """A model of the hand-kept part for which the sources lack a fact that it needs."""
 
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{model}: {reason}")
+        self.model = model
+
 
 def new_models(inputs: Inputs, findings: Findings) -> list[Model]:
     """All models of the book, in the order of the hand-kept part.  Raises SourceGap."""
@@ -62,7 +66,7 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
     first = inputs.first.get((provider, extra.get("first", name)))
     before = inputs.committed.get(name)
     if first is None:
-        raise SourceGap(f"{name}: genai-prices does not know it; mend tools/prices_manual.toml")
+        raise SourceGap(name, "genai-prices does not know it; mend tools/prices_manual.toml")
     url = inputs.manual["urls"][provider]
     rows = genai.first_rows(first, family, url=url, checked_on=inputs.today)
     second = None
@@ -91,7 +95,7 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
 
 def _committed_facts(name: str, before: Model | None) -> Model:
     if before is None:
-        raise SourceGap(f"{name}: a new model needs the second source; give --second FILE")
+        raise SourceGap(name, "a new model needs the second source; give --second FILE")
     return before
 
 
@@ -110,7 +114,7 @@ def _facts(
     window = extra.get("context_window") or max((w for w in windows if w), default=None)
     output_max = extra.get("output_max") or (second.output_max if second else None)
     if window is None or (output_max is None and group["family"] != EMBEDDING):
-        raise SourceGap(f"{name}: no source gives its window and output; put them in the manual")
+        raise SourceGap(name, "no source gives its window and output; put them in the manual")
     if first.context_window and window != first.context_window:
         findings.windows.append(
             f"{name}: {first.context_window} in the first source, {window} here"

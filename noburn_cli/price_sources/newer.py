@@ -24,8 +24,9 @@ from noburn_cli.core.models import Model
 from noburn_cli.errors import NoburnError
 from noburn_cli.price_sources.genai import first_models
 from noburn_cli.price_sources.litellm_json import installed_file, second_models
-from noburn_cli.price_sources.making import new_models
+from noburn_cli.price_sources.making import SourceGap, new_models
 from noburn_cli.price_sources.merging import Findings, Inputs
+from noburn_cli.price_sources.one_source import repriced, unlisted_models
 
 INSTALL = "pip install -U 'noburn-cli[prices]'"
 
@@ -80,6 +81,28 @@ def from_genai(base: Sequence[Model], *, today: date, litellm: Path | None = Non
     """The book that the installed sources make over `base` on a day.  Raises NoburnError."""
     inputs, version = read_inputs(base, today=today, litellm=litellm)
     findings = Findings()
-    models = tuple(new_models(inputs, findings))
-    versions = {"genai_prices": version}
-    return NewerBook(models, versions, findings)
+    models = _made(inputs, findings)
+    if inputs.second is None:
+        models = [repriced(model, inputs, findings) for model in models]
+    models += unlisted_models(models, inputs, findings)
+    return NewerBook(tuple(models), {"genai_prices": version}, findings)
+
+
+def _made(inputs: Inputs, findings: Findings) -> list[Model]:
+    """The listed models; one of which a source lacks something stays as the book has it."""
+    for group in inputs.manual["group"]:
+        group["names"] = [name for name in group["names"] if _is_known(name, group, inputs)]
+    while True:
+        try:
+            return new_models(inputs, findings)
+        except SourceGap as gap:
+            findings.left_out.append(str(gap))
+            for group in inputs.manual["group"]:
+                group["names"] = [name for name in group["names"] if name != gap.model]
+
+
+def _is_known(name: str, group: dict[str, Any], inputs: Inputs) -> bool:
+    """Whether the sources at hand say enough of a listed model."""
+    first = inputs.manual["model"].get(name, {}).get("first", name)
+    listed = (group["provider"], first) in inputs.first
+    return listed and (inputs.second is not None or name in inputs.committed)

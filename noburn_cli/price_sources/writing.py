@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from noburn_cli.core.models import Model, RateRow, Tier, Uplift, Window
+from noburn_cli.core.models import NOT_RETIRED, Model, RateRow, Tier, Uplift, Window
 from noburn_cli.core.pricebook_windows import DAYS
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_PRICES, PRICED_KINDS
 from noburn_cli.core.variants import without_region
@@ -41,7 +41,27 @@ def render_book(
     return "\n".join(parts) + "\n"
 
 
-def _model_lines(model: Model) -> list[str]:
+_OVERLAY_HEAD = """\
+# Prices over noburn's own, taken by `noburn prices update`; `noburn prices update --undo` takes
+# them back.  Your own prices belong into prices.toml beside this file, which is written anew.
+
+format = 1"""
+
+
+def render_overlay(
+    models: Iterable[Model], prefixes: Mapping[str, str], generated: Mapping[str, Any]
+) -> str:
+    """A file over another one: each model says all that it has, so that nothing shows through."""
+    parts = [_OVERLAY_HEAD, "\n[generated]"]
+    parts += [f"{key} = {_value(value)}" for key, value in generated.items()]
+    parts.append("\n[prefixes]")
+    parts += [f"{_value(prefix)} = {_value(provider)}" for prefix, provider in prefixes.items()]
+    for model in models:
+        parts += _model_lines(model, over=True)
+    return "\n".join(parts) + "\n"
+
+
+def _model_lines(model: Model, *, over: bool = False) -> list[str]:
     facts: dict[str, Any] = {
         "name": model.name,
         "provider": model.provider,
@@ -57,6 +77,15 @@ def _model_lines(model: Model) -> list[str]:
         "sources": model.sources or None,
         "note": model.note or None,
     }
+    if over:
+        facts |= {
+            "input_max": model.input_max,
+            "output_min": model.output_min,
+            "aliases": model.aliases,
+            "retires_on": model.retires_on or NOT_RETIRED,
+            "sources": model.sources,
+            "note": model.note,
+        }
     lines = ["\n[[model]]"]
     lines += [f"{key} = {_value(value)}" for key, value in facts.items() if value is not None]
     for uplift in model.uplifts:

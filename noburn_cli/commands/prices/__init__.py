@@ -12,6 +12,7 @@ import typer
 from noburn_cli.commands.prices.comparing import diff_command
 from noburn_cli.commands.prices.listing import list_command, search_command
 from noburn_cli.commands.prices.showing import history_command, show_command
+from noburn_cli.commands.prices.updating import update_command
 
 app = typer.Typer(
     help="List, show, compare, update and check what models cost.",
@@ -24,3 +25,4 @@ app.command("show")(show_command)
 app.command("search")(search_command)
 app.command("history")(history_command)
 app.command("diff")(diff_command)
+app.command("update")(update_command)

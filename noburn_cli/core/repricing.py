@@ -1,0 +1,102 @@
+"""The calls of the past at other prices: what they would cost, exactly, model by model.
+
+Layer: core (pure; calls are given).  Below: core.pricebook, core.usage, errors.
+Above: commands.prices (`update --impact`), render.price_impact.
+Not here: reading the calls (reports.usages), what was charged for them (the ledger).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from noburn_cli.core.cost import call_cost
+from noburn_cli.core.models import Model
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.errors import ModelUnknown, PriceUnknown
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """A book at one moment: what a call costs that is made then.
+
+    name: how the list is called where costs stand side by side.
+    """
+
+    name: str
+    book: PriceBook
+    at_ms: int
+
+
+@dataclass
+class RepricedModel:
+    """The calls of one model.  Amounts in nano-dollars.
+
+    charged: what the ledger has for them.  costs: one per price list, in their order.
+    """
+
+    model: str
+    calls: int = 0
+    charged: int = 0
+    costs: list[int] = field(default_factory=list)
+
+
+@dataclass
+class NotRepriced:
+    """Calls for which no other cost can be told.  charged: nano-dollars, as the ledger has them."""
+
+    calls: int = 0
+    charged: int = 0
+
+
+class Repricing:
+    """Costs of calls at several price lists, summed per model; nothing is kept of a call."""
+
+    def __init__(self, lists: Sequence[PriceList]) -> None:
+        self.lists = tuple(lists)
+        self.models: dict[str, RepricedModel] = {}
+        #: By the reason, in words.
+        self.left_out: dict[str, NotRepriced] = {}
+        self._found: dict[tuple[int, str], Model] = {}
+
+    def add(
+        self, model: str, variant: str, usage: Mapping[str, int], charged: int
+    ) -> None:  # fmt: skip
+        """One settled call."""
+        try:
+            costs = [
+                call_cost(self._model(place, model), usage, variant=variant, at_ms=one.at_ms)
+                for place, one in enumerate(self.lists)
+            ]
+        except (ModelUnknown, PriceUnknown) as error:
+            self.leave_out(error.message, charged=charged)
+            return
+        name = self._found[0, model].name
+        line = self.models.get(name)
+        if line is None:
+            line = self.models[name] = RepricedModel(name, costs=[0] * len(costs))
+        line.calls += 1
+        line.charged += charged
+        line.costs = [so_far + cost for so_far, cost in zip(line.costs, costs, strict=True)]
+
+    def leave_out(self, reason: str, *, charged: int, calls: int = 1) -> None:
+        """Calls that cannot be priced anew."""
+        if calls:
+            entry = self.left_out.setdefault(reason, NotRepriced())
+            entry.calls += calls
+            entry.charged += charged
+
+    def total(self) -> RepricedModel:
+        """All models together."""
+        whole = RepricedModel("", costs=[0] * len(self.lists))
+        for line in self.models.values():
+            whole.calls += line.calls
+            whole.charged += line.charged
+            whole.costs = [a + b for a, b in zip(whole.costs, line.costs, strict=True)]
+        return whole
+
+    def _model(self, place: int, name: str) -> Model:
+        found = self._found.get((place, name))
+        if found is None:
+            found = self._found[place, name] = self.lists[place].book.resolve(name)
+        return found

@@ -1,0 +1,145 @@
+"""The book that was taken: written as a whole, with the one before it kept for `--undo`.
+
+Layer: I/O.  Below: prices, core.pricebook, price_sources.writing, errors.
+Above: commands.prices (`update`).
+Owns: `book.toml` and `book-before.toml` in the user's configuration folder.
+Not here: what is taken (core.book_update).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from noburn_cli import prices, resources
+from noburn_cli.core.models import Model
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.errors import NoburnError, PolicyChanged, PriceBookInvalid
+from noburn_cli.price_sources.writing import render_overlay
+
+BEFORE = "book-before.toml"
+
+
+def base_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The shipped book and, where it holds, the one that was taken: what an update goes over."""
+    shipped, updated = resources.shipped_prices(), prices.updated_text(environment)
+    if updated is None or prices.is_older(updated[1], shipped[1]):
+        return [shipped]
+    return [shipped, updated]
+
+
+def overlay_text(
+    result: Sequence[Model], prefixes: Mapping[str, str], generated: Mapping[str, Any]
+) -> str:
+    """The file that makes the shipped book say what `result` says.
+
+    It holds the models that differ from the shipped ones, each complete.
+    Raises PriceBookInvalid for a model that cannot be said in this form: nothing is kept of it.
+    """
+    shipped_text = resources.shipped_prices()
+    shipped = {model.name: model for model in PriceBook.from_texts([shipped_text]).models()}
+    differing = [model for model in result if shipped.get(model.name) != model]
+    text = render_overlay(differing, prefixes, generated)
+    read = PriceBook.from_texts([shipped_text, (prices.UPDATED_FILE, text)])
+    said = {model.name: model for model in read.models()}
+    for model in differing:
+        if said[model.name] != model:
+            raise PriceBookInvalid(
+                f"the newer book's `{model.name}` cannot be laid over the shipped one",
+                why="it takes something away that a later price file cannot take away",
+                next_step="upgrade noburn, whose own book may have it",
+            )
+    return text
+
+
+def check_whole(environment: Mapping[str, str], text: str | None) -> PriceBook:
+    """The book that would hold with this text as the one that was taken; None for none.
+
+    Raises PriceBookInvalid, for instance where the user's own prices clash with it.
+    """
+    path = prices.updated_file(environment)
+    updated = None if text is None else (str(path), text)
+    return PriceBook.from_texts(prices.texts_with(environment, updated))
+
+
+def replace_book(environment: Mapping[str, str], text: str, *, over: str | None) -> Path:
+    """Write `book.toml`, and keep what it said before as `book-before.toml`.
+
+    over: what the file said when the plan was made; None where there was none.
+    Raises PolicyChanged when it has changed since, NoburnError when it cannot be written.
+    """
+    path = prices.updated_file(environment)
+    before = path.with_name(BEFORE)
+    if _text(path) != over:
+        raise PolicyChanged(
+            f"{path} has changed meanwhile: nothing was written",
+            next_step="look at the plan again",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if over is None:
+            before.unlink(missing_ok=True)
+        else:
+            _write(before, over)
+        _write(path, text)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+def undo(environment: Mapping[str, str]) -> tuple[Path, bool]:
+    """Change places between the book that was taken and the one before.
+
+    (the file, whether a book that was taken holds now.)  A second time undoes the first.
+    Raises NoburnError where nothing was taken, PriceBookInvalid where the earlier one would break
+    a rule; then nothing is changed.
+    """
+    path = prices.updated_file(environment)
+    before = path.with_name(BEFORE)
+    now, then = _text(path), _text(before)
+    if now is None and then is None:
+        raise NoburnError("there is no update of the price book to undo")
+    check_whole(environment, then)
+    try:
+        if now is not None:
+            # The other one first: a crash in between leaves a book that holds.
+            beside = _beside(before, now)
+        if then is None:
+            path.unlink()
+        else:
+            _write(path, then)
+        if now is None:
+            before.unlink()
+        else:
+            beside.replace(before)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path, then is not None
+
+
+def _text(path: Path) -> str | None:
+    return prices.read_price_file(path, next_step=f"remove {path}")
+
+
+def _write(path: Path, text: str) -> None:
+    _beside(path, text).replace(path)
+
+
+def _beside(path: Path, text: str) -> Path:
+    """A durable file beside `path`, to take its place at once."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return beside
+
+
+def _unwritable(path: Path, error: OSError) -> NoburnError:
+    return NoburnError(
+        f"{path} cannot be written: {error.strerror or error}",
+        why="the prices are as they were",
+        next_step="look at the disk and the permissions of the folder",
+    )

@@ -1,0 +1,162 @@
+"""An update of the price book, planned in full before anything is written.
+
+Layer: I/O (reads books).  Below: price_sources.newer, fetching, keeping, core.book_update.
+Above: commands.prices.updating.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from noburn_cli import prices, resources
+from noburn_cli.core.book_diff import CHANGED
+from noburn_cli.core.book_update import UpdatePlan, plan_update
+from noburn_cli.core.models import Model
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.pricebook_file import Book, generated_of
+from noburn_cli.errors import NoburnError
+from noburn_cli.price_sources import keeping
+
+GENAI = "genai-prices"
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update would do.
+
+    source: in words.  text: what `book.toml` is to say; over: what it says now, if it is there.
+    before, after: the whole book that prices calls, now and then.
+    overridden: changed models on which the user's own prices have the last word.
+    """
+
+    source: str
+    plan: UpdatePlan
+    text: str
+    over: str | None
+    before: PriceBook
+    after: PriceBook
+    overridden: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Newer:
+    """A newer book: where from in words, of which day, and what the file is to say of that."""
+
+    source: str
+    models: Sequence[Model]
+    prefixes: Mapping[str, str]
+    made_on: date
+    generated: dict[str, Any]
+
+
+def plan_from(
+    environment: Mapping[str, str],
+    source: str,
+    *,
+    sha256: str | None,
+    litellm: Path | None,
+    today: date,
+    corrections: bool,
+) -> Update:
+    """Read a newer book, check it in full, and plan what taking it does.  Nothing is written.
+
+    source: `genai-prices`, a file or an address.
+    Raises NoburnError and its like for a book that cannot be had, breaks a rule, or is older than
+    the one in force.
+    """
+    base_texts = keeping.base_texts(environment)
+    base = PriceBook.from_texts(base_texts).models()
+    if source == GENAI:
+        newer = _from_genai(base, today=today, litellm=litellm)
+    else:
+        newer = _from_elsewhere(source, sha256)
+    _check_day(newer, base_texts, today)
+    plan = plan_update(base, newer.models, today=today, corrections=corrections)
+    generated = {"checked_on": newer.made_on, "taken_on": today, **newer.generated}
+    prefixes = _further_prefixes(base_texts, newer.prefixes)
+    text = keeping.overlay_text(plan.result, prefixes, generated)
+    over = prices.updated_text(environment)
+    before, after = prices.load_book(environment), keeping.check_whole(environment, text)
+    return Update(
+        source=newer.source,
+        plan=plan,
+        text=text,
+        over=None if over is None else over[1],
+        before=before,
+        after=after,
+        overridden=_overridden(plan, before, after),
+    )
+
+
+def _from_genai(base: Sequence[Model], *, today: date, litellm: Path | None) -> _Newer:
+    from noburn_cli.price_sources.newer import INSTALL, from_genai
+
+    made = from_genai(base, today=today, litellm=litellm)
+    version = made.versions["genai_prices"]
+    shipped = str(generated_of(resources.shipped_prices()[1]).get("genai_prices", ""))
+    if _numbers(version) < _numbers(shipped):
+        raise NoburnError(
+            f"the installed genai-prices {version} is older than {shipped}, of which noburn's own "
+            "book was made",
+            next_step=INSTALL,
+        )
+    generated = {"source": GENAI, **made.versions}
+    return _Newer(f"genai-prices {version}", made.models, {}, today, generated)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _from_elsewhere(source: str, sha256: str | None) -> _Newer:
+    from noburn_cli.price_sources.fetching import fetch_book
+
+    found = fetch_book(source, sha256)
+    generated = {"source": source, "sha256": found.sha256}
+    words = f"{source}, of {found.made_on},"
+    return _Newer(words, found.models, found.prefixes, found.made_on, generated)
+
+
+def _check_day(newer: _Newer, base: Sequence[tuple[str, str]], today: date) -> None:
+    days = [day for _, text in base if (day := prices.made_on(text)) is not None]
+    if days and newer.made_on < max(days):
+        raise NoburnError(
+            f"{newer.source} is older than the book in force, of {max(days)}: nothing was changed",
+            why="an older book would take back prices that hold",
+            next_step="`noburn prices update --undo` goes back to the book before",
+        )
+    if newer.made_on > today + timedelta(days=1):  # It is tomorrow somewhere.
+        raise NoburnError(
+            f"{newer.source} is of a day that has not come: nothing was changed",
+            why="it would hold against every newer book until then",
+            next_step="look at its `checked_on`, and at this machine's clock",
+        )
+
+
+def _further_prefixes(
+    base: Sequence[tuple[str, str]], newer: Mapping[str, str]
+) -> dict[str, str]:  # fmt: skip
+    """The prefixes that the shipped book has not."""
+    shipped, whole = Book(), Book()
+    shipped.add(*base[0])
+    for origin, text in base:
+        whole.add(origin, text)
+    found = {**whole.prefixes, **newer}
+    return {
+        prefix: owner for prefix, owner in found.items() if shipped.prefixes.get(prefix) != owner
+    }
+
+
+def _overridden(plan: UpdatePlan, before: PriceBook, after: PriceBook) -> tuple[str, ...]:
+    then = {model.name: model for model in after.models()}
+    return tuple(
+        model.name
+        for model in before.models()
+        if then.get(model.name) == model
+        and any(one.name == model.name and one.kind == CHANGED for one in plan.models)
+    )

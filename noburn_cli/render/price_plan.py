@@ -1,0 +1,135 @@
+"""How an update of the price book looks before it is made.
+
+Layer: render, pure.  Below: core.book_update, render.price_changes.
+Above: commands.prices.updating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from noburn_cli.core.book_diff import CHANGED, GONE, NEW
+from noburn_cli.core.book_update import (
+    ANNOUNCED,
+    COMPLETED,
+    CORRECTION,
+    PRICE,
+    WITHDRAWN,
+    PlannedModel,
+    PlannedRow,
+    UpdatePlan,
+)
+from noburn_cli.core.models import WINDOW_TOKENIZER
+from noburn_cli.render.price_changes import (
+    change_data,
+    fact_data,
+    fact_words,
+    new_model_words,
+    rates_words,
+)
+from noburn_cli.render.table import safe_text
+
+_FIRST_DAY = date(1970, 1, 1)
+#: So many models that are gone are named; more are counted.
+_GONE_SHOWN = 10
+
+
+def render_plan(plan: UpdatePlan, source: str, overridden: Sequence[str]) -> list[str]:
+    """What taking a newer book does, model by model.
+
+    overridden: models whose change does not reach a call, because another price file has the last
+        word on them.
+    """
+    lines = [f"{safe_text(source)} over the book in force:", ""]
+    for one in plan.models:
+        if one.kind == NEW:
+            lines.append(f"+ {safe_text(one.name)}: {new_model_words(one.model)}")
+            if one.model.tokenizer == WINDOW_TOKENIZER:
+                lines.append("    its tokenizer is not known: calls are held for its whole window")
+        elif one.kind == CHANGED:
+            lines.append(f"~ {safe_text(one.name)}")
+            lines += [f"    {_row_words(row)}" for row in one.rows]
+            lines += [f"    {fact_words(fact)}" for fact in one.facts]
+            if one.name in overridden:
+                lines.append("    your own price file has the last word on it")
+    lines += _gone_lines(plan)
+    return [*lines, "", *_summary(plan)]
+
+
+def _gone_lines(plan: UpdatePlan) -> Iterator[str]:
+    gone = [one.name for one in plan.models if one.kind == GONE]
+    for name in gone[:_GONE_SHOWN]:
+        yield f"= {safe_text(name)}: not in the newer book; it stays as it is"
+    if len(gone) > _GONE_SHOWN:
+        yield f"= and {len(gone) - _GONE_SHOWN:,} more that are not in the newer book, and stay"
+
+
+def _row_words(row: PlannedRow) -> str:
+    rates = rates_words(row.variant, row.changes)
+    day = "its first day" if row.starts_on == _FIRST_DAY else str(row.starts_on)
+    if row.kind == WITHDRAWN:
+        return f"{row.variant} from {day}: announced no more: {rates}"
+    if row.kind == COMPLETED:
+        return f"{row.variant} from {day}: rated as well: {rates}"
+    if row.kind == CORRECTION:
+        taken = "" if row.applied else "; not taken without --corrections"
+        return f"{row.variant} from {day}, correction: {rates}{taken}"
+    ends = row.starts_on - timedelta(days=1)
+    until = f"; the rates before end on {ends}" if row.before else ""
+    announced = ", announced" if row.kind == ANNOUNCED else ""
+    return f"{row.variant} from {day}{announced}: {rates}{until}"
+
+
+def _summary(plan: UpdatePlan) -> Iterator[str]:
+    if not plan.changes_anything:
+        yield f"Nothing to change: {len(plan.unchanged):,} models say the same."
+    else:
+        counts = [
+            (sum(_is_taken(one) for one in plan.models if one.kind == kind), kind)
+            for kind in (NEW, CHANGED)
+        ]
+        said = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+        gone = sum(one.kind == GONE for one in plan.models)
+        stay = f", {gone:,} not in it" if gone else ""
+        yield f"Models: {said}, {len(plan.unchanged):,} unchanged{stay}."
+    if any(row.starts_on for _, row in plan.rows(PRICE) if row.before):
+        yield "Calls that were made stay at what they were charged; holds keep their book."
+    if any(not row.applied for _, row in plan.rows(CORRECTION)):
+        yield (
+            "What the newer book says otherwise about days that have passed is not taken: "
+            "its price holds from today on."
+        )
+
+
+def _is_taken(one: PlannedModel) -> bool:
+    return one.kind == NEW or bool(one.facts) or any(row.applied for row in one.rows)
+
+
+def plan_data(plan: UpdatePlan, overridden: Sequence[str]) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "models": [
+            {
+                "model": one.name,
+                "kind": one.kind,
+                "overridden": one.name in overridden,
+                "rates": [_row_data(row) for row in one.rows],
+                "facts": [fact_data(fact) for fact in one.facts],
+            }
+            for one in plan.models
+        ],
+        "unchanged": len(plan.unchanged),
+        "changes_anything": plan.changes_anything,
+    }
+
+
+def _row_data(row: PlannedRow) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "variant": row.variant,
+        "starts_on": row.starts_on.isoformat(),
+        "taken": row.applied,
+        "changes": [change_data(one) for one in row.changes],
+    }
