@@ -102,7 +102,9 @@ def failed(code: str, said: str) -> str:
 def write_outputs(result: Path) -> None:
     data = json.loads(result.read_text(encoding="utf-8"))["data"]
     output("passed", "true" if data["passed"] else "false")
-    output("monthly-difference", data.get("difference") or "")
+    months = [side["month"] for side in (data["before"], data["after"]) if side is not None]
+    known = data["difference"] is not None and any(month is not None for month in months)
+    output("monthly-difference", data["difference"] if known else "")
     output("json", str(result))
 
 

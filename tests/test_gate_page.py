@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -45,7 +46,7 @@ def test_the_sample_can_be_tried(tmp_path):
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{both}" exec {sys.executable} -m noburn_cli "$@"\n')
     program.chmod(0o755)
     done = subprocess.run(
-        ["sh", str(ROOT / "examples" / "gate" / "try")],
+        ["sh", str(ROOT / "examples" / "gate" / "try"), "--save", f"json={tmp_path / 'gate.json'}"],
         env={
             "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(tmp_path),
@@ -59,6 +60,10 @@ def test_the_sample_can_be_tried(tmp_path):
     assert (done.returncode, done.stderr) == (3, "")
     assert "system.md grew by 900 tokens" in done.stdout
     assert "test_plans_a_refund became dearer: calls 12 → 40" in done.stdout
+    recording = json.loads((tmp_path / "gate.json").read_text("utf-8"))["data"]["recording"]
+    (dearer,) = [one for one in recording["tests"] if one["verdict"] == "dearer"]
+    assert (dearer["before"]["calls"], dearer["after"]["calls"]) == (12, 40)
+    assert recording["passed"] is False
 
 
 def refuse(key, reason, step):

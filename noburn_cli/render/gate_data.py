@@ -12,6 +12,8 @@ from typing import Any
 from noburn_cli.core.estimates import Span
 from noburn_cli.core.gate_model import Change, Finding, GateResult, Held, PromptCost, Totals
 from noburn_cli.core.money import Nano
+from noburn_cli.core.recorded_comparison import LineChange, RecordingResult
+from noburn_cli.core.recorded_runs import RecordedTest
 from noburn_cli.render.exact import per_million
 from noburn_cli.render.gate_words import sentence
 
@@ -38,6 +40,7 @@ def gate_data(result: GateResult) -> dict[str, Any]:
         "changes": [_change(change) for change in result.changes],
         "findings": [_finding(one) for one in result.findings],
         "rules": [_held(one) for one in result.held],
+        "recording": None if result.evidence is None else _recording(result.evidence),
         "notes": list(result.notes),
     }
 
@@ -122,6 +125,40 @@ def _finding(one: Finding) -> dict[str, Any]:
 
 def _held(one: Held) -> dict[str, Any]:
     return {"rule": one.rule, "subject": one.subject, "limit": one.limit, "level": one.level}
+
+
+def _recording(evidence: RecordingResult) -> dict[str, Any]:
+    """Every line that was compared; costs of the baseline are at the rates of the run."""
+    recording = evidence.recording
+    return {
+        "name": recording.name,
+        "run": recording.run or None,
+        "baseline": evidence.baseline,
+        "passed": evidence.passed,
+        "replayed": recording.replayed,
+        "calls": recording.calls,
+        "cost": Nano(recording.cost_nano),
+        "difference": Nano(evidence.difference_nano),
+        "tests": [_line(one) for one in evidence.changes],
+    }
+
+
+def _line(one: LineChange) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "verdict": one.verdict,
+        "grown": list(one.grown),
+        "causes": [
+            {"kind": cause.kind, "text": cause.text, "amount": Nano(cause.nano)}
+            for cause in one.causes
+        ],
+        "before": None if one.before is None else _side(one.before, one.before_now_nano),
+        "after": None if one.after is None else _side(one.after, one.after.cost_nano),
+    }
+
+
+def _side(test: RecordedTest, nano: int) -> dict[str, Any]:
+    return {"calls": test.calls, "tokens": test.tokens, "cost": Nano(nano)}
 
 
 def _nano(amount: int | None) -> Nano | None:
