@@ -22,10 +22,10 @@ def is_pattern(text: str) -> bool:
 def fault_of(pattern: str) -> str:
     """What is wrong with a pattern, or ""."""
     plain = pattern.removeprefix("!")
-    parts = plain.split("/")
+    parts = plain.removeprefix("./").split("/")
     if not plain or "\0" in plain:
         return "it is empty"
-    if plain.startswith("/") or ".." in parts or "\\" in plain:
+    if plain.startswith("/") or {".", ".."} & set(parts) or "\\" in plain:
         return "it may only name files below the configuration's folder, with `/` between folders"
     if "" in parts[:-1] or not parts[-1]:
         return "a file has a name after each `/`"
@@ -59,15 +59,27 @@ def _segment(part: str) -> str:
         elif char == "?":
             out.append("[^/]")
         elif end > 0:
-            inside = part[at + 1 : end]
-            negated = inside.startswith("!")
-            listed = re.escape(inside.removeprefix("!")).replace(r"\-", "-")
-            out.append(f"(?!/)[{'^' if negated else ''}{listed}]")
+            out.append(_one_of(part[at + 1 : end]))
             at = end
         else:
             out.append(re.escape(char))
         at += 1
     return "".join(out)
+
+
+def _one_of(inside: str) -> str:
+    """What stands in brackets: characters and ranges of them; `!` in front means any other."""
+    plain = inside.removeprefix("!")
+    parts: list[str] = []
+    at = 0
+    while at < len(plain):
+        if plain[at + 1 : at + 2] == "-" and at + 2 < len(plain):
+            parts.append(f"{re.escape(plain[at])}-{re.escape(plain[at + 2])}")
+            at += 3
+        else:
+            parts.append(re.escape(plain[at]))
+            at += 1
+    return f"(?!/)[{'^' if plain != inside else ''}{''.join(parts)}]"
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
