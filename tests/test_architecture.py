@@ -51,6 +51,11 @@ ARROWS = {
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
     ),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
+    "noburn_cli.gating": (
+        *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.inputs"),
+        *("noburn_cli.estimating", "noburn_cli.learning", "noburn_cli.reports"),
+        "noburn_cli.render.progress",
+    ),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),
 }

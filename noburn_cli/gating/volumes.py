@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from noburn_cli.core.holds import HoldState
 from noburn_cli.errors import InputRefused
 
 DAYS = 30
@@ -60,13 +61,15 @@ class Volumes:
             from noburn_cli.reports.query import Question, read_report  # apsw
 
             question = Question(
-                by=("day", "feature", "model"),
+                by=("day", "feature", "model", "state"),
                 since_ms=_start_ms(self._since.isoformat()),
                 until_ms=_start_ms(self._until.isoformat()),
             )
             report = read_report(self._path, question)
             self._lines = [
-                (line.keys[0], line.keys[1], line.keys[2], line.sums.calls) for line in report.lines
+                (line.keys[0], line.keys[1], line.keys[2], line.sums.calls)
+                for line in report.lines
+                if line.keys[3] != HoldState.VOIDED  # It never left, and was billed nothing.
             ]
             for month in report.cut_months:
                 self.notes[f"calls of {month} are compacted by month, and left out"] = None

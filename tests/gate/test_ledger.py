@@ -1,0 +1,85 @@
+"""Calls, outputs and cached shares out of a real ledger, which is only read."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from noburn_cli.paths import ledger_path
+from tests.daemon.parts import MODEL
+from tests.daemon.taught import Taught, teach
+from tests.gate.repository import Repo, words
+
+DAY_MS = 86_400_000
+#: What the month is counted from: midnight of today, UTC.
+TODAY_MS = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+
+
+def _bill(output: int, **more: int) -> dict[str, int]:
+    return {"input": 10, "output": output, **more}
+
+
+@pytest.fixture
+def ledger(repo: Repo) -> Path:
+    """60 calls of chat in the last 30 days; 5 of another feature, and some too old or too new."""
+    path = ledger_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chat, search = {"feature": "chat"}, {"feature": "search"}
+    old, day = TODAY_MS - 30 * DAY_MS, TODAY_MS - 29 * DAY_MS
+    teach(path, [Taught(_bill(9), attrs=chat)] * 3, start_ms=old - 4 * 60_000)
+    calls = [Taught(_bill(100, cache_read=30), attrs=chat)] * 60
+    calls += [Taught(_bill(500), attrs=search)] * 5
+    calls += [Taught(end="void", attrs=chat)] * 2
+    teach(path, calls, start_ms=day)
+    teach(path, [Taught(_bill(7), attrs=chat)] * 2, start_ms=TODAY_MS)
+    return path
+
+
+def _toml(*tables: str, model: str = MODEL) -> str:
+    listed = "".join(f"\n[[gate.prompt]]\n{one}\n" for one in tables)
+    return f'[gate]\nmodel = "{model}"\n{listed}'
+
+
+_CHAT = 'files = ["a.md"]\ncalls_per_month = "ledger"\nfeature = "chat"'
+
+
+def test_real_volumes_and_what_calls_teach(repo: Repo, ledger: Path) -> None:
+    before = ledger.read_bytes()
+    repo.commit({"noburn.toml": _toml(_CHAT), "a.md": words(100)})
+    # Another model: the calls that were made are those of the base's, for both sides.
+    repo.write({"noburn.toml": _toml(_CHAT, model="gpt-6.1-sol")})
+    done = repo.judged("--base", "HEAD")
+    (change,) = done.data["changes"]
+    for side in (change["before"], change["after"]):
+        assert (side["calls_per_month"], side["calls_from"]) == (60, "ledger")
+        assert side["output_from"] == "ledger"
+        assert side["output_tokens"]["high"] == change["before"]["output_tokens"]["high"]
+    assert [one["kind"] for one in change["causes"]] == ["model"]
+    assert change["before"]["cached_share"] > 0.5
+    assert ledger.read_bytes() == before
+
+
+def test_a_feature_without_calls_is_not_free(repo: Repo, ledger: Path) -> None:
+    other = _CHAT.replace("chat", "nobody").replace("a.md", "b.md")
+    search = _CHAT.replace("chat", "search").replace("a.md", "c.md")
+    written = search.replace('"ledger"', "7").replace("c.md", "d.md") + "\noutput = 3"
+    repo.write({"noburn.toml": _toml(other, search, written)})
+    repo.write(dict.fromkeys(("b.md", "c.md", "d.md"), words(5)))
+    done = repo.judged()
+    assert done.findings == [("known", "b.md", "error")]
+    assert "no call of feature nobody in the last 30 days" in done.out
+    calls = {c["name"]: c["after"]["calls_per_month"] for c in done.data["changes"]}
+    assert calls == {"c.md": 5, "d.md": 7}
+
+
+def test_without_a_ledger_only_who_asks_for_one_fails(repo: Repo) -> None:
+    repo.write({"noburn.toml": _toml(_CHAT), "a.md": words(5)})
+    done = repo.gate()
+    assert done.code == 4
+    assert "there is no ledger" in done.err
+    repo.write({"noburn.toml": _toml(_CHAT.replace('"ledger"', "10"))})
+    (change,) = repo.judged().data["changes"]
+    assert change["after"]["output_tokens"] is None
+    assert change["after"]["output_from"] is None
