@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from noburn_cli.core.cost import call_cost, rate_of, tier_for
-from noburn_cli.core.estimates import Span
+from noburn_cli.core.estimates import SURENESS, Span
 from noburn_cli.core.gate_model import Cause, PromptCost, Rates
 from noburn_cli.core.learning import CacheShares
 from noburn_cli.core.models import Model
@@ -169,8 +169,7 @@ def _how(sizes: Sequence[Size]) -> str:
     only_bounded = [size.bound_how for size in sizes if size.input is None]
     if only_bounded:
         return only_bounded[0]
-    words = {size.how for size in sizes}
-    return next(word for word in ("assumed", "counted", "exact") if word in words)
+    return max((size.how for size in sizes), key=SURENESS.index)
 
 
 def rates_of(terms: Terms, *, at_ms: int) -> Rates:

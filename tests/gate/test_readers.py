@@ -217,7 +217,9 @@ def test_chat_files_are_counted_as_estimate_counts_them(
     import yaml
 
     files = {name: json.dumps(body) for name, body in _REQUESTS.items()}
-    files |= {f"{name}.yaml": yaml.safe_dump(body) for name, body in _REQUESTS.items()}
+    files |= {
+        f"{name}.yaml": yaml.safe_dump(body, sort_keys=False) for name, body in _REQUESTS.items()
+    }
     files["all.jsonl"] = "".join(json.dumps(_REQUESTS["openai.json"]) + "\n" for _ in range(3))
     toml = gate_toml('model = "test-old"', table('["*.json*", "*.yaml"]', terms="output = 5"))
     repo.write({**files, "noburn.toml": toml})
