@@ -44,6 +44,10 @@ def sentence(result: GateResult, quote: Quote = as_it_is) -> str:
     quote: makes a prompt's or model's name fit where the sentence is shown.
     """
     told = _told(result, quote)
+    missing = _not_costed(result)
+    if missing:
+        what = quote(missing[0]) if len(missing) == 1 else counted(len(missing), "prompt")
+        told += f"; {what} could not be costed"
     if result.evidence is not None:
         clause = evidence_clause(result.evidence, quote)
         told += f"; {clause}" if clause else ""
@@ -55,11 +59,18 @@ def _told(result: GateResult, quote: Quote) -> str:
         return f"{_standing(result, quote)}; compared with nothing"
     changed = [change for change in result.changes if change.changed]
     if not changed:
-        return f"no change: {_standing(result, quote)}"
+        what = "no change in what could be costed" if _not_costed(result) else "no change"
+        return f"{what}: {_standing(result, quote)}"
     monthly = [change for change in changed if change.monthly]
     if monthly:
         return _of_a_month(result, monthly, changed, quote)
     return _of_a_call(changed, result, quote)
+
+
+def _not_costed(result: GateResult) -> list[str]:
+    """Prompts and patterns that are in no sum, because they cannot be read, found or priced."""
+    found = [one for one in result.findings if one.rule in gm.CHECKS and one.level == gm.ERROR]
+    return list(dict.fromkeys(one.subject for one in found))
 
 
 def verdict(result: GateResult) -> str:
@@ -324,7 +335,7 @@ def signed_percent(share: Fraction) -> str:
     if not tenths:
         return f"{sign}<0.1 %" if percent else "0 %"
     whole, part = divmod(tenths, 10)
-    return f"{sign}{whole}.{part} %" if part else f"{sign}{whole} %"
+    return f"{sign}{whole} %" if percent == whole else f"{sign}{whole}.{part} %"
 
 
 def growth_of(change: Change) -> Fraction | None:

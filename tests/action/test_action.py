@@ -154,6 +154,7 @@ def test_a_push_has_a_summary_and_no_comment(origin, hub, tools, tmp_path):
         (1, "merged", "pull_request", "origin/main", "origin/main"),
         (1, "base", "zeros", "", None),  # a new branch was pushed
         (1, "base", "dispatch", "", None),
+        (1, "merged", "queue", "", "base"),
     ],
 )
 def test_the_base_is_found_and_fetched(
@@ -164,6 +165,7 @@ def test_the_base_is_found_and_fetched(
         "pull_request": pull_request(origin),
         "zeros": {"before": "0" * 40},
         "dispatch": {},
+        "queue": {"merge_group": {"base_sha": origin.base}},
     }
     workspace = origin.checkout(tmp_path / "work", commit, depth=depth)
     one = job(*(tmp_path / "job", workspace, events[event], hub, tools, origin.merged))

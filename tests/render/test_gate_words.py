@@ -113,6 +113,17 @@ CASES = {
             "compared with nothing"
         ),
     ),
+    "not costed": (
+        gate(unchanged(), findings=[finding(rule=gm.KNOWN, path="p/x.json")]),
+        (
+            "No change in what could be costed: $60.00 a month for 1 prompt; "
+            "p/x.json could not be costed"
+        ),
+    ),
+    "several not costed": (
+        gate(grown(), findings=[finding(rule=rule, path=rule) for rule in gm.CHECKS]),
+        "+$216 a month (+22 %): system.md grew by 900 tokens; 3 prompts could not be costed",
+    ),
     "nothing": (gate(), "No change: no prompt to cost"),
 }
 
@@ -161,7 +172,8 @@ def test_the_verdict():
         (Fraction(1, 100_000), "+<0.1 %"),
         (Fraction(-1, 200), "-0.5 %"),
         (Fraction(1, 20), "+5 %"),
-        (Fraction(999, 10_000), "+10 %"),
+        (Fraction(999, 10_000), "+10.0 %"),
+        (Fraction(7_955, 100_000), "+8.0 %"),
         (Fraction(12), "+1,200 %"),
     ],
 )
