@@ -95,7 +95,7 @@ class PromptCost:
     requests: how many requests the file holds (a JSONL file has several); a call sends all of them.
     model, provider: of the price book.  variant: `standard`, `batch`, `flex`, ….
     input: tokens expected, or None where nothing but `bound_tokens` is known.
-    how: `exact`, `counted` or `assumed` for `input`; where that is None, the bound's own word.
+    how: `exact`, `counted`, `estimated` or `assumed` for `input`; the bound's where that is None.
     bound_tokens, bound_how: the most input tokens.
     output: expected of a call, or None.  output_from: FROM_CONFIG, FROM_LEDGER, FROM_OTHER_SIDE.
     cap: the most output that a call asks for, or None for the model's own maximum.

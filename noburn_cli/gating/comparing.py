@@ -74,9 +74,9 @@ class _Comparison:
         self._both = both
         self._at_ms = at_ms
         self._now = Coster(both.now.book, at_ms=at_ms)
-        same = both.before is None or both.before.book is both.now.book
-        assert same or both.before is not None
-        self._then = self._now if same else Coster(both.before.book, at_ms=at_ms)  # type: ignore[union-attr]
+        self._then = self._now
+        if both.before is not None and both.before.book is not both.now.book:
+            self._then = Coster(both.before.book, at_ms=at_ms)
         self._expecting = Expecting(ledger_path, now_ms=at_ms)
         self._findings: list[Finding] = []
         self._notes: dict[str, None] = dict.fromkeys(both.notes)

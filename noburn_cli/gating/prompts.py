@@ -84,7 +84,7 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
     for pattern in spec.files:
         if pattern.startswith("!"):
             continue
-        paths = matched.get(pattern, [])
+        paths = [path for path in matched.get(pattern, ()) if tree.has(path)]
         if not is_pattern(pattern) and tree.has(pattern):
             paths = [pattern]
         if not paths:

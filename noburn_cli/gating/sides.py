@@ -67,10 +67,10 @@ class Both:
 
 
 class Place:
-    """Where the configuration lies, and the repository around it.
+    """Where the configuration lies, and the repository around it, if there is one.
 
-    Raises UsageError where there is no configuration; NoburnError where git does not answer and a
-    revision was asked for.
+    prefix: the configuration's folder from the repository's top on, "" or with `/` at its end.
+    Raises UsageError where there is no configuration.
     """
 
     def __init__(self, question: Question) -> None:
@@ -83,17 +83,13 @@ class Place:
             )
         self.path = path
         self.folder = path.parent
-        self.repository = self._found()
-        self.prefix = self._prefix()
-
-    def _found(self) -> Repository | None:
+        self.repository: Repository | None = None
+        self._failed: NoburnError | None = None
         try:
-            return Repository.around(self.folder)
-        except NoburnError as error:
+            self.repository = Repository.around(self.folder)
+        except NoburnError as error:  # Told where a revision is asked for.
             self._failed = error
-            return None
-
-    _failed: NoburnError | None = None
+        self.prefix = self._prefix()
 
     def needed(self, rev: str) -> Repository:
         """The repository that a revision is asked of.  Raises NoburnError."""

@@ -30,7 +30,10 @@ class Tree(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """Every file's path, sorted; `/` between folders."""
+        """Every file's path, sorted; `/` between folders.
+
+        Git also lists what was deleted and not yet staged: `has` says what is there.
+        """
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is there, listed or not."""
@@ -54,17 +57,18 @@ class FolderTree:
     @property
     def names(self) -> Sequence[str]:
         if self._names is None:
-            listed = (
+            self._names = (
                 _walked(self._folder)
                 if self._repository is None
                 else self._repository.listed(self._folder)
             )
-            # Deleted files are still tracked, and another repository's folder is listed as one.
-            self._names = [name for name in listed if (self._folder / name).is_file()]
         return self._names
 
     def has(self, name: str) -> bool:
-        return (self._folder / name).is_file()
+        try:
+            return (self._folder / name).is_file()
+        except OSError:  # A name that is too long for a file is none.
+            return False
 
     def read(self, name: str) -> bytes:
         path = self._folder / name
