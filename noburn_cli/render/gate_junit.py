@@ -3,8 +3,9 @@
 Layer: render (pure).  Below: core.gate_model, render.gate_words.  Above: commands.gate.
 Valid for both schemas that readers go by, whose common part it keeps to: Ant's
 (https://github.com/windyroad/JUnit-Schema/blob/master/JUnit.xsd) and Jenkins's
-(https://github.com/jenkinsci/xunit-plugin, junit-10.xsd), read and tried 2026-11-27.  So a suite has an id, a
-package, a host and a time; properties stand first; nothing but a failure or an error is in a case.
+(https://github.com/jenkinsci/xunit-plugin, junit-10.xsd), read and tried 2026-11-27.  So a suite
+has an id, a package, a host and a time; properties stand first; nothing but a failure or an error
+is in a case.
 A rule that is broken is a failure, what could not be checked an error; a warning is told in the
 suite's output, because JUnit knows none.
 """
