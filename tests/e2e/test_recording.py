@@ -11,15 +11,12 @@ import os
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
-from noburn_cli.core.gate_tables import RecordingSpec
 from noburn_cli.core.money import nano_from_decimal
-from noburn_cli.core.recorded_comparison import NOT_RUN
-from noburn_cli.core.recorded_findings import findings
-from noburn_cli.recording.comparing import judge, update_baseline
 from tests.e2e.conftest import PROGRAMS, REPOSITORY, Provider, World
 
 GUEST = REPOSITORY / ".venv" / "guests" / "current" / "bin" / "python"
@@ -46,10 +43,20 @@ def project(world: World, tmp_path: Path) -> Path:
         (tools / found.name).symlink_to(found)
     folder = tmp_path / "project"
     shutil.copytree(PROGRAMS / "recorded", folder)
+    (folder / "noburn.toml").write_text('[gate.recording]\ntolerance = "20%"\n')
     # Some of the guest's libraries bring plug-ins along that are not meant here.
     world.environment |= {"PYTHONPATH": str(tools), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     world.environment["OPENAI_API_KEY"] = SECRET
     return folder
+
+
+def in_project(world: World, folder: Path, *arguments: str) -> CompletedProcess[str]:
+    there = Path.cwd()
+    os.chdir(folder)
+    try:
+        return world.noburn(*arguments)
+    finally:
+        os.chdir(there)
 
 
 def run_tests(world: World, folder: Path, *pytest_arguments: str, answers: str = "") -> str:
@@ -57,12 +64,7 @@ def run_tests(world: World, folder: Path, *pytest_arguments: str, answers: str =
     plugins = ("-p", "anyio.pytest_plugin", "-p", "xdist.plugin", "-p", "xdist.looponfail")
     command = (str(GUEST), "-m", "pytest", "-q", *plugins, *pytest_arguments)
     options = ("--answers", answers) if answers else ()
-    there = Path.cwd()
-    os.chdir(folder)
-    try:
-        done = world.noburn("run", "--recording", "agents", *options, "--", *command)
-    finally:
-        os.chdir(there)
+    done = in_project(world, folder, "run", "--recording", "agents", *options, "--", *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stderr
 
@@ -116,17 +118,19 @@ def test_runs_as_evidence(world: World, provider: Provider, project: Path) -> No
     answers = sorted((project / ".noburn/answers/agents").iterdir())
     assert [path.name for path in answers] == ["answers.json", "shared.yaml", "test_agent.py.yaml"]
     assert not [path for path in answers if SECRET in path.read_text()]
-    spec = RecordingSpec()
-    update_baseline(judge(["agents"], spec, project), spec, project)
+    gate = ("gate", "--recording", "agents")
+    done = in_project(world, project, *gate, "--update-baseline")
+    assert done.returncode == 0, done.stdout + done.stderr
 
     # Forty calls instead of twelve, in two workers: the gate says which tests, and why.
     world.environment["AGENT_CALLS"] = "40"
     run_tests(world, project, "-n", "2", "-k", "plan")
-    result = judge(["agents"], spec, project)
-    errors = {one.subject.removeprefix(AGENT): one.text for one in findings(result)}
+    done = in_project(world, project, *gate, "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    found = json.loads(done.stdout)["data"]["findings"]
+    errors = {one["subject"].removeprefix(AGENT): one["text"] for one in found}
     assert errors.keys() == {"test_plan[short]", LONG}
     assert all("calls 14 → 42" in text for text in errors.values())
-    assert len(result.of(NOT_RUN)) == 5
 
     # Played without the provider and without a key: the same to the nano-dollar, and not spent.
     world.environment["AGENT_CALLS"] = "12"
@@ -136,4 +140,6 @@ def test_runs_as_evidence(world: World, provider: Provider, project: Path) -> No
     assert costs(recorded(project)) == costs(lines)
     assert "cost $0.00\n" in said
     assert "nothing was sent" in said
-    assert findings(judge(["agents"], spec, project)) == ()
+    done = in_project(world, project, *gate)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stdout
