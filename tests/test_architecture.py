@@ -49,6 +49,7 @@ ARROWS = {
     "noburn_cli.queues": GUARD,
     "noburn_cli.render": (
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
+        "noburn_cli.price_sources",
     ),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.gating": (

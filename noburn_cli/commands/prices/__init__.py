@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typer
 
+from noburn_cli.commands.prices.checking import check_command
 from noburn_cli.commands.prices.comparing import diff_command
 from noburn_cli.commands.prices.listing import list_command, search_command
 from noburn_cli.commands.prices.showing import history_command, show_command
@@ -26,3 +27,4 @@ app.command("search")(search_command)
 app.command("history")(history_command)
 app.command("diff")(diff_command)
 app.command("update")(update_command)
+app.command("check")(check_command)

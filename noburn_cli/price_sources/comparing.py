@@ -1,0 +1,278 @@
+"""A book against the maintained sources: every rate, limit and date in which they differ.
+
+Layer: pure, but for what genai-prices does.  Below: core, price_sources.genai, litellm_json,
+agreement, merging (Inputs).  Above: commands.prices (`check`), render.price_check.
+Owns: which of a source's models is compared with which of ours, and which differences are known.
+Not here: making a book of the sources (price_sources.making).
+
+A source that is silent about a kind, a variant or a model does not differ.  Rates are those in
+force now.  A known difference is explained by `[[difference]]` of the hand-kept part, as long as
+the sources still say what they said when it was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from fnmatch import fnmatchcase
+from typing import Any
+
+from noburn_cli.core.models import STANDARD, Model, RateRow, Tier
+from noburn_cli.core.rate_changes import exact_dollars
+from noburn_cli.core.rate_schedules import Schedule, schedule_at, variants_of
+from noburn_cli.price_sources.agreement import is_of
+from noburn_cli.price_sources.genai import first_rows, tiers_at
+from noburn_cli.price_sources.litellm_json import SecondModel
+from noburn_cli.price_sources.merging import Inputs
+
+GENAI, LITELLM = "genai-prices", "litellm"
+#: What is compared besides rates.
+CONTEXT_WINDOW, INPUT_MAX = "context_window", "input_max"
+OUTPUT_MAX, RETIRES_ON = "output_max", "retires_on"
+#: The value of a source that has no such tier.
+NO_TIER = "no tier"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Why a difference is known: the reason, the day it was decided, where it stands."""
+
+    reason: str
+    decided_on: date
+    source: str
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One fact on which the book and a source differ.
+
+    what: a kind of usage, or a limit.  variant, above: of a rate; "" and 0 otherwise.
+    ours: of a rate in dollars per as many units as its price is for; others in words.
+    theirs: by source; a source that is silent is not in it.
+    checked_on: when our row was compared.  known: why it stands, if that was decided.
+    """
+
+    model: str
+    what: str
+    variant: str
+    above: int
+    ours: str
+    theirs: Mapping[str, str]
+    checked_on: date
+    url: str
+    known: Known | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole book against the sources.
+
+    compared: models that at least one source knows.  alone: those that none does.
+    """
+
+    disagreements: tuple[Disagreement, ...]
+    compared: tuple[str, ...]
+    alone: tuple[str, ...]
+
+
+def compare_book(models: Sequence[Model], inputs: Inputs, *, at: datetime) -> Comparison:
+    """Every disagreement, in the order of the book."""
+    found: list[Disagreement] = []
+    compared, alone = [], []
+    for model in models:
+        first, url = _first_of(model, inputs)
+        second = _second_of(model, inputs)
+        if first is None and second is None:
+            alone.append(model.name)
+            continue
+        compared.append(model.name)
+        found += _compare(model, first, second, url, at)
+    known = list(_known(inputs.manual.get("difference", [])))
+    explained = [_explained(one, known) for one in found]
+    return Comparison(tuple(explained), tuple(compared), tuple(alone))
+
+
+def _first_of(model: Model, inputs: Inputs) -> tuple[Any, str]:
+    """(the model of genai-prices that ours was made of, the page it cites)."""
+    for group in inputs.manual["auto"]:
+        if is_of(model, group, inputs):
+            names = [one.removeprefix(group["prefix"]) for one in (model.name, *model.aliases)]
+            ours = [m for owner in group["first"] for m in _of(owner, inputs)]
+            by_id = next((one for one in ours if one.id in names), None)
+            matched = (one for name in names for one in ours if one.is_match(name))
+            known = GENAI in model.sources
+            return (by_id or next(matched, None) if known else None), group["url"]
+    extra = inputs.manual["model"].get(model.name, {})
+    first = inputs.first.get((model.provider, extra.get("first", model.name)))
+    return first, inputs.manual["urls"].get(model.provider, "")
+
+
+def _of(owner: str, inputs: Inputs) -> Iterator[Any]:
+    return (one for (provider, _), one in inputs.first.items() if provider == owner)
+
+
+def _second_of(model: Model, inputs: Inputs) -> SecondModel | None:
+    """litellm's entry of ours; None without its list."""
+    if inputs.second is None:
+        return None
+    keys = [inputs.manual["model"].get(model.name, {}).get("second")]
+    keys.append(inputs.manual.get("hourly", {}).get(model.name, {}).get("second"))
+    group = next((one for one in inputs.manual["auto"] if is_of(model, one, inputs)), None)
+    if group is not None:
+        plain = model.name.removeprefix(group["prefix"])
+        keys.append(group["second_prefix"] + plain)
+    keys.append(f"gemini/{model.name}" if model.provider == "google" else model.name)
+    return next((inputs.second[key] for key in keys if key in inputs.second), None)
+
+
+def _compare(
+    model: Model, first: Any, second: SecondModel | None, url: str, at: datetime
+) -> Iterator[Disagreement]:
+    at_ms = int(at.timestamp()) * 1000
+    for variant in variants_of(model.rows):
+        ours = model.row_at(variant, at_ms)
+        if ours is None:
+            continue
+        theirs = {
+            GENAI: _genai_row(model, first, variant, url, at),
+            LITELLM: None if second is None else _litellm_row(second, variant, model, ours),
+        }
+        known = {name: row for name, row in theirs.items() if row is not None}
+        rows = [row for row in model.rows if row.variant == variant]
+        yield from _rates(model, ours, known, schedule_at(rows, at.date()))
+    yield from _facts(model, first, second)
+
+
+def _genai_row(
+    model: Model, first: Any, variant: str, url: str, at: datetime
+) -> RateRow | None:  # fmt: skip
+    if first is None:
+        return None
+    try:
+        rows = first_rows(first, model.family, url=url, checked_on=at.date())
+    except KeyError:
+        return None  # Priced by something else than tokens.
+    except ValueError:  # By the hour.
+        if variant != STANDARD:
+            return None
+        tiers = tiers_at(first, model.family, at.astimezone(timezone.utc))
+        return RateRow(variant, at.date(), 0, tiers, url, at.date())
+    schedule = schedule_at([row for row in rows if row.variant == variant], at.date())
+    return schedule[0] if schedule else None
+
+
+def _litellm_row(
+    second: SecondModel, variant: str, model: Model, ours: RateRow
+) -> RateRow | None:  # fmt: skip
+    tiers = second.tiers(variant, model.family)
+    return None if tiers is None else RateRow(variant, ours.starts_on, 0, tiers, "", ours.starts_on)
+
+
+def _rates(
+    model: Model, ours: RateRow, theirs: Mapping[str, RateRow], schedule: Schedule
+) -> Iterator[Disagreement]:
+    """Rates of one variant in which a source says something else.
+
+    litellm knows no hours: one of the day's rates is as good as another.
+    """
+    at_some_hour = [_by_place(row, ours) for row in schedule]
+    tables = {name: _by_place(row, ours) for name, row in theirs.items()}
+    mine = _by_place(ours, ours)
+    places = dict.fromkeys([*mine, *(place for table in tables.values() for place in table)])
+    for kind, above in places:
+        pico = mine.get((kind, above))
+        said = {
+            name: table.get((kind, above))
+            for name, table in tables.items()
+            if (kind, above) in table or (above and (kind, 0) in table)
+        }
+        if (kind, 0) not in mine:
+            continue  # A kind that we do not rate is refused, not mispriced.
+        if LITELLM in said and any(
+            hours.get((kind, above)) == said[LITELLM] for hours in at_some_hour
+        ):
+            said[LITELLM] = pico
+        if any(other != pico for other in said.values()):
+            words = {name: _dollars(kind, other) for name, other in said.items()}
+            yield Disagreement(
+                model.name, kind, ours.variant, above, _dollars(kind, pico), words,
+                ours.checked_on, ours.url,
+            )  # fmt: skip
+
+
+def _by_place(row: RateRow, ours: RateRow) -> dict[tuple[str, int], int]:
+    """Rates by kind and threshold; `from 200,000` and `above 199,999` are one threshold."""
+    known = {tier.above_input_tokens for tier in ours.tiers}
+    found = {(kind, 0): pico for kind, pico in row.extra.items()}
+    for tier in row.tiers:
+        above = _aligned(tier, known)
+        found |= {(kind, above): pico for kind, pico in tier.rates.items()}
+    return found
+
+
+def _aligned(tier: Tier, known: Iterable[int]) -> int:
+    above = tier.above_input_tokens
+    near = [one for one in known if one and abs(one - above) <= 1]
+    return near[0] if near else above
+
+
+def _dollars(kind: str, pico: int | None) -> str:
+    return NO_TIER if pico is None else exact_dollars(kind, pico)
+
+
+def _facts(model: Model, first: Any, second: SecondModel | None) -> Iterator[Disagreement]:
+    """Limits and the day of retirement, where a source gives another."""
+    ours: dict[str, Any] = {
+        CONTEXT_WINDOW: model.context_window, INPUT_MAX: model.input_max,
+        OUTPUT_MAX: model.output_max, RETIRES_ON: model.retires_on,
+    }  # fmt: skip
+    theirs: dict[str, tuple[str, Any]] = {}
+    if first is not None:
+        theirs[CONTEXT_WINDOW] = (GENAI, first.context_window)
+    if second is not None:
+        theirs[INPUT_MAX] = (LITELLM, second.input_max)
+        theirs[RETIRES_ON] = (LITELLM, second.retires_on)
+        if model.output_max is not None:
+            theirs[OUTPUT_MAX] = (LITELLM, second.output_max)
+    row = model.rows[0]
+    for what, (name, value) in theirs.items():
+        mine = ours[what]
+        if value is not None and value != mine:
+            shown = "none" if mine is None else str(mine)
+            said = {name: str(value)}
+            yield Disagreement(model.name, what, "", 0, shown, said, row.checked_on, row.url)
+
+
+def _known(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Known]]:
+    for entry in entries:
+        yield entry, Known(entry["reason"], entry["decided_on"], entry["source"])
+
+
+def _explained(
+    one: Disagreement, known: Sequence[tuple[Mapping[str, Any], Known]]
+) -> Disagreement:  # fmt: skip
+    for entry, why in known:
+        if _fits(one, entry):
+            return Disagreement(**{**vars(one), "known": why})
+    return one
+
+
+def _fits(one: Disagreement, entry: Mapping[str, Any]) -> bool:
+    """Whether a known difference is this one: the fact, and what the sources say."""
+    asked = {"what": one.what, "variant": one.variant, "above": one.above}
+    said = entry.get("said", {})
+    return (
+        any(fnmatchcase(one.model, glob) for glob in entry["models"])
+        and all(entry.get(key, value) == value for key, value in asked.items())
+        and all(one.theirs.get(name, value) == value for name, value in said.items())
+        and (not entry.get("ours_larger") or _is_larger(one))
+    )
+
+
+def _is_larger(one: Disagreement) -> bool:
+    """Whether ours is above what every source says."""
+    numbers = [one.ours, *one.theirs.values()]
+    return all(text.isdecimal() for text in numbers) and all(
+        int(one.ours) > int(text) for text in one.theirs.values()
+    )

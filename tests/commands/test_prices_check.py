@@ -1,0 +1,102 @@
+"""`noburn prices check`: every disagreement with both sources, known ones with their reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("genai_prices")
+
+LITELLM = sorted(
+    Path(__file__).resolve().parents[2].glob(
+        ".venv/guests/*/lib/*/site-packages/litellm/model_prices_and_context_window_backup.json"
+    )
+)  # fmt: skip
+OWN = """\
+format = 1
+[[model]]
+name = "gpt-4o"
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+input = 2
+cache_read = 1.25
+output = 10
+url = "https://example.org"
+checked_on = 2026-01-01
+[[model]]
+name = "house-model"
+provider = "house"
+family = "text"
+tokenizer = "bytes"
+context_window = 1000
+output_max = 100
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+input = 1
+output = 1
+url = "https://example.org"
+checked_on = 2020-01-01
+"""
+
+
+def checked(here: Any, *arguments: str) -> tuple[int, Any]:
+    done = here.noburn("prices", "check", "--json", *arguments)
+    return done.returncode, json.loads(done.stdout)["data"]
+
+
+def second(folder: Path) -> str:
+    """A list like litellm's: another output price and retirement, nothing else."""
+    entry = {
+        "litellm_provider": "openai", "mode": "chat", "max_input_tokens": 128000,
+        "max_output_tokens": 16384, "input_cost_per_token": 2.5e-06,
+        "output_cost_per_token": 1.1e-05, "deprecation_date": "2030-01-01",
+    }  # fmt: skip
+    path = folder / "list.json"
+    path.write_text(json.dumps({"gpt-4o": entry}), encoding="utf-8")
+    return str(path)
+
+
+def test_what_ships_has_a_reason_for_every_difference(here: Any) -> None:
+    """Goal: a difference that nobody has decided fails this test, not a person's bill."""
+    code, data = checked(here, "--strict")
+    assert (code, data["unexplained"], data["new_models"]) == (0, 0, [])
+    assert all(one["known"]["source"].startswith("https://") for one in data["disagreements"])
+    if LITELLM:
+        code, data = checked(here, "--strict", "--litellm", str(LITELLM[0]))
+        assert (code, data["unexplained"]) == (0, 0)
+        kinds = {tuple(one["theirs"]) for one in data["disagreements"]}
+        assert ("genai-prices", "litellm") in kinds
+
+
+def test_a_difference_is_told_with_both_sources_and_strict_fails(here: Any, tmp_path: Path) -> None:
+    config = here.path / "config"
+    config.mkdir()
+    (config / "prices.toml").write_text(OWN, encoding="utf-8")
+    some = ("--model", "gpt-4o", "--litellm", second(tmp_path))
+    code, data = checked(here, *some)
+    assert code == 0
+    found = {one["what"]: (one["ours"], one["theirs"]) for one in data["disagreements"]}
+    assert found["input"] == ("2", {"genai-prices": "2.5", "litellm": "2.5"})
+    assert found["output"] == ("10", {"genai-prices": "10", "litellm": "11"})
+    assert found["retires_on"][1] == {"litellm": "2030-01-01"}
+    assert checked(here, "--strict", *some)[0] == 3
+    said = here.said("prices", "check", *some)
+    assert "gpt-4o standard output: $10 / M here" in said
+    assert "litellm $11 / M" in said
+    code, data = checked(here, "--model", "house-model")
+    assert data["not_in_any_source"] == ["house-model"]
+    assert [one["kind"] for one in data["notices"]] == ["unchecked"]
+    assert checked(here, "--strict", "--model", "gpt-6-luna")[0] == 0
+
+
+def test_a_list_that_is_none_is_refused(here: Any, tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    for content in ("", "[]", '{"a": 1}', '{"a": {"input_cost_per_token": "x"'):
+        path.write_text(content, encoding="utf-8")
+        done = here.noburn("prices", "check", "--litellm", str(path))
+        assert (done.returncode, "is not litellm's list" in done.stderr) == (1, True), done.stderr
