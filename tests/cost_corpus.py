@@ -39,8 +39,8 @@ Made by `python -m tests.cost_corpus --write` from `tests/corpus/usages.jsonl`, 
 {all} usages of every provider of the book and every kind of token and fee, written as the
 providers' own answers, are priced by noburn (its codecs, its price book) and by
 [genai-prices](https://github.com/pydantic/genai-prices) (its reading of the same JSON, its prices,
-its arithmetic). {same} are equal to the nano-dollar, {others} differ, for {why} reasons. Each reason is
-checked: with that one fact changed, the two are equal."""
+its arithmetic). {same} are equal to the nano-dollar, {others} differ, for {why} reasons. Each
+reason is checked: with that one fact changed, the two are equal."""
 
 
 @dataclass(frozen=True)

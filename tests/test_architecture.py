@@ -55,6 +55,7 @@ ARROWS = {
     "noburn_cli.gating": (
         *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.inputs"),
         *("noburn_cli.estimating", "noburn_cli.learning", "noburn_cli.reports"),
+        "noburn_cli.announcing",
         "noburn_cli.render.progress",
     ),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),

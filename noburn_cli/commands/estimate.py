@@ -15,8 +15,10 @@ from typing import Annotated
 import typer
 
 from noburn_cli import paths
+from noburn_cli.announcing import announced, announced_data, announced_lines
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, show_dollars
+from noburn_cli.core.price_notices import RETIRED, PriceNotice
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 from noburn_cli.estimating import Job, totals
 from noburn_cli.inputs import read_inputs
@@ -104,10 +106,14 @@ def estimate_command(
     found = read_inputs(inputs, sys.stdin.buffer)
     rows = job.estimate_all(found)
     sums = totals(rows)
+    announcements = announced(job.book, [row.model for row in rows], at_ms=now_ms)
     if rows or as_json:
-        _show(rows, sums, as_json=as_json)
+        _show(rows, sums, announcements, as_json=as_json)
     sys.stdout.flush()  # The answer before the remarks, on a terminal and in a log alike.
     _say(f"note: {note}" for note in (*found.notes, *job.notes, *_not_learned(job, rows)))
+    if not compare:  # Somebody who compares has not chosen yet; JSON has them all.
+        ahead = [one for one in announcements if one.kind != RETIRED]
+        _say(f"note: {line}" for line in announced_lines(ahead))
     _say(f"warning: {warning}" for warning in job.warnings)
     for problem in found.problems:
         _say(problem.lines())
@@ -119,11 +125,18 @@ def estimate_command(
         raise typer.Exit(NoburnError.exit_code)
 
 
-def _show(rows: Sequence[Estimate], sums: Sequence[Estimate], *, as_json: bool) -> None:
+def _show(
+    rows: Sequence[Estimate],
+    sums: Sequence[Estimate],
+    announcements: Sequence[PriceNotice],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         from noburn_cli.render.jsonout import print_json
 
-        print_json("estimate", JSON_VERSION, estimates_data(rows, sums))
+        data = estimates_data(rows, sums)
+        print_json("estimate", JSON_VERSION, {**data, "notices": announced_data(announcements)})
         return
     typer.echo("\n".join(render_estimates(rows, sums, width=terminal_width())))
 

@@ -24,6 +24,8 @@ from noburn_cli.errors import LimitReached, NoburnError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from noburn_cli.announcing import ToldAhead
+    from noburn_cli.core.price_notices import PriceNotice
     from noburn_cli.enforce.supervisor import RunOutcome
     from noburn_cli.recording.session import RecordedRun
     from noburn_cli.run_summary import RunSummary
@@ -145,6 +147,7 @@ def run_command(
 ) -> None:
     """Run a command with every LLM call inside a budget."""
     from noburn_cli import paths
+    from noburn_cli.announcing import ToldAhead, announced_of_latest
     from noburn_cli.core.configuration import attributes_of
     from noburn_cli.enforce import supervisor
     from noburn_cli.enforce.keys import check_keep
@@ -185,7 +188,8 @@ def run_command(
         _begin_summary(summary_file)
     ledger = paths.ledger_path()
     environment = without_coerced_locale(os.environ, _started_with())
-    with _recorded(recording, answers, settings) as recorded:
+    ahead = ToldAhead(partial(announced_of_latest, ledger, os.environ), _say)
+    with ahead, _recorded(recording, answers, settings) as recorded:
         outcome = supervisor.run_supervised(
             command,
             limit=limit,
@@ -198,7 +202,10 @@ def run_command(
             else recorded.environment(environment, command),
             tell=lambda sentence: _say([f"noburn: {sentence}"]),
         )
-        code = _report(outcome, ledger, fail_on_block=fail_on_block, summary_file=summary_file)
+        ahead.end()
+        code = _report(
+            outcome, ledger, ahead, fail_on_block=fail_on_block, summary_file=summary_file
+        )
         if recorded is not None and outcome.failure is None:
             code = _finish_recording(recorded, ledger, outcome.run, code)
     raise typer.Exit(code)
@@ -243,9 +250,15 @@ def _finish_recording(recorded: RecordedRun, ledger: Path, run: str, code: int) 
 
 
 def _report(
-    outcome: RunOutcome, ledger: Path, *, fail_on_block: bool, summary_file: Path | None
+    outcome: RunOutcome,
+    ledger: Path,
+    ahead: ToldAhead,
+    *,
+    fail_on_block: bool,
+    summary_file: Path | None,
 ) -> int:
     """Print the summary on stderr and write its file; the exit code of `noburn run`."""
+    from noburn_cli.announcing import announced_data, announced_lines
     from noburn_cli.run_summary import read_final_summary
 
     exit_code = outcome.exit_code
@@ -262,8 +275,10 @@ def _report(
     else:
         if fail_on_block and summary.blocked + summary.refused:
             exit_code = LimitReached.exit_code
-        _say(_lines(outcome, summary))
-        data = summary.as_json()
+        announced = _announced(ledger, outcome, summary)
+        left = ahead.not_told(announced)
+        _say(_lines(outcome, summary) + [f"        {line}" for line in announced_lines(left)])
+        data = {**summary.as_json(), "notices": announced_data(announced)}
     if summary_file is not None:
         data |= {
             "limited": outcome.limited,
@@ -275,6 +290,15 @@ def _report(
         }
         _write_summary(summary_file, data)
     return exit_code
+
+
+def _announced(ledger: Path, outcome: RunOutcome, summary: RunSummary) -> list[PriceNotice]:
+    """What is announced of the models that the run called, each once."""
+    from noburn_cli.announcing import announced_of_run
+
+    if outcome.failure is not None or not summary.calls:
+        return []
+    return announced_of_run(ledger, outcome.run, os.environ)
 
 
 def _lines(outcome: RunOutcome, summary: RunSummary) -> list[str]:

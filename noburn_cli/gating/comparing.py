@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from noburn_cli.announcing import announced, announced_lines
 from noburn_cli.core.gate_costs import Terms, causes, prompt_cost
 from noburn_cli.core.gate_held import rules_held
 from noburn_cli.core.gate_model import (
@@ -28,6 +29,7 @@ from noburn_cli.core.gate_model import (
 from noburn_cli.core.gate_rules import check
 from noburn_cli.core.gate_tables import GateSpec
 from noburn_cli.core.gate_totals import no_prompts, totals
+from noburn_cli.core.price_notices import RETIRED
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_cli.gating.costing import Coster, Ways, ways_of
 from noburn_cli.gating.expecting import Expecting, Numbers, from_learned, shared
@@ -95,7 +97,10 @@ class _Comparison:
             before = totals(was, plan_price=price) if was else no_prompts(price)
         own = {name: one.spec.rules for name, one in both.now.side.prompts.items()}
         broken = check(gate, own, changes, before=before, after=after)
-        warned = [*self._now.warnings, *self._expecting.notes]
+        models = [change.after.model for change in changes if change.after is not None]
+        soon = announced(both.now.book, models, at_ms=self._at_ms)
+        ahead = [one for one in soon if one.kind != RETIRED]  # Of which a warning says so.
+        warned = [*self._now.warnings, *self._expecting.notes, *announced_lines(ahead)]
         return GateResult(
             changes=tuple(changes),
             before=before,
