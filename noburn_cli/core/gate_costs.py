@@ -19,9 +19,12 @@ from noburn_cli.core.estimates import SURENESS, Span
 from noburn_cli.core.gate_model import Cause, PromptCost, Rates
 from noburn_cli.core.learning import CacheShares
 from noburn_cli.core.models import Model
+from noburn_cli.core.rate_rows import DAY_MINUTES, MINUTE_MS
 from noburn_cli.core.usage import CACHE_READ, INPUT, OUTPUT
 from noburn_cli.errors import PriceUnknown
 
+_DAY_MS = DAY_MINUTES * MINUTE_MS
+_WEEK_MS = 7 * _DAY_MS
 NO_CACHE = CacheShares(plain=1, read=0)
 
 
@@ -79,8 +82,37 @@ class Market:
     feature: str | None = None
 
 
+def dearest_moment(model: Model, variant: str, at_ms: int) -> int:
+    """A moment of the week around (UTC) at which a variant costs most; `at_ms` where all are alike.
+
+    Some models are dearer at some hours and on some days.  A gate that went by the hour at which it
+    is held would pass in the evening what it refused at noon.  Only days between the last change of
+    rates and the next one count, so that no other rates are taken for those of today.
+    """
+    windows = {window for row in model.rows for window in row.windows}
+    if not windows:
+        return at_ms
+    starts = {row.starts_at_ms for row in model.rows} | {one.starts_at_ms for one in model.uplifts}
+    last_ms = max((start for start in starts if start <= at_ms), default=0)
+    next_ms = min((start for start in starts if start > at_ms), default=at_ms + _WEEK_MS)
+    minutes = {0, *(minute for one in windows for minute in (one.from_minute, one.until_minute))}
+    today_ms = at_ms // _DAY_MS * _DAY_MS
+    days = range(today_ms - _WEEK_MS, today_ms + _WEEK_MS, _DAY_MS)
+    moments = [day + minute * MINUTE_MS for day in days for minute in sorted(minutes)]
+    return max(
+        (at_ms, *(moment for moment in moments if last_ms <= moment < next_ms)),
+        key=lambda moment: _price_at(model, variant, moment),
+    )
+
+
+def _price_at(model: Model, variant: str, at_ms: int) -> int:
+    """What a token in and a token out cost together in the first tier; to compare moments by."""
+    row = model.row_at(variant, at_ms)
+    return 0 if row is None else sum(row.tiers[0].rates.get(kind, 0) for kind in (INPUT, OUTPUT))
+
+
 def cost_of_call(terms: Terms, *, at_ms: int) -> Span:
-    """Nano-dollars expected of one call.  Raises PriceUnknown."""
+    """Nano-dollars expected of one call, at the dearest hours of a week.  Raises PriceUnknown."""
     low = high = 0
     for size in terms.sizes:
         made = terms.output or Span(0, 0)
@@ -96,6 +128,7 @@ def _input(size: Size) -> Span:
 
 def _cost(terms: Terms, size: Size, tokens: int, made: int, at_ms: int) -> int:
     plain = {INPUT: tokens, OUTPUT: made}
+    at_ms = dearest_moment(terms.model, size.variant, at_ms)
     try:
         usage = {**terms.cache.split(tokens), OUTPUT: made}
         return call_cost(terms.model, usage, variant=size.variant, at_ms=at_ms)
@@ -175,7 +208,8 @@ def _how(sizes: Sequence[Size]) -> str:
 def rates_of(terms: Terms, *, at_ms: int) -> Rates:
     """What a token costs at the tier of the largest request.  Raises PriceUnknown."""
     largest = max(terms.sizes, key=lambda size: _input(size).high)
-    row = terms.model.row_at(largest.variant, at_ms)
+    moment = dearest_moment(terms.model, largest.variant, at_ms)
+    row = terms.model.row_at(largest.variant, moment)
     if row is None:
         raise PriceUnknown(f"`{terms.model.name}` has no {largest.variant} price at that time")
     tier = tier_for(row, _input(largest).high)

@@ -62,7 +62,7 @@ PROMPT_KEYS: Mapping[str, str] = {
     "constants": "of Python: names of constants: `SYSTEM`, `Agent.PROMPT`, `*_PROMPT`",
     "variables": "of templates and f-strings: texts by name, or `{ file = PATH }`",
     "root": "of templates: the folder that includes are looked up in",
-    "label": "a word beside the name, where a file stands in two tables",
+    "label": "a word beside the name, where a file stands in two tables; `tag.prompt` of calls",
     "model": "the model that is called; otherwise a request's own, then that of [gate]",
     "variant": f"how calls are processed: {', '.join(VARIANTS)}",
     "output": "tokens of output expected of a call: `500`, `200-800`",

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from noburn_cli.core.gate_costs import Size
+from noburn_cli.core.gate_costs import Size, dearest_moment
 from noburn_cli.core.models import Model
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import InputRefused
@@ -83,7 +83,7 @@ class Coster:
     def __init__(self, book: PriceBook, *, at_ms: int) -> None:
         self.book = book
         self._at_ms = at_ms
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[str, int], Job] = {}
         self._known: dict[tuple[bytes, str, int | None, str, bool], Size] = {}
 
     @property
@@ -109,19 +109,20 @@ class Coster:
         return self._known[place]
 
     def _measured(self, item: Item, model: str) -> Size:
-        if model not in self._jobs:
-            self._jobs[model] = Job(
+        moment = dearest_moment(self.model(model), _variant(item), self._at_ms)
+        if (model, moment) not in self._jobs:
+            self._jobs[model, moment] = Job(
                 book=self.book,
                 names=(model,),
                 compare=False,
                 output=None,
                 calls=1,
                 ask_provider=False,
-                at_ms=self._at_ms,
+                at_ms=moment,
                 progress=Progress(None),
             )
         inputs = Inputs(items=[item])
-        rows = self._jobs[model].estimate_all(inputs)
+        rows = self._jobs[model, moment].estimate_all(inputs)
         if inputs.problems:
             raise inputs.problems[0]
         (row,) = rows
