@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from noburn_cli.core.money import show_count, show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.recorded_comparison import (
+    CALLS,
     DEARER,
     NOT_RUN,
     PRICE,
@@ -32,9 +33,12 @@ def evidence_clause(result: RecordingResult, quote: Callable[[str], str]) -> str
     if len(dearer) > 1:
         return f"{counted(len(dearer), 'recorded test')} became dearer"
     (one,) = dearer
-    causes = [cause for cause in one.causes if cause.kind != PRICE]
     told = f"{quote(one.name.rpartition('::')[2])} became dearer"
-    return f"{told}: {max(causes, key=lambda cause: abs(cause.nano)).text}" if causes else told
+    causes = sorted(
+        (cause for cause in one.causes if cause.kind != PRICE),
+        key=lambda cause: (cause.kind != CALLS, -abs(cause.nano)),  # Calls tell most.
+    )
+    return f"{told}: {causes[0].text.partition(' (')[0]}" if causes else told
 
 
 def changed_tests(result: RecordingResult) -> list[LineChange]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.action.composite import ROOT, Job
 from tests.action.hub import Hub
-from tests.action.origin import Origin
+from tests.action.origin import SAMPLE, Origin
 
 MARKER = "<!-- noburn gate -->"
 BOTH = os.pathsep.join((str(ROOT), str(ROOT / "daemon")))
@@ -70,15 +71,19 @@ def test_a_comment_is_made_then_kept_up_to_date(origin, hub, tools, tmp_path):
     hub.said(f"They said: {MARKER}", mine=True)
     before = [dict(one) for one in hub.comments]
     workspace = origin.checkout(tmp_path / "first", origin.merged)
+    recordings = workspace / ".noburn" / "recordings"
+    recordings.mkdir(parents=True)
+    shutil.copy(SAMPLE / "recording" / "agents.json", recordings)
     first = job(
         *(tmp_path / "job", workspace, pull_request(origin), hub, tools, origin.merged)
-    ).run(version="installed")
+    ).run(version="installed", recording="agents")
     assert first.exit_code == 3, first.log
     assert first.ran[-1] == "Verdict"
     assert first.steps["base"]["outputs"] == {"base": origin.base}
     (made,) = hub.comments[3:]
     assert made["body"].startswith(f"{MARKER}\n### ")
     assert "`system.md` grew by 900 tokens" in made["body"].splitlines()[1]
+    assert "`test_plans_a_refund` became dearer: calls 12 → 40" in made["body"].splitlines()[1]
     assert first.outputs["comment-url"] == made["url"]
     assert first.outputs["passed"] == "false"
     data = json.loads(Path(first.outputs["json"]).read_text("utf-8"))["data"]
