@@ -8,7 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from noburn_cli.core.budgets import NONE, TAG_PREFIX
 from noburn_cli.core.holds import HoldState
+from noburn_cli.enforce.answers import TAG as PLAYED
+from noburn_cli.enforce.test_names import TAG as TEST
 from noburn_cli.errors import InputRefused
 
 DAYS = 30
@@ -16,6 +19,8 @@ DAYS = 30
 
 class Volumes:
     """Calls of the last DAYS whole days (UTC), by feature and model; the ledger is read once.
+
+    Those of recorded tests are left out.
 
     notes: what a reader should know of the numbers that were asked for.
     """
@@ -60,8 +65,10 @@ class Volumes:
         if self._lines is None:
             from noburn_cli.reports.query import Question, read_report  # apsw
 
+            # What tests call is no production, and a played answer was no call at all.
             question = Question(
                 by=("day", "feature", "model", "state"),
+                where={f"{TAG_PREFIX}{TEST}": NONE, PLAYED: NONE},
                 since_ms=_start_ms(self._since.isoformat()),
                 until_ms=_start_ms(self._until.isoformat()),
             )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noburn_cli.core.recorded_comparison import (
     CHEAPER,
@@ -35,6 +39,27 @@ from noburn_cli.core.recorded_runs import (
 )
 from noburn_cli.errors import UsageError
 
+_KEYS = st.sampled_from(
+    [
+        "tests",
+        "rates",
+        "name",
+        "run",
+        "not_run",
+        "replayed",
+        "book",
+        "a::b",
+        "model",
+        "models",
+        "calls",
+        "cost_usd",
+        "line",
+        "outcome",
+        "input",
+        "usd_per_million",
+        "uncertain",
+    ]
+)
 SMALL = RateKey("gpt-6-luna", "standard", 0)
 LARGE = RateKey("gpt-6.1-sol", "standard", 0)
 #: Pico-dollars a token.
@@ -235,3 +260,21 @@ def test_what_is_no_baseline_is_refused(text, says):
         parse_baseline(text, origin="noburn-baseline.json")
     assert says in str(caught.value) + str(caught.value.why)
     assert "noburn-baseline.json" in caught.value.message
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**7) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_JSON, st.sampled_from([(parse_baseline, "baseline"), (parse_recording, "recording")]))
+def test_whatever_a_file_holds_is_read_or_refused_by_name(value, reader):
+    read, kind = reader
+    whole = {"kind": f"noburn.{kind}", "version": 1}
+    if isinstance(value, dict):
+        value = {**value, **whole}
+    with contextlib.suppress(UsageError):
+        again = read(json.dumps(value), origin="file")
+        assert compare(again, again, Tolerance()).passed
