@@ -7,10 +7,10 @@ frames, ledgers and reports carry like any other.  Not here: what it costs (core
 
 from __future__ import annotations
 
-#: `fast` is a provider's faster mode, sold for more than `standard` (Anthropic `speed: fast`,
-#: OpenAI `service_tier: fast`).
+#: `fast` is Anthropic's faster mode (`speed: fast`); OpenAI's `service_tier: fast` is another word
+#: for its `priority`, and `ultrafast` a tier of its own above that.
 STANDARD = "standard"
-VARIANTS = (STANDARD, "batch", "flex", "priority", "fast")
+VARIANTS = (STANDARD, "batch", "flex", "priority", "fast", "ultrafast")
 _AT = "@"
 
 

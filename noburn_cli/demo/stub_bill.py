@@ -84,8 +84,8 @@ class Bill:
 def price_nano(model: Model, usage: Mapping[str, int], *, variant: str, at_ms: int) -> int:
     """Nano-dollars for one call: exact dollars, rounded once, half to even."""
     row = max(
-        (row for row in model.rows if row.variant == variant and row.starts_at_ms <= at_ms),
-        key=lambda row: row.starts_at_ms,
+        (row for row in model.rows if row.variant == variant and row.holds(at_ms)),
+        key=lambda row: (row.starts_at_ms, bool(row.windows)),
         default=None,
     )
     if row is None:

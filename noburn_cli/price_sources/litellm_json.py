@@ -37,11 +37,16 @@ _SECOND_KINDS = {
     "cache_read_input_token_cost": CACHE_READ,
     "cache_creation_input_token_cost": CACHE_WRITE_5M,
 }
-_SECOND_VARIANTS = {"": STANDARD, "batches": "batch", "flex": "flex", "priority": "priority"}
+_SECOND_VARIANTS = {
+    "": STANDARD,
+    "batches": "batch",
+    **{name: name for name in ("flex", "priority", "ultrafast")},
+}
 _SECOND_PROVIDERS = ("openai", "text-completion-openai", "anthropic", "gemini")
 _TEXT_MODES = ("chat", "completion", "responses", "embedding")
 _SECOND_KEY = re.compile(
-    rf"({'|'.join(_SECOND_KINDS)})(_above_(?:1hr|12hr))?(?:_above_(\d+)k_tokens)?(?:_(batches|flex|priority))?"
+    rf"({'|'.join(_SECOND_KINDS)})(_above_(?:1hr|12hr))?(?:_above_(\d+)k_tokens)?"
+    r"(?:_(batches|flex|priority|ultrafast))?"
 )
 
 

@@ -41,6 +41,7 @@ _TIER_VARIANTS = {
     "flex": "flex",
     "priority": "priority",
     "fast": "priority",
+    "ultrafast": "ultrafast",
     "batch": "batch",
 }
 

@@ -28,7 +28,7 @@ Format = Annotated[
 Variant = Annotated[
     str,
     typer.Option(
-        help="standard, batch, flex, priority, fast, or all of them.", metavar="VARIANT"
+        help="standard, batch, flex, priority, fast, ultrafast, or all of them.", metavar="VARIANT"
     ),
 ]  # fmt: skip
 

@@ -51,7 +51,8 @@ def history_command(
     variant: Annotated[
         str,
         typer.Option(
-            help="standard, batch, flex, priority, fast, or all of them.", metavar="VARIANT"
+            help="standard, batch, flex, priority, fast, ultrafast, or all of them.",
+            metavar="VARIANT",
         ),
     ] = "all",
     as_json: Json = False,
