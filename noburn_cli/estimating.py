@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from noburn_cli import ranks
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import Measure, measure, utf8_bytes
-from noburn_cli.core.estimates import NOTHING, Estimate, Span
+from noburn_cli.core.estimates import Estimate
+from noburn_cli.core.input_sizes import NO_MEDIA, NOTHING, Span, check_fits, size_of
+from noburn_cli.core.media_tokens import Expected, media_tokens
 from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_warning
 from noburn_cli.core.offline_counts import OfflineCount, family_of, offline_count
 from noburn_cli.core.pricebook import PriceBook
@@ -161,18 +163,21 @@ class Job:
         call = item.call
         if call.unbounded:
             raise CallUnbounded("nothing bounds what this call may cost", why=call.unbounded)
-        known = measured.counted is not None or measured.window or measured.windows
-        size = estimates.size_of(
+        known = measured.counted is not None or measured.windows
+        hidden = bool(call.window) and call.unseen
+        size = size_of(
             model,
             measured,
             text_tokens=self._text_tokens(item, model, measured),
             schema_bytes=utf8_bytes(call.schema_text),
             texts=len(call.texts),
             frame=Span(*call.frame_range()),
-            offline=None if known else self._offline(item, model, "texts"),
-            schema=NOTHING if known else self._schema(item, model),
+            offline=None if known or hidden else self._offline(item, model, "texts"),
+            schema=NOTHING if known or hidden else self._schema(item, model),
+            media=NO_MEDIA if known or hidden else self._media(call, model),
+            unseen=hidden,
         )
-        estimates.check_fits(model, size, where=item.where)
+        check_fits(model, size, where=item.where)
         cap = call.output
         return estimates.estimate_request(
             model,
@@ -222,6 +227,10 @@ class Job:
             self._features[part] = [sum(one) for one in zip(*counted, strict=True)]
         return offline_count(family, self._features[part])
 
+    def _media(self, call: Call, model: Model) -> Expected | None:
+        """What is expected of images, documents and recordings; None where nothing can be."""
+        return media_tokens(call.media, tokenizer=model.tokenizer, model=model.name)
+
     def _schema(self, item: Item, model: Model) -> Span:
         """What tools and formats may come to, which the provider words in its own way."""
         found = self._offline(item, model, "schema") if item.call.schema_text else None
@@ -233,7 +242,7 @@ class Job:
         if (
             not ranks.can_count(name)
             or measured.counted is not None
-            or measured.window
+            or (measured.window and item.call.unseen)
             or measured.windows
         ):
             return None

@@ -10,69 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from noburn_cli.core.bounds import (
-    ASSUMED,
-    BYTES,
-    COUNTED,
-    EXACT,
-    TEMPLATED,
-    WINDOW,
-    Bound,
-    Measure,
-    exact_bound,
-    input_bound,
-    overhead_max,
-)
 from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_rates
+
+# Who estimates needs these, too: the size comes before its cost.
+from noburn_cli.core.input_sizes import ESTIMATED as ESTIMATED
+from noburn_cli.core.input_sizes import NOTHING as NOTHING
+from noburn_cli.core.input_sizes import SURENESS, InputSize
+from noburn_cli.core.input_sizes import Span as Span
 from noburn_cli.core.learning import CacheShares, Learned
 from noburn_cli.core.models import NO_OUTPUT, Model
 from noburn_cli.core.money import nano_from_pico_up
-from noburn_cli.core.offline_counts import MeasuredError, OfflineCount
-from noburn_cli.core.usage import INPUT, OUTPUT
-from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
-
-#: What a server's template puts around a request beyond twice OpenAI's marks, as expected: the
-#: longest that is published is gpt-oss's, a system message of some 70 tokens (openai-harmony).
-#: Not a bound: core.bounds allows for more.
-TEMPLATE_EXPECTED_TOKENS = 96
-#: How an expectation was reached where its error was measured: between what is counted and what is
-#: only `assumed`.  No bound is ever reached so.
-ESTIMATED = "estimated"
-#: How sure an expectation or a bound is, the most certain first.
-SURENESS = (EXACT, COUNTED, BYTES, WINDOW, ESTIMATED, ASSUMED)
-
-
-@dataclass(frozen=True)
-class Span:
-    """From the least to the most, both included."""
-
-    low: int
-    high: int
-
-    def __add__(self, other: Span) -> Span:
-        return Span(self.low + other.low, self.high + other.high)
-
-    def __mul__(self, times: int) -> Span:
-        return Span(self.low * times, self.high * times)
-
-
-NOTHING = Span(0, 0)
-
-
-@dataclass(frozen=True)
-class InputSize:
-    """How large a request's input is.
-
-    expected: tokens that will be billed, or None where nothing sure can be said.
-    expected_how: `exact`, `counted`, `estimated` or `assumed`; "" without an expectation.
-    bound: the most tokens that can be billed.
-    error: how far such an estimate of the text was off when it was measured, or None.
-    """
-
-    expected: Span | None
-    expected_how: str
-    bound: Bound
-    error: MeasuredError | None = None
+from noburn_cli.core.offline_counts import MeasuredError
+from noburn_cli.core.usage import AUDIO_INPUT, INPUT, OUTPUT
+from noburn_cli.errors import CallUnbounded, PriceUnknown
 
 
 @dataclass(frozen=True)
@@ -108,79 +58,6 @@ class Estimate:
     learned: Learned | None = None
     cost_mean: Span | None = None
     error: MeasuredError | None = None
-
-
-def size_of(
-    model: Model,
-    measured: Measure,
-    *,
-    text_tokens: int | None,
-    schema_bytes: int,
-    texts: int,
-    frame: Span = NOTHING,
-    offline: OfflineCount | None = None,
-    schema: Span = NOTHING,
-) -> InputSize:
-    """The size of one request's input on a model.
-
-    text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
-    frame: tokens expected around the texts.  The count is `exact` only where these are, too.
-    offline: the texts' estimate for a tokeniser that is not here, or None.
-    schema: tokens expected of what the provider renders in its own way, where `offline` is given.
-    """
-    if measured.counted is not None:
-        bound = input_bound(
-            measured, tokenizer=model.tokenizer, context_window=model.context_window
-        )
-        return InputSize(Span(measured.counted, measured.counted), COUNTED, bound)
-    if measured.window or measured.windows:
-        bound = input_bound(
-            measured, tokenizer=model.tokenizer, context_window=model.context_window
-        )
-        return InputSize(None, "", bound)
-    if text_tokens is not None:
-        if model.tokenizer in TEMPLATED and frame != NOTHING:
-            # Whose marks are not OpenAI's: one for the request at least.
-            frame = Span(1, 2 * frame.high + TEMPLATE_EXPECTED_TOKENS)
-        known = max(0, text_tokens + measured.tokens + frame.low)
-        around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
-        exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, texts=texts)
-        most = text_tokens + measured.tokens + frame.high + schema_bytes
-        how = EXACT if known == most else ASSUMED
-        return InputSize(Span(known, most), how, _capped(exact, known, model))
-    bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)
-    if offline is None:
-        return InputSize(None, "", bound)
-    ids = Span(measured.tokens, measured.tokens)
-    expected = Span(*offline.span()) + frame + schema + ids
-    most = max(expected.low, min(expected.high, bound.tokens))
-    how = ASSUMED if schema.high else ESTIMATED
-    return InputSize(Span(expected.low, most), how, bound, offline.error)
-
-
-def _capped(bound: Bound, known: int, model: Model) -> Bound:
-    """A bound inside the window; a text that is itself larger stays visible as such."""
-    return (
-        bound
-        if known > model.context_window
-        else Bound(min(bound.tokens, model.context_window), bound.how)
-    )
-
-
-def check_fits(model: Model, size: InputSize, *, where: str) -> None:
-    """Raises InputRefused when the input is larger than the model takes.
-
-    Where only a range is known, its low end decides, and the message says so.
-    """
-    limit = min(model.context_window, model.input_max)
-    if size.expected is None or size.expected.low <= limit:
-        return
-    about = "at least " if size.expected_how in (ESTIMATED, ASSUMED) else ""
-    raise InputRefused(
-        f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
-        why=f"it takes at most {limit:,} tokens of input",
-        next_step="split it, or see which models it fits with --compare",
-    )
 
 
 def estimate_request(
@@ -228,10 +105,10 @@ def estimate_request(
     worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)
     worst += nano_from_pico_up(fees_pico)
     given = _expect(model, most if has_output else 0, output=output, learned=learned)
-    cost = _expected_cost(model, size.expected, given.output, variants[0], at_ms, given.cache)
+    cost = _expected_cost(model, size, given.output, variants[0], at_ms, given.cache)
     mean = None
     if given.mean is not None:
-        mean = _expected_cost(model, size.expected, given.mean, variants[0], at_ms, given.cache)
+        mean = _expected_cost(model, size, given.mean, variants[0], at_ms, given.cache)
     return Estimate(
         source=source,
         model=model.name,
@@ -305,7 +182,7 @@ def _output_most(model: Model, cap: int | None, choices: int) -> int:
 
 def _expected_cost(
     model: Model,
-    expected: Span | None,
+    size: InputSize,
     output: Span | None,
     variant: str,
     at_ms: int,
@@ -315,28 +192,40 @@ def _expected_cost(
 
     cache: how input was billed before; None assumes no caching.
     """
-    if expected is None:
+    if size.expected is None:
         return None
     out = output or NOTHING
     low, high = (
-        cost_of(model, tokens, made, variant=variant, at_ms=at_ms, cache=cache)
-        for tokens, made in ((expected.low, out.low), (expected.high, out.high))
+        cost_of(model, tokens, made, variant=variant, at_ms=at_ms, cache=cache, audio=heard)
+        for tokens, made, heard in (
+            (size.expected.low, out.low, size.audio.low),
+            (size.expected.high, out.high, size.audio.high),
+        )
     )
     return Span(low, high)
 
 
 def cost_of(
-    model: Model, tokens: int, made: int, *, variant: str, at_ms: int, cache: CacheShares | None
+    model: Model,
+    tokens: int,
+    made: int,
+    *,
+    variant: str,
+    at_ms: int,
+    cache: CacheShares | None,
+    audio: int = 0,
 ) -> int:
     """What so much input and output is expected to cost, in nano-dollars.  Raises PriceUnknown.
 
     cache: how input was billed before; None assumes no caching.
+    audio: how many of the input's tokens are billed as sound.
     """
-    plain = {INPUT: tokens, OUTPUT: made}
+    heard = {AUDIO_INPUT: audio} if audio else {}
+    plain = {INPUT: tokens - audio, **heard, OUTPUT: made}
     if cache is None:
         return call_cost(model, plain, variant=variant, at_ms=at_ms)
     try:
-        usage = {**cache.split(tokens), OUTPUT: made}
+        usage = {**cache.split(tokens - audio), **heard, OUTPUT: made}
         return call_cost(model, usage, variant=variant, at_ms=at_ms)
     except PriceUnknown:  # This variant has no rate for what was written to a cache in another.
         return call_cost(model, plain, variant=variant, at_ms=at_ms)

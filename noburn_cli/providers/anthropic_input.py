@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from noburn_cli.core.media import IMAGE, PDF, Media
 from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, WEB_SEARCH
 from noburn_cli.providers.collect import (
     Collector,
@@ -158,8 +159,7 @@ def _block(found: Collector, block: dict[str, Any]) -> None:
     elif kind == "redacted_thinking":
         found.window("earlier thinking that only the provider can read")
     elif kind == "image":
-        found.add_overhead(OVERHEAD_IMAGE)
-        found.frame_unknown()
+        found.media(Media(IMAGE, _data(block.get("source"))), most=OVERHEAD_IMAGE)
     else:
         found.unbounded(f"a content block of the type {kind!r:.40}, which is not known")
 
@@ -176,12 +176,19 @@ def _document(found: Collector, block: dict[str, Any]) -> None:
         found.add_overhead(OVERHEAD_TOOL_BLOCK)
         _content(found, source.get("content"))
     else:
-        found.window("a document, whose text only the provider extracts")
+        reason = "a document, whose text only the provider extracts"
+        found.media(Media(PDF, _data(source)), window=reason)
     citations = block.get(_CITED)
     if citations is not None and citations != {"enabled": False}:
         # The provider cuts the text into numbered sentences; the numbers are not published.
         found.window("citations, which add marks that only the provider counts")
     found.rest(block, ("type", "source", "cache_control", _CITED))
+
+
+def _data(source: object) -> str:
+    """The Base64 in a source; "" for one that is somewhere else."""
+    data = source.get("data") if isinstance(source, dict) else None
+    return data if isinstance(data, str) else ""
 
 
 def _tools(found: Collector, values: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from noburn_cli.core.media import IMAGE, PDF, VIDEO, Media
 from noburn_cli.core.usage import CACHE_READ, CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT
 from noburn_cli.providers.anthropic_input import (
     OVERHEAD_BLOCK,
@@ -107,11 +108,25 @@ def _block(found: Collector, kind: str, value: Any) -> None:
         if "image" in str(value)[:2_000] and kind == "guardContent":
             found.window(_WINDOW["image"])
     elif kind in _WINDOW:
-        found.window(_WINDOW[kind])
+        _media(found, kind, object_or_none(value, what=kind) or {})
     elif kind == "audio":
         found.unbounded("audio input, which is billed as audio tokens")
     else:
         found.unbounded(f"a content block of the type {kind[:40]!r}, which is not known")
+
+
+def _media(found: Collector, kind: str, value: dict[str, Any]) -> None:
+    """An image, a document or a video, with the format that it says it has."""
+    source = object_or_none(value.get("source"), what="source") or {}
+    data = source.get("bytes")
+    known = {"image": IMAGE, "video": VIDEO}.get(kind)
+    if kind == "document" and value.get("format") == "pdf":
+        known = PDF
+    if known is None:
+        found.window(_WINDOW[kind])
+    else:
+        packed = data if isinstance(data, str) else ""
+        found.media(Media(known, packed), window=_WINDOW[kind])
 
 
 def _reasoning(found: Collector, value: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from noburn_cli.core.media import Media
 from noburn_cli.core.usage import INPUT, OUTPUT
 
 
@@ -39,9 +40,12 @@ class Call:
         tool prompts), with its source in the codec.
     frame_tokens: the least and the most that the provider is documented to add around the texts,
         or None where nothing is published.  For estimates only: a hold takes `overhead_tokens`.
+    media: images, documents and recordings among the input, for estimates alone: what bounds them
+        is in `overhead_tokens` (`media_overhead` of it) and `window`.
     counted_tokens: input that arrives as token ids (embeddings).
     window: why the input can only be bounded by the context window (images, files, stored turns),
         or "" when it is all here.
+    unseen: whether something else than `media` makes `window`, so that nothing can be expected.
     unbounded: why nothing bounds this call's cost, or "": such a call is refused, unless the policy
         has a ceiling for each of `unbounded_kinds`.
     unbounded_kinds: the names of those ceilings (providers.ceilings).
@@ -65,8 +69,11 @@ class Call:
     schema_text: str = ""
     overhead_tokens: int = 0
     frame_tokens: tuple[int, int] | None = None
+    media: tuple[Media, ...] = ()
+    media_overhead: int = 0
     counted_tokens: int = 0
     window: str = ""
+    unseen: bool = True
     unbounded: str = ""
     unbounded_kinds: tuple[str, ...] = ()
     usage_tells_all: bool = True
@@ -86,10 +93,11 @@ class Call:
         What a provider renders in its own way (tools, formats) also brings words of its own: then
         only the upper bound is sure.
         """
-        least, most = self.frame_tokens or (0, self.overhead_tokens)
+        around = self.overhead_tokens - self.media_overhead
+        least, most = self.frame_tokens or (0, around)
         if self.schema_text:
-            most = self.overhead_tokens
-        return least, max(least, min(most, self.overhead_tokens))
+            most = around
+        return least, max(least, min(most, around))
 
     def kinds(self) -> tuple[str, ...]:
         """Every priced kind this call can use."""

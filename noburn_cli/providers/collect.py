@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from typing import Any, TypedDict
 
+from noburn_cli.core.media import Media
 from noburn_cli.providers.ceilings import TOLD_BY_USAGE, UNKNOWN
 from noburn_cli.providers.jsonbody import compact, refused
 
@@ -25,7 +27,10 @@ class Members(TypedDict):
     texts: tuple[str, ...]
     schema_text: str
     overhead_tokens: int
+    media: tuple[Media, ...]
+    media_overhead: int
     window: str
+    unseen: bool
     unbounded: str
     unbounded_kinds: tuple[str, ...]
     usage_tells_all: bool
@@ -38,6 +43,10 @@ class Collector:
         self._texts: list[str] = []
         self._schemas: list[str] = []
         self.overhead_tokens = 0
+        self._media: list[Media] = []
+        self._media_overhead = 0
+        #: Whether the window bounds something else than the media that were found.
+        self._unseen = False
         self._frame_least = 0
         self._frame_most = 0
         self._frame_known = True
@@ -92,6 +101,24 @@ class Collector:
     def window(self, reason: str) -> None:
         """Only the context window bounds the input, because of `reason`."""
         self._window[reason] = None
+        self._unseen = True
+
+    def media(self, media: Media, *, most: int | None = None, window: str = "") -> None:
+        """An image, a document or a recording, and what bounds it.
+
+        most: the most tokens of any such image; None where only the window bounds it, because of
+            the reason `window`.
+        """
+        self._media.append(media)
+        if most is None:
+            self._window[window] = None
+        else:
+            self.overhead_tokens += most
+            self._media_overhead += most
+
+    def look_at_media(self, detail: str) -> None:
+        """How closely to look at media that do not say it themselves."""
+        self._media = [one if one.detail else replace(one, detail=detail) for one in self._media]
 
     def unbounded(self, reason: str, ceiling: str = UNKNOWN, *, told: bool = True) -> None:
         """Nothing bounds the cost, because of `reason`.
@@ -141,6 +168,9 @@ class Collector:
             "texts": self.texts,
             "schema_text": self.schema_text,
             "overhead_tokens": self.overhead_tokens,
+            "media": tuple(self._media),
+            "media_overhead": self._media_overhead,
+            "unseen": self._unseen,
             "window": self.why_window,
             "unbounded": self.why_unbounded,
             "unbounded_kinds": self.unbounded_kinds,

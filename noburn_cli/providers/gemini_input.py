@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from noburn_cli.core.image_tokens import GEMINI_IMAGE_MAX
+from noburn_cli.core.media import AUDIO, IMAGE, PDF, VIDEO, Media
 from noburn_cli.providers.ceilings import UNKNOWN
 from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
 from noburn_cli.providers.jsonbody import refused
@@ -26,10 +28,9 @@ OVERHEAD_TOOLS = 512
 OVERHEAD_TOOL = 32
 OVERHEAD_TOOL_PART = 32
 OVERHEAD_FORMAT = 128
-#: Part-by-part resolution "ultra high", the most of Gemini 3: 2,240 tokens an image.
+#: Whose images have a most: part-by-part resolution "ultra high", 2,240 tokens.
 #: https://ai.google.dev/gemini-api/docs/media-resolution (checked 2026-11-27)
-IMAGE_TOKENS_MAX = 2_240
-_IMAGES_KNOWN = re.compile(r"^gemini-3(\.|-)")
+_IMAGES_KNOWN = re.compile(r"^gemini-[34](\.|-)")
 
 _SNAKE = re.compile(r"_([a-z0-9])")
 #: Tools that the provider runs: why they have no bound, and the ceiling that would give them one.
@@ -84,6 +85,8 @@ def read_contents(found: Collector, values: dict[str, Any], *, model: str) -> No
             {"parts": [{"text": instruction}]} if isinstance(instruction, str) else instruction,
             model=model,
         )
+    config = object_or_none(values.get("generationConfig"), what="generationConfig") or {}
+    found.look_at_media(_detail(config.get("mediaResolution") or config.get("media_resolution")))
     if values.get("cachedContent") is not None:
         found.window("cached content, whose tokens only the provider knows")
 
@@ -111,7 +114,13 @@ def _part(found: Collector, part: dict[str, Any], *, model: str) -> None:
         _response(found, part["functionResponse"], model=model)
     for name in ("inlineData", "fileData"):
         if part.get(name) is not None:
-            _media(found, camel(part[name], what=name), stored=name == "fileData", model=model)
+            _media(
+                found,
+                camel(part[name], what=name),
+                stored=name == "fileData",
+                model=model,
+                detail=_detail(part.get("mediaResolution")),
+            )
     # "Thought signatures will increase the input tokens you are charged when sent back", and calls
     # are stateless (https://ai.google.dev/gemini-api/docs/thinking): a signature carries what it
     # stands for, and no token of it takes less than a character of Base64.
@@ -128,24 +137,40 @@ def _response(found: Collector, value: object, *, model: str) -> None:
     found.rest(response, ("parts",))
 
 
-def _media(found: Collector, media: dict[str, Any], *, stored: bool, model: str) -> None:
+def _media(
+    found: Collector, media: dict[str, Any], *, stored: bool, model: str, detail: str
+) -> None:
     kind = media.get("mimeType")
     kind = kind.lower() if isinstance(kind, str) else ""
+    given = media.get("data")
+    data = given if isinstance(given, str) and not stored else ""
     if kind.startswith("image/"):
+        image = Media(IMAGE, data, detail)
         if _IMAGES_KNOWN.match(model):
-            found.add_overhead(IMAGE_TOKENS_MAX)
+            found.media(image, most=GEMINI_IMAGE_MAX)
         else:
-            found.window("an image, whose tokens only the provider counts")
+            found.media(image, window="an image, whose tokens only the provider counts")
     elif kind.startswith("audio/"):
         found.audio = True
-        found.window("audio, whose length only the provider measures")
+        reason = "audio, whose length only the provider measures"
+        found.media(Media(AUDIO, data), window=reason)
     elif kind.startswith("video/") or (stored and not kind):
         found.audio = True  # Its sound is counted, and billed, as audio.
-        found.window("a video, whose frames and sound only the provider counts")
-    elif kind in ("application/pdf", "") or stored or not kind.startswith("text/"):
+        reason = "a video, whose frames and sound only the provider counts"
+        found.media(Media(VIDEO, data, detail), window=reason)
+    elif kind == "application/pdf":
+        reason = "a file, whose text only the provider extracts"
+        found.media(Media(PDF, data, detail), window=reason)
+    elif kind == "" or stored or not kind.startswith("text/"):
         found.window("a file, whose text only the provider extracts")
     else:
         found.text(media.get("data"))  # Base64 is longer than the text that it holds.
+
+
+def _detail(resolution: object) -> str:
+    """A part's own resolution, by its level; "" where it says none."""
+    level = resolution.get("level") if isinstance(resolution, dict) else resolution
+    return level if isinstance(level, str) else ""
 
 
 def read_tools(found: Collector, values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from noburn_cli.core.image_tokens import OPENAI_MODEL
 from noburn_cli.core.usage import AUDIO_OUTPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap
@@ -177,7 +178,7 @@ def _cap_name(values: dict[str, Any], model: str) -> str:
     else, and predicted outputs are documented not to work with `max_completion_tokens`.
     """
     model = model or model_name(values.get("model"))
-    if values.get("prediction") is not None or not common.OPENAI_MODEL.match(model):
+    if values.get("prediction") is not None or not OPENAI_MODEL.match(model):
         return "max_tokens"
     return "max_completion_tokens"
 
@@ -239,14 +240,18 @@ def _read_part(found: Collector, part: dict[str, Any], model: object) -> None:
     elif kind == "refusal":
         found.text(part.get("refusal"))
     elif kind == "image_url":
-        common.image(found, model)
+        given = part.get("image_url")
+        given = given if isinstance(given, dict) else {"url": given}
+        common.image(found, model, given.get("url"), given.get("detail"))
         return
     elif kind == "file":
-        found.window("a file, whose text only the provider extracts")
+        given = part.get("file")
+        given = given if isinstance(given, dict) else {}
+        common.document(found, given.get("file_data"), given.get("filename"))
         return
     elif kind == "input_audio":
-        found.audio = True
-        found.window("audio, whose length only the provider measures")
+        given = part.get("input_audio")
+        common.sound(found, given.get("data") if isinstance(given, dict) else None)
         return
     else:
         found.unbounded(f"a content part of the unknown type {kind!r:.40}")

@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any
 
+from noburn_cli.core.image_tokens import OPENAI_MODEL, openai_image_max
+from noburn_cli.core.media import AUDIO, IMAGE, PDF, Media, data_of
 from noburn_cli.core.usage import (
     AUDIO_CACHE_READ,
     AUDIO_INPUT,
@@ -75,24 +77,36 @@ OVERHEAD_FORMAT = 64
 
 _PER_CALL_FEE = ("-search-preview", "-search-api", "deep-research")
 
-#: No image takes more tokens, whatever its size and detail.  By patches: at most 10,000 (detail
-#: `original`; https://github.com/openai/codex/pull/19865, which cites the guide
-#: https://developers.openai.com/api/docs/guides/images-vision), times at most 2.46 (nano models).
-#: By tiles: at most 8 of 512 pixels after scaling; with 170 a tile and 85 that is 1,445.
-IMAGE_TOKENS_MAX = 24_600
-#: gpt-4o-mini counts 5,667 a tile and 2,833.
-IMAGE_TOKENS_MAX_4O_MINI = 48_169
-#: OpenAI's own models; other names belong to compatible servers, of whose images nothing is known.
-OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-)")
 
+def image(found: Collector, model: object, address: object, detail: object) -> None:
+    """An image in the input: the most that any takes on OpenAI's models, else the window.
 
-def image(found: Collector, model: object) -> None:
-    """An image in the input: the most that any takes on OpenAI's models, else the window."""
+    address: a data URL, or where the image is.  detail: the request's own word.
+    """
+    word = detail if isinstance(detail, str) else ""
+    media = Media(IMAGE, data_of(address), word)
     if not isinstance(model, str) or not OPENAI_MODEL.match(model):
-        found.window("an image, whose tokens only the provider counts")
+        found.media(media, window="an image, whose tokens only the provider counts")
         return
-    found.add_overhead(IMAGE_TOKENS_MAX_4O_MINI if "4o-mini" in model else IMAGE_TOKENS_MAX)
-    found.frame_unknown()
+    found.media(media, most=openai_image_max(model, word))
+
+
+def document(found: Collector, data: object, name: object) -> None:
+    """A file in the input, which the provider reads: a PDF by its text and pages."""
+    reason = "a file, whose text only the provider extracts"
+    packed = data if isinstance(data, str) else ""
+    named = isinstance(name, str) and name.lower().endswith(".pdf")
+    if packed and (named or "application/pdf" in packed[:64] or packed.startswith("JVBERi")):
+        found.media(Media(PDF, packed), window=reason)
+    else:
+        found.window(reason)
+
+
+def sound(found: Collector, data: object) -> None:
+    """Audio in the input."""
+    found.audio = True
+    packed = data if isinstance(data, str) else ""
+    found.media(Media(AUDIO, packed), window="audio, whose length only the provider measures")
 
 
 def request_variants(found: Collector, service_tier: object) -> tuple[str, ...]:

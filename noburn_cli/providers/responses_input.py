@@ -115,12 +115,12 @@ def _part(found: Collector, part: dict[str, Any], model: object) -> None:
         found.text(part.get("refusal"))
         found.rest(part, _TEXT_KEYS)
     elif kind in ("input_image", "computer_screenshot"):
-        common.image(found, model)
+        common.image(found, model, part.get("image_url"), part.get("detail"))
     elif kind == "input_file":
-        found.window("a file, whose text only the provider extracts")
+        common.document(found, part.get("file_data"), part.get("filename"))
     elif kind == "input_audio":
-        found.audio = True
-        found.window("audio, whose length only the provider measures")
+        given = part.get("input_audio")
+        common.sound(found, given.get("data") if isinstance(given, dict) else None)
     else:
         found.unbounded(f"a content part of the unknown type {kind!r:.40}")
 

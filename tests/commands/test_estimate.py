@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -406,6 +408,42 @@ def test_a_request_s_frame_is_in_the_cost(estimate: Any, tmp_path: Path) -> None
     (two,) = estimate("t.json", "--json").data["estimates"]
     assert two["counted"] == "assumed"
     assert two["input_tokens"]["low"] == 9 < two["input_tokens"]["high"]
+
+
+def test_images_and_documents_are_expected_by_formula(estimate: Any, tmp_path: Path) -> None:
+    """Goal: what is no text has a number, exact where the provider's formula is, else a range."""
+    head = struct.pack(">IIBBBBB", 1024, 1024, 8, 0, 0, 0, 0)
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + head).decode()
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}}
+    paper = base64.b64encode(b"%PDF-1.4 << /Type /Page >> << /Type /Page >>").decode()
+    document = {"type": "document", "source": {"type": "base64", "data": paper}}
+    picture = {"type": "image", "source": {"type": "base64", "data": png}}
+    for name, model, parts in (
+        ("image", "gpt-4o", [image]),
+        ("low", "gpt-4o", [{**image, "image_url": {**image["image_url"], "detail": "low"}}]),
+        ("claude", "claude-opus-5-5", [picture]),
+        ("paper", "claude-opus-5-5", [document]),
+        ("elsewhere", "claude-opus-5-5", [{"type": "document", "source": {"type": "url"}}]),
+    ):
+        said = [{"role": "user", "content": parts}]
+        body = {"model": model, "max_tokens": 9, "messages": said}
+        (tmp_path / f"{name}.json").write_text(json.dumps(body))
+    got = estimate(str(tmp_path), "--json")
+    rows = {Path(row["source"]).stem: row for row in got.data["estimates"]}
+    assert (rows["image"]["input_tokens"], rows["image"]["counted"]) == (
+        {"low": 3 + 1 + 3 + 765, "high": 3 + 1 + 3 + 765}, "exact",
+    )  # fmt: skip
+    assert rows["low"]["input_tokens"]["low"] == 7 + 85
+    assert rows["claude"]["input_tokens"]["low"] == 37 * 37 + 6
+    assert rows["claude"]["counted"] == "estimated"
+    assert rows["paper"]["counted"] == "assumed"
+    assert (
+        3000 < rows["paper"]["input_tokens"]["low"] < rows["paper"]["input_tokens"]["high"] < 6600
+    )
+    assert rows["elsewhere"]["input_tokens"] is None
+    for row in rows.values():
+        expected = row["input_tokens"] or {"high": 0}
+        assert expected["high"] <= row["input_tokens_max"]
 
 
 def test_amounts_with_units(estimate: Any, tmp_path: Path) -> None:

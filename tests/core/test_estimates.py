@@ -10,7 +10,8 @@ import pytest
 
 from noburn_cli.core import estimates
 from noburn_cli.core.bounds import ASSUMED, BYTES, COUNTED, EXACT, WINDOW, Bound, Measure
-from noburn_cli.core.estimates import ESTIMATED, NOTHING, Estimate, InputSize, Span
+from noburn_cli.core.estimates import Estimate
+from noburn_cli.core.input_sizes import ESTIMATED, NOTHING, InputSize, Span, check_fits, size_of
 from noburn_cli.core.models import Model, RateRow, Tier
 from noburn_cli.core.offline_counts import OfflineCount, error_of
 from noburn_cli.errors import CallUnbounded, InputRefused, PriceUnknown
@@ -37,7 +38,7 @@ def size(
     **model: object,
 ) -> InputSize:
     changed = replace(MODEL, **model)  # type: ignore[arg-type]
-    return estimates.size_of(
+    return size_of(
         changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, texts=2, frame=frame,
         schema=schema, offline=offline,
     )  # fmt: skip
@@ -120,16 +121,16 @@ def test_without_output_the_worst_case_ranks() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(InputRefused, match=r"a does not fit `m`: at least 901 tokens"):
-        estimates.check_fits(MODEL, size(text_tokens=901), where="a")
-    estimates.check_fits(MODEL, size(text_tokens=900), where="a")
-    huge = estimates.size_of(
+        check_fits(MODEL, size(text_tokens=901), where="a")
+    check_fits(MODEL, size(text_tokens=900), where="a")
+    huge = size_of(
         replace(MODEL, tokenizer="claude"),
         replace(MEASURE, bytes=5000, expanded=5000),
         text_tokens=None, schema_bytes=0, texts=1,
         offline=OfflineCount(1200, error_of("claude-3", "latin")),
     )  # fmt: skip
     with pytest.raises(InputRefused, match="`: at least 1,0"):
-        estimates.check_fits(MODEL, huge, where="a")
+        check_fits(MODEL, huge, where="a")
     with pytest.raises(PriceUnknown):
         estimated(size(), variants=("batch",))
     with pytest.raises(CallUnbounded):

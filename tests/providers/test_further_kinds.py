@@ -16,7 +16,6 @@ from noburn_cli.demo import stub_answers, stub_bill
 from noburn_cli.enforce.reserving import reserve_fields
 from noburn_cli.providers import registry
 from noburn_cli.providers.ceilings import CEILINGS, TOLD_BY_USAGE
-from noburn_cli.providers.openai_common import IMAGE_TOKENS_MAX, IMAGE_TOKENS_MAX_4O_MINI
 from noburn_daemon import frames
 from noburn_daemon.pricing import Pricing
 from tests.daemon.parts import ROOT, START_MS
@@ -137,8 +136,8 @@ def test_an_image_has_a_most_whatever_its_size() -> None:
     part = [{"type": "image_url", "image_url": {"url": "u"}}]
     plain = CHAT.parse(body(model="gpt-6-luna", messages=[{"role": "user", "content": [{}]}]))
     for model, most in (
-        ("gpt-6-luna", IMAGE_TOKENS_MAX),
-        ("gpt-4o-mini", IMAGE_TOKENS_MAX_4O_MINI),
+        ("gpt-6-luna", 36_000),
+        ("gpt-4o-mini", 48_169),
     ):
         call = CHAT.parse(body(model=model, messages=[{"role": "user", "content": part * 2}]))
         assert call.window == ""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.core.image_tokens import GEMINI_IMAGE_MAX
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers.ceilings import CEILINGS
 from noburn_cli.providers.gemini import Gemini
 from noburn_cli.providers.gemini_embeddings import GeminiEmbeddings
-from noburn_cli.providers.gemini_input import IMAGE_TOKENS_MAX
 from noburn_cli.providers.registry import FREE, GUARD, REFUSED, Upstream, parse_body, recognise
 
 MODEL = "gemini-3.8-flash"
@@ -192,7 +192,7 @@ def test_what_only_the_provider_counts_is_bounded_by_the_window(request_body, wh
 def test_images_have_a_documented_most_on_gemini_3() -> None:
     image = {"mimeType": "image/png", "data": "AAAA"}
     plain = CODEC.parse(part(text="x")).overhead_tokens
-    assert CODEC.parse(part(inlineData=image)).overhead_tokens == plain + IMAGE_TOKENS_MAX
+    assert CODEC.parse(part(inlineData=image)).overhead_tokens == plain + GEMINI_IMAGE_MAX
     assert "image" in Gemini("gemini-2.5-flash").parse(part(inlineData=image)).window
 
 
