@@ -15,7 +15,8 @@ from noburn_cli.core.cost import call_cost, extra_hold_rates, hold_cost, hold_ra
 # Who estimates needs these, too: the size comes before its cost.
 from noburn_cli.core.input_sizes import ESTIMATED as ESTIMATED
 from noburn_cli.core.input_sizes import NOTHING as NOTHING
-from noburn_cli.core.input_sizes import SURENESS, InputSize
+from noburn_cli.core.input_sizes import SURENESS as SURENESS
+from noburn_cli.core.input_sizes import InputSize
 from noburn_cli.core.input_sizes import Span as Span
 from noburn_cli.core.learning import CacheShares, Learned
 from noburn_cli.core.models import NO_OUTPUT, Model

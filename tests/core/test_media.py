@@ -71,18 +71,14 @@ def opus(seconds: int) -> bytes:
 
 def mp3(seconds: int) -> bytes:
     """MPEG-1 layer III at 128 kbit/s, with an ID3 tag in front."""
-    return (
-        b"ID3\x04\x00\x00\x00\x00\x00\x05-----"
-        + b"\xff\xfb\x90\x00"
-        + b"\x00" * (16_000 * seconds - 4)
+    return b"ID3\x04\x00\x00\x00\x00\x00\x05-----\xff\xfb\x90\x00" + b"\x00" * (
+        16_000 * seconds - 4
     )
 
 
 def mp4(seconds: int) -> bytes:
-    return (
-        b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"
-        + b"\x00\x00\x00\x6cmvhd"
-        + struct.pack(">IIIII", 0, 0, 0, 600, 600 * seconds)
+    return b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00\x00\x00\x00\x6cmvhd" + struct.pack(
+        ">IIIII", 0, 0, 0, 600, 600 * seconds
     )
 
 
