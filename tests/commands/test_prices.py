@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 OWN = """\
 format = 1
@@ -103,6 +106,24 @@ def test_two_books_are_compared(here: Any, tmp_path: Path) -> None:
     (model,) = diff["models"]
     assert model["rates"][0]["changes"][0]["percent"] == "-20.0"
     assert here.noburn("prices", "diff", "shipped", str(tmp_path / "none.toml")).returncode == 2
+
+
+def test_a_revision_of_git_is_a_book(
+    here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = tmp_path / "book.toml"
+    whole = OWN.replace('name = "gpt-4o"', 'name = "m"\nprovider = "p"\nfamily = "text"\n'
+                        'tokenizer = "bytes"\ncontext_window = 1\noutput_max = 1')  # fmt: skip
+    book.write_text(whole, encoding="utf-8")
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "book"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    book.write_text(whole.replace("output = 8", "output = 9"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = here.said("prices", "diff", "HEAD:book.toml", "book.toml")
+    assert "standard from its first day: output $8 / M → $9 / M (+12.5 %)" in said
+    refused = here.noburn("prices", "diff", "HEAD:none.toml", "book.toml")
+    assert (refused.returncode, "git cannot show" in refused.stderr) == (1, True)
 
 
 def test_a_newer_book_lies_over_the_shipped_one_and_an_older_one_does_not(here: Any) -> None:

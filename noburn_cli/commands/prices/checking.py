@@ -18,7 +18,6 @@ import typer
 from noburn_cli.commands.prices import shared
 from noburn_cli.commands.prices.shared import Json
 from noburn_cli.commands.prices.updating import Litellm
-from noburn_cli.core.price_notices import HORIZON_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from noburn_cli.core.pricebook import PriceBook
     from noburn_cli.price_sources.comparing import Comparison
 
+#: How far ahead is told; half a quarter leaves time to move to another model.
+AHEAD_DAYS = 45
 #: The exit code of a gate that failed.
 _DISAGREES = 3
 
@@ -40,7 +41,7 @@ def check_command(
     litellm: Litellm = None,
     days: Annotated[
         int, typer.Option(help="Tell what is announced for as many days.", min=0)
-    ] = HORIZON_DAYS,
+    ] = AHEAD_DAYS,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 3 where a difference has no known reason."),

@@ -10,14 +10,15 @@ import subprocess
 import time
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noburn_cli.core.models import Model
-from noburn_cli.core.pricebook import VARIANTS, PriceBook
-from noburn_cli.core.variants import without_region
+from noburn_cli.core.variants import VARIANTS, without_region
 from noburn_cli.errors import PriceBookInvalid, UsageError
+
+if TYPE_CHECKING:
+    from noburn_cli.core.models import Model
 
 JSON_VERSION = 1
 TABLE, JSON, CSV = "table", "json", "csv"
@@ -86,6 +87,7 @@ def named_models(name: str) -> tuple[Model, ...]:
     Raises PriceBookInvalid, UsageError, SourceMissing.
     """
     from noburn_cli import prices, resources
+    from noburn_cli.core.pricebook import PriceBook
 
     if name == CURRENT:
         return prices.load_book(os.environ).models()
