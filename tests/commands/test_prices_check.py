@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,12 @@ def test_a_list_that_is_none_is_refused(here: Any, tmp_path: Path) -> None:
         path.write_text(content, encoding="utf-8")
         done = here.noburn("prices", "check", "--litellm", str(path))
         assert (done.returncode, "is not litellm's list" in done.stderr) == (1, True), done.stderr
+
+
+def test_without_the_package_it_says_how_to_get_it(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    for command in ("check", "update"):
+        done = here.noburn("prices", command)
+        assert (done.returncode, "pip install -U 'noburn-cli[prices]'" in done.stderr) == (1, True)
