@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noburn_cli.core.book_update import (
@@ -120,6 +120,7 @@ SERIES = st.dictionaries(
 ).map(lambda days: [row(one, days[one]) for one in sorted(days)])
 
 
+@settings(deadline=None)
 @given(SERIES, SERIES, st.booleans())
 def test_whatever_the_two_say(old: list[RateRow], new: list[RateRow], corrections: bool) -> None:
     """Goal: no day that passed changes unasked, every later one is the newer book's; twice is once.

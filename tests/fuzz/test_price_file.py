@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noburn_cli.core.pricebook import PriceBook
@@ -25,11 +25,13 @@ def read(text: str) -> None:
         PriceBook.from_texts([("x", text)])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SMALL)), st.integers(0, 40), st.text(max_size=12))
 def test_a_book_with_one_place_changed(at: int, cut: int, put: str) -> None:
     read(SMALL[:at] + put + SMALL[at + cut :])
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_book_with_lines_gone_twice_or_moved(data: st.DataObject) -> None:
     lines = SMALL.split("\n")
