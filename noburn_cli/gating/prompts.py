@@ -100,6 +100,15 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
 
 def _read_file(spec: PromptSpec, gate: GateSpec, tree: Tree, path: str, side: Side) -> None:
     """Add a file's prompts to the side, or what is wrong with it."""
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    if shown != path:
+        error = InputRefused(
+            f"{shown} has a name that is not UTF-8",
+            why="no report could name it as it is",
+            next_step="rename it, or leave it out with `!`",
+        )
+        side.faults.append(Fault(READABLE, shown, shown, error))
+        return
     try:
         found = list(_prompts(spec, gate, tree, path))
     except InputRefused as error:

@@ -105,7 +105,15 @@ class Place:
     def _prefix(self) -> str:
         if self.repository is None:
             return ""
-        inside = self.folder.resolve().relative_to(self.repository.top.resolve()).as_posix()
+        folder, top = self.folder.resolve(), self.repository.top.resolve()
+        if not folder.is_relative_to(top):  # GIT_WORK_TREE can say anything.
+            self._failed = NoburnError(
+                f"{folder} is not in the working tree that git names, {top}",
+                next_step="run it in the repository, without GIT_WORK_TREE",
+            )
+            self.repository = None
+            return ""
+        inside = folder.relative_to(top).as_posix()
         return "" if inside == "." else f"{inside}/"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -75,6 +76,13 @@ def test_what_is_not_there_is_not_passed_over(repo: Repo) -> None:
         assert "git lfs pull" in found["lfs.md"]
         assert sizes(done) == {"in": 8}
     assert "leads out of the repository" in refused(repo.judged())["out"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_a_name_that_is_no_text_is_refused_and_not_printed(repo: Repo) -> None:
+    (repo.path / os.fsdecode(b"\xff.md")).write_text(words(3))
+    repo.write({"noburn.toml": gate_toml("", table('["*.md"]'))})
+    assert "not UTF-8" in refused(repo.judged())["\\udcff.md"]
 
 
 def test_templates_are_rendered_with_what_is_in_the_repository(repo: Repo) -> None:
