@@ -58,12 +58,18 @@ def steps(before: Measured, after: Measured, now: Coster, *, at_ms: int) -> list
         except NoburnError:
             missed.append(kind)
             continue
-        said = told(last, terms)
-        if missed:
-            said = ", ".join(text for text in (f"{' and '.join(missed)} changed", said) if text)
-        found.append(Step(kind, said, terms))
+        texts = [*(_missed(one, before, after) for one in missed), told(last, terms)]
+        found.append(Step(kind, ", ".join(text for text in texts if text), terms))
         missed, last = [], terms
     return found
+
+
+def _missed(kind: str, before: Measured, after: Measured) -> str:
+    """What is said of a step that could not be priced: as far as both sides show it."""
+    if kind == MODEL:
+        return _model(before.terms, after.terms)
+    texts = [[item.call.texts for item in one.prompt.items] for one in (before, after)]
+    return "text changed" if kind == TOKENS and texts[0] != texts[1] else ""
 
 
 def _parts(before: Measured, after: Measured, now: Coster, *, at_ms: int) -> list[_Part]:

@@ -214,7 +214,7 @@ def test_a_text_that_does_not_fit_the_base_s_model(repo: Repo) -> None:
     repo.write({"noburn.toml": gate_toml("", table(model='"test-big"')), "a.md": words(5_000)})
     done = repo.judged("--base", "HEAD")
     assert causes(done) == [("model", done.data["difference"])]
-    assert "tokens changed, model test-small → test-big" in done.out
+    assert "text changed, model test-small → test-big" in done.out
 
 
 def test_what_is_said_at_last_is_no_growth(repo: Repo) -> None:
