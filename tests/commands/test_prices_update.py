@@ -6,12 +6,17 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from noburn_cli.errors import PolicyChanged
+from noburn_cli.price_sources.keeping import replace_book
 
 TODAY = datetime.now(tz=timezone.utc).date()
 SHIPPED = Path(__file__).resolve().parents[2] / "pricing.toml"
@@ -266,3 +271,45 @@ def test_calls_before_and_after_an_update_cost_what_held_on_their_day(
     assert (left["calls"], "uncertain" in left["reason"]) == (1, True)
     assert again["impact"]["total"]["calls"] == 3
     assert [again["taken"], again["changes_anything"]] == [False, False]
+
+
+def test_a_newer_package_brings_prices_and_models(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: a listed model, one that came by agreement, and one that is new, without litellm."""
+    data = pytest.importorskip("genai_prices.data")
+    from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
+
+    def price(dollars: str) -> Any:
+        return ModelPrice(input_mtok=Decimal(dollars), output_mtok=Decimal("2"))
+
+    for provider, changed in (("openai", "gpt-4o"), ("groq", "openai/gpt-oss-20b")):
+        (found,) = [one for one in data.providers if one.id == provider]
+        models = [
+            replace(one, prices=price("7")) if one.id == changed else one for one in found.models
+        ]
+        if provider == "openai":
+            for name, window in (("gpt-99", 500_000), ("gpt-98", None)):
+                match = ClauseEquals(equals=name)
+                models.append(ModelInfo(id=name, match=match, context_window=window,
+                                        prices=price("3")))  # fmt: skip
+        monkeypatch.setattr(found, "models", models)
+    before = rates(here, "gpt-4o")
+    assert here.said("prices", "update", "--yes").count("(new)") == 0
+    assert rates(here, "gpt-4o") == [*before, (str(TODAY), "7", "2")]
+    assert rates(here, "groq/openai/gpt-oss-20b")[-1] == (str(TODAY), "7", "2")
+    assert rates(here, "gpt-99") == [("1970-01-01", "3", "2")]
+    assert here.noburn("prices", "show", "gpt-98").returncode == 1  # its window is not known
+    assert "Nothing to change" in here.said("prices", "update", "--yes")
+    checked = here.said("prices", "check", "--json", "--model", "gpt-99")
+    assert json.loads(checked)["data"]["disagreements"] == []
+
+
+def test_a_book_that_changed_meanwhile_is_not_written_over(here: Any, tmp_path: Path) -> None:
+    here.said("prices", "update", "--yes", "--from", saved(tmp_path, newer_book(GOOD)))
+    path = here.path / "config" / "book.toml"
+    taken = path.read_text("utf-8")
+    for seen in (None, taken + "# other"):
+        with pytest.raises(PolicyChanged):
+            replace_book(here.environment, "format = 1\n", over=seen)
+    assert path.read_text("utf-8") == taken
