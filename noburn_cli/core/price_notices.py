@@ -14,7 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 from noburn_cli.core.models import Model, is_retired, retired_warning
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.rate_changes import RateChange, show_change
-from noburn_cli.core.rate_schedules import schedule_at, schedule_changes, variants_of
+from noburn_cli.core.rate_schedules import (
+    schedule_at,
+    schedule_changes,
+    uplift_words,
+    variants_of,
+)
 
 #: What a notice is about.
 PRICE = "price"
@@ -64,7 +69,11 @@ def notices(
     found = [
         notice
         for model in _models(book, models)
-        for notice in (*_retirement(model, today, last, at_ms), *_prices(model, today, last))
+        for notice in (
+            *_retirement(model, today, last, at_ms),
+            *_prices(model, today, last),
+            *_uplifts(model, today, last),
+        )
     ]
     return sorted(found, key=lambda one: (one.on, one.model, one.kind))
 
@@ -124,6 +133,15 @@ def _prices(model: Model, today: date, last: date) -> Iterator[PriceNotice]:
             days = (on - today).days
             text = f"`{model.name}` changes its price on {on} ({in_days(days)}): {_listed(changes)}"
             yield PriceNotice(PRICE, model.name, on, days, text, changes)
+
+
+def _uplifts(model: Model, today: date, last: date) -> Iterator[PriceNotice]:
+    for uplift in model.uplifts:
+        if today < uplift.starts_on <= last:
+            on, days = uplift.starts_on, (uplift.starts_on - today).days
+            what = f"in {uplift_words(uplift)}"
+            text = f"`{model.name}` changes its price on {on} ({in_days(days)}) {what}"
+            yield PriceNotice(PRICE, model.name, on, days, text)
 
 
 def _changes_on(model: Model, variant: str, on: date) -> tuple[RateChange, ...]:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
 
-from noburn_cli.core.models import RateRow, Window
+from noburn_cli.core.models import RateRow, Uplift, Window
 from noburn_cli.core.rate_changes import RateChange, rate_changes, same_terms
+from noburn_cli.core.rate_rows import ANY_REGION
 
 #: The rows of one variant that hold in some hour of a day; the one for all other hours first.
 Schedule = tuple[RateRow, ...]
@@ -69,13 +70,31 @@ def from_day(schedule: Schedule, day: date) -> Schedule:
 
 
 def hours_words(windows: Iterable[Window]) -> str:
-    """`01:00-04:00 UTC`, with the days of the week where it is not every day."""
-    parts = []
+    """`Mon-Fri 01:00-04:00, 06:00-10:00 UTC`; the days are left out where it is every day."""
+    hours: dict[tuple[int, ...], list[str]] = {}
     for one in windows:
-        hours = f"{_clock(one.from_minute)}-{_clock(one.until_minute)}"
-        days = "" if len(one.days) == len(_DAYS) else " ".join(_DAYS[day] for day in one.days)
-        parts.append(f"{days} {hours}".strip())
-    return f"{', '.join(parts)} UTC" if parts else ""
+        span = f"{_clock(one.from_minute)}-{_clock(one.until_minute)}"
+        hours.setdefault(one.days, []).append(span)
+    parts = [f"{_days_words(days)} {', '.join(spans)}".strip() for days, spans in hours.items()]
+    return f"{'; '.join(parts)} UTC" if parts else ""
+
+
+def _days_words(days: tuple[int, ...]) -> str:
+    if len(days) == len(_DAYS):
+        return ""
+    names = [_DAYS[day] for day in days]
+    in_a_row = len(days) > 2 and days == tuple(range(days[0], days[-1] + 1))
+    return f"{names[0]}-{names[-1]}" if in_a_row else " ".join(names)
+
+
+def uplift_words(uplift: Uplift) -> str:
+    """`eu, us: × 1.1 of all rates of tokens`."""
+    named = [region for region in uplift.regions if region != ANY_REGION]
+    everywhere = "any other region" if named else "any region"
+    regions = ", ".join([*named, *([everywhere] if ANY_REGION in uplift.regions else [])])
+    whole, part = divmod(uplift.factor_permille, 1000)
+    factor = f"{whole}.{part:03d}".rstrip("0").rstrip(".")
+    return f"{regions}: × {factor} of all rates of tokens"
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -18,8 +18,7 @@ from noburn_cli.core.models import Model, RateRow, Uplift, is_retired
 from noburn_cli.core.money import show_count
 from noburn_cli.core.price_notices import PriceNotice
 from noburn_cli.core.rate_changes import exact_dollars, kind_words, rate_unit, show_rate
-from noburn_cli.core.rate_rows import ANY_REGION
-from noburn_cli.core.rate_schedules import hours_words, schedule_at, variants_of
+from noburn_cli.core.rate_schedules import hours_words, schedule_at, uplift_words, variants_of
 from noburn_cli.core.usage import (
     CACHE_READ,
     CACHE_WRITE_1H,
@@ -259,10 +258,8 @@ def _rate_lines(row: RateRow) -> Iterator[tuple[str, str]]:
 
 def _uplift_words(uplift: Uplift) -> str:
     """`in eu, us: × 1.1 of all rates of tokens, since 2026-03-01`."""
-    regions = ", ".join("any other region" if r == ANY_REGION else r for r in uplift.regions)
-    factor = f"{uplift.factor_permille / 1000:.3f}".rstrip("0").rstrip(".")
-    since_words = "" if uplift.starts_on == _FIRST_DAY else f", since {uplift.starts_on}"
-    return f"in {safe_text(regions)}: × {factor} of all rates of tokens{since_words}"
+    began = "" if uplift.starts_on == _FIRST_DAY else f", since {uplift.starts_on}"
+    return f"in {safe_text(uplift_words(uplift))}{began}"
 
 
 def since(row: RateRow) -> str:

@@ -80,6 +80,35 @@ def test_the_sentence_says_by_how_much() -> None:
         notices(BOOK, ["no-such-model"], at_ms=0)
 
 
+HOURS = """\
+[[model.rate]]
+variant = "standard"
+starts_on = 2026-12-01
+hours = ["01:00-04:00", "06:00-10:00"]
+days = ["mon", "tue", "wed"]
+input = 5
+output = 30
+url = "https://example.org"
+checked_on = 2026-11-01
+[[model.uplift]]
+regions = ["eu", "*"]
+factor = 1.1
+starts_on = 2026-12-02
+url = "https://example.org"
+checked_on = 2026-11-01
+"""
+
+
+def test_hours_and_regions_are_announced_too() -> None:
+    book = PriceBook.from_texts([("book.toml", BOOK.texts[0][1] + HOURS)])
+    first, second = notices(book, None, at_ms=at("2026-11-27"), horizon_days=5)
+    changes = [(one.variant, one.kind, one.before, one.after) for one in first.changes]
+    hours = "standard Mon-Wed 01:00-04:00, 06:00-10:00 UTC"
+    assert (hours, "input", 2_500_000, 5_000_000) in changes
+    assert ("standard", "output", 10_000_000, 15_000_000) in changes
+    assert second.text.endswith("in eu, any other region: × 1.1 of all rates of tokens")
+
+
 def test_rows_that_nobody_compared_for_long_are_named() -> None:
     assert unchecked(BOOK, None, at_ms=at("2026-12-31")) == []
     (one,) = unchecked(BOOK, None, at_ms=at("2027-01-01"))

@@ -28,7 +28,7 @@ Format = Annotated[
 Variant = Annotated[
     str,
     typer.Option(
-        help="standard, batch, flex, priority, fast, ultrafast, or all of them.", metavar="VARIANT"
+        help=shared.VARIANT_HELP, metavar="VARIANT"
     ),
 ]  # fmt: skip
 

@@ -25,6 +25,7 @@ TABLE, JSON, CSV = "table", "json", "csv"
 #: Names of books that are no files.
 SHIPPED, CURRENT, GENAI = "shipped", "current", "genai-prices"
 ALL = "all"
+VARIANT_HELP = f"{', '.join(VARIANTS)}, one of them in a region (standard@eu), or all."
 _GIT_S = 30
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -51,7 +51,7 @@ def history_command(
     variant: Annotated[
         str,
         typer.Option(
-            help="standard, batch, flex, priority, fast, ultrafast, or all of them.",
+            help=shared.VARIANT_HELP,
             metavar="VARIANT",
         ),
     ] = "all",
