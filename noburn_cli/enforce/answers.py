@@ -28,8 +28,6 @@ from noburn_cli.enforce.variables import OfVariables
 
 VARIABLE = "NOBURN_ANSWERS"
 KEEP, PLAY = "keep", "play"
-#: The tag of calls whose answer was played.
-TAG = "tag.replayed"
 SUFFIX = ".json"
 _CLAIMED = ".played"
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
+from noburn_cli.core.recorded_tags import PLAYED_TAG, TEST_TAG
 from noburn_cli.enforce import answers
 from noburn_cli.enforce.answer_keys import request_key
 from noburn_cli.enforce.asking import Asked
@@ -21,8 +22,6 @@ from noburn_cli.enforce.blocks import CODE_REFUSED, block
 from noburn_cli.enforce.decisions import Decision, Deliver, FindAnswer, Refuse, Request, Send, Step
 from noburn_cli.enforce.outcome import Tracker
 from noburn_cli.enforce.reserving import reserve
-from noburn_cli.enforce.test_names import TAG
-from noburn_cli.protocol import TAG_PREFIX
 from noburn_cli.providers.codec import Block
 from noburn_cli.providers.registry import Route, error_codec
 
@@ -37,14 +36,14 @@ def find_answer(request: Request, attrs: Mapping[str, str]) -> FindAnswer:
     """The step that looks for the answer to a request."""
     content_type = request.headers.get("content-type", "")
     key = request_key(request.method, request.url, request.body, content_type)
-    return FindAnswer(attrs.get(TAG_PREFIX + TAG, ""), key)
+    return FindAnswer(attrs.get(TEST_TAG, ""), key)
 
 
 def play(
     call_id: str, attrs: Mapping[str, str], asked: Asked, answer: answers.Answer
 ) -> Generator[Step, Any, Decision]:
     """Book a call with its kept answer, and give that; or what a budget refuses."""
-    tagged = {**attrs, answers.TAG: _YES}
+    tagged = {**attrs, PLAYED_TAG: _YES}
     decision = yield from reserve(call_id, tagged, asked, None, notional=True)
     if not isinstance(decision, Send):
         return decision
@@ -78,7 +77,7 @@ def _headers(answer: answers.Answer) -> tuple[tuple[str, str], ...]:
 def tape_of(request: Request, attrs: Mapping[str, str], decision: Send) -> answers.Tape:
     """What keeps the answer of a request that is sent."""
     return answers.Tape(
-        test=attrs.get(TAG_PREFIX + TAG, ""),
+        test=attrs.get(TEST_TAG, ""),
         method=request.method,
         url=request.url,
         headers=request.headers,

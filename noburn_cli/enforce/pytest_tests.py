@@ -18,6 +18,7 @@ import json
 import os
 from pathlib import Path
 
+from noburn_cli.core.recorded_tags import TEST as TAG
 from noburn_cli.enforce.test_names import (
     COLLECTED,
     ENDED,
@@ -25,7 +26,6 @@ from noburn_cli.enforce.test_names import (
     FOLDER,
     NAME,
     STARTED,
-    TAG,
     fixture_name,
     test_name,
 )

@@ -11,13 +11,13 @@ import re
 
 #: The variable that names the folder for what pytest tells, and says that the run is recorded.
 FOLDER = "NOBURN_RECORDING"
-#: The tag of calls that are made in a test: `report --by tag.test`.
-TAG = "test"
 #: A value of the ledger holds 256 characters; a longer name keeps its beginning and a digest.
 CHARS_MAX = 256
 _DIGEST_CHARS = 16
 #: No character that a line of a table, or the ledger, could not hold.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+#: `setup_module`, `setUpClass` and their like are fixtures for pytest: `_xunit_…_fixture_NAME`.
+_OF_PYTEST = re.compile(r"_(?:xunit|unittest)_(\w+?)_fixture_(.+)")
 
 #: Kinds of lines, and the key of the name in them.
 STARTED, ENDED, COLLECTED, FIXTURE_ADDED = "started", "ended", "collected", "fixture"
@@ -38,7 +38,8 @@ def fixture_name(where: str, name: str, scope: str) -> str:
 
     where: the folder or file that it is of, as pytest names it; "" for the root and for plug-ins.
     """
-    return test_name(f"{f'{where}::' if where else ''}{name} ({scope} fixture)")
+    plain = _OF_PYTEST.sub(r"\1 of \2", name)
+    return test_name(f"{f'{where}::' if where else ''}{plain} ({scope} fixture)")
 
 
 def is_one_test(name: str) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from noburn_cli.core.budgets import NONE, TAG_PREFIX
+from noburn_cli.core.budgets import NONE
 from noburn_cli.core.holds import HoldState
-from noburn_cli.enforce.answers import TAG as PLAYED
-from noburn_cli.enforce.test_names import TAG as TEST
+from noburn_cli.core.recorded_tags import PLAYED_TAG, TEST_TAG
 from noburn_cli.errors import InputRefused
 
 DAYS = 30
@@ -68,7 +67,7 @@ class Volumes:
             # What tests call is no production, and a played answer was no call at all.
             question = Question(
                 by=("day", "feature", "model", "state"),
-                where={f"{TAG_PREFIX}{TEST}": NONE, PLAYED: NONE},
+                where={TEST_TAG: NONE, PLAYED_TAG: NONE},
                 since_ms=_start_ms(self._since.isoformat()),
                 until_ms=_start_ms(self._until.isoformat()),
             )

@@ -31,8 +31,8 @@ from noburn_cli.core.recorded_runs import (
     Recording,
     summed,
 )
+from noburn_cli.core.recorded_tags import TEST as TAG
 from noburn_cli.core.usage import KINDS, REASONING, input_total
-from noburn_cli.enforce.test_names import TAG
 from noburn_cli.errors import ModelUnknown, PriceUnknown
 from noburn_cli.ledger_file import reading_ledger
 from noburn_cli.recording.facts import Facts

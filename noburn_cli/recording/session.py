@@ -11,14 +11,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from noburn_cli.core.budgets import TAG_PREFIX
 from noburn_cli.core.money import show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.recorded_files import format_recording
 from noburn_cli.core.recorded_runs import TEST, Recording, file_of
+from noburn_cli.core.recorded_tags import TEST as TAG
+from noburn_cli.core.recorded_tags import TEST_TAG
 from noburn_cli.enforce.answers import PLAY, VARIABLE
 from noburn_cli.enforce.dotenv_keys import find_keys
-from noburn_cli.enforce.test_names import FOLDER, TAG, is_one_test
+from noburn_cli.enforce.test_names import FOLDER, is_one_test
 from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.prices import load_book
 from noburn_cli.providers.credentials import KEY_VARIABLES
@@ -51,7 +52,7 @@ class RecordedRun:
         self, name: str, *, folder: Path, environment: Mapping[str, str],
         attributes: Mapping[str, str], answers: str | None = None,
     ) -> None:  # fmt: skip
-        if TAG_PREFIX + TAG in attributes:
+        if TEST_TAG in attributes:
             raise UsageError(
                 f"a recorded run cannot have the tag `{TAG}`",
                 why="its calls have the name of their test there",
@@ -75,8 +76,8 @@ class RecordedRun:
 
     def environment(self, base: Mapping[str, str], command: Sequence[str]) -> dict[str, str]:
         """What the run's processes are told, besides everything else."""
+        # A run inside of one whose answers are played sends nothing either.
         told = {**base, FOLDER: str(self._folder)}
-        told.pop(VARIABLE, None)
         return told if self._answers is None else self._answers.environment(told, command)
 
     def finish(self, ledger: Path, run: str) -> list[str]:

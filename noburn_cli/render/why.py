@@ -12,8 +12,8 @@ from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.core.money import show_amount, show_dollars
+from noburn_cli.core.recorded_tags import PLAYED_TAG
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
-from noburn_cli.enforce.answers import TAG as PLAYED
 from noburn_cli.render.exact import (
     align_decimals,
     show_exact,
@@ -188,7 +188,7 @@ def _sections(
     if soft:
         yield "Budgets that it went beyond, and that let calls go", soft
     if facts.detail.get("notional"):
-        played = facts.attributes.get(PLAYED) is not None
+        played = facts.attributes.get(PLAYED_TAG) is not None
         title = "Answered by what was recorded" if played else "Paid by a subscription"
         yield title, [NOTIONAL_WORDS]
     if facts.input_bound is not None:

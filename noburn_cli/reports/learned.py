@@ -27,6 +27,7 @@ from noburn_cli.core.learning import (
     Window,
     learn,
 )
+from noburn_cli.core.recorded_tags import PLAYED_TAG
 from noburn_cli.reports.reading import reading
 from noburn_cli.reports.recorded import stretch
 
@@ -43,6 +44,10 @@ COLUMNS = """
 TEACHES = """
     r.granted IS NOT NULL AND e.kind = 'settle' AND e.failure IS NULL AND e.input IS NOT NULL
 """
+#: A recorded answer that is played again says nothing that it has not said before.
+_PLAYED = f"""
+    SELECT id FROM names WHERE kind = 'context' AND json_extract(text, '$."{PLAYED_TAG}"') NOTNULL
+"""  # noqa: S608 -- our own names
 NO_BATCH = "json_extract(text, '$[0]') NOT LIKE '%batches'"
 _MODELS = f"""
     SELECT id FROM names WHERE kind = 'model' AND {NO_BATCH} AND json_extract(text, '$[2]') = :model
@@ -70,7 +75,7 @@ def read_learned(
           SELECT max(c.seq) FROM journal AS c WHERE c.call = r.call
           AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
         WHERE r.kind = 'reserve' AND r.seq >= :first AND r.model IN ({_MODELS}) {chosen}
-          AND {TEACHES}
+          AND {TEACHES} AND r.context NOT IN ({_PLAYED})
         ORDER BY r.seq DESC LIMIT {CALLS_MAX}
     """  # noqa: S608 -- our own names
     with reading(ledger_path) as connection:
