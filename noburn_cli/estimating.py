@@ -8,21 +8,25 @@ tiktoken is imported only when a model is asked for that it counts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from noburn_cli import ranks
+from noburn_cli.big_inputs import Big
 from noburn_cli.core import estimates
-from noburn_cli.core.bounds import Measure, measure, utf8_bytes
+from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure, measure, utf8_bytes
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import NO_MEDIA, NOTHING, Span, check_fits, size_of
 from noburn_cli.core.media_tokens import Expected, media_tokens
 from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_warning
 from noburn_cli.core.offline_counts import OfflineCount, family_of, offline_count
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
 from noburn_cli.core.text_features import features
+from noburn_cli.counting import Tally, tally_parts
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
-from noburn_cli.inputs import Inputs, Item, by_source
+from noburn_cli.inputs import Inputs, Item, by_source, line_items
 from noburn_cli.learning import Learned, Learning
 from noburn_cli.providers.call import Call
 from noburn_cli.render.progress import Progress
@@ -36,6 +40,9 @@ DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
 _BASE = "o200k_base"
 #: They sell others' models: a ranking of models would show each of these several times.
 RESELLERS = ("azure", "bedrock")
+#: So many estimates of one input are summed into one, so that no list grows with the input.
+_TOGETHER = 512
+_MB = 1_000_000
 
 
 @dataclass
@@ -61,6 +68,9 @@ class Job:
     notes: dict[str, None] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
     _features: dict[str, list[int]] = field(default_factory=dict)
+    _joints: int = 0
+    _tally: Tally = field(default_factory=Tally)
+    _reading: tuple[str, int] | None = None
     _models_that: dict[bool, tuple[Model, ...]] = field(default_factory=dict)
 
     def estimate_all(self, found: Inputs) -> list[Estimate]:
@@ -88,15 +98,17 @@ class Job:
         """The estimates of one input, by model in the order in which models come up."""
         by_model: dict[str, list[Estimate]] = {}
         unfit: dict[str, None] = {}
-        for item in items:
+        for item in self._each(items, problems):
             for model, outcome in self._item(item, named):
                 if isinstance(outcome, Estimate):
-                    by_model.setdefault(outcome.model, []).append(outcome)
+                    ones = by_model.setdefault(outcome.model, [])
+                    ones.append(outcome)
+                    if len(ones) >= _TOGETHER:
+                        ones[:] = [estimates.together(ones, source=source)]
                 elif self.compare and model is not None:
                     unfit[model.name] = None
                 else:
                     problems.append(_at(item, outcome))
-            self.progress.step()
         if unfit:
             by_model = {name: ones for name, ones in by_model.items() if name not in unfit}
             if by_model:
@@ -105,23 +117,86 @@ class Job:
                 problems.append(InputRefused(f"{source} fits no model of the price book"))
         return [estimates.together(ones, source=source) for ones in by_model.values()]
 
+    def _each(self, items: Sequence[Item], problems: list[NoburnError]) -> Iterator[Item]:
+        """Every request of the items, those on the lines of a large input one after another."""
+        for item in items:
+            if item.big is None or not item.big.holds_requests:
+                yield item
+            else:
+                with self._reads(item.big) as reading:
+                    for one in line_items(item.big, reading):
+                        if isinstance(one, Item):
+                            yield one
+                        else:
+                            problems.append(one)
+            self.progress.step()
+
+    @contextmanager
+    def _reads(self, big: Big) -> Iterator[Callable[[int], None]]:
+        """Show how far a large input was read, and remember it for `interrupted`."""
+        progress = self.progress.within((big.size_bytes or 0) // _MB, f"MB of {big.name} counted")
+
+        def reading(done: int) -> None:
+            self._reading = (big.name, done)
+            progress.reach(done // _MB)
+
+        self._tally = Tally()
+        try:
+            yield reading
+        finally:
+            progress.end()
+        self._reading = None
+
+    def interrupted(self) -> list[str]:
+        """What there is to say when somebody stops it: how far a large input was counted."""
+        if self._reading is None:
+            return ["interrupted: nothing was priced"]
+        name, done = self._reading
+        lines = [f"interrupted: {done // _MB:,} MB of {name} were read, nothing was priced"]
+        for encoding, tokens in self._tally.tokens.items():
+            lines.append(
+                f"  so far: {tokens:,} tokens by {encoding}, in {self._tally.bytes:,} bytes"
+            )
+        return lines
+
     def _item(
         self, item: Item, named: Sequence[Model]
     ) -> Iterator[tuple[Model | None, Estimate | NoburnError]]:
         """One request on each of its models: the estimate, or why there is none."""
         try:
             models = self._models(item, named)
+            self._exact, self._features, self._joints = {}, {}, 0
+            big = item.big
+            measured = _measure(item.call) if big is None else self._measure_big(item, big, models)
         except NoburnError as error:
             yield None, error
             return
-        measured = _measure(item.call)
-        self._exact.clear()
-        self._features.clear()
         for model in models:
             try:
                 yield model, self._request(item, model, self._counted(item, model, measured))
             except NoburnError as error:
                 yield model, error
+
+    def _measure_big(self, item: Item, big: Big, models: Sequence[Model]) -> Measure:
+        """Read a large text once, and count it for every model.  Raises InputRefused."""
+        names = {model.tokenizer for model in models}
+        estimated = any(family_of(model.tokenizer, model.name) for model in models)
+        encodings = {name for name in names if ranks.can_count(name)}
+        expands = not names.isdisjoint({CLAUDE, *TEMPLATED_COMPOSED})
+        cutter = Cutter(run_characters_max=RUN_CHARACTERS_MAX)
+        with self._reads(big) as reading:
+            tally_parts(
+                big.parts(cutter, reading), sorted(encodings), self._tally,
+                expands=expands, base=_BASE if estimated else None,
+            )  # fmt: skip
+        if estimated:
+            self._features["texts"] = self._tally.features
+        self._exact, self._joints = dict(self._tally.tokens), cutter.forced
+        if cutter.forced:
+            self.notes[
+                f"{big.name} has runs without a place to cut: counted in {cutter.forced + 1} pieces"
+            ] = None
+        return replace(_measure(item.call), bytes=self._tally.bytes, expanded=self._tally.expanded)
 
     def _models(self, item: Item, named: Sequence[Model]) -> Sequence[Model]:
         """On which models to price one request.  Raises ModelUnknown."""
@@ -176,6 +251,7 @@ class Job:
             schema=NOTHING if known or hidden else self._schema(item, model),
             media=NO_MEDIA if known or hidden else self._media(call, model),
             unseen=hidden,
+            joints=self._joints,
         )
         check_fits(model, size, where=item.where)
         cap = call.output
@@ -208,6 +284,9 @@ class Job:
         """The measure with the provider's count, where that was asked for and given."""
         if not self.ask_provider:
             return measured
+        if item.big is not None:
+            self.warnings[f"{item.where}: too large to be sent to the provider for a count"] = None
+            return measured
         from noburn_cli.provider_count import CountFailed, count_input  # urllib costs 40 ms
 
         try:
@@ -239,6 +318,8 @@ class Job:
     def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
         """The exact count of a request's texts, once per encoding; None without an encoding."""
         name = model.tokenizer
+        if ranks.is_missing(name) and not self.compare:
+            self.notes[f"`{model.name}` can be counted exactly: pip install '{ranks.EXTRA}'"] = None
         if (
             not ranks.can_count(name)
             or measured.counted is not None

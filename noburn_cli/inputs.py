@@ -1,6 +1,7 @@
 """What `estimate` is given: files, globs, folders and standard input, as texts and requests.
 
-Layer: I/O.  Below: providers (which recognise requests), errors.  Above: commands.estimate.
+Layer: I/O.  Below: providers (which recognise requests), decoding, big_inputs, errors.
+Above: commands.estimate, gating.
 A bad input is a problem beside the good ones, never an end: everything else is still counted.
 """
 
@@ -10,21 +11,20 @@ import glob
 import json
 import os
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from noburn_cli.big_inputs import BIG_BYTES, Big, Reading, file_blocks, read_head, stream_blocks
+from noburn_cli.decoding import FILE_BYTES_MAX, check_head, is_binary
+from noburn_cli.decoding import decoded as decoded
 from noburn_cli.errors import InputRefused, NoburnError
 from noburn_cli.providers import registry
 from noburn_cli.providers.call import Call
 
 STDIN = "-"
 STDIN_NAME = "standard input"
-#: Far above any context window (1 M tokens are some 5 MB), and still no threat to memory.
-FILE_BYTES_MAX = 256 * 1024 * 1024
-#: Where a NUL is looked for: text has none.
-_HEAD_BYTES = 8192
 #: What a chat puts around one plain text, at most: 7 tokens on OpenAI (3 a message, 1 a name, 3
 #: for the reply), 6 to 11 on Claude (docs/bounds.md).
 PLAIN_FRAME_TOKENS = 16
@@ -38,6 +38,8 @@ class Item:
     line: its line in a file of requests, or None.
     body: the request's own bytes, or None for plain text.
     batch: whether it is written for a batch, which has its own price.
+    big: what is read while it is counted, instead of being here: one text, or lines of requests
+        (`line_items`).
     """
 
     source: str
@@ -45,6 +47,7 @@ class Item:
     line: int | None = None
     body: bytes | None = None
     batch: bool = False
+    big: Big | None = None
 
     @property
     def where(self) -> str:
@@ -65,10 +68,20 @@ def read_inputs(names: Sequence[str], stdin: BinaryIO) -> Inputs:
     found = Inputs()
     for name in dict.fromkeys(names):
         if name == STDIN:
-            _add(found, STDIN_NAME, stdin.read(FILE_BYTES_MAX + 1))
+            _read_stdin(found, stdin)
         else:
             _read_name(found, name)
     return found
+
+
+def _read_stdin(found: Inputs, stdin: BinaryIO) -> None:
+    head = read_head(stdin, BIG_BYTES)
+    holds_requests = _held_by(head) if len(head) >= BIG_BYTES else None
+    if holds_requests is None:
+        _add(found, STDIN_NAME, head + stdin.read(FILE_BYTES_MAX + 1 - len(head)))
+        return
+    big = Big(STDIN_NAME, None, stream_blocks(head, stdin), holds_requests)
+    _add_big(found, big, head)
 
 
 def _read_name(found: Inputs, name: str) -> None:
@@ -122,18 +135,57 @@ def _note_walk(found: Inputs, error: OSError) -> None:
 
 def _read_file(found: Inputs, path: Path, *, in_folder: bool = False) -> None:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             found.notes.append(f"{path}: not a file, left out")
             return
         with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
+            data = file.read(BIG_BYTES)
+            holds_requests = _held_by(data) if status.st_size > BIG_BYTES else None
+            if holds_requests is None:
+                data += file.read(FILE_BYTES_MAX + 1 - len(data))
     except OSError as error:
         found.problems.append(_unreadable(str(path), error))
         return
-    if in_folder and _is_binary(data):
+    if in_folder and is_binary(data):
         found.notes.append(f"{path}: binary, left out")
+    elif holds_requests is None:
+        _add(found, str(path), data)
+    else:
+        _add_big(found, Big(str(path), status.st_size, file_blocks(path), holds_requests), data)
+
+
+def _held_by(head: bytes) -> bool | None:
+    """Whether a large input that starts so has a request on each line, or is one text (False).
+
+    None for one JSON document, which is looked at as a whole to see whether it is a request.
+    """
+    text = head.decode("utf-8-sig", "replace").lstrip()
+    if not text.startswith("{"):
+        return False
+    line, end, _ = text.partition("\n")
+    return True if end and _is_request(_parsed(line)) else None
+
+
+def _add_big(found: Inputs, big: Big, head: bytes) -> None:
+    try:
+        check_head(big.name, head)
+    except InputRefused as error:
+        found.problems.append(error)
         return
-    _add(found, str(path), data)
+    found.items.append(replace(plain_item(big.name), big=big))
+
+
+def line_items(big: Big, reading: Reading) -> Iterator[Item | InputRefused]:
+    """The request on each line of a large input, or why there is none."""
+    try:
+        for number, line in big.lines(reading):
+            try:
+                yield _request(big.name, number, line)
+            except InputRefused as error:
+                yield _placed(error, f"{big.name}:{number}")
+    except InputRefused as error:
+        yield error
 
 
 def _add(found: Inputs, name: str, data: bytes) -> None:
@@ -185,37 +237,11 @@ def _add_request(found: Inputs, name: str, line: int | None, content: str) -> No
     try:
         found.items.append(_request(name, line, content))
     except InputRefused as error:
-        where = name if line is None else f"{name}:{line}"
-        found.problems.append(
-            InputRefused(f"{where}: {error.message}", why=error.why, next_step=error.next_step)
-        )
+        found.problems.append(_placed(error, name if line is None else f"{name}:{line}"))
 
 
-def decoded(name: str, data: bytes) -> str:
-    """The text in an input.  Raises InputRefused for what is none."""
-    if len(data) > FILE_BYTES_MAX:
-        raise InputRefused(f"{name} is larger than {FILE_BYTES_MAX:,} bytes")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputRefused(
-            f"{name} is UTF-16",
-            why="providers take UTF-8, and the same text has other bytes in it",
-            next_step=f"convert it: iconv -f UTF-16 -t UTF-8 {name}",
-        )
-    if _is_binary(data):
-        raise InputRefused(f"{name} is binary", why="it contains NUL bytes: that is not text")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputRefused(
-            f"{name} is not UTF-8",
-            why=f"byte {error.start} ({data[error.start]:#04x}) cannot stand there",
-            next_step="convert it to UTF-8 (iconv), or leave it out",
-        ) from error
-
-
-def _is_binary(data: bytes) -> bool:
-    utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return not utf16 and b"\x00" in data[:_HEAD_BYTES]
+def _placed(error: InputRefused, where: str) -> InputRefused:
+    return InputRefused(f"{where}: {error.message}", why=error.why, next_step=error.next_step)
 
 
 def _requests(text: str) -> list[tuple[int | None, str]] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -104,7 +105,12 @@ def estimate_command(
     )
     limit = None if max_cost is None else parse_dollars(max_cost, what="--max-cost")
     found = read_inputs(inputs, sys.stdin.buffer)
-    rows = job.estimate_all(found)
+    try:
+        rows = job.estimate_all(found)
+    except KeyboardInterrupt:
+        job.progress.end()
+        _say(job.interrupted())
+        raise typer.Exit(128 + signal.SIGINT) from None
     sums = totals(rows)
     announcements = announced(job.book, [row.model for row in rows], at_ms=now_ms)
     if rows or as_json:

@@ -14,6 +14,7 @@ from noburn_cli.core.bounds import (
     BYTES,
     COUNTED,
     EXACT,
+    SEAM_TOKENS,
     TEMPLATED,
     WINDOW,
     Bound,
@@ -88,6 +89,7 @@ def size_of(
     schema: Span = NOTHING,
     media: Expected | None = NO_MEDIA,
     unseen: bool = True,
+    joints: int = 0,
 ) -> InputSize:
     """The size of one request's input on a model.
 
@@ -97,6 +99,7 @@ def size_of(
     schema: tokens expected of what the provider renders in its own way, where `offline` is given.
     media: what is expected of images, documents and recordings, or None where nothing can be.
     unseen: whether more than they makes the window bound the input.
+    joints: how often a text was counted in two where a token may reach across; then it is a range.
     """
     if measured.counted is not None:
         bound = input_bound(
@@ -113,10 +116,12 @@ def size_of(
         if model.tokenizer in TEMPLATED and frame != NOTHING:
             # Whose marks are not OpenAI's: one for the request at least.
             frame = Span(1, 2 * frame.high + TEMPLATE_EXPECTED_TOKENS)
-        known = max(0, text_tokens + measured.tokens + frame.low + media.low)
+        seams = SEAM_TOKENS * joints
+        known = max(0, text_tokens + measured.tokens + frame.low + media.low - seams)
         around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
         exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, texts=texts)
-        most = text_tokens + measured.tokens + frame.high + schema_bytes + media.high
+        exact = Bound(exact.tokens + seams, exact.how)
+        most = text_tokens + measured.tokens + frame.high + schema_bytes + media.high + seams
         how = EXACT if known == most and media.sure else ASSUMED
         bound = exact
         if measured.window:
@@ -156,5 +161,6 @@ def check_fits(model: Model, size: InputSize, *, where: str) -> None:
     raise InputRefused(
         f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
         why=f"it takes at most {limit:,} tokens of input",
-        next_step="split it, or see which models it fits with --compare",
+        next_step=f"split it into at least {-(-size.expected.low // limit)} parts, "
+        "or see which models it fits with --compare",
     )

@@ -69,7 +69,8 @@ def _deepseek_pattern() -> str:
 
     Its file splits at digits first, then at Han and kana, then what is left.  So the third split
     sees the end of a part where digits or Han follow: white space there is not held back for the
-    next word, and nothing reaches across.  What no part of the third split matches stays together.
+    next word, and nothing reaches across.  What no part of the third split matches (controls and
+    the like) stays together, save the last one before a letter, which goes with the letter.
     """
     parts = (
         r"\p{N}{1,3}",
@@ -80,9 +81,9 @@ def _deepseek_pattern() -> str:
         r"\s*[\r\n]+",
         rf"\s+(?![^\s\p{{N}}{_CJK}])",
         r"\s+",
+        rf"[^\s\p{{L}}\p{{M}}\p{{P}}\p{{S}}\p{{N}}{_CJK}]+(?![\p{{L}}\p{{M}}--[{_CJK}]])",
     )
-    matched = "|".join(parts)
-    return rf"{matched}|(?:(?!{matched})[\s\S])+"
+    return "|".join(parts)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TextIO
 QUIET_S = 1.0
 #: Ten times a second is as often as an eye follows.
 REDRAW_S = 0.1
+_BAR_CELLS = 24
 _CLEAR = "\r\x1b[K"
 
 
@@ -19,6 +20,7 @@ class Progress:
     """`1,200 of 10,000 requests counted`, on a terminal, from the second second on.
 
     file: standard error; anything but a terminal stays silent.
+    A total of 0 says that nobody knows it: `1,200 requests counted`.
     """
 
     def __init__(self, file: TextIO | None) -> None:
@@ -27,11 +29,19 @@ class Progress:
         self._what = ""
         self._next_s = 0.0
         self._drawn = False
+        self._bar = False
 
     def begin(self, total: int, what: str) -> None:
         """Start counting to `total`; `what` says what is done to how many."""
         self._done, self._total, self._what = 0, total, what
         self._next_s = time.monotonic() + QUIET_S
+
+    def within(self, total: int, what: str) -> Progress:
+        """The progress of one step, which takes the line while it lasts, with a bar."""
+        inner = Progress(self._file)
+        inner.begin(total, what)
+        inner._bar = total > 0
+        return inner
 
     def step(self) -> None:
         """One more is done."""
@@ -47,8 +57,17 @@ class Progress:
         if now_s >= self._next_s:
             self._next_s = now_s + REDRAW_S
             self._drawn = True
-            self._file.write(f"{_CLEAR}{self._done:,} of {self._total:,} {self._what}")
+            self._file.write(f"{_CLEAR}{self._line()}")
             self._file.flush()
+
+    def _line(self) -> str:
+        if not self._total:
+            return f"{self._done:,} {self._what}"
+        line = f"{self._done:,} of {self._total:,} {self._what}"
+        if not self._bar:
+            return line
+        filled = min(_BAR_CELLS, _BAR_CELLS * self._done // self._total)
+        return f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {line}"
 
     def end(self) -> None:
         """Take the line away."""
