@@ -20,6 +20,7 @@ from noburn_cli.errors import LimitReached, UsageError
 if TYPE_CHECKING:
     from noburn_cli.core.gate_model import GateResult
     from noburn_cli.core.gate_tables import GateSpec
+    from noburn_cli.gating.sides import Question
 
 
 def gate_command(
@@ -70,6 +71,12 @@ def gate_command(
             "--update-baseline", help="Make what --recording names the new baseline, and pass."
         ),
     ] = False,
+    update_volumes: Annotated[
+        bool,
+        typer.Option(
+            "--update-volumes", help="Save what the ledger says of calls, for machines without it."
+        ),
+    ] = False,
 ) -> None:
     """Say what a change costs, and fail where it breaks a rule.
 
@@ -87,6 +94,8 @@ def gate_command(
     named, saves = _named(form, as_json=as_json), read_saves(save or ())
     at_ms = time.time_ns() // 1_000_000
     question = Question(os.environ, Path.cwd(), base, no_base, head, bool(recording))
+    if update_volumes:
+        _update_volumes(question, paths.ledger_path(), at_ms)
     result, gate, place = run_gate(question, ledger_path=paths.ledger_path(), at_ms=at_ms)
     if recording:
         result = _with_recording(result, gate, recording, root=place.folder, update=update_baseline)
@@ -137,6 +146,31 @@ def _named(form: str | None, *, as_json: bool) -> str | None:
             next_step=f"did you mean {near[0]}?" if near else f"one of {', '.join(TABLE_FORMATS)}",
         )
     return form
+
+
+def _update_volumes(question: Question, ledger_path: Path, at_ms: int) -> None:
+    """Write the file that [gate] names.
+
+    Raises UsageError where it names none, LedgerUnavailable without a ledger, NoburnError where the
+    file cannot be written.
+    """
+    from noburn_cli.core.gate_volumes import format_volumes
+    from noburn_cli.core.plurals import counted
+    from noburn_cli.gating.sides import Place, configured
+    from noburn_cli.gating.volumes import Volumes
+    from noburn_cli.recording.places import write_whole
+
+    place = Place(question)
+    gate = configured(place)
+    if gate.volumes is None:
+        raise UsageError(
+            "--update-volumes needs the name of a file",
+            why=f"[gate] of {place.path} has no `volumes`",
+            next_step='write volumes = "noburn-volumes.json"',
+        )
+    saved = Volumes(ledger_path, now_ms=at_ms).to_save(gate)
+    write_whole(place.folder / gate.volumes, format_volumes(saved))
+    typer.echo(f"{gate.volumes} is written: {counted(len(saved.lines), 'line')}", err=True)
 
 
 def _with_recording(

@@ -48,6 +48,7 @@ GATE_KEYS: Mapping[str, str] = {
     "base": "the revision that is compared with: `origin/main`",
     "format": "how the answer looks: `table`, `json`, `markdown`, `junit`, `github`",
     "prices": "a price file of the repository, laid over the price book",
+    "volumes": "a file of the repository with what the ledger said: `noburn-volumes.json`",
     "model": "the model of prompts that name none",
     "customers": "how many customers there are",
     "plan_price": "what a customer pays a month for everything: `$29`",
@@ -62,7 +63,7 @@ PROMPT_KEYS: Mapping[str, str] = {
     "constants": "of Python: names of constants: `SYSTEM`, `Agent.PROMPT`, `*_PROMPT`",
     "variables": "of templates and f-strings: texts by name, or `{ file = PATH }`",
     "root": "of templates: the folder that includes are looked up in",
-    "label": "a word beside the name, where a file stands in two tables; `tag.prompt` of calls",
+    "label": "a word beside the name, where a file stands in two tables",
     "model": "the model that is called; otherwise a request's own, then that of [gate]",
     "variant": f"how calls are processed: {', '.join(VARIANTS)}",
     "output": "tokens of output expected of a call: `500`, `200-800`",
@@ -165,6 +166,7 @@ class GateSpec:
     base: str | None = None
     format: str | None = None
     prices: str | None = None
+    volumes: str | None = None
     model: str | None = None
     customers: int | None = None
     plan_price: int | None = None
@@ -191,6 +193,7 @@ _GATE_READERS: Mapping[str, Callable[[Any], Any]] = {
     "base": values.read_revision,
     "format": one_of(TABLE_FORMATS),
     "prices": values.read_path,
+    "volumes": values.read_path,
     "model": values.read_text,
     "customers": values.read_count,
     "plan_price": values.read_price,

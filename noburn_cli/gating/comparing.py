@@ -37,6 +37,7 @@ from noburn_cli.gating.explaining import Measured, steps
 from noburn_cli.gating.pairing import paired
 from noburn_cli.gating.prompts import Prompt
 from noburn_cli.gating.sides import Both, Place, Question, Read, read_both
+from noburn_cli.gating.volumes import Volumes
 
 
 def run_gate(
@@ -79,7 +80,7 @@ class _Comparison:
         self._then = self._now
         if both.before is not None and both.before.book is not both.now.book:
             self._then = Coster(both.before.book, at_ms=at_ms)
-        self._expecting = Expecting(ledger_path, now_ms=at_ms)
+        self._expecting = Expecting(Volumes(ledger_path, now_ms=at_ms, saved=both.saved))
         self._findings: list[Finding] = []
         self._notes: dict[str, None] = dict.fromkeys(both.notes)
 

@@ -1,6 +1,6 @@
 """The numbers of a prompt that no file shows: its output, its cached share, its calls, its price.
 
-Layer: I/O (it may read the ledger).  Below: gating.volumes, learning, core.gate_tables.
+Layer: I/O (it may read the ledger).  Below: gating.volumes, core.gate_tables.
 Above: gating.comparing.
 Owns: who is asked first: the configuration, then the ledger, then the other side of the comparison.
 One answer of the ledger serves both sides, asked for with the model that the base names: those are
@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 from noburn_cli.core.estimates import Span
 from noburn_cli.core.gate_costs import NO_CACHE, Market
 from noburn_cli.core.gate_model import FROM_CONFIG, FROM_LEDGER, FROM_OTHER_SIDE
 from noburn_cli.core.gate_tables import LEDGER, GateSpec, PromptSpec
-from noburn_cli.core.learning import MODEL, CacheShares, Learned
-from noburn_cli.gating.volumes import Volumes
-from noburn_cli.learning import Learning
+from noburn_cli.core.learning import MODEL, CacheShares
+from noburn_cli.gating.volumes import Typical, Volumes
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,14 @@ class Numbers:
 
 
 class Expecting:
-    """Answers for one ledger, which is read only when it is asked."""
+    """Answers for one ledger, or for what was saved of it; read only when it is asked."""
 
-    def __init__(self, ledger_path: Path, *, now_ms: int) -> None:
-        self._volumes = Volumes(ledger_path, now_ms=now_ms)
-        self._learning = Learning(ledger_path, now_ms=now_ms)
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
 
     @property
     def notes(self) -> list[str]:
-        failure = self._learning.failure
-        said = [] if failure is None else [f"nothing is learned from calls: {failure.message}"]
-        return [*self._volumes.notes, *said]
+        return self._volumes.notes
 
     def of(self, name: str, spec: PromptSpec, gate: GateSpec, *, model: str) -> Numbers:
         """What a table says, and the ledger where it is asked for.
@@ -81,14 +76,14 @@ class Expecting:
             cache = CacheShares(plain=share.denominator - share.numerator, read=share.numerator)
         return Numbers(market, spec.output, cache, calls)
 
-    def learned(self, name: str, spec: PromptSpec, *, model: str) -> Learned | None:
+    def learned(self, name: str, spec: PromptSpec, *, model: str) -> Typical | None:
         """What past calls say of output and cache: those with the prompt's name as `tag.prompt`,
         then those of its feature, then all of the model.
         """
-        return self._learning.expected_output(model=model, feature=spec.feature, prompt=name)
+        return self._volumes.typical(feature=spec.feature, prompt=name, model=model)
 
 
-def from_learned(numbers: Numbers, learned: Learned | None) -> Numbers:
+def from_learned(numbers: Numbers, learned: Typical | None) -> Numbers:
     """The numbers, with what was learned where nobody said it.
 
     The mean, because a month is a sum of many calls.  How much a cache serves is taken from calls
@@ -100,7 +95,7 @@ def from_learned(numbers: Numbers, learned: Learned | None) -> Numbers:
     if output is None:
         output = Span(learned.mean, learned.mean)
         market = replace(market, output_from=FROM_LEDGER)
-    if cache is None and learned.basis != MODEL and learned.cache.total:
+    if cache is None and learned.basis != MODEL:
         cache = learned.cache
     return replace(numbers, market=market, output=output, cache=cache)
 

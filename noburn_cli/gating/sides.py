@@ -8,7 +8,7 @@ Not here: what anything costs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from noburn_cli.core.configuration import parse_configuration
 from noburn_cli.core.gate_model import Base
 from noburn_cli.core.gate_rules import has_growth_rule
 from noburn_cli.core.gate_tables import GATE, GateSpec
+from noburn_cli.core.gate_volumes import SavedVolumes, parse_volumes
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import InputRefused, NoburnError, PriceBookInvalid, UsageError
 from noburn_cli.gating.books import Books
@@ -57,6 +58,7 @@ class Both:
     """Both sides.  before, base: None where nothing is compared with.
 
     renames: a file's path of now to the one in the base, below the configuration's folder.
+    saved: what stands for the ledger, on both sides: the file of now.
     """
 
     now: Read
@@ -64,6 +66,7 @@ class Both:
     base: Base | None
     renames: Mapping[str, str]
     notes: tuple[str, ...]
+    saved: SavedVolumes | None = None
 
 
 class Place:
@@ -129,13 +132,7 @@ def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
         FolderTree(place.folder, place.repository) if head is None else _tree(place, blobs, head)
     )
     values = _values_now(place, tree, question.head)
-    gate = values.get(GATE)
-    if not isinstance(gate, GateSpec):
-        raise UsageError(
-            f"{place.path} has no [gate]",
-            why="it says which prompts are checked, and by which rules",
-            next_step="add it; docs/gate.md begins with the shortest",
-        )
+    gate = gate_of(place, values)
     if not gate.prompts and not question.may_be_empty:
         raise UsageError(
             f"[gate] of {place.path} names no prompt", next_step="add [[gate.prompt]] with `files`"
@@ -144,13 +141,47 @@ def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
     now = Read(
         gate, read_side(gate, tree), books.of(values, gate, tree, is_commit=head is not None)
     )
+    saved = _saved(gate, tree)
     rev = None if question.no_base else question.base or gate.base
     if rev is None:
-        return _alone(now, place, no_base=question.no_base)
+        return replace(_alone(now, place, no_base=question.no_base), saved=saved)
     base = _base(place, rev, head)
     notes: list[str] = []
     before = _read_base(place, _tree(place, blobs, base.commit), rev, now, books, notes)
-    return Both(now, before, base, _renames(place, base.commit, head), tuple(notes))
+    return Both(now, before, base, _renames(place, base.commit, head), tuple(notes), saved)
+
+
+def configured(place: Place) -> GateSpec:
+    """The [gate] of the configuration as it is now.  Raises UsageError."""
+    text = read_text(place.path)
+    return gate_of(place, {} if text is None else parse_configuration(str(place.path), text))
+
+
+def gate_of(place: Place, values: Mapping[str, Any]) -> GateSpec:
+    """The [gate] of a configuration.  Raises UsageError."""
+    gate = values.get(GATE)
+    if isinstance(gate, GateSpec):
+        return gate
+    raise UsageError(
+        f"{place.path} has no [gate]",
+        why="it says which prompts are checked, and by which rules",
+        next_step="add it; docs/gate.md begins with the shortest",
+    )
+
+
+def _saved(gate: GateSpec, tree: Tree) -> SavedVolumes | None:
+    """What stands for the ledger.  Raises UsageError for a file that cannot be read."""
+    if gate.volumes is None:
+        return None
+    try:
+        text = decoded(gate.volumes, tree.read(gate.volumes))
+    except InputRefused as error:
+        raise UsageError(
+            f"the volumes of [gate] cannot be read: {error.message}",
+            why=error.why,
+            next_step="make them where there is a ledger: noburn gate --update-volumes",
+        ) from error
+    return parse_volumes(text, origin=gate.volumes)
 
 
 def _alone(now: Read, place: Place, *, no_base: bool) -> Both:

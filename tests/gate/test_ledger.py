@@ -83,3 +83,47 @@ def test_without_a_ledger_only_who_asks_for_one_fails(repo: Repo) -> None:
     (change,) = repo.judged().data["changes"]
     assert change["after"]["output_tokens"] is None
     assert change["after"]["output_from"] is None
+
+
+def test_volumes_are_saved_for_machines_without_a_ledger(repo: Repo, ledger: Path) -> None:
+    """What is told is the same with the file as with the ledger, which is then not needed."""
+    own = _toml(_CHAT, _CHAT.replace("a.md", "b.md") + '\nlabel = "twice"')
+    repo.write({"noburn.toml": own, "a.md": words(100), "b.md": words(50)})
+    asked = repo.judged().data["changes"]
+    saying = own.replace("[gate]", '[gate]\nvolumes = "ci/volumes.json"')
+    repo.write({"noburn.toml": saying})
+    missing = repo.gate()
+    assert missing.code == 2
+    assert "--update-volumes" in missing.err
+    written = repo.gate("--update-volumes")
+    assert written.code == 0
+    assert "ci/volumes.json is written: 1 line" in written.err
+    text = (repo.path / "ci/volumes.json").read_text()
+    assert '{"feature": "chat", "model": "gpt-6-luna", "calls": 60, "output": 97, ' in text
+    assert "search" not in text  # Of what no prompt names nothing leaves the ledger.
+    ledger.unlink()
+    done = repo.judged()
+    assert done.data["changes"] == asked
+    assert "as they were saved" in done.data["notes"][0]
+    # Another model has no line of its own: the feature's calls are those that were made.
+    repo.commit({"noburn.toml": saying.replace("gpt-6-luna", "gpt-6.1-sol")})
+    (first, _) = repo.judged("--base", "HEAD").data["changes"]
+    assert first["after"]["calls_per_month"] == 60
+    for broken in ("{", "[]", text.replace("60", '"60"'), text.replace("volumes", "x", 1)):
+        repo.write({"ci/volumes.json": broken})
+        done = repo.gate("--no-base")
+        assert done.code == 2
+        assert "ci/volumes.json cannot be read" in done.err
+
+
+def test_nothing_is_saved_that_nobody_asks_for(repo: Repo, ledger: Path) -> None:
+    plain = 'files = ["a.md"]\ncalls_per_month = 5'
+    for toml, said in (
+        (_toml(_CHAT), "`volumes`"),
+        (_toml(plain).replace("[gate]", '[gate]\nvolumes = "v.json"'), "no prompt asks the ledger"),
+    ):
+        repo.write({"noburn.toml": toml, "a.md": words(5)})
+        done = repo.gate("--update-volumes")
+        assert done.code == 2
+        assert said in done.err
+    assert not (repo.path / "v.json").exists()
