@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noburn_cli.commands.run_recording import AnswersMode, finish_recording, recorded_run
 from noburn_cli.core.money import parse_count, parse_limit
 from noburn_cli.enforce.launch import (
     NAMED_ATTRIBUTES,
@@ -22,22 +23,12 @@ from noburn_cli.enforce.launch import (
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from noburn_cli.announcing import ToldAhead
     from noburn_cli.core.price_notices import PriceNotice
     from noburn_cli.enforce.supervisor import RunOutcome
-    from noburn_cli.recording.session import RecordedRun
     from noburn_cli.run_summary import RunSummary
 
 JSON_VERSION = 1
-
-
-class AnswersMode(StrEnum):
-    """What is done with the providers' answers; the words of enforce.answers."""
-
-    keep = "keep"
-    play = "play"
 
 
 class OnExceed(StrEnum):
@@ -189,7 +180,7 @@ def run_command(
     ledger = paths.ledger_path()
     environment = without_coerced_locale(os.environ, _started_with())
     ahead = ToldAhead(partial(announced_of_latest, ledger, os.environ), _say)
-    with ahead, _recorded(recording, answers, settings) as recorded:
+    with ahead, recorded_run(recording, answers, settings.attributes) as recorded:
         outcome = supervisor.run_supervised(
             command,
             limit=limit,
@@ -207,46 +198,8 @@ def run_command(
             outcome, ledger, ahead, fail_on_block=fail_on_block, summary_file=summary_file
         )
         if recorded is not None and outcome.failure is None:
-            code = _finish_recording(recorded, ledger, outcome.run, code)
+            code = finish_recording(recorded, ledger, outcome.run, code, _say)
     raise typer.Exit(code)
-
-
-@contextlib.contextmanager
-def _recorded(
-    name: str | None, answers: AnswersMode | None, settings: LaunchSettings
-) -> Iterator[RecordedRun | None]:
-    """What records the run, if it is to be.  Raises UsageError, NoburnError."""
-    if name is None:
-        if answers is not None:
-            raise UsageError(
-                "answers are kept and played under a name",
-                next_step=f"name the recording: --recording agents --answers {answers}",
-            )
-        yield None
-        return
-    from noburn_cli.recording.session import RecordedRun
-
-    recorded = RecordedRun(
-        name,
-        folder=Path.cwd(),
-        environment=os.environ,
-        attributes=settings.attributes,
-        answers=answers,
-    )
-    try:
-        yield recorded
-    finally:
-        recorded.close()
-
-
-def _finish_recording(recorded: RecordedRun, ledger: Path, run: str, code: int) -> int:
-    """Write the recording; the exit code: a run without the evidence asked for has failed."""
-    try:
-        _say(recorded.finish(ledger, run))
-    except NoburnError as error:
-        _say(error.lines())
-        return code or error.exit_code
-    return code
 
 
 def _report(
