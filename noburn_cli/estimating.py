@@ -19,11 +19,21 @@ from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure, measure,
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import NO_MEDIA, NOTHING, Span, check_fits, size_of
 from noburn_cli.core.media_tokens import Expected, media_tokens
-from noburn_cli.core.models import EMBEDDING, MEDIA, Model, is_retired, retired_warning
+from noburn_cli.core.modelnames import FINE_TUNE
+from noburn_cli.core.models import (
+    EMBEDDING,
+    MEDIA,
+    STANDARD,
+    Model,
+    is_retired,
+    retired_warning,
+)
 from noburn_cli.core.offline_counts import OfflineCount, family_of, offline_count
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.rate_schedules import hours_words
 from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
 from noburn_cli.core.text_features import features
+from noburn_cli.core.variants import with_region, without_region
 from noburn_cli.counting import Tally, tally_parts
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
 from noburn_cli.inputs import Inputs, Item, by_source, line_items
@@ -39,7 +49,7 @@ DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
 #: Whose count an offline estimate starts from.
 _BASE = "o200k_base"
 #: They sell others' models: a ranking of models would show each of these several times.
-RESELLERS = ("azure", "bedrock")
+RESELLERS = ("azure", "bedrock", "vertex")
 #: So many estimates of one input are summed into one, so that no list grows with the input.
 _TOGETHER = 512
 _MB = 1_000_000
@@ -50,6 +60,7 @@ class Job:
     """What was asked for, and the warnings that came up on the way.
 
     output: expected output tokens of a call, or None.
+    region: where calls are served that name no region themselves; "" where it costs nothing more.
     learning: what past calls of `prompt` and `feature` say of it where `output` is None; or None.
     """
 
@@ -64,6 +75,7 @@ class Job:
     learning: Learning | None = None
     feature: str | None = None
     prompt: str | None = None
+    region: str = ""
     warnings: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
@@ -206,6 +218,7 @@ class Job:
             wanted = named or [self.book.resolve(item.call.model)]
             for model in wanted:
                 self._warn_if_retired(model)
+                self._note_hours(model)
             return wanted
         first: dict[str, Model] = {}
         for model in self._candidates(embeds=False):
@@ -217,7 +230,8 @@ class Job:
         """Models that can be called today and answer, or embed, as the input asks for."""
         if embeds not in self._models_that:
             texts = [m for m in self.book.models() if m.family != MEDIA]
-            own = [m for m in texts if m.provider not in RESELLERS]
+            plain = [m for m in texts if not m.name.startswith(FINE_TUNE)]
+            own = [m for m in plain if m.provider not in RESELLERS]
             fitting = [m for m in own if (m.family == EMBEDDING) == embeds]
             alive = tuple(m for m in fitting if not is_retired(m, self.at_ms))
             self._models_that[embeds] = alive
@@ -226,12 +240,28 @@ class Job:
                 were = "model was" if gone == 1 else "models were"
                 self.notes[f"{gone} {were} left out: their provider has switched them off"] = None
             if len(own) < len(texts) and self.compare:
-                self.notes["models on Azure and Bedrock are priced when they are named"] = None
+                hosted = "models on Azure, Bedrock and Vertex AI, and fine-tunes,"
+                self.notes[f"{hosted} are priced when they are named"] = None
         return self._models_that[embeds]
 
     def _warn_if_retired(self, model: Model) -> None:
         if is_retired(model, self.at_ms):
             self.warnings[retired_warning(model)] = None
+
+    def _note_hours(self, model: Model) -> None:
+        windows = model.windows(STANDARD, self.at_ms)
+        if windows:
+            self.notes[
+                f"{model.name} has another price at {hours_words(windows)}: this is that of now, "
+                "its worst case that of the dearest hour of the coming day"
+            ] = None
+
+    def _variants(self, item: Item) -> tuple[str, ...]:
+        """The variants that may apply, in the region that the request or --region names."""
+        variants = item.call.variants
+        if item.batch:
+            variants = (with_region("batch", without_region(variants[0])[1]),)
+        return tuple(with_region(variant, self.region) for variant in variants)
 
     def _request(self, item: Item, model: Model, measured: Measure) -> Estimate:
         """One request on one model.  Raises InputRefused, PriceUnknown, CallUnbounded."""
@@ -260,7 +290,7 @@ class Job:
             size,
             source=item.source,
             input_kinds=call.input_kinds,
-            variants=("batch",) if item.batch else call.variants,
+            variants=self._variants(item),
             output_cap=None if cap is None else cap.wanted,
             choices=1 if cap is None else cap.choices,
             has_output=cap is not None,

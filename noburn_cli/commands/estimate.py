@@ -52,6 +52,10 @@ def estimate_command(
         str | None,
         typer.Option(metavar="TOKENS", help="Output expected of a call: 500, or from 200-800."),
     ] = None,
+    region: Annotated[
+        str,
+        typer.Option(metavar="REGION", help="Where calls are served, as for data residency: eu."),
+    ] = "",
     feature: Annotated[
         str | None,
         typer.Option(help="Expect the output that calls of this feature had.", metavar="NAME"),
@@ -102,6 +106,7 @@ def estimate_command(
         learning=Learning(paths.ledger_path(), now_ms=now_ms) if learns else None,
         feature=feature,
         prompt=prompt,
+        region=region,
     )
     limit = None if max_cost is None else parse_dollars(max_cost, what="--max-cost")
     found = read_inputs(inputs, sys.stdin.buffer)

@@ -25,6 +25,8 @@ from noburn_cli.core.offline_counts import MeasuredError
 from noburn_cli.core.usage import AUDIO_INPUT, INPUT, OUTPUT
 from noburn_cli.errors import CallUnbounded, PriceUnknown
 
+_DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -82,7 +84,8 @@ def estimate_request(
 
     extra: the most units of further kinds (fees), which are part of the worst case alone.
 
-    variants: the first one prices what is expected, the dearest of all the worst case.
+    variants: the first one prices what is expected, the dearest of all the worst case; of a model
+        whose price changes by the hour, the dearest of the coming day.
     output_cap: tokens per choice that the request allows, or None for the model's own maximum.
     output: expected output tokens of one call, all choices together, or None.
     learned: says the output where `output` does not, and how much of the input a cache serves; the
@@ -90,17 +93,19 @@ def estimate_request(
     Raises PriceUnknown, CallUnbounded.
     """
     most = _output_most(model, output_cap, choices) if has_output else 0
+    by_hour = any(model.windows(variant, at_ms) for variant in variants)
+    until_ms = at_ms + _DAY_MS if by_hour else at_ms
     rates = hold_rates(
         model,
         variants=variants,
         input_kinds=input_kinds,
         input_tokens_max=size.bound.tokens,
         from_ms=at_ms,
-        until_ms=at_ms,
+        until_ms=until_ms,
         output_kinds=output_kinds,
     )
     fees = extra_hold_rates(
-        model, kinds=extra or (), variants=variants, from_ms=at_ms, until_ms=at_ms
+        model, kinds=extra or (), variants=variants, from_ms=at_ms, until_ms=until_ms
     )
     fees_pico = sum(fees[kind].pico_per_token * count for kind, count in (extra or {}).items())
     worst = hold_cost(rates, input_tokens=size.bound.tokens, output_tokens=most)

@@ -104,6 +104,13 @@ class Model:
                 found.append(row)
         return tuple(found)
 
+    def windows(self, variant: str, at_ms: int) -> tuple[Window, ...]:
+        """The hours for which a variant has rates of their own at present, or none."""
+        plain = without_region(variant)[0]
+        begun = [r for r in self.rows if r.variant in (plain, variant) and r.starts_at_ms <= at_ms]
+        newest = max((row.starts_at_ms for row in begun), default=0)
+        return tuple(w for row in begun if row.starts_at_ms == newest for w in row.windows)
+
     def regions(self) -> tuple[str, ...]:
         """The regions whose price is known, in the order of the book."""
         raised = (region for uplift in self.uplifts for region in uplift.regions)

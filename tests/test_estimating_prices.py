@@ -1,0 +1,78 @@
+"""Estimates where the price depends on the hour, the region or on who hosts the model."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from noburn_cli.core.estimates import Estimate
+from noburn_cli.core.input_sizes import Span
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.estimating import Job
+from noburn_cli.inputs import read_inputs
+from noburn_cli.render.progress import Progress
+from tests.core.test_price_dimensions import BASE, PEAK, UPLIFT
+
+#: 2026-11-27 is a Friday, whose peak begins at one and at six.
+DAWN = datetime(2026, 11, 27, 0, 30, tzinfo=timezone.utc)
+WEEKEND = datetime(2026, 11, 28, 0, 30, tzinfo=timezone.utc)
+
+
+def _job(at: datetime, *names: str, region: str = "", compare: bool = False) -> Job:
+    hosted = BASE.replace("format = 1", "").replace('"deepseek"', '"vertex"')
+    tuned = BASE.replace("format = 1", "").replace('"deep"', '"ft:deep"')
+    text = BASE + PEAK + UPLIFT + hosted.replace('"deep"', '"vertex_ai/deep"') + tuned
+    return Job(
+        book=PriceBook.from_texts([("a test", text)]),
+        names=names,
+        compare=compare,
+        output=Span(10, 10),
+        calls=1,
+        ask_provider=False,
+        at_ms=int(at.timestamp()) * 1000,
+        progress=Progress(io.StringIO()),
+        region=region,
+    )
+
+
+def _rows(job: Job, tmp_path: Path, *, batch: bool = False) -> list[Estimate]:
+    body = {"model": "deep", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+    file = tmp_path / "asked.jsonl"
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    file.write_text(json.dumps(line if batch else body) + "\n")
+    found = read_inputs([str(file)], io.BytesIO())
+    rows = job.estimate_all(found)
+    for problem in found.problems:
+        raise problem
+    return rows
+
+
+def test_the_worst_case_is_the_dearest_hour_of_the_coming_day(tmp_path: Path) -> None:
+    (dawn,) = _rows(job := _job(DAWN, "deep"), tmp_path)
+    (weekend,) = _rows(_job(WEEKEND, "deep"), tmp_path)
+    assert dawn.cost == weekend.cost, "both are off-peak now"
+    assert dawn.worst == 2 * weekend.worst
+    (note,) = job.notes
+    assert note.startswith("deep has another price at Mon-Fri 01:00-04:00, 06:00-10:00 UTC")
+
+
+def test_a_region_is_priced_where_the_book_knows_it(tmp_path: Path) -> None:
+    (plain,) = _rows(_job(WEEKEND, "deep"), tmp_path)
+    (regional,) = _rows(_job(WEEKEND, "deep", region="eu"), tmp_path)
+    assert regional.worst * 10 == plain.worst * 11
+    with pytest.raises(Exception, match="no price in the region `mars`"):
+        _rows(_job(WEEKEND, "deep", region="mars"), tmp_path)
+    with pytest.raises(Exception, match="no batch price at that time"):
+        _rows(_job(WEEKEND, "deep", region="eu"), tmp_path, batch=True)
+
+
+def test_hosted_copies_and_fine_tunes_are_priced_when_they_are_named(tmp_path: Path) -> None:
+    rows = _rows(job := _job(WEEKEND, compare=True), tmp_path)
+    assert [row.model for row in rows] == ["deep"]
+    assert any("Vertex AI, and fine-tunes, are priced when they are named" in n for n in job.notes)
+    named = _rows(_job(WEEKEND, "vertex_ai/deep@default", "ft:deep:acme::1"), tmp_path)
+    assert [row.model for row in named] == ["vertex_ai/deep", "ft:deep"]
