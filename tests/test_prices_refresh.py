@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
+from noburn_cli import resources
 from noburn_cli.core.models import Model, RateRow, Tier
+from noburn_cli.core.plain_toml import plain_document
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.price_sources import litellm_json, merging
 from noburn_cli.price_sources.agreement import auto_models
 from noburn_cli.price_sources.genai import first_models
+from noburn_cli.price_sources.hours import hour_differences
 from noburn_cli.price_sources.litellm_json import SecondModel
+from noburn_cli.price_sources.regions import with_uplifts
 from noburn_cli.price_sources.rows import row_of
 from noburn_cli.price_sources.writing import render_book
+from tests.core.test_price_dimensions import BASE, PEAK, UPLIFT
 
 TODAY = date(2026, 11, 23)
 LATER = TODAY + timedelta(days=30)
@@ -110,6 +116,73 @@ def test_a_release_is_written_and_read_back_unchanged() -> None:
     ]  # fmt: skip
     text = render_book(models, {"openai/": "openai"}, {"genai_prices": "1"})
     assert list(PriceBook.from_texts([("x", text)]).models()) == models
+
+
+def test_hours_and_regions_are_written_and_read_back_unchanged() -> None:
+    """By the fast reader as well, which the written form is made for."""
+    models = list(PriceBook.from_texts([("x", BASE + PEAK + UPLIFT + _REGIONAL)]).models())
+    text = render_book(models, {}, {"genai_prices": "1"})
+    assert plain_document(text) is not None
+    assert list(PriceBook.from_texts([("x", text)]).models()) == models
+
+
+#: A row of one region, on whole days.
+_REGIONAL = PEAK.replace('variant = "standard"', 'variant = "standard"\nregion = "eu"').replace(
+    'hours = ["01:00-04:00", "06:00-10:00"]\n', ""
+) + BASE[BASE.index("[[model.rate]]") :].replace(
+    'variant = "standard"', 'variant = "standard"\nregion = "eu"'
+)
+
+
+def _regions_of(committed: Model | None, factors: dict[str, int], today: date) -> Model:
+    """A model of OpenAI's as the second source's regions leave it, on a day."""
+    pages = {"openai": {"url": "https://example.org/regions", "every_region": True}}
+    known = {} if committed is None else {"m": committed}
+    inputs = merging.Inputs({"regions": pages}, {}, None, known, today, recheck=False)
+    second = SecondModel(None, None, None, {}, regions=factors)
+    plain = Model(
+        name="m", provider="openai", family="text", tokenizer="gemini", context_window=1,
+        input_max=1, output_max=1, output_min=1, cache_writes="priced", aliases=(),
+        rows=(row(FIRST, 1),), sources=(),
+    )  # fmt: skip
+    return with_uplifts(plain, second, inputs, merging.Findings())
+
+
+def test_uplifts_of_regions_are_appended_like_rows() -> None:
+    first = _regions_of(None, {"eu": 1100, "us": 1100}, TODAY)
+    assert [(one.regions, one.factor_permille) for one in first.uplifts] == [(("*",), 1100)]
+    assert _regions_of(first, {"eu": 1100, "us": 1100}, LATER) == first, "the same changes nothing"
+    assert _regions_of(first, {}, LATER) == first, "what the source dropped stays"
+    changed = _regions_of(first, {"eu": 1200, "us": 1100}, LATER)
+    assert [(one.regions, one.starts_on) for one in changed.uplifts] == [
+        (("*",), FIRST), (("eu",), LATER), (("us",), LATER),
+    ]  # fmt: skip
+    moment = changed.uplifts[1].starts_at_ms
+    rates = [changed.row_at(f"standard@{one}", moment) for one in ("eu", "us", "jp")]
+    assert [one and one.tiers[0].rates["input"] for one in rates] == [
+        1_200_000,
+        1_100_000,
+        1_100_000,
+    ]
+    before = changed.row_at("standard@eu", moment - 1)
+    assert before is not None
+    assert before.tiers[0].rates["input"] == 1_100_000
+
+
+def test_hours_by_hand_are_compared_with_the_source_at_every_hour() -> None:
+    pytest.importorskip("genai_prices")
+    _, first = first_models(["deepseek"])
+    shipped = PriceBook.from_texts([resources.shipped_prices()])
+    manual = {"hourly": {"deepseek-v4-pro": {"second": "deepseek/deepseek-v4-pro"}}}
+    inputs = merging.Inputs(manual, first, None, {}, date(2026, 11, 28), recheck=False)
+    model = shipped.resolve("deepseek-v4-pro")
+    assert hour_differences(model, inputs) == [], "a Saturday's run looks at Monday"
+    always = replace(model, rows=tuple(one for one in model.rows if not one.windows))
+    assert hour_differences(always, inputs) == [
+        "deepseek-v4-pro standard input above 0: 660000 against 1320000 p$",
+        "deepseek-v4-pro standard cache_read above 0: 22000 against 44000 p$",
+        "deepseek-v4-pro standard output above 0: 1980000 against 3960000 p$",
+    ]
 
 
 def chosen(entries: dict[str, dict[str, object]]) -> tuple[list[Model], list[str]]:

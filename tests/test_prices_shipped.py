@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import random
 import re
 import subprocess
@@ -139,6 +140,15 @@ def test_every_uplift_of_every_row_is_known(book: PriceBook) -> None:
     assert raised > 100
     assert book.resolve("gpt-4o").row_at("standard@eu", at("2026-11-27")) is None
     assert book.resolve("claude-opus-4-5").row_at("standard@us", at("2026-11-27")) is None
+
+
+def test_a_dearer_tier_is_dearer_in_every_kind(book: PriceBook) -> None:
+    """So that a hold at the rates of the most input that may come covers what comes with less."""
+    for model in book.models():
+        for row in model.rows:
+            for lower, higher in itertools.pairwise(row.tiers):
+                for kind, rate in lower.rates.items():
+                    assert higher.rates[kind] >= rate, (model.name, row.variant, kind)
 
 
 @pytest.mark.parametrize(
