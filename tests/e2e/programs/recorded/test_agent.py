@@ -42,6 +42,14 @@ async def test_awaited():
     assert len(words) > 2
 
 
+def test_sdk():
+    import openai
+
+    with openai.OpenAI(max_retries=0) as client:
+        for size in ("small", "large"):
+            client.responses.create(model="gpt-6.1-sol", input=size, max_output_tokens=20)
+
+
 @pytest.mark.xfail(strict=True)
 def test_fails():
     ask()
