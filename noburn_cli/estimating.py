@@ -33,6 +33,7 @@ from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.rate_schedules import hours_words
 from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
 from noburn_cli.core.text_features import features
+from noburn_cli.core.tool_schemas import schema_tokens
 from noburn_cli.core.variants import with_region, without_region
 from noburn_cli.counting import Tally, tally_parts
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
@@ -79,7 +80,8 @@ class Job:
     warnings: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
-    _features: dict[str, list[int]] = field(default_factory=dict)
+    _features: list[int] | None = None
+    _schemas: dict[tuple[str, str], int] = field(default_factory=dict)
     _joints: int = 0
     _tally: Tally = field(default_factory=Tally)
     _reading: tuple[str, int] | None = None
@@ -177,7 +179,7 @@ class Job:
         """One request on each of its models: the estimate, or why there is none."""
         try:
             models = self._models(item, named)
-            self._exact, self._features, self._joints = {}, {}, 0
+            self._exact, self._features, self._schemas, self._joints = {}, None, {}, 0
             big = item.big
             measured = _measure(item.call) if big is None else self._measure_big(item, big, models)
         except NoburnError as error:
@@ -202,7 +204,7 @@ class Job:
                 expands=expands, base=_BASE if estimated else None,
             )  # fmt: skip
         if estimated:
-            self._features["texts"] = self._tally.features
+            self._features = self._tally.features
         self._exact, self._joints = dict(self._tally.tokens), cutter.forced
         if cutter.forced:
             self.notes[
@@ -277,7 +279,7 @@ class Job:
             schema_bytes=utf8_bytes(call.schema_text),
             texts=len(call.texts),
             frame=Span(*call.frame_range()),
-            offline=None if known or hidden else self._offline(item, model, "texts"),
+            offline=None if known or hidden else self._offline(item, model),
             schema=NOTHING if known or hidden else self._schema(item, model),
             media=NO_MEDIA if known or hidden else self._media(call, model),
             unseen=hidden,
@@ -325,16 +327,15 @@ class Job:
             self.warnings[f"{item.where}: not counted by the provider: {error.message}"] = None
             return measured
 
-    def _offline(self, item: Item, model: Model, part: str) -> OfflineCount | None:
-        """An estimate of a request's texts, or of its schema, for a tokeniser that is not here."""
+    def _offline(self, item: Item, model: Model) -> OfflineCount | None:
+        """An estimate of a request's texts for a tokeniser that is not here."""
         family = family_of(model.tokenizer, model.name)
         if family is None:
             return None
-        if part not in self._features:
-            texts = item.call.texts if part == "texts" else (item.call.schema_text,)
-            counted = [features(text, ranks.count(_BASE, text)) for text in texts if text]
-            self._features[part] = [sum(one) for one in zip(*counted, strict=True)]
-        return offline_count(family, self._features[part])
+        if self._features is None:
+            counted = [features(text, ranks.count(_BASE, text)) for text in item.call.texts]
+            self._features = [sum(one) for one in zip(*counted, strict=True)]
+        return offline_count(family, self._features)
 
     def _media(self, call: Call, model: Model) -> Expected | None:
         """What is expected of images, documents and recordings; None where nothing can be."""
@@ -342,8 +343,33 @@ class Job:
 
     def _schema(self, item: Item, model: Model) -> Span:
         """What tools and formats may come to, which the provider words in its own way."""
-        found = self._offline(item, model, "schema") if item.call.schema_text else None
-        return NOTHING if found is None else Span(found.tokens // 2, found.span()[1])
+        call = item.call
+        if not call.schema_text:
+            return NOTHING
+        family = family_of(model.tokenizer, model.name)
+        if family is None and not ranks.can_count(model.tokenizer):
+            return Span(0, utf8_bytes(call.schema_text))
+
+        def count(text: str) -> int:
+            name = family or model.tokenizer
+            if (name, text) not in self._schemas:
+                self._schemas[name, text] = (
+                    ranks.count(name, text)
+                    if family is None
+                    else offline_count(family, features(text, ranks.count(_BASE, text))).tokens
+                )
+            return self._schemas[name, text]
+
+        return Span(
+            *schema_tokens(
+                call.tools,
+                call.rest_schema if call.tools else call.schema_text,
+                forced=call.tool_forced,
+                tokenizer=model.tokenizer,
+                model=model.name,
+                count=count,
+            )
+        )
 
     def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
         """The exact count of a request's texts, once per encoding; None without an encoding."""

@@ -125,9 +125,14 @@ _UNKNOWN = Patches(2460, {ORIGINAL: Limit(65_535, _PATCHES_MAX)}, ORIGINAL, sure
 _UNSURE_PATCHES = 6_144
 
 
+def bare(model: str) -> str:
+    """A model's own name, without a reseller's or a fine-tune's in front."""
+    return _PREFIXES.sub("", model)
+
+
 def openai_rule(model: str) -> Rule | None:
     """How a model of OpenAI's counts images; None where the guide does not have it."""
-    name = _PREFIXES.sub("", model)
+    name = bare(model)
     return next((rule for pattern, rule in _RULES if re.match(pattern, name)), None)
 
 

@@ -96,7 +96,7 @@ def size_of(
     text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
     frame: tokens expected around the texts.  The count is `exact` only where these are, too.
     offline: the texts' estimate for a tokeniser that is not here, or None.
-    schema: tokens expected of what the provider renders in its own way, where `offline` is given.
+    schema: tokens expected of what the provider renders in its own way.
     media: what is expected of images, documents and recordings, or None where nothing can be.
     unseen: whether more than they makes the window bound the input.
     joints: how often a text was counted in two where a token may reach across; then it is a range.
@@ -117,12 +117,13 @@ def size_of(
             # Whose marks are not OpenAI's: one for the request at least.
             frame = Span(1, 2 * frame.high + TEMPLATE_EXPECTED_TOKENS)
         seams = SEAM_TOKENS * joints
-        known = max(0, text_tokens + measured.tokens + frame.low + media.low - seams)
+        known = text_tokens + measured.tokens + frame.low + schema.low + media.low
+        known = max(0, known - seams)
         around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
         exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, texts=texts)
         exact = Bound(exact.tokens + seams, exact.how)
-        most = text_tokens + measured.tokens + frame.high + schema_bytes + media.high + seams
-        how = EXACT if known == most and media.sure else ASSUMED
+        most = text_tokens + measured.tokens + frame.high + schema.high + media.high + seams
+        how = EXACT if known == most and media.sure and not schema.high else ASSUMED
         bound = exact
         if measured.window:
             bound = input_bound(

@@ -41,8 +41,9 @@ OVERHEAD_BLOCK = 4
 #: A tool call or its result is wrapped in tags, with one more pair for each parameter.
 OVERHEAD_TOOL_BLOCK = 64
 OVERHEAD_PARAMETER = 24
-#: The hidden prompt for tools: at most 530 tokens published for Claude 3, 346 for Claude 4, none
-#: for newer models: more than twice the largest ever published.  The count endpoint is exact.
+#: The hidden prompt for tools: at most 804 tokens published (Opus 4.7; https://platform.claude.com
+#: /docs/en/agents-and-tools/tool-use/overview, read 2026-11-27), none for models after Sonnet 5:
+#: half as much again as the largest ever published.  The count endpoint is exact.
 OVERHEAD_TOOLS = 1_200
 OVERHEAD_TOOL = 64
 #: An output schema brings instructions of unpublished length.
@@ -197,7 +198,7 @@ def _tools(found: Collector, values: dict[str, Any]) -> None:
     for tool in tools:
         kind = tool.get("type")
         found.add_overhead(OVERHEAD_TOOL)
-        found.rest(tool, ("cache_control",))
+        found.tool({key: value for key, value in tool.items() if key != "cache_control"})
         if kind in (None, "custom"):
             continue
         if isinstance(kind, str) and _KNOWN_TOOL.match(kind):
@@ -213,7 +214,9 @@ def _tools(found: Collector, values: dict[str, Any]) -> None:
         found.add_overhead(OVERHEAD_TOOLS)
     if values.get("mcp_servers") is not None:
         found.unbounded("remote MCP servers, which may be called without end", "mcp")
-    found.schema(values.get("tool_choice"))
+    choice = values.get("tool_choice")
+    found.tool_forced = isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+    found.schema(choice)
 
 
 def _server_tool(found: Collector, kind: object, tool: dict[str, Any]) -> int:

@@ -144,7 +144,10 @@ def _tools(found: Collector, values: dict[str, Any]) -> None:
         for kind, value in tool.items():
             if value is None or kind == "cachePoint":
                 continue
-            found.schema(value)
+            if isinstance(value, dict):
+                found.tool(value)
+            else:
+                found.schema(value)
             if kind != "toolSpec":
                 found.unbounded(
                     f"the hosted tool {str(value)[:60]} bills what it does", "hosted_tool"

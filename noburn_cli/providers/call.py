@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from noburn_cli.core.media import Media
 from noburn_cli.core.usage import INPUT, OUTPUT
@@ -36,6 +37,8 @@ class Call:
     texts: pieces of text that the provider tokenises, each by itself.
     schema_text: JSON that the provider renders in its own way (tools, response formats): bounded
         by its bytes, never counted exactly.
+    tools, rest_schema, tool_forced: the same for estimates alone: the definitions of tools, what is
+        none of them, and whether the model has to use one.
     overhead_tokens: an upper bound for what the provider adds around them (frames, roles, hidden
         tool prompts), with its source in the codec.
     frame_tokens: the least and the most that the provider is documented to add around the texts,
@@ -67,6 +70,9 @@ class Call:
     model: str
     texts: tuple[str, ...] = ()
     schema_text: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    rest_schema: str = ""
+    tool_forced: bool = False
     overhead_tokens: int = 0
     frame_tokens: tuple[int, int] | None = None
     media: tuple[Media, ...] = ()
@@ -90,13 +96,10 @@ class Call:
     def frame_range(self) -> tuple[int, int]:
         """The least and the most tokens that are expected around the texts.
 
-        What a provider renders in its own way (tools, formats) also brings words of its own: then
-        only the upper bound is sure.
+        What a provider renders in its own way (tools, formats) is not among them.
         """
         around = self.overhead_tokens - self.media_overhead
         least, most = self.frame_tokens or (0, around)
-        if self.schema_text:
-            most = around
         return least, max(least, min(most, around))
 
     def kinds(self) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ class Members(TypedDict):
 
     texts: tuple[str, ...]
     schema_text: str
+    tools: tuple[Mapping[str, Any], ...]
+    rest_schema: str
+    tool_forced: bool
     overhead_tokens: int
     media: tuple[Media, ...]
     media_overhead: int
@@ -42,6 +45,10 @@ class Collector:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._schemas: list[str] = []
+        self._tools: list[Mapping[str, Any]] = []
+        self._rest: list[str] = []
+        #: Whether the model has to use a tool.
+        self.tool_forced = False
         self.overhead_tokens = 0
         self._media: list[Media] = []
         self._media_overhead = 0
@@ -73,7 +80,14 @@ class Collector:
     def schema(self, value: object) -> None:
         """Something that the provider renders in its own way; null is nothing."""
         if value is not None:
-            self._schemas.append(_LONE_SURROGATE.sub("\ufffd", compact(value)))
+            text = _LONE_SURROGATE.sub("\ufffd", compact(value))
+            self._schemas.append(text)
+            self._rest.append(text)
+
+    def tool(self, definition: Mapping[str, Any]) -> None:
+        """The definition of a tool, which the provider renders, too."""
+        self._schemas.append(_LONE_SURROGATE.sub("\ufffd", compact(definition)))
+        self._tools.append(definition)
 
     def rest(self, item: Mapping[str, Any], known: Container[str]) -> None:
         """The members of an object that its codec does not know, keys included."""
@@ -167,6 +181,9 @@ class Collector:
         return {
             "texts": self.texts,
             "schema_text": self.schema_text,
+            "tools": tuple(self._tools),
+            "rest_schema": "\n".join(self._rest),
+            "tool_forced": self.tool_forced,
             "overhead_tokens": self.overhead_tokens,
             "media": tuple(self._media),
             "media_overhead": self._media_overhead,

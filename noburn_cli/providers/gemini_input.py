@@ -183,7 +183,7 @@ def read_tools(found: Collector, values: dict[str, Any]) -> None:
         declared = object_list(tool.get(_DECLARATIONS), what=_DECLARATIONS)
         for declaration in declared:
             found.add_overhead(OVERHEAD_TOOL)
-            found.schema(declaration)
+            found.tool(declaration)
         for name, value in tool.items():
             if name == _DECLARATIONS or value is None:
                 continue

@@ -269,10 +269,11 @@ def _read_tools(found: Collector, values: dict[str, Any]) -> None:
             )
     for definition in (*tools, *functions):
         found.add_overhead(common.OVERHEAD_TOOL)
-        found.schema(definition)
+        found.tool(definition)
     if tools or functions:
         found.add_overhead(common.OVERHEAD_TOOLS)
     found.schema(values.get("tool_choice"))
+    found.tool_forced = values.get("tool_choice") not in (None, "auto", "none")
     found.schema(values.get("function_call"))
 
 

@@ -70,7 +70,7 @@ def _tool(
 ) -> None:
     kind = tool.get("type")
     found.add_overhead(common.OVERHEAD_TOOL)
-    found.schema(tool)
+    found.tool(tool)
     fee = _fee(kind)
     if kind == "namespace":
         for inner in object_list(tool.get("tools"), what="tools"):

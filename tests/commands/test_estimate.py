@@ -407,7 +407,7 @@ def test_a_request_s_frame_is_in_the_cost(estimate: Any, tmp_path: Path) -> None
     (tmp_path / "t.json").write_text(json.dumps(chat(tools=[tool])))
     (two,) = estimate("t.json", "--json").data["estimates"]
     assert two["counted"] == "assumed"
-    assert two["input_tokens"]["low"] == 9 < two["input_tokens"]["high"]
+    assert 9 < two["input_tokens"]["low"] < two["input_tokens"]["high"] < 9 + 60
 
 
 def test_images_and_documents_are_expected_by_formula(estimate: Any, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ MODEL = Model(
 )  # fmt: skip
 MEASURE = Measure(bytes=100, expanded=120, overhead=7, tokens=0, window=False)
 
+SCHEMA = Span(0, 5)
+
 
 def size(
     measure: Measure = MEASURE,
@@ -33,7 +35,7 @@ def size(
     text_tokens: int | None = 20,
     schema_bytes: int = 5,
     frame: Span = NOTHING,
-    schema: Span = NOTHING,
+    schema: Span = SCHEMA,
     offline: OfflineCount | None = None,
     **model: object,
 ) -> InputSize:
@@ -53,17 +55,20 @@ def estimated(sized: InputSize, model: Model = MODEL, **more: object) -> Estimat
 
 
 def test_sizes_say_how_sure_they_are() -> None:
-    assert size() == InputSize(Span(20, 25), ASSUMED, Bound(20 + 4 + 5 + 7, EXACT))
-    framed = size(schema_bytes=0, frame=Span(7, 7))
+    tools = size(schema=Span(2, 5))
+    assert tools == InputSize(Span(22, 25), ASSUMED, Bound(20 + 4 + 5 + 7, EXACT))
+    framed = size(schema_bytes=0, schema=NOTHING, frame=Span(7, 7))
     assert framed == InputSize(Span(27, 27), EXACT, Bound(20 + 4 + 7, EXACT))
-    assert size(schema_bytes=0, frame=Span(3, 7)).expected_how == ASSUMED
+    assert size(schema_bytes=0, schema=NOTHING, frame=Span(3, 7)).expected_how == ASSUMED
     counted = replace(MEASURE, counted=33)
     assert size(counted) == InputSize(Span(33, 33), COUNTED, Bound(33, COUNTED))
     window = replace(MEASURE, window=True)
     assert size(window) == InputSize(None, "", Bound(1000, WINDOW))
     offline = OfflineCount(50, error_of("claude-3", "latin"))
     low, high = offline.span()
-    claude = size(text_tokens=None, tokenizer="claude", offline=offline, frame=Span(6, 11))
+    claude = size(
+        text_tokens=None, tokenizer="claude", offline=offline, frame=Span(6, 11), schema=NOTHING
+    )
     assert claude == InputSize(
         Span(low + 6, high + 11), ESTIMATED, Bound(127, BYTES), offline.error
     )
