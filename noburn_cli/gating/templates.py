@@ -43,7 +43,6 @@ def render(
         loader=jinja2.FunctionLoader(_loader(tree, (root, posixpath.dirname(name)))),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        cache_size=0,
     )
     try:
         missing = meta.find_undeclared_variables(environment.parse(source)) - set(variables)

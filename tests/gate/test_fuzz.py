@@ -78,7 +78,7 @@ _CONTENT = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     content=_CONTENT,
@@ -115,7 +115,7 @@ def test_no_file_ends_in_anything_else(
         assert all(isinstance(text, str) for item in prompt.items for text in item.call.texts)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pattern=st.text(alphabet="ab*?[]!/.-{}\\", max_size=10), path=st.text("ab/.", max_size=8))
 def test_no_pattern_ends_in_anything_else(pattern: str, path: str) -> None:
     if not gate_globs.fault_of(pattern):
@@ -125,7 +125,7 @@ def test_no_pattern_ends_in_anything_else(pattern: str, path: str) -> None:
         assert gate_globs.matching(path.removeprefix("./"), [path.removeprefix("./")])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(path=st.text(alphabet='ab.[]*"0 ', max_size=10), value=_JSON)
 def test_no_path_of_keys_ends_in_anything_else(path: str, value: Any) -> None:
     try:
@@ -157,7 +157,7 @@ def _table(keys: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(list(keys)), _VALUES, max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     gate=_table([*GATE_KEYS, *RULE_KEYS]),
     prompt=_table([*PROMPT_KEYS, *RULE_KEYS]),

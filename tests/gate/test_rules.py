@@ -12,7 +12,7 @@ from tests.gate.repository import Repo, gate_toml, words
 _TERMS = 'files = ["a.md"]\nmodel = "test-small"\noutput = 50\n'
 _CALLS = _TERMS + "calls_per_month = 1000\ncustomers = 10\n"
 
-#: (rule, table of [gate] or of the prompt, what passes, what fails, what the finding says)
+#: (rule, what passes, what fails, what the finding says)
 _EACH = [
     ("per_call_max", '"$0.0006"', '"$0.0005"', "$0.0001 above the $0.0005"),
     ("worst_call_max", '"$0.010116"', '"$0.010115"', "can cost $0.010116 a call"),
@@ -24,32 +24,42 @@ _EACH = [
 ]  # fmt: skip
 
 
-def _subject(rule: str, *, of_prompt: bool) -> str:
-    together = ("per_month_max", "per_customer_month_max", "margin_min", "growth_max")
-    return "a.md" if of_prompt or rule not in together else "total"
+#: Rules that [gate] has about all prompts together.
+_TOGETHER = ("per_month_max", "per_customer_month_max", "margin_min")
 
 
-@pytest.mark.parametrize("of_prompt", [True, False])
 @pytest.mark.parametrize(("rule", "passes", "fails", "said"), _EACH)
-def test_a_rule(
-    repo: Repo, rule: str, passes: str, fails: str, said: str, *, of_prompt: bool
-) -> None:
+def test_a_rule_of_a_prompt(repo: Repo, rule: str, passes: str, fails: str, said: str) -> None:
     """The very limit passes, and what is beyond it fails; in `warn` it only warns."""
-    price = 'plan_price = "$0.10"\n'
-    for limit, expected in ((passes, []), (fails, [(rule, _subject(rule, of_prompt=of_prompt))])):
-        for warn in ("", f'warn = "{rule}"\n') if expected and of_prompt else ("",):
-            own = f"{rule} = {limit}\n{warn}{price}"
-            toml = gate_toml("" if of_prompt else own, _CALLS + (own if of_prompt else ""))
-            repo.write({"noburn.toml": toml, "a.md": words(100)})
-            done = repo.judged()
-            level = "warning" if warn else "error"
-            assert done.findings == [(*one, level) for one in expected], done.out
-            assert done.code == (3 if expected and not warn else 0)
-            if expected:
-                (finding,) = done.data["findings"]
-                assert said in finding["text"]
-                assert finding["limit"]
-                assert finding["value"]
+    tables = [
+        _CALLS.replace("a.md", name) + f'{rule} = {limit}\nplan_price = "$0.10"\n{warn}'
+        for name, limit, warn in (
+            ("a.md", passes, ""),
+            ("b.md", fails, ""),
+            ("c.md", fails, f'warn = "{rule}"\n'),
+        )
+    ]
+    repo.write(dict.fromkeys(("a.md", "b.md", "c.md"), words(100)))
+    repo.write({"noburn.toml": gate_toml("", *tables)})
+    done = repo.judged()
+    assert done.findings == [(rule, "b.md", "error"), (rule, "c.md", "warning")]
+    for finding in done.data["findings"]:
+        assert said in finding["text"]
+        assert finding["limit"]
+        assert finding["value"]
+    repo.write({"noburn.toml": gate_toml("", tables[0], tables[2])})
+    assert repo.judged().code == 0
+
+
+@pytest.mark.parametrize(("rule", "passes", "fails", "said"), _EACH)
+def test_a_rule_of_all(repo: Repo, rule: str, passes: str, fails: str, said: str) -> None:
+    subject = "total" if rule in _TOGETHER else "a.md"
+    for limit, found in ((passes, []), (fails, [(rule, subject, "error")])):
+        toml = gate_toml(f'{rule} = {limit}\nplan_price = "$0.10"', _CALLS)
+        repo.write({"noburn.toml": toml, "a.md": words(100)})
+        done = repo.judged()
+        assert done.findings == found
+        assert all(said in one["text"] for one in done.data["findings"])
 
 
 #: (limit, tokens now, whether it passes): 100 tokens before, at $0.0006 a call.
@@ -64,16 +74,28 @@ _GROWTH = [
 ]
 
 
-@pytest.mark.parametrize("of_prompt", [True, False])
-@pytest.mark.parametrize(("limit", "tokens", "passes"), _GROWTH)
-def test_growth(repo: Repo, limit: str, tokens: int, *, passes: bool, of_prompt: bool) -> None:
-    own = f"growth_max = {limit}\n"
-    toml = gate_toml("" if of_prompt else own, _CALLS + (own if of_prompt else ""))
-    repo.commit({"noburn.toml": toml, "a.md": words(100)})
-    repo.write({"a.md": words(tokens)})
-    done = repo.judged("--base", "HEAD")
-    subject = _subject("growth_max", of_prompt=of_prompt)
-    assert done.findings == ([] if passes else [("growth_max", subject, "error")])
+def test_growth_of_a_prompt(repo: Repo) -> None:
+    names = [f"{number}.md" for number in range(len(_GROWTH))]
+    tables = [
+        _CALLS.replace("a.md", name) + f"growth_max = {limit}"
+        for name, (limit, _, _) in zip(names, _GROWTH, strict=True)
+    ]
+    repo.commit({"noburn.toml": gate_toml("", *tables), **dict.fromkeys(names, words(100))})
+    repo.write({name: words(one[1]) for name, one in zip(names, _GROWTH, strict=True)})
+    assert repo.judged("--base", "HEAD").findings == [
+        ("growth_max", name, "error")
+        for name, (_, _, passes) in zip(names, _GROWTH, strict=True)
+        if not passes
+    ]
+
+
+def test_growth_of_all(repo: Repo) -> None:
+    repo.commit({"noburn.toml": gate_toml("", _CALLS), "a.md": words(100)})
+    for limit, tokens, passes in _GROWTH:
+        repo.write({"noburn.toml": gate_toml(f"growth_max = {limit}", _CALLS)})
+        repo.write({"a.md": words(tokens)})
+        found = [] if passes else [("growth_max", "total", "error")]
+        assert repo.judged("--base", "HEAD").findings == found
 
 
 def test_growth_without_calls_a_month_is_of_a_call(repo: Repo) -> None:
