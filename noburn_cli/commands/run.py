@@ -180,7 +180,7 @@ def run_command(
     ledger = paths.ledger_path()
     environment = without_coerced_locale(os.environ, _started_with())
     ahead = ToldAhead(partial(announced_of_latest, ledger, os.environ), _say)
-    with ahead, recorded_run(recording, answers, settings.attributes) as recorded:
+    with ahead, recorded_run(recording, answers, settings.attributes, strict=strict) as recorded:
         outcome = supervisor.run_supervised(
             command,
             limit=limit,

@@ -27,7 +27,11 @@ class AnswersMode(StrEnum):
 
 @contextlib.contextmanager
 def recorded_run(
-    name: str | None, answers: AnswersMode | None, attributes: Mapping[str, str]
+    name: str | None,
+    answers: AnswersMode | None,
+    attributes: Mapping[str, str],
+    *,
+    strict: bool,
 ) -> Iterator[RecordedRun | None]:
     """What records a run with these attributes, if it is to be.  Raises NoburnError."""
     if name is None:
@@ -38,6 +42,12 @@ def recorded_run(
             )
         yield None
         return
+    if strict:
+        raise UsageError(
+            "a strict run cannot be recorded",
+            why="what is enclosed calls by the gateway, which does not see in which test",
+            next_step="leave --strict or --recording out",
+        )
     from noburn_cli.recording.session import RecordedRun
 
     recorded = RecordedRun(
