@@ -2,7 +2,7 @@
 
 Layer: I/O.  Below: errors.  Above: gating.trees, gating.comparing.
 Not here: what is done with the files (gating.trees), which of them are prompts.
-Every command is given lists of arguments, and revisions never begin with `-`.
+Every command is given a list of arguments, and no revision that begins with `-`.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Repository:
 
     def commit(self, rev: str) -> str | None:
         """The full id of the commit that a revision means, or None."""
-        wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
-        done = _run(self.top, wanted)
+        if rev.startswith("-"):  # `--end-of-options` is newer than some gits in use.
+            return None
+        done = _run(self.top, ("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"))
         return done.stdout.decode("ascii").strip() if done.returncode == 0 else None
 
     def parting(self, one: str, other: str) -> str | None:
