@@ -1,8 +1,9 @@
 # Two commands do all the set-up: `make demo` and `make test`.  Needs Python 3.11 and make.
 VENV ?= .venv
 BIN = $(VENV)/bin
-# Two workers, a file each: most tests wait for processes and sockets, and none measures time.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# More workers than the two cores of CI: most tests wait for processes and sockets, and none measures
+# time.  A file each.
+PYTEST_ARGS ?= -n 3 --dist loadfile
 
 .PHONY: help demo test lint docs bench-startup clean
 
