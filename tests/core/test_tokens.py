@@ -101,6 +101,17 @@ def test_every_name_of_the_price_book_says_how_it_is_counted() -> None:
     assert bounds.TEMPLATED | bounds.BYTE_TOKENIZERS | {"claude", "unknown"} == set(TOKENIZERS)
 
 
+def test_the_page_says_of_each_encoding_where_its_ranks_are() -> None:
+    """Goal: docs/tokens.md names every tokenizer, what ships, and what it was compared with."""
+    page = (CORPUS.parent.parent / "docs" / "tokens.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*?\| ([^|]*\|[^|]*) \|$", page, re.M))
+    assert set(rows) == set(TOKENIZERS)
+    for name in EVERY:
+        where = "ships" if name in (*ranks.NAMES, *token_recipes.SAME_RANKS) else "extra"
+        assert rows[name].startswith(where), name
+        assert RECORDED[name]["reference"] in rows[name], name
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_ids_are_tiktokens(name: str) -> None:
     """Goal: what we count is what the provider bills."""

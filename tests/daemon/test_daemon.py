@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from noburn_cli.core import chain
+from noburn_cli.core.bounds import TEMPLATE_TOKENS
 from tests.daemon.parts import (
     OPEN,
     START_MS,
@@ -199,6 +200,26 @@ def test_refine_asks_for_the_text_only_when_it_matters(running: Running) -> None
     assert (counted["ok"], counted["bound"]) == (True, "exact")
     content = b"".join(p.read_bytes() for p in running.home.iterdir() if p.is_file())
     assert b"hello world" not in content
+
+
+@pytest.mark.parametrize("model", ["deepseek-v4-flash", "groq/openai/gpt-oss-20b"])
+def test_models_beyond_openai_are_counted_exactly_as_well(running: Running, model: str) -> None:
+    """Goal: the daemon has the ranks that ship: a call that fits by its exact count goes."""
+    caller = Caller(running.home)
+    text = "hello world " * 2000
+    size = {"bytes": len(text), "expanded": len(text), "overhead": 0}
+    terms = {"model": model, "input": size, "refined": False}
+    terms["output"] = {"wanted": 1, "floor": 1, "choices": 1, "clamp": False}
+    by_bytes = caller.reserve("m0", **terms)
+    assert by_bytes["bound"] == "bytes"
+    caller.ask(n=1, op="void", call="m0")
+    caller.budget("global", by_bytes["hold_nano"] // 2)
+    assert caller.reserve("m1", **terms)["by"] == "text"
+    counted = caller.reserve("m1", **terms, texts={"texts": [text]})
+    assert (counted["ok"], counted["bound"]) == (True, "exact")
+    # The template that the server puts around the text is allowed for, as in the bound by bytes.
+    share = by_bytes["hold_nano"] * TEMPLATE_TOKENS // (len(text) + TEMPLATE_TOKENS + 1)
+    assert counted["hold_nano"] > share
 
 
 CHILD = """
