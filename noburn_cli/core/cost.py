@@ -8,7 +8,9 @@ Which rate a kind has, for holds and settlements alike:
 - cached input without a rate of its own costs what input costs: no discount was published;
 - a cache write without a rate costs what input costs where the model says `cache_writes =
   "as_input"`, and is unknown otherwise;
-- cached audio and images without a rate of their own cost what uncached ones do.
+- cached audio and images without a rate of their own cost what uncached ones do; without that one
+  either, audio and images in the input cost what text costs where the model says `media_input =
+  "as_text"`, and are unknown otherwise.
 Unknown is never zero.
 """
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from noburn_cli.core.models import NO_OUTPUT, WRITES_AS_INPUT, Model, RateRow, Tier
+from noburn_cli.core.models import MEDIA_AS_TEXT, NO_OUTPUT, WRITES_AS_INPUT, Model, RateRow, Tier
 from noburn_cli.core.money import nano_from_pico_half_even, nano_from_pico_up
 from noburn_cli.core.usage import (
     AUDIO_CACHE_READ,
@@ -38,6 +40,12 @@ from noburn_cli.core.variants import without_region
 from noburn_cli.errors import PriceUnknown
 
 _UNCACHED = {AUDIO_CACHE_READ: AUDIO_INPUT, IMAGE_CACHE_READ: IMAGE_INPUT}
+_AS_TEXT = {
+    AUDIO_INPUT: INPUT,
+    AUDIO_CACHE_READ: CACHE_READ,
+    IMAGE_INPUT: INPUT,
+    IMAGE_CACHE_READ: CACHE_READ,
+}
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,8 @@ def rate_of(model: Model, row: RateRow, tier: Tier, kind: str) -> int:
     rate = tier.rates.get(kind)
     if rate is None and kind in EXTRA_KINDS:
         rate = row.extra.get(kind, row.extra.get(_UNCACHED.get(kind, kind)))
+        if rate is None and model.media_input == MEDIA_AS_TEXT and kind in _AS_TEXT:
+            return rate_of(model, row, tier, _AS_TEXT[kind])
     if rate is not None:
         return rate
     as_input = kind == CACHE_READ or (

@@ -49,6 +49,10 @@ TOKENIZERS = (
 WRITES_PRICED = "priced"
 WRITES_AS_INPUT = "as_input"
 
+#: Audio and images in the input have rates of their own, or cost what text costs.
+MEDIA_PRICED = "priced"
+MEDIA_AS_TEXT = "as_text"
+
 
 #: As `retires_on` in a later file: the date that an earlier one gives holds no more.
 NOT_RETIRED = date.max
@@ -65,6 +69,7 @@ class Model:
     output_min: the least output cap that the provider accepts.
     rows: sorted by variant and start, those with windows last of their start; never empty.
     uplifts: what regions cost more than the rows say.
+    media_input: what audio and images in the input cost where a row has no rate for them.
     retires_on: when the provider has said that it will switch the model off.
     """
 
@@ -83,6 +88,7 @@ class Model:
     retires_on: date | None = None
     note: str = ""
     uplifts: tuple[Uplift, ...] = ()
+    media_input: str = MEDIA_PRICED
 
     def row_at(self, variant: str, at_ms: int) -> RateRow | None:
         """The row in force at a moment, or None: none yet, or no such variant or region."""

@@ -12,7 +12,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from noburn_cli.core.models import FAMILIES, TOKENIZERS, WRITES_AS_INPUT, WRITES_PRICED
+from noburn_cli.core.models import (
+    FAMILIES,
+    MEDIA_AS_TEXT,
+    MEDIA_PRICED,
+    TOKENIZERS,
+    WRITES_AS_INPUT,
+    WRITES_PRICED,
+)
 from noburn_cli.core.usage import FEE_PRICES
 from noburn_cli.errors import PriceBookInvalid
 
@@ -174,6 +181,7 @@ FIELDS: Mapping[str, Callable[[Any, str, Refuse], Any]] = {
     "output_max": count_of,
     "output_min": count_of,
     "cache_writes": one_of((WRITES_PRICED, WRITES_AS_INPUT)),
+    "media_input": one_of((MEDIA_PRICED, MEDIA_AS_TEXT)),
     "aliases": names_of,
     "sources": names_of,
     "retires_on": date_of,

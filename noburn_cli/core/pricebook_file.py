@@ -21,6 +21,7 @@ import tomllib
 from noburn_cli.core.free_models import FreeProvider, read_free
 from noburn_cli.core.models import (
     MEDIA,
+    MEDIA_PRICED,
     NO_OUTPUT,
     NOT_RETIRED,
     VARIANTS,
@@ -287,6 +288,7 @@ def _model(name: str, draft: Draft) -> Model:
         retires_on=None if fields.get("retires_on") == NOT_RETIRED else fields.get("retires_on"),
         note=fields.get("note", ""),
         uplifts=draft.uplifts,
+        media_input=fields.get("media_input", MEDIA_PRICED),
     )
 
 

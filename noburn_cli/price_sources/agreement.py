@@ -21,6 +21,7 @@ from noburn_cli.core.modelnames import without_date
 from noburn_cli.core.models import (
     BYTES_TOKENIZER,
     EMBEDDING,
+    MEDIA_PRICED,
     STANDARD,
     VARIANTS,
     WINDOW_TOKENIZER,
@@ -257,6 +258,7 @@ def _model(
         sources=("litellm",) if first is None else ("genai-prices", "litellm"),
         retires_on=one.entry.retires_on,
         note=group.get("note", ""),
+        media_input=group.get("media_input", MEDIA_PRICED),
     )
     return with_uplifts(made, one.entry, inputs, findings)
 

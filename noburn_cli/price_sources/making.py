@@ -13,6 +13,7 @@ from typing import Any
 
 from noburn_cli.core.models import (
     EMBEDDING,
+    MEDIA_PRICED,
     WRITES_AS_INPUT,
     WRITES_PRICED,
     Model,
@@ -88,6 +89,7 @@ def _model(name: str, group: dict[str, Any], inputs: Inputs, findings: Findings)
         family=family,
         tokenizer=group["tokenizer"],
         cache_writes=WRITES_PRICED if writes else WRITES_AS_INPUT,
+        media_input=group.get("media_input", MEDIA_PRICED),
         rows=tuple(sorted(rows, key=lambda row: (order_of(row.variant), row.starts_on))),
     )
     return with_uplifts(made, second, inputs, findings)

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from noburn_cli.core.models import NOT_RETIRED, Model, RateRow, Tier, Uplift, Window
+from noburn_cli.core.models import MEDIA_PRICED, NOT_RETIRED, Model, RateRow, Tier, Uplift, Window
 from noburn_cli.core.pricebook_windows import DAYS
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_PRICES, PRICED_KINDS
 from noburn_cli.core.variants import without_region
@@ -72,6 +72,7 @@ def _model_lines(model: Model, *, over: bool = False) -> list[str]:
         "output_max": model.output_max,
         "output_min": model.output_min if model.output_min != 1 else None,
         "cache_writes": model.cache_writes,
+        "media_input": model.media_input if model.media_input != MEDIA_PRICED else None,
         "aliases": model.aliases or None,
         "retires_on": model.retires_on,
         "sources": model.sources or None,

@@ -203,6 +203,30 @@ def test_fine_tunes_and_vertex_names() -> None:
     assert "gpt-a-2024-07-18" in caught.value.why
 
 
+def test_sound_costs_what_text_does_where_the_book_says_so_and_is_unknown_elsewhere() -> None:
+    """In every tier and region; a rate of its own goes first."""
+    silent = BASE.replace("audio_input = 4\n", "")
+    says = silent.replace(
+        'cache_writes = "as_input"', 'cache_writes = "as_input"\nmedia_input = "as_text"'
+    )
+    usage = {"audio_input": 850, "image_input": 50, "audio_cache_read": 100}
+    at_ms = _ms(27, 0)
+
+    def cost(text: str, variant: str = "standard", more: int = 0) -> int:
+        counted = {**usage, "audio_input": 850 + more}
+        return call_cost(_book(text).resolve("deep"), counted, variant=variant, at_ms=at_ms)
+
+    assert cost(says) == 900 * 1_000 + 100 * 100
+    assert cost(says, more=1) == 901 * 2_000 + 100 * 200, "they reach the next tier"
+    assert cost(says + UPLIFT, "standard@eu") == (900 * 1_000 + 100 * 100) * 11 // 10
+    own = says.replace("web_search_per_1k", "audio_input = 4\nweb_search_per_1k")
+    assert cost(own) == (850 + 100) * 4_000 + 50 * 1_000
+    with pytest.raises(PriceUnknown):
+        cost(silent)
+    with pytest.raises(PriceBookInvalid):
+        _book(says.replace('"as_text"', '"free"'))
+
+
 counts = st.integers(0, 4000)
 moments = st.integers(_ms(20, 0), _ms(30, 0))
 kinds = ("input", "cache_read", "output", "audio_input", "web_search")
