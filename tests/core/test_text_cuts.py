@@ -44,7 +44,7 @@ def test_parts_of_the_corpus_count_as_the_whole(name: str) -> None:
             assert (in_parts(name, text, block, cutter), cutter.forced) == (whole, 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PIECES, st.integers(1, 40), st.sampled_from(COUNTED))
 def test_parts_of_any_text_count_as_the_whole(text: str, block: int, name: str) -> None:
     cutter = Cutter(run_characters_max=RUN)
@@ -53,6 +53,7 @@ def test_parts_of_any_text_count_as_the_whole(text: str, block: int, name: str) 
     assert cutter.forced == 0
 
 
+@settings(max_examples=60, deadline=None)
 @given(PIECES, st.integers(1, 40))
 def test_composition_does_not_reach_across_a_cut(text: str, block: int) -> None:
     composed = "".join(
