@@ -19,9 +19,8 @@ from typing import Any
 
 from noburn_cli import paths, trust
 from noburn_cli.config_files import ConfigFile, project_path, read_file, user_path
-from noburn_cli.core.configuration import BUDGET, ENDPOINT, KEYS, NAMED_ATTRIBUTES, read_value
+from noburn_cli.core.configuration import BUDGET, ENDPOINT, GATE, KEYS, NAMED_ATTRIBUTES, read_value
 from noburn_cli.core.endpoints import Endpoint
-from noburn_cli.core.gate_tables import GATE
 from noburn_cli.core.service_keys import DAEMON_VARIABLES, is_of_the_daemon
 from noburn_cli.core.tightening import LOOSER, NOT_COMPARABLE, compare
 from noburn_cli.errors import UsageError

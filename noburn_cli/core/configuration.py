@@ -18,7 +18,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomllib
 
@@ -38,11 +38,13 @@ from noburn_cli.core.config_values import (
     read_tokens,
     read_truth,
 )
-from noburn_cli.core.gate_tables import GATE, GateSpec, read_gate
 from noburn_cli.core.policy_tables import read_budgets
 from noburn_cli.core.reconcile_keys import RECONCILE, read_export
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
+
+if TYPE_CHECKING:
+    from noburn_cli.core.gate_tables import GateSpec
 
 ON_EXCEED = ("block", "kill")
 #: enforce.policy reads the same words, for guests.
@@ -91,6 +93,7 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 ENDPOINT = "endpoint"
 BUDGET = "budget"
+GATE = "gate"
 _TABLES = (
     *("run", "attributes", "ceilings", "notional"),
     *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, GATE),
@@ -219,6 +222,9 @@ def _budgets(origin: str, content: Any) -> tuple[BudgetSpec, ...]:
 
 
 def _gate(origin: str, content: Any) -> GateSpec:
+    # Only for who has a gate: a run and a daemon read configurations as well.
+    from noburn_cli.core.gate_tables import read_gate
+
     def refuse(key: str, reason: str, step: str) -> UsageError:
         return _broken(origin, key, reason, step)
 

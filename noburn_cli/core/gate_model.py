@@ -16,6 +16,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from noburn_cli.core.estimates import Span
+from noburn_cli.core.gate_rule_names import GROWTH_MAX as GROWTH_MAX
+from noburn_cli.core.gate_rule_names import MARGIN_MIN as MARGIN_MIN
+from noburn_cli.core.gate_rule_names import MODELS as MODELS
+from noburn_cli.core.gate_rule_names import PER_CALL_MAX as PER_CALL_MAX
+from noburn_cli.core.gate_rule_names import PER_CUSTOMER_MONTH_MAX as PER_CUSTOMER_MONTH_MAX
+from noburn_cli.core.gate_rule_names import PER_MONTH_MAX as PER_MONTH_MAX
+from noburn_cli.core.gate_rule_names import RULES as RULES
+from noburn_cli.core.gate_rule_names import WINDOW_SHARE_MAX as WINDOW_SHARE_MAX
+from noburn_cli.core.gate_rule_names import WORST_CALL_MAX as WORST_CALL_MAX
 from noburn_cli.core.recorded_comparison import RecordingResult
 
 #: Where a number came from.
@@ -49,19 +58,6 @@ LEVELS = (ERROR, WARNING)
 #: Finding.subject of a rule about all prompts together.
 TOTAL = "total"
 
-#: Rules of [gate] and [[gate.prompt]], by their keys there.
-PER_CALL_MAX = "per_call_max"
-WORST_CALL_MAX = "worst_call_max"
-PER_MONTH_MAX = "per_month_max"
-PER_CUSTOMER_MONTH_MAX = "per_customer_month_max"
-GROWTH_MAX = "growth_max"
-MARGIN_MIN = "margin_min"
-WINDOW_SHARE_MAX = "window_share_max"
-MODELS = "models"
-RULES = (
-    *(PER_CALL_MAX, WORST_CALL_MAX, PER_MONTH_MAX, PER_CUSTOMER_MONTH_MAX),
-    *(GROWTH_MAX, MARGIN_MIN, WINDOW_SHARE_MAX, MODELS),
-)
 #: Findings that no key switches off: what cannot be read or counted, is not passed in silence.
 READABLE = "readable"  # a file, template or constant cannot be read, or holds no prompt
 KNOWN = "known"  # a model without a price, a size that does not fit, a rule that cannot be checked

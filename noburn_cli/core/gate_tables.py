@@ -1,6 +1,6 @@
 """`[gate]` and `[[gate.prompt]]`: what each key takes, read into a specification.
 
-Layer: core (pure).  Below: core.gate_globs, core.gate_model, core.gate_values, core.config_values.
+Layer: core (pure).  Below: core.gate_globs, core.gate_rule_names, core.gate_values, core.spans.
 Above: core.configuration, which reads the file around them; noburn_cli.gating, which obeys them.
 Owns: GATE_KEYS, PROMPT_KEYS, RULE_KEYS, RECORDING_KEYS.  noburn_cli/data/noburn.schema.json says
 the same for editors; a test compares them.
@@ -16,10 +16,10 @@ from typing import Any
 
 from noburn_cli.core import gate_values as values
 from noburn_cli.core.config_values import Wrong, one_of, read_name
-from noburn_cli.core.estimates import Span
-from noburn_cli.core.gate_model import RULES
+from noburn_cli.core.gate_rule_names import RULES
 from noburn_cli.core.models import VARIANTS
 from noburn_cli.core.plurals import counted
+from noburn_cli.core.spans import Span
 from noburn_cli.errors import NoburnError, UsageError
 
 GATE = "gate"

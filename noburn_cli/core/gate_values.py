@@ -1,6 +1,6 @@
 """What values of [gate] may be: each reader takes what TOML gave, and checks it.
 
-Layer: core (pure).  Below: core.config_values, core.estimates, core.gate_globs, core.money.
+Layer: core (pure).  Below: core.config_values, core.spans, core.gate_globs, core.money.
 Above: core.gate_tables.
 Every reader raises Wrong, or UsageError, which core.gate_tables words with the file and the key.
 """
@@ -17,9 +17,9 @@ from typing import Any
 
 from noburn_cli.core import key_paths
 from noburn_cli.core.config_values import Wrong, nearest, written
-from noburn_cli.core.estimates import Span
 from noburn_cli.core.gate_globs import fault_of, is_pattern
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, parse_share
+from noburn_cli.core.spans import Span
 from noburn_cli.errors import UsageError
 
 _RANGE = re.compile(r"([^-–]+)[-–]([^-–]+)")

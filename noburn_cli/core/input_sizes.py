@@ -26,6 +26,8 @@ from noburn_cli.core.bounds import (
 from noburn_cli.core.media_tokens import Expected
 from noburn_cli.core.models import Model
 from noburn_cli.core.offline_counts import MeasuredError, OfflineCount
+from noburn_cli.core.spans import NOTHING as NOTHING
+from noburn_cli.core.spans import Span as Span
 from noburn_cli.errors import InputRefused
 
 #: How an expectation was reached where its error was measured: between what is counted and what is
@@ -40,23 +42,6 @@ SURENESS = (EXACT, COUNTED, BYTES, WINDOW, ESTIMATED, ASSUMED)
 TEMPLATE_EXPECTED_TOKENS = 96
 #: A request without media: nothing is expected of it, for sure.
 NO_MEDIA = Expected(0, 0, sure=True)
-
-
-@dataclass(frozen=True)
-class Span:
-    """From the least to the most, both included."""
-
-    low: int
-    high: int
-
-    def __add__(self, other: Span) -> Span:
-        return Span(self.low + other.low, self.high + other.high)
-
-    def __mul__(self, times: int) -> Span:
-        return Span(self.low * times, self.high * times)
-
-
-NOTHING = Span(0, 0)
 
 
 @dataclass(frozen=True)

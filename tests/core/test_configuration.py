@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -140,3 +142,19 @@ def test_every_prefix_of_the_shipped_book_is_reserved() -> None:
 def test_exact_rates_are_kept() -> None:
     one = parse_configuration(PATH, WHOLE)["endpoint.gateway"]
     assert dict(dict(one.rows)["llama-70b"])["input"] == Decimal("0.5")
+
+
+def test_reading_one_loads_nothing_of_the_gate_s_arithmetic() -> None:
+    """A run and a daemon read configurations at their start: a gate must cost them little."""
+    program = (
+        "import sys\n"
+        "from noburn_cli.core.configuration import parse_configuration\n"
+        "assert not any('gate' in name for name in sys.modules)\n"
+        "parse_configuration('x', '[[gate.prompt]]\\nfiles = \"a\"')\n"
+        "heavy = ('estimates', 'input_sizes', 'media_tokens', 'gate_model', 'cost')\n"
+        "print([one for one in heavy if f'noburn_cli.core.{one}' in sys.modules])\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "[]\n"
