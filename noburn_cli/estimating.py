@@ -1,7 +1,7 @@
 """Prices every request of what was read, on every model that was asked for.
 
 Layer: I/O (it may count by tiktoken, or ask a provider).  Below: inputs, ranks, provider_count,
-core.estimates.  Above: commands.estimate.
+input_counts, core.estimates.  Above: commands.estimate, gating.
 tiktoken is imported only when a model is asked for that it counts.
 """
 
@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 from noburn_cli import ranks
 from noburn_cli.big_inputs import Big
 from noburn_cli.core import estimates
-from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure, measure, utf8_bytes
+from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure, measure
 from noburn_cli.core.estimates import Estimate
-from noburn_cli.core.input_sizes import NO_MEDIA, NOTHING, Span, check_fits, size_of
-from noburn_cli.core.media_tokens import Expected, media_tokens
+from noburn_cli.core.input_sizes import Span, check_fits
 from noburn_cli.core.modelnames import FINE_TUNE
 from noburn_cli.core.models import (
     EMBEDDING,
@@ -28,15 +27,14 @@ from noburn_cli.core.models import (
     is_retired,
     retired_warning,
 )
-from noburn_cli.core.offline_counts import OfflineCount, family_of, offline_count
+from noburn_cli.core.offline_counts import family_of
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.rate_schedules import hours_words
 from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
-from noburn_cli.core.text_features import features
-from noburn_cli.core.tool_schemas import schema_tokens
 from noburn_cli.core.variants import with_region, without_region
 from noburn_cli.counting import Tally, tally_parts
 from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
+from noburn_cli.input_counts import BASE, InputCounts
 from noburn_cli.inputs import Inputs, Item, by_source, line_items
 from noburn_cli.learning import Learned, Learning
 from noburn_cli.providers.call import Call
@@ -47,8 +45,6 @@ TOTAL = "total"
 
 #: Whose newest model text is priced on when nobody names one.
 DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
-#: Whose count an offline estimate starts from.
-_BASE = "o200k_base"
 #: They sell others' models: a ranking of models would show each of these several times.
 RESELLERS = ("azure", "bedrock", "vertex")
 #: So many estimates of one input are summed into one, so that no list grows with the input.
@@ -79,10 +75,6 @@ class Job:
     region: str = ""
     warnings: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
-    _exact: dict[str, int] = field(default_factory=dict)
-    _features: list[int] | None = None
-    _schemas: dict[tuple[str, str], int] = field(default_factory=dict)
-    _joints: int = 0
     _tally: Tally = field(default_factory=Tally)
     _reading: tuple[str, int] | None = None
     _models_that: dict[bool, tuple[Model, ...]] = field(default_factory=dict)
@@ -179,19 +171,24 @@ class Job:
         """One request on each of its models: the estimate, or why there is none."""
         try:
             models = self._models(item, named)
-            self._exact, self._features, self._schemas, self._joints = {}, None, {}, 0
             big = item.big
-            measured = _measure(item.call) if big is None else self._measure_big(item, big, models)
+            counts = InputCounts(item.call)
+            measured = (
+                _measure(item.call) if big is None else self._measure_big(counts, big, models)
+            )
         except NoburnError as error:
             yield None, error
             return
         for model in models:
             try:
-                yield model, self._request(item, model, self._counted(item, model, measured))
+                yield (
+                    model,
+                    self._request(item, model, counts, self._counted(item, model, measured)),
+                )
             except NoburnError as error:
                 yield model, error
 
-    def _measure_big(self, item: Item, big: Big, models: Sequence[Model]) -> Measure:
+    def _measure_big(self, counts: InputCounts, big: Big, models: Sequence[Model]) -> Measure:
         """Read a large text once, and count it for every model.  Raises InputRefused."""
         names = {model.tokenizer for model in models}
         estimated = any(family_of(model.tokenizer, model.name) for model in models)
@@ -201,16 +198,18 @@ class Job:
         with self._reads(big) as reading:
             tally_parts(
                 big.parts(cutter, reading), sorted(encodings), self._tally,
-                expands=expands, base=_BASE if estimated else None,
+                expands=expands, base=BASE if estimated else None,
             )  # fmt: skip
         if estimated:
-            self._features = self._tally.features
-        self._exact, self._joints = dict(self._tally.tokens), cutter.forced
+            counts.features = self._tally.features
+        counts.exact, counts.joints = dict(self._tally.tokens), cutter.forced
         if cutter.forced:
             self.notes[
                 f"{big.name} has runs without a place to cut: counted in {cutter.forced + 1} pieces"
             ] = None
-        return replace(_measure(item.call), bytes=self._tally.bytes, expanded=self._tally.expanded)
+        return replace(
+            _measure(counts.call), bytes=self._tally.bytes, expanded=self._tally.expanded
+        )
 
     def _models(self, item: Item, named: Sequence[Model]) -> Sequence[Model]:
         """On which models to price one request.  Raises ModelUnknown."""
@@ -265,26 +264,16 @@ class Job:
             variants = (with_region("batch", without_region(variants[0])[1]),)
         return tuple(with_region(variant, self.region) for variant in variants)
 
-    def _request(self, item: Item, model: Model, measured: Measure) -> Estimate:
+    def _request(
+        self, item: Item, model: Model, counts: InputCounts, measured: Measure
+    ) -> Estimate:
         """One request on one model.  Raises InputRefused, PriceUnknown, CallUnbounded."""
         call = item.call
         if call.unbounded:
             raise CallUnbounded("nothing bounds what this call may cost", why=call.unbounded)
-        known = measured.counted is not None or measured.windows
-        hidden = bool(call.window) and call.unseen
-        size = size_of(
-            model,
-            measured,
-            text_tokens=self._text_tokens(item, model, measured),
-            schema_bytes=utf8_bytes(call.schema_text),
-            texts=len(call.texts),
-            frame=Span(*call.frame_range()),
-            offline=None if known or hidden else self._offline(item, model),
-            schema=NOTHING if known or hidden else self._schema(item, model),
-            media=NO_MEDIA if known or hidden else self._media(call, model),
-            unseen=hidden,
-            joints=self._joints,
-        )
+        if ranks.is_missing(model.tokenizer) and not self.compare:
+            self.notes[f"`{model.name}` can be counted exactly: pip install '{ranks.EXTRA}'"] = None
+        size = counts.size(model, measured)
         check_fits(model, size, where=item.where)
         cap = call.output
         return estimates.estimate_request(
@@ -326,66 +315,6 @@ class Job:
         except CountFailed as error:
             self.warnings[f"{item.where}: not counted by the provider: {error.message}"] = None
             return measured
-
-    def _offline(self, item: Item, model: Model) -> OfflineCount | None:
-        """An estimate of a request's texts for a tokeniser that is not here."""
-        family = family_of(model.tokenizer, model.name)
-        if family is None:
-            return None
-        if self._features is None:
-            counted = [features(text, ranks.count(_BASE, text)) for text in item.call.texts]
-            self._features = [sum(one) for one in zip(*counted, strict=True)]
-        return offline_count(family, self._features)
-
-    def _media(self, call: Call, model: Model) -> Expected | None:
-        """What is expected of images, documents and recordings; None where nothing can be."""
-        return media_tokens(call.media, tokenizer=model.tokenizer, model=model.name)
-
-    def _schema(self, item: Item, model: Model) -> Span:
-        """What tools and formats may come to, which the provider words in its own way."""
-        call = item.call
-        if not call.schema_text:
-            return NOTHING
-        family = family_of(model.tokenizer, model.name)
-        if family is None and not ranks.can_count(model.tokenizer):
-            return Span(0, utf8_bytes(call.schema_text))
-
-        def count(text: str) -> int:
-            name = family or model.tokenizer
-            if (name, text) not in self._schemas:
-                self._schemas[name, text] = (
-                    ranks.count(name, text)
-                    if family is None
-                    else offline_count(family, features(text, ranks.count(_BASE, text))).tokens
-                )
-            return self._schemas[name, text]
-
-        return Span(
-            *schema_tokens(
-                call.tools,
-                call.rest_schema if call.tools else call.schema_text,
-                forced=call.tool_forced,
-                tokenizer=model.tokenizer,
-                model=model.name,
-                count=count,
-            )
-        )
-
-    def _text_tokens(self, item: Item, model: Model, measured: Measure) -> int | None:
-        """The exact count of a request's texts, once per encoding; None without an encoding."""
-        name = model.tokenizer
-        if ranks.is_missing(name) and not self.compare:
-            self.notes[f"`{model.name}` can be counted exactly: pip install '{ranks.EXTRA}'"] = None
-        if (
-            not ranks.can_count(name)
-            or measured.counted is not None
-            or (measured.window and item.call.unseen)
-            or measured.windows
-        ):
-            return None
-        if name not in self._exact:
-            self._exact[name] = sum(ranks.count(name, text) for text in item.call.texts)
-        return self._exact[name]
 
 
 def _measure(call: Call) -> Measure:

@@ -142,6 +142,10 @@ def test_an_image_has_a_most_whatever_its_size() -> None:
         call = CHAT.parse(body(model=model, messages=[{"role": "user", "content": part * 2}]))
         assert call.window == ""
         assert call.overhead_tokens >= 2 * most > plain.overhead_tokens
+    asked = {"type": "image_url", "image_url": {"url": "u", "detail": "high"}}
+    near = CHAT.parse(body(model="gpt-6-luna", messages=[{"role": "user", "content": [asked]}]))
+    assert 3_000 < near.overhead_tokens < 8_000
+    assert (near.media_overhead < near.overhead_tokens, near.frame_range()[1]) == (True, 7)
     image = {"type": "image", "source": {"type": "base64", "data": "A" * 10**6}}
     said = [{"role": "user", "content": [image] * 3}]
     call = MESSAGES.parse(body(model="claude-haiku-5-5", max_tokens=9, messages=said))
