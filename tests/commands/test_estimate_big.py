@@ -43,7 +43,12 @@ output = 10
 TOKENIZERS = {"o200k": "o200k_base", "cl100k": "cl100k_base", "deep": "deepseek_v3"}
 PRICES = "format = 1\n" + "".join(
     MODEL.format(name=name, tokenizer=tokenizer)
-    for name, tokenizer in {**TOKENIZERS, "claude-like": CLAUDE, "bytes-like": "bytes"}.items()
+    for name, tokenizer in {
+        **TOKENIZERS,
+        "claude-like": CLAUDE,
+        "bytes-like": "bytes",
+        "llama-like": "llama3",
+    }.items()
 )
 TEXTS: dict[str, str] = json.loads(
     (ROOT / "tests" / "corpus" / "tokens_texts.json").read_text(encoding="utf-8")
@@ -172,6 +177,25 @@ def test_a_run_without_a_place_to_cut_is_a_range(
 
 
 NOBURN = [sys.executable, "-m", "noburn_cli", "estimate"]
+
+
+def test_without_the_extra_a_model_is_bounded_and_the_extra_named(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Goal: a missing package is no error: a bound by bytes, called so, and what would help."""
+    (tmp_path / "shadow" / "llama_models").mkdir(parents=True)
+    (tmp_path / "shadow" / "llama_models" / "__init__.py").touch()
+    (tmp_path / "prompt").write_text("hello world")
+    environment["PYTHONPATH"] = f"{tmp_path / 'shadow'}:{ROOT}"
+    done = subprocess.run(
+        [*NOBURN, "prompt", "--model", "llama-like", "--json"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (row,) = json.loads(done.stdout)["data"]["estimates"]
+    assert (row["counted"], row["input_tokens_max_how"]) == (None, "bytes")
+    assert (
+        "`llama-like` can be counted exactly: pip install 'noburn-cli[tokenizers]'" in done.stderr
+    )
 
 
 def test_interrupted_it_says_how_far_it_came(environment: dict[str, str]) -> None:
