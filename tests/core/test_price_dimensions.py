@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noburn_cli.core.pricebook import PriceBook, call_cost, extra_hold_rates, hold_cost, hold_rates
@@ -83,6 +83,11 @@ def _cost(book: PriceBook, at_ms: int, variant: str = "standard") -> int:
 def test_hours_hold_on_their_days_alone(at_ms: int, dear: bool) -> None:
     """2026-11-27 is a Friday; at the weekend the plain row holds all day."""
     assert _cost(_book(BASE, PEAK), at_ms) == (240_000 if dear else 120_000)
+
+
+def test_hours_go_first_wherever_they_stand_in_the_file() -> None:
+    head, plain = BASE[: BASE.index("[[model.rate]]")], BASE[BASE.index("[[model.rate]]") :]
+    assert _cost(_book(head, PEAK, plain), _ms(27, 2)) == 240_000
 
 
 def test_a_later_row_ends_earlier_hours() -> None:
@@ -243,6 +248,13 @@ def test_cost_never_falls_when_usage_grows(
     assert after > before
 
 
+@example(
+    went_in=10,
+    out=10,
+    began=_ms(27, 5, 30),
+    ran=timedelta(hours=1),
+    variants=("standard", "standard@us"),
+)
 @given(went_in=st.integers(1, 4000), out=st.integers(0, 4000), began=moments,
        ran=st.timedeltas(timedelta(0), timedelta(hours=1)),
        variants=st.sampled_from((("standard",), ("standard", "standard@us"))))  # fmt: skip

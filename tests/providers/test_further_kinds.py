@@ -15,6 +15,7 @@ from noburn_cli.core.usage import FEE_KINDS
 from noburn_cli.demo import stub_answers, stub_bill
 from noburn_cli.enforce.reserving import reserve_fields
 from noburn_cli.providers import registry
+from noburn_cli.providers.anthropic_batches import AnthropicBatches, AnthropicResults
 from noburn_cli.providers.ceilings import CEILINGS, TOLD_BY_USAGE
 from noburn_daemon import frames
 from noburn_daemon.pricing import Pricing
@@ -245,3 +246,24 @@ def test_no_bill_is_above_its_bound_and_each_is_read_to_the_nano_dollar(
     written = usage.get("output", 0) * row.tiers[-1].rates["output"]
     assert spoken + written <= quote.want * quote.choices * quote.output_pico
     assert all(usage.get(kind, 0) <= call.extra.get(kind, 0) for kind in FEE_KINDS)
+
+
+def test_a_batch_is_held_in_the_regions_of_its_requests_and_settled_in_one() -> None:
+    def request(name: str, **more: object) -> dict[str, object]:
+        said = [{"role": "user", "content": "hi"}]
+        params = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": said, **more}
+        return {"custom_id": name, "params": params}
+
+    def result(geo: str) -> str:
+        usage = {"input_tokens": 3, "output_tokens": 2, "service_tier": "batch"}
+        message = {"usage": {**usage, "inference_geo": geo}}
+        return json.dumps({"custom_id": geo, "result": {"type": "succeeded", "message": message}})
+
+    asked = {"requests": [request("a", inference_geo="us"), request("b", inference_geo="us")]}
+    assert AnthropicBatches().parse(json.dumps(asked).encode()).variants == ("batch@us",)
+    asked["requests"].append(request("c"))
+    assert AnthropicBatches().parse(json.dumps(asked).encode()).variants == ("batch@us", "batch")
+    told = AnthropicResults("b1").results(f"{result('us')}\n{result('us')}\n".encode())
+    assert told is not None
+    assert {one.variant for one in told} == {"batch@us"}
+    assert AnthropicResults("b1").results(f"{result('us')}\n{result('global')}\n".encode()) is None
