@@ -1,6 +1,6 @@
 """A newer book over an older one: what is taken, what is kept, and what would change the past.
 
-Layer: core (pure; the day is given).  Below: core.models, core.book_diff, core.rate_changes.
+Layer: core (pure; the day is given).  Below: core.models, core.book_diff, core.book_refusals.
 Above: commands.prices (`update`), render.prices_update.
 
 A row that is in force or has been is not changed.  A newer book
@@ -10,15 +10,23 @@ A row that is in force or has been is not changed.  A newer book
 Where it says otherwise about the past, that is a correction: shown, and taken for past days only
 when asked for.  Without that its price holds from today on.
 Models, variants and rows that the newer book lacks stay, for the calls that were priced by them.
+What it may not do at all, or not unless asked, is in core.book_refusals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from noburn_cli.core.book_diff import CHANGED, GONE, NEW, FactDiff, fact_diffs
+from noburn_cli.core.book_refusals import (
+    Holders,
+    Refusal,
+    becomes_free,
+    with_free_names,
+    with_larger_limits,
+)
 from noburn_cli.core.models import Model, RateRow
 from noburn_cli.core.rate_changes import RateChange, same_terms
 from noburn_cli.core.rate_schedules import (
@@ -83,11 +91,16 @@ class UpdatePlan:
 
     models: those in which something happens.  result: all models of the book to come.
     unchanged: models of which the newer book says the same.
+    refused: what of it is not taken.  moved: (name, the model it meant, the one it will mean).
+    prefixes: (prefix, provider) that come in, after which that provider's models are found.
     """
 
     models: tuple[PlannedModel, ...]
     result: tuple[Model, ...]
     unchanged: tuple[str, ...]
+    refused: tuple[Refusal, ...] = ()
+    moved: tuple[tuple[str, str, str], ...] = ()
+    prefixes: tuple[tuple[str, str], ...] = ()
 
     def rows(self, *kinds: str) -> Iterator[tuple[PlannedModel, PlannedRow]]:
         """The planned rows of these kinds."""
@@ -96,42 +109,81 @@ class UpdatePlan:
     @property
     def changes_anything(self) -> bool:
         """Whether the book to come differs from the one before."""
-        return any(
+        return bool(self.prefixes) or any(
             one.kind == NEW or one.facts or any(row.applied for row in one.rows)
             for one in self.models
         )
 
 
 def plan_update(
-    base: Iterable[Model], newer: Iterable[Model], *, today: date, corrections: bool = False
+    base: Iterable[Model],
+    newer: Iterable[Model],
+    *,
+    today: date,
+    corrections: bool = False,
+    prefixes: Mapping[str, str] | None = None,
 ) -> UpdatePlan:
     """What taking `newer` over `base` does on a day.
 
-    corrections: whether terms of days that have passed are taken from the newer book as well.
+    corrections: whether terms of days that have passed, and smaller limits, are taken from the
+        newer book as well.
+    prefixes: those of the newer book that the base has not, with their provider.
     """
     old = {model.name: model for model in base}
     new = {model.name: model for model in newer}
+    holders = Holders(old, new)
     planned: list[PlannedModel] = []
-    unchanged = []
-    for name, model in new.items():
+    unchanged: list[str] = []
+    refused: list[Refusal] = []
+    for name, said in new.items():
         before = old.get(name)
-        if before is None:
-            planned.append(PlannedModel(name, NEW, _without_names(model, old)))
-            continue
-        one = _planned(before, _without_names(model, old), today=today, corrections=corrections)
-        if one.rows or one.facts:
+        model, kept = with_free_names(said, holders)
+        if before is not None and not corrections:
+            model, limits = with_larger_limits(before, model)
+            kept += limits
+        one, against = _taken(before, model, holders, today=today, corrections=corrections)
+        refused += [against] if against else kept
+        if one is not None:
             planned.append(one)
-        else:
+        elif before is not None:
             unchanged.append(name)
+    moved = tuple(
+        (name, was, one.name)
+        for one in planned
+        for name in _new_names(one, old)
+        if (was := holders.moved(name, one.name)) is not None
+    )
     planned += [PlannedModel(n, GONE, model) for n, model in old.items() if n not in new]
     result = {**old, **{one.name: one.model for one in planned}}
-    return UpdatePlan(tuple(planned), tuple(result.values()), tuple(unchanged))
+    return UpdatePlan(
+        tuple(planned), tuple(result.values()), tuple(unchanged), tuple(refused), moved,
+        tuple((prefixes or {}).items()),
+    )  # fmt: skip
 
 
-def _without_names(model: Model, kept: Iterable[str]) -> Model:
-    """The model without aliases that are names of models which stay."""
-    names = set(kept)
-    return replace(model, aliases=tuple(one for one in model.aliases if one not in names))
+def _taken(
+    before: Model | None, model: Model, holders: Holders, *, today: date, corrections: bool
+) -> tuple[PlannedModel | None, Refusal | None]:
+    """(what happens to a model, why nothing of it is taken); neither where it stays the same."""
+    if before is None:
+        holder = holders.keeper(model.name, model.name)
+        against = becomes_free(model.name, (), model.rows)
+        if holder is not None:
+            against = Refusal(model.name, f"the name is an alias of `{holder}`, and stays so")
+        return (None, against) if against else (PlannedModel(model.name, NEW, model), None)
+    one = _planned(before, model, today=today, corrections=corrections)
+    if not (one.rows or one.facts):
+        return None, None
+    taken = (row for planned in one.rows if planned.applied for row in planned.after)
+    against = becomes_free(model.name, before.rows, taken)
+    return (None, against) if against else (one, None)
+
+
+def _new_names(one: PlannedModel, old: Mapping[str, Model]) -> Iterator[str]:
+    """The names by which a model was not known before."""
+    before = old.get(one.name)
+    known = () if before is None else (before.name, *before.aliases)
+    return (name for name in (one.name, *one.model.aliases) if name not in known)
 
 
 def _planned(before: Model, newer: Model, *, today: date, corrections: bool) -> PlannedModel:

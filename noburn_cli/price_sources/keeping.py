@@ -36,7 +36,7 @@ def overlay_text(
     """The file that makes the shipped book say what `result` says.
 
     It holds the models that differ from the shipped ones, each complete.
-    Raises PriceBookInvalid for a model that cannot be said in this form: nothing is kept of it.
+    Raises PriceBookInvalid where the two together would say something else of any model.
     """
     shipped_text = resources.shipped_prices()
     shipped = {model.name: model for model in PriceBook.from_texts([shipped_text]).models()}
@@ -44,7 +44,7 @@ def overlay_text(
     text = render_overlay(differing, prefixes, generated)
     read = PriceBook.from_texts([shipped_text, (prices.UPDATED_FILE, text)])
     said = {model.name: model for model in read.models()}
-    for model in differing:
+    for model in result:
         if said[model.name] != model:
             raise PriceBookInvalid(
                 f"the newer book's `{model.name}` cannot be laid over the shipped one",

@@ -76,7 +76,10 @@ def plan_from(
     else:
         newer = _from_elsewhere(source, sha256)
     _check_day(newer, base_texts, today)
-    plan = plan_update(base, newer.models, today=today, corrections=corrections)
+    plan = plan_update(
+        base, newer.models, today=today, corrections=corrections,
+        prefixes=_new_prefixes(base_texts, newer.prefixes),
+    )  # fmt: skip
     generated = {"checked_on": newer.made_on, "taken_on": today, **newer.generated}
     prefixes = _further_prefixes(base_texts, newer.prefixes)
     text = keeping.overlay_text(plan.result, prefixes, generated)
@@ -138,18 +141,24 @@ def _check_day(newer: _Newer, base: Sequence[tuple[str, str]], today: date) -> N
         )
 
 
-def _further_prefixes(
-    base: Sequence[tuple[str, str]], newer: Mapping[str, str]
-) -> dict[str, str]:  # fmt: skip
+def _prefixes_of(texts: Sequence[tuple[str, str]]) -> dict[str, str]:
+    book = Book()
+    for origin, text in texts:
+        book.add(origin, text)
+    return book.prefixes
+
+
+def _new_prefixes(base: Sequence[tuple[str, str]], newer: Mapping[str, str]) -> dict[str, str]:
+    """The prefixes that the book in force has not, or has for another provider."""
+    known = _prefixes_of(base)
+    return {prefix: owner for prefix, owner in newer.items() if known.get(prefix) != owner}
+
+
+def _further_prefixes(base: Sequence[tuple[str, str]], newer: Mapping[str, str]) -> dict[str, str]:
     """The prefixes that the shipped book has not."""
-    shipped, whole = Book(), Book()
-    shipped.add(*base[0])
-    for origin, text in base:
-        whole.add(origin, text)
-    found = {**whole.prefixes, **newer}
-    return {
-        prefix: owner for prefix, owner in found.items() if shipped.prefixes.get(prefix) != owner
-    }
+    shipped = _prefixes_of(base[:1])
+    found = {**_prefixes_of(base), **newer}
+    return {prefix: owner for prefix, owner in found.items() if shipped.get(prefix) != owner}
 
 
 def _overridden(plan: UpdatePlan, before: PriceBook, after: PriceBook) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from noburn_cli.core.book_diff import CHANGED, GONE, NEW
+from noburn_cli.core.book_refusals import LIMITS
 from noburn_cli.core.book_update import (
     ANNOUNCED,
     COMPLETED,
@@ -42,7 +43,7 @@ def render_plan(plan: UpdatePlan, source: str, overridden: Sequence[str]) -> lis
     overridden: models whose change does not reach a call, because another price file has the last
         word on them.
     """
-    lines = [f"{safe_text(source)} over the book in force:", ""]
+    lines = [f"{safe_text(source)} over the book in force:", "", *_warnings(plan)]
     for one in plan.models:
         if one.kind == NEW:
             lines.append(f"+ {safe_text(one.name)}: {new_model_words(one.model)}")
@@ -56,6 +57,23 @@ def render_plan(plan: UpdatePlan, source: str, overridden: Sequence[str]) -> lis
                 lines.append("    your own price file has the last word on it")
     lines += _gone_lines(plan)
     return [*lines, "", *_summary(plan)]
+
+
+def _warnings(plan: UpdatePlan) -> Iterator[str]:
+    """What must not hide between the prices: what is refused, what shrinks, what names mean."""
+    said = [f"! {safe_text(one.model)}: {safe_text(one.text)}" for one in plan.refused]
+    for one in plan.models:
+        for fact in one.facts:
+            if fact.key in LIMITS and (fact.after or 0) < (fact.before or 0):
+                words = fact_words(fact)
+                said.append(f"! {safe_text(one.name)}: {words}: calls will be held for less")
+    for names in plan.moved:
+        name, was, now = map(safe_text, names)
+        said.append(f"! `{name}` means {now} from now on, not {was}")
+    for pair in plan.prefixes:
+        prefix, owner = map(safe_text, pair)
+        said.append(f"! models of {owner} will also be found after `{prefix}`")
+    return iter([*said, ""] if said else [])
 
 
 def _gone_lines(plan: UpdatePlan) -> Iterator[str]:
@@ -90,10 +108,10 @@ def _summary(plan: UpdatePlan) -> Iterator[str]:
             (sum(_is_taken(one) for one in plan.models if one.kind == kind), kind)
             for kind in (NEW, CHANGED)
         ]
-        said = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+        said = [f"{count:,} {word}" for count, word in counts if count]
         gone = sum(one.kind == GONE for one in plan.models)
-        stay = f", {gone:,} not in it" if gone else ""
-        yield f"Models: {said}, {len(plan.unchanged):,} unchanged{stay}."
+        stay = [f"{gone:,} not in it"] if gone else []
+        yield f"Models: {', '.join([*said, f'{len(plan.unchanged):,} unchanged', *stay])}."
     if any(row.starts_on for _, row in plan.rows(PRICE) if row.before):
         yield "Calls that were made stay at what they were charged; holds keep their book."
     if any(not row.applied for _, row in plan.rows(CORRECTION)):
@@ -120,6 +138,9 @@ def plan_data(plan: UpdatePlan, overridden: Sequence[str]) -> dict[str, Any]:
             }
             for one in plan.models
         ],
+        "refused": [{"model": one.model, "text": one.text} for one in plan.refused],
+        "moved": [{"name": n, "before": was, "after": now} for n, was, now in plan.moved],
+        "prefixes": [{"prefix": p, "provider": owner} for p, owner in plan.prefixes],
         "unchanged": len(plan.unchanged),
         "changes_anything": plan.changes_anything,
     }

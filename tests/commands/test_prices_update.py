@@ -126,6 +126,26 @@ def test_ones_own_prices_have_the_last_word(here: Any, tmp_path: Path) -> None:
     assert rates(here, "gpt-6-luna") == [("1970-01-01", "9", "9")]
 
 
+def test_what_a_book_may_not_do_stands_first(here: Any, tmp_path: Path) -> None:
+    """Goal: a moved alias, a free model, a smaller window and a prefix, none of them unseen."""
+    taker = shipped("gpt-6-luna").replace("family =", 'aliases = ["gpt-5.6"]\nfamily =', 1)
+    small = shipped("gpt-4o").replace("context_window = 128000", "context_window = 17000", 1)
+    free = shipped("gpt-4.1").partition("[[model.rate]]")[0] + row("1970-01-01", inp=0, out=0)
+    book = newer_book(taker, small, free).replace(
+        f"checked_on = {TODAY}\n", f'checked_on = {TODAY}\n[prefixes]\n"zz/" = "openai"\n', 1
+    )
+    said = here.said("prices", "update", "--from", saved(tmp_path, book), "--yes").splitlines()
+    assert [line.split(":")[0] for line in said[2:6]] == [
+        *("! gpt-6-luna", "! gpt-4o", "! gpt-4.1"),
+        "! models of openai will also be found after `zz/`",
+    ]
+    assert "stays `gpt-5.6-sol`" in said[2]
+    assert here.said("prices", "show", "gpt-5.6").startswith("gpt-5.6-sol")
+    shown = json.loads(here.said("prices", "show", "zz/gpt-4o", "--json"))["data"]
+    assert shown["context_window"] == 128000
+    assert rates(here, "gpt-4.1") == [("1970-01-01", "2", "8")]
+
+
 FREE = """[[free]]
 provider = "x"
 context_window = 1

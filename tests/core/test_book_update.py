@@ -113,6 +113,37 @@ def test_models_come_and_never_go() -> None:
     assert [fact.key for fact in changed.facts] == ["context_window"]
 
 
+def test_a_name_keeps_its_model_unless_that_gives_it_up() -> None:
+    """Goal: an alias, and a name that was one, of a model that stays, and of one that yields."""
+    dear, cheap = model(row(FIRST, 9), name="dear", aliases=("x",)), model(row(FIRST, 1), name="c")
+    taker = replace(cheap, aliases=("x", "y"))
+    plan = plan_update([dear, cheap], [taker], today=TODAY)
+    assert {one.name: one.aliases for one in plan.result} == {"dear": ("x",), "c": ("y",)}
+    assert [(one.model, "stays `dear`" in one.text) for one in plan.refused] == [("c", True)]
+    plan = plan_update([dear, cheap], [replace(cheap, name="x")], today=TODAY)
+    assert ({one.name for one in plan.result}, len(plan.refused)) == ({"dear", "c"}, 1)
+    plan = plan_update([dear, cheap], [taker, replace(dear, aliases=())], today=TODAY)
+    assert {one.name: one.aliases for one in plan.result} == {"dear": (), "c": ("x", "y")}
+    assert (plan.refused, plan.moved) == ((), (("x", "dear", "c"),))
+    # A dated name was found without its date until now.
+    plan = plan_update([dear], [dear, replace(cheap, aliases=("dear-2026-01-01",))], today=TODAY)
+    assert plan.moved == (("dear-2026-01-01", "dear", "c"),)
+
+
+def test_nothing_becomes_free_and_no_limit_shrinks_unasked() -> None:
+    old = replace(model(row(FIRST, 1)), context_window=100, input_max=100, output_max=50)
+    for name in ("m", "new"):
+        free = replace(model(row(FIRST, 1), row(day(5), 0), name=name))
+        plan = plan_update([old], [free], today=TODAY, corrections=True)
+        assert (plan.result, [one.model for one in plan.refused]) == ((old,), [name])
+    less = replace(old, context_window=10, input_max=10, output_max=5, aliases=("a",))
+    plan = plan_update([old], [less], today=TODAY)
+    assert plan.result == (replace(old, aliases=("a",)),)
+    assert [one.text.split()[0] for one in plan.refused] == ["context_window", "output_max"]
+    asked = plan_update([old], [less], today=TODAY, corrections=True)
+    assert (asked.result, asked.refused) == ((less,), ())
+
+
 SERIES = st.dictionaries(
     st.sampled_from([FIRST, *(day(n) for n in (-20, -10, -1, 0, 1, 2, 20))]),
     st.integers(1, 3),
