@@ -72,7 +72,8 @@ def count(encoding: Encoding, text: str, *, composes: bool = False) -> int:
     """
     if composes:
         text = composed(text)
-    # A run that long has a blank at one of these places; looking everywhere costs a third of the count.
+    # A run that long has a blank at one of these places; to look everywhere takes a third of the
+    # time that counting takes.
     if not any(_BLANK.match(text, at) for at in range(BLANKS_MAX - 1, len(text), BLANKS_MAX)):
         return len(encoding.encode_ordinary(text))
     ends = [0, *(match.end() for match in _BLANKS.finditer(text)), len(text)]
