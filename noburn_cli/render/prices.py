@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from noburn_cli.core.models import Model, RateRow, Uplift, is_retired
+from noburn_cli.core.models import MEDIA_AS_TEXT, Model, RateRow, Uplift, is_retired
 from noburn_cli.core.money import show_count
 from noburn_cli.core.price_notices import PriceNotice
 from noburn_cli.core.rate_changes import exact_dollars, kind_words, rate_unit, show_rate
@@ -162,6 +162,7 @@ def _facts_data(model: Model) -> dict[str, Any]:
         "output_max": model.output_max,
         "output_min": model.output_min,
         "cache_writes": model.cache_writes,
+        "media_input": model.media_input,
         "aliases": list(model.aliases),
         "retires_on": _day(model.retires_on),
         "sources": list(model.sources),
@@ -228,6 +229,8 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "most output", f"{model.output_max:,} tokens"
     if model.output_min != 1:
         yield "least output cap", f"{model.output_min:,} tokens"
+    if model.media_input == MEDIA_AS_TEXT:
+        yield "sound, images in", "at the price of text, where no other is listed"
     yield "other names", ", ".join(model.aliases) or "none"
     if model.retires_on is not None:
         yield "switched off on", model.retires_on.isoformat()
