@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from noburn_cli import ranks
 from noburn_cli.core.bounds import utf8_bytes
 from noburn_cli.core.claude_bound import tokens_max
 from noburn_cli.core.text_features import features
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 #: More threads than this wait for the one that reads.
 _THREADS_MAX = 4
@@ -86,6 +89,8 @@ def tally_parts(
 
 @contextmanager
 def _threads() -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    from concurrent.futures import ThreadPoolExecutor  # Only large inputs need it.
+
     width = min(_THREADS_MAX, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(width, thread_name_prefix="noburn-count")
     try:
