@@ -18,9 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from noburn_cli.core.image_headers import Size
-
-#: OpenAI's own models; other names belong to compatible servers, of whose images nothing is known.
-OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-|computer-use-)")
+from noburn_cli.core.openai_names import bare
 
 LOW, HIGH, ORIGINAL, AUTO = "low", "high", "original", "auto"
 _PATCH = 32
@@ -118,16 +116,10 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"o[13]", Tiles(75, 150)),
     (r"computer-use-", Tiles(65, 129)),
 )
-_PREFIXES = re.compile(r"^([a-z_]+/)?(ft:)?")
 #: Any other model of OpenAI's: the most patches that the API takes, at the most a patch has cost.
 _UNKNOWN = Patches(2460, {ORIGINAL: Limit(65_535, _PATCHES_MAX)}, ORIGINAL, sure=False)
 #: Where two editions of the guide differ, the bound keeps to the dearer one: 6,144 patches.
 _UNSURE_PATCHES = 6_144
-
-
-def bare(model: str) -> str:
-    """A model's own name, without a reseller's or a fine-tune's in front."""
-    return _PREFIXES.sub("", model)
 
 
 def openai_rule(model: str) -> Rule | None:

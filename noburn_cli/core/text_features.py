@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from functools import lru_cache
 
 #: Where a class of characters begins; it ends where the next one does.  The order is by code point.
 _STARTS = (
@@ -29,7 +30,9 @@ _STARTS = (
 _FROM = [start for start, _ in _STARTS]
 _CLASS = [name for _, name in _STARTS]
 #: A space after a space: some tokenisers join a run of them to one token, others do not.
-_RUN = re.compile(r"(?<= ) ")
+_RUNS = re.compile(r" {2,}")
+#: What is looked at in one piece, however often it comes.
+_LETTERS = re.compile(r"[A-Za-z0-9]+")
 #: A capital after a capital, a capital that starts a word, a number's further digits.
 _CAPS = re.compile(r"(?<=[A-Z])[A-Z]")
 _TITLE = re.compile(r"(?<![A-Za-z])[A-Z](?=[a-z])")
@@ -38,7 +41,7 @@ _DIGITS = re.compile(r"(?<=[0-9])[0-9]")
 _MIXED = re.compile(r"[A-Za-z][0-9]|[0-9][A-Za-z]|[a-z][A-Z]")
 #: Words in ASCII letters; punctuation after punctuation; one character several times over.
 _WORD = re.compile(r"[A-Za-z]+")
-_MARKS = re.compile(r"(?<=[!-/:-@\[-`{-~])[!-/:-@\[-`{-~]")
+_MARKS = re.compile(r"[!-/:-@\[-`{-~]{2,}")
 _REPEAT = re.compile(r"([!-/:-@\[-`{-~])\1{3,}")
 
 #: Frequent words that English has not, by languages that the tokenisers treat alike: Latin letters
@@ -76,6 +79,8 @@ NAMES = (
     *_FREQUENT,
 )
 _PIECE_CHARS = 65_536
+#: Longer runs of letters and digits are not remembered.
+_SHORT = 40
 _PLACE = {name: place for place, name in enumerate(NAMES)}
 
 
@@ -96,17 +101,33 @@ def _add(found: list[int], text: str) -> None:
     """Count one piece."""
     for character, times in Counter(text).items():
         found[_PLACE[_CLASS[bisect_right(_FROM, ord(character)) - 1]]] += times
-    for name, pattern in _PATTERNS:
-        found[_PLACE[name]] += len(pattern.findall(text))
-    words = _WORD.findall(text)
-    found[_PLACE["word"]] += len(words)
-    for word, times in Counter(words).items():
+    found[_PLACE["run"]] += sum(len(run) - 1 for run in _RUNS.findall(text))
+    for marks in _MARKS.findall(text):
+        found[_PLACE["marks"]] += len(marks) - 1
+        if len(marks) > 3:
+            repeated = sum(len(run[0]) for run in _REPEAT.finditer(marks))
+            found[_PLACE["repeated"]] += repeated
+    for run, times in Counter(_LETTERS.findall(text)).items():
+        known = _short_run(run) if len(run) <= _SHORT else _of_run(run)
+        for place, count in known:
+            found[place] += count * times
+
+
+@lru_cache(maxsize=16_384)
+def _short_run(run: str) -> tuple[tuple[int, int], ...]:
+    """The same as `_of_run`, remembered: most runs are words that come again."""
+    return _of_run(run)
+
+
+def _of_run(run: str) -> tuple[tuple[int, int], ...]:
+    """The features of one run of ASCII letters and digits: (place, count), zeros left out."""
+    words = _WORD.findall(run)
+    counts = {name: len(pattern.findall(run)) for name, pattern in _IN_RUN}
+    counts["word"] = len(words)
+    for word in words:
         for language in _LANGUAGE_OF.get(word.lower(), ()):
-            found[_PLACE[language]] += times
-    found[_PLACE["repeated"]] += sum(len(run[0]) for run in _REPEAT.finditer(text))
+            counts[language] = counts.get(language, 0) + 1
+    return tuple((_PLACE[name], count) for name, count in counts.items() if count)
 
 
-_PATTERNS = (
-    ("run", _RUN), ("caps", _CAPS), ("title", _TITLE), ("digits", _DIGITS), ("mixed", _MIXED),
-    ("marks", _MARKS),
-)  # fmt: skip
+_IN_RUN = (("caps", _CAPS), ("title", _TITLE), ("digits", _DIGITS), ("mixed", _MIXED))

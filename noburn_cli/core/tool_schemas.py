@@ -1,6 +1,6 @@
 """What a provider makes of the tools in a request, as far as that is known.
 
-Layer: core (pure).  Below: core.image_tokens, for whose models are OpenAI's.  Above: estimating.
+Layer: core (pure).  Below: core.openai_names.  Above: estimating.
 Not a bound: the codecs take a token for every byte of a schema, and an allowance beside it.
 
 OpenAI writes functions as TypeScript into the prompt, which it does not publish.  The rendering
@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from noburn_cli.core.image_tokens import OPENAI_MODEL, bare
+from noburn_cli.core.openai_names import OPENAI_MODEL, bare
 
 #: What functions bring along in a chat, and what they save where a system message stands already.
 OPENAI_AROUND = 9

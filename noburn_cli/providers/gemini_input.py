@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from noburn_cli.core.image_tokens import GEMINI_IMAGE_MAX
 from noburn_cli.core.media import AUDIO, IMAGE, PDF, VIDEO, Media
 from noburn_cli.providers.ceilings import UNKNOWN
 from noburn_cli.providers.collect import Collector, names, object_list, object_or_none
@@ -147,6 +146,8 @@ def _media(
     if kind.startswith("image/"):
         image = Media(IMAGE, data, detail)
         if _IMAGES_KNOWN.match(model):
+            from noburn_cli.core.image_tokens import GEMINI_IMAGE_MAX  # Few programs send any.
+
             found.media(image, most=GEMINI_IMAGE_MAX)
         else:
             found.media(image, window="an image, whose tokens only the provider counts")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from noburn_cli.core.image_tokens import OPENAI_MODEL
+from noburn_cli.core.openai_names import OPENAI_MODEL
 from noburn_cli.core.usage import AUDIO_OUTPUT, OUTPUT
 from noburn_cli.providers import openai_common as common
 from noburn_cli.providers.call import Call, OutputCap

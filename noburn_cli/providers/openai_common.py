@@ -12,8 +12,8 @@ import json
 import re
 from typing import Any
 
-from noburn_cli.core.image_tokens import OPENAI_MODEL, openai_image_max
 from noburn_cli.core.media import AUDIO, IMAGE, PDF, Media, data_of
+from noburn_cli.core.openai_names import OPENAI_MODEL
 from noburn_cli.core.usage import (
     AUDIO_CACHE_READ,
     AUDIO_INPUT,
@@ -88,6 +88,8 @@ def image(found: Collector, model: object, address: object, detail: object) -> N
     if not isinstance(model, str) or not OPENAI_MODEL.match(model):
         found.media(media, window="an image, whose tokens only the provider counts")
         return
+    from noburn_cli.core.image_tokens import openai_image_max  # Few programs send images.
+
     found.media(media, most=openai_image_max(model, word))
 
 
