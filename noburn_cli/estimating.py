@@ -33,7 +33,7 @@ from noburn_cli.core.rate_schedules import hours_words
 from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
 from noburn_cli.core.variants import with_region, without_region
 from noburn_cli.counting import Tally, tally_parts
-from noburn_cli.errors import CallUnbounded, InputRefused, NoburnError
+from noburn_cli.errors import CallUnbounded, InputRefused, ModelUnknown, NoburnError
 from noburn_cli.input_counts import BASE, InputCounts
 from noburn_cli.inputs import Inputs, Item, by_source, line_items
 from noburn_cli.learning import Learned, Learning
@@ -253,8 +253,8 @@ class Job:
         windows = model.windows(STANDARD, self.at_ms)
         if windows:
             self.notes[
-                f"{model.name} has another price at {hours_words(windows)}: this is that of now, "
-                "its worst case that of the dearest hour of the coming day"
+                f"{model.name} has another price at {hours_words(windows)}: what is expected "
+                "is at that of now, the worst case at that of the dearest hour of the coming week"
             ] = None
 
     def _variants(self, item: Item) -> tuple[str, ...]:
@@ -311,10 +311,21 @@ class Job:
         from noburn_cli.provider_count import CountFailed, count_input  # urllib costs 40 ms
 
         try:
-            return replace(measured, counted=count_input(item, model, os.environ))
+            name = self._asked_for(item, model)
+            return replace(measured, counted=count_input(item, model, os.environ, name=name))
         except CountFailed as error:
             self.warnings[f"{item.where}: not counted by the provider: {error.message}"] = None
             return measured
+
+    def _asked_for(self, item: Item, model: Model) -> str:
+        """The name by which somebody asked for a model, as its provider knows it."""
+        for name in (*self.names, item.call.model):
+            try:
+                if name and self.book.resolve(name) is model:
+                    return self.book.without_prefix(name)
+            except ModelUnknown:  # The request's own, where another was named.
+                continue
+        return model.name
 
 
 def _measure(call: Call) -> Measure:

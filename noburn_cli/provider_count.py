@@ -108,8 +108,10 @@ _PLACES: Mapping[str, _Place] = {
 }
 
 
-def count_input(item: Item, model: Model, environment: Mapping[str, str]) -> int:
+def count_input(item: Item, model: Model, environment: Mapping[str, str], *, name: str = "") -> int:
     """The provider's own count of one request's input, as `model` would read it.
+
+    name: how the provider is asked for it; a fine-tune, and a model of a date, have their own.
 
     What is sent is the request itself, with its tools, images and system prompt, as far as the
     count endpoint takes it.  The key goes to the provider's address, or to the one that its base
@@ -125,9 +127,10 @@ def count_input(item: Item, model: Model, environment: Mapping[str, str]) -> int
     base = environment.get(place.base_variable) or place.base
     if not base.startswith(("https://", "http://")):
         raise CountFailed(f"{place.base_variable} is not a web address: {base}")
-    members = _members(item, model, place)
+    name = name or model.name
+    members = _members(item, model, name, place)
     try:
-        count = place.ask(base.rstrip("/"), key, model.name, members)
+        count = place.ask(base.rstrip("/"), key, name, members)
     except ImportError as error:
         raise CountFailed(
             f"counting needs the package {place.sdk}: pip install 'noburn-cli[count]'"
@@ -139,11 +142,11 @@ def count_input(item: Item, model: Model, environment: Mapping[str, str]) -> int
     return count
 
 
-def _members(item: Item, model: Model, place: _Place) -> dict[str, Any]:
+def _members(item: Item, model: Model, name: str, place: _Place) -> dict[str, Any]:
     """The request as the counting API takes it.  Raises CountFailed when it can't be put so."""
-    codec: Codec = Gemini(model.name) if place.api == Gemini.api else registry.codec(place.api)
+    codec: Codec = Gemini(name) if place.api == Gemini.api else registry.codec(place.api)
     try:
-        question = codec.count_request(_body(item, model, place.api))
+        question = codec.count_request(_body(item, name, place.api))
     except InputRefused as error:
         raise CountFailed(f"the request cannot be counted: {error.message}") from error
     if question is None:
@@ -152,8 +155,8 @@ def _members(item: Item, model: Model, place: _Place) -> dict[str, Any]:
     return members
 
 
-def _body(item: Item, model: Model, api: str) -> bytes:
-    """The request's own bytes under the model's name, or the text as one.  Raises CountFailed."""
+def _body(item: Item, name: str, api: str) -> bytes:
+    """The request's own bytes under the name, or the text as one.  Raises CountFailed."""
     if item.call.api == PLAIN:
         text = item.call.texts[0] if item.call.texts else ""
         messages = [{"role": "user", "content": text}]
@@ -162,11 +165,11 @@ def _body(item: Item, model: Model, api: str) -> bytes:
             plain = {"messages": messages}
         elif api == Gemini.api:
             plain = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
-        return json.dumps({"model": model.name, **plain}).encode("ascii")
+        return json.dumps({"model": name, **plain}).encode("ascii")
     if item.call.api != api or item.body is None:
         raise CountFailed(f"a request for {item.call.api} cannot be counted by {api}")
     values = json.loads(item.body)
-    return json.dumps({**values, "model": model.name}).encode("ascii")
+    return json.dumps({**values, "model": name}).encode("ascii")
 
 
 def _reason(error: Exception, base: str) -> str:

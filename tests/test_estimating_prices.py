@@ -51,11 +51,14 @@ def _rows(job: Job, tmp_path: Path, *, batch: bool = False) -> list[Estimate]:
     return rows
 
 
-def test_the_worst_case_is_the_dearest_hour_of_the_coming_day(tmp_path: Path) -> None:
+def test_the_worst_case_is_the_dearest_hour_of_the_coming_week(tmp_path: Path) -> None:
     (dawn,) = _rows(job := _job(DAWN, "deep"), tmp_path)
     (weekend,) = _rows(_job(WEEKEND, "deep"), tmp_path)
     assert dawn.cost == weekend.cost, "both are off-peak now"
-    assert dawn.worst == 2 * weekend.worst
+    assert dawn.worst == weekend.worst, "whenever it is asked"
+    (peak,) = _rows(_job(DAWN.replace(hour=1), "deep"), tmp_path)
+    (flat,) = _rows(_job(WEEKEND, "vertex_ai/deep"), tmp_path)
+    assert peak.worst == dawn.worst == 2 * flat.worst
     (note,) = job.notes
     assert note.startswith("deep has another price at Mon-Fri 01:00-04:00, 06:00-10:00 UTC")
 

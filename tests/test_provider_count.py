@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noburn_cli.demo.stub import BillingStub
-from noburn_cli.inputs import PLAIN, Item
+from noburn_cli.estimating import Job
+from noburn_cli.inputs import PLAIN, Item, read_inputs
 from noburn_cli.provider_count import CountFailed, count_input
 from noburn_cli.providers import registry
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.gemini import Gemini
+from noburn_cli.render.progress import Progress
 
 TOOL = {"name": "look", "description": "Look it up.", "input_schema": {"type": "object"}}
 PNG = (
@@ -80,6 +85,23 @@ def test_the_whole_request_is_counted_and_nothing_is_billed(stub: BillingStub, n
     bare = json.dumps({"model": name, **REQUESTS[name]})
     assert stub.requests[0]["bytes"] > len(bare) - len('"max_tokens": 9, ') - 40
     assert stub.bill_nano() == 0
+
+
+def test_the_provider_is_asked_by_the_name_that_was_named(
+    stub: BillingStub, monkeypatch: Any, tmp_path: Path
+) -> None:
+    """Goal: a model of a date, behind a listed prefix, is not asked for by another name."""
+    for variable, value in environment(stub).items():
+        monkeypatch.setenv(variable, value)
+    (tmp_path / "t.txt").write_text("hi")
+    dated = next(name for name in REQUESTS if name.startswith("gemini")) + "-2026-03-05"
+    job = Job(
+        book=stub.book, names=(f"google/{dated}",), compare=False, output=None, calls=1,
+        ask_provider=True, at_ms=int(time.time() * 1000), progress=Progress(io.StringIO()),
+    )  # fmt: skip
+    (row,) = job.estimate_all(read_inputs([str(tmp_path / "t.txt")], io.BytesIO()))
+    assert (row.how, job.warnings) == ("counted", {})
+    assert [one["path"] for one in stub.requests] == [f"/v1beta/models/{dated}:countTokens"]
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))

@@ -25,7 +25,7 @@ from noburn_cli.core.offline_counts import MeasuredError
 from noburn_cli.core.usage import AUDIO_INPUT, INPUT, OUTPUT
 from noburn_cli.errors import CallUnbounded, PriceUnknown
 
-_DAY_MS = 86_400_000
+_WEEK_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def estimate_request(
     extra: the most units of further kinds (fees), which are part of the worst case alone.
 
     variants: the first one prices what is expected, the dearest of all the worst case; of a model
-        whose price changes by the hour, the dearest of the coming day.
+        whose price changes by the hour, the dearest of the coming week.
     output_cap: tokens per choice that the request allows, or None for the model's own maximum.
     output: expected output tokens of one call, all choices together, or None.
     learned: says the output where `output` does not, and how much of the input a cache serves; the
@@ -94,7 +94,7 @@ def estimate_request(
     """
     most = _output_most(model, output_cap, choices) if has_output else 0
     by_hour = any(model.windows(variant, at_ms) for variant in variants)
-    until_ms = at_ms + _DAY_MS if by_hour else at_ms
+    until_ms = at_ms + _WEEK_MS if by_hour else at_ms
     rates = hold_rates(
         model,
         variants=variants,

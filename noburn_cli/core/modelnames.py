@@ -67,6 +67,13 @@ class ModelNames:
             return self._free[provider].model(name)
         raise _unknown(name, self._by_name)
 
+    def without_prefix(self, name: str) -> str:
+        """A name that `find` knows, as its provider knows it: without a listed prefix."""
+        if self._find_plain(name) is not None:
+            return name
+        rests = (name[len(one) :] for one in self._prefixes if name.startswith(one))
+        return next((rest for rest in rests if self._find_plain(rest) is not None), name)
+
     def _find_on_vertex(self, name: str) -> Model | None:
         resource = _VERTEX_RESOURCE.fullmatch(name)
         plain = resource["model"] if resource else name.removeprefix(_VERTEX)
@@ -125,5 +132,5 @@ def _fine_tune(shown: str, known: Iterable[str]) -> ModelUnknown:
         why="a fine-tuned model costs more than its base, and no source says how much this one does"
         + (f"; known are those of {tuned}" if tuned else ""),
         next_step=f'add it in your own price file: name = "{FINE_TUNE}{base}", like = "{base}" and '
-        "its rates (docs/price-book.md)",
+        "the fine-tune's own rates of every variant that you use (docs/price-book.md)",
     )

@@ -23,6 +23,7 @@ from noburn_cli.core.rate_rows import (
     raised,
 )
 from noburn_cli.core.variants import STANDARD, VARIANTS, without_region
+from noburn_cli.errors import PriceUnknown
 
 __all__ = [
     "EMBEDDING", "FAMILIES", "MEDIA", "NO_OUTPUT", "STANDARD", "TOKENIZERS", "VARIANTS",
@@ -102,11 +103,21 @@ class Model:
         return found
 
     def rows_between(self, variant: str, from_ms: int, until_ms: int) -> tuple[RateRow, ...]:
-        """Every row in force at some moment from `from_ms` to `until_ms`, both included."""
+        """Every row in force at some moment from `from_ms` to `until_ms`, both included.
+
+        Raises PriceUnknown where some moment has none: it would be missing in a hold.
+        """
         found: list[RateRow] = []
         for moment in (from_ms, *sorted(self._changes(from_ms, until_ms))):
             row = self.row_at(variant, moment)
-            if row is not None and row not in found:
+            if row is None:
+                raise PriceUnknown(
+                    f"`{self.name}` has no {variant} price for all of the time that is asked about",
+                    why=f"there is none from {datetime.fromtimestamp(moment / 1000, UTC)} on",
+                    next_step="give the rates in your own price file (set NOBURN_PRICES to its "
+                    "path); a region's factor must make whole pico-dollars of them",
+                )
+            if row not in found:
                 found.append(row)
         return tuple(found)
 

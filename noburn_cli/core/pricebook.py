@@ -85,6 +85,10 @@ class PriceBook:
         """
         return self._names.find(name)
 
+    def without_prefix(self, name: str) -> str:
+        """A name that resolves, as its provider knows it: without a listed prefix."""
+        return self._names.without_prefix(name)
+
     def origins(self, name: str) -> tuple[str, ...]:
         """The files that speak of a model, by its name in the book; the last one's word counts."""
         return tuple(self._origins.get(name, ()))

@@ -19,6 +19,7 @@ from typing import Any
 import tomllib
 
 from noburn_cli.core.free_models import FreeProvider, read_free
+from noburn_cli.core.modelnames import FINE_TUNE
 from noburn_cli.core.models import (
     MEDIA,
     MEDIA_PRICED,
@@ -115,7 +116,10 @@ class Book:
         base = self.drafts.get(like) if isinstance(like, str) else None
         if base is None or like == name:
             raise refuse(f"`like` names no other model before it: {like!r}")
-        return replace(base, fields={k: v for k, v in base.fields.items() if k != "aliases"})
+        fields = {key: value for key, value in base.fields.items() if key != "aliases"}
+        # A fine-tune costs more than what it was made from, in every variant.
+        tuned = name.startswith(FINE_TUNE) and not like.startswith(FINE_TUNE)
+        return replace(base, fields=fields, rows=() if tuned else base.rows)
 
     def _yield_aliases(self, origin: str, newer: Draft, name: str, earlier: Sequence[str]) -> None:
         """A later file may take an alias from an earlier one's model; its own word counts."""

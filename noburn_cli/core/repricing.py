@@ -8,17 +8,21 @@ Not here: reading the calls (reports.usages), what was charged for them (the led
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
 
 from noburn_cli.core.cost import call_cost
 from noburn_cli.core.models import Model
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.rate_schedules import from_day, schedule_at, variants_of
 from noburn_cli.errors import ModelUnknown, PriceUnknown
+
+_EVER = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class PriceList:
-    """A book at one moment: what a call costs that is made then.
+    """A book on the day of a moment: what a call costs that is made then, hour by hour.
 
     name: how the list is called where costs stand side by side.
     """
@@ -60,13 +64,13 @@ class Repricing:
         self._found: dict[tuple[int, str], Model] = {}
 
     def add(
-        self, model: str, variant: str, usage: Mapping[str, int], charged: int
-    ) -> None:  # fmt: skip
-        """One settled call."""
+        self, model: str, variant: str, usage: Mapping[str, int], charged: int, *, made_ms: int
+    ) -> None:
+        """One settled call, reserved at `made_ms`: its weekday and hour stay what they were."""
         try:
             costs = [
-                call_cost(self._model(place, model), usage, variant=variant, at_ms=one.at_ms)
-                for place, one in enumerate(self.lists)
+                call_cost(self._model(place, model), usage, variant=variant, at_ms=made_ms)
+                for place in range(len(self.lists))
             ]
         except (ModelUnknown, PriceUnknown) as error:
             self.leave_out(error.message, charged=charged)
@@ -98,5 +102,24 @@ class Repricing:
     def _model(self, place: int, name: str) -> Model:
         found = self._found.get((place, name))
         if found is None:
-            found = self._found[place, name] = self.lists[place].book.resolve(name)
+            one = self.lists[place]
+            found = self._found[place, name] = _always(one.book.resolve(name), one.at_ms)
         return found
+
+
+def _always(model: Model, at_ms: int) -> Model:
+    """The model as if its terms of one day had always held, at all their hours and regions."""
+    day = datetime.fromtimestamp(at_ms / 1000, timezone.utc).date()
+    rows = (
+        schedule_at([row for row in model.rows if row.variant == variant], day)
+        for variant in variants_of(model.rows)
+    )
+    return replace(
+        model,
+        rows=tuple(row for schedule in rows for row in from_day(schedule, _EVER)),
+        uplifts=tuple(
+            replace(one, starts_on=_EVER, starts_at_ms=0)
+            for one in model.uplifts
+            if one.starts_at_ms <= at_ms
+        ),
+    )

@@ -27,7 +27,7 @@ _IN_PERIOD = "reserved_at_ms >= ? AND reserved_at_ms < ?"
 
 _COUNT = f"SELECT count(*) FROM calls WHERE state = 'settled' AND {_IN_PERIOD}"  # noqa: S608
 _CALLS = f"""
-    SELECT coalesce(resolved_model, model), variant, cost_nano, {_NOTIONAL}, extra,
+    SELECT coalesce(resolved_model, model), variant, cost_nano, {_NOTIONAL}, extra, reserved_at_ms,
       {", ".join(PRICED_KINDS)}
     FROM calls WHERE state = 'settled' AND {_IN_PERIOD}
 """  # noqa: S608 -- our own names
@@ -87,7 +87,8 @@ def reprice(
     """
     bounds = (stretch.since_ms, stretch.until_ms)
     begin(_count(connection, stretch))
-    for model, variant, cost, notional, extra, *counts in connection.execute(_CALLS, bounds):
+    calls = connection.execute(_CALLS, bounds)
+    for model, variant, cost, notional, extra, made_ms, *counts in calls:
         usage = {k: int(n) for k, n in zip(PRICED_KINDS, counts, strict=True) if n}
         if extra:
             usage |= json.loads(extra)
@@ -98,10 +99,10 @@ def reprice(
         elif not usage and cost:
             repricing.leave_out("settled by an amount without usage", charged=cost)
         else:
-            repricing.add(model, variant or "standard", usage, cost)
+            repricing.add(model, variant or "standard", usage, cost, made_ms=made_ms)
         step()
-    for state, calls, charged in connection.execute(_OTHERS, bounds):
-        repricing.leave_out(_REASONS[state], charged=charged, calls=calls)
+    for state, count, charged in connection.execute(_OTHERS, bounds):
+        repricing.leave_out(_REASONS[state], charged=charged, calls=count)
     months = (month_of(stretch.since_ms), month_of(stretch.until_ms - 1))
     row = connection.execute(_ROLLED, months).fetchone()
     if row is not None:

@@ -181,11 +181,15 @@ def test_your_own_file_keeps_hours_and_regions_that_it_does_not_name() -> None:
     assert _cost(book, _ms(27, 2)) == 520_000, "your rows replace all of ours of the variant"
     assert _cost(book, _ms(27, 2), "standard@eu") == 572_000, "the region's uplift stays"
     like = 'format = 1\n[[model]]\nname = "ft:deep"\nlike = "deep"\n'
+    with pytest.raises(PriceBookInvalid, match="no rate"):
+        PriceBook.from_texts([("ours", BASE + PEAK), ("yours", like)])
+    like += BASE[BASE.index("[[model.rate]]") :]
     twin = PriceBook.from_texts([("ours", BASE + PEAK + UPLIFT), ("yours", like)])
     at_ms = _ms(27, 2)
     found = twin.resolve("ft:deep:acme::1")
     assert found.name == "ft:deep"
-    assert call_cost(found, TOKENS, variant="standard@eu", at_ms=at_ms) == 264_000
+    # The base's dearer hours are not its own.
+    assert call_cost(found, TOKENS, variant="standard@eu", at_ms=at_ms) == 132_000
 
 
 def test_fine_tunes_and_vertex_names() -> None:
@@ -280,3 +284,16 @@ def test_a_hold_covers_every_settlement_of_its_call(
             assert call_cost(model, usage, variant=variant, at_ms=at_ms) <= held
             fee = call_cost(model, {"web_search": 1}, variant=variant, at_ms=at_ms)
             assert fee * 1000 <= searches["web_search"].pico_per_token
+
+
+def test_a_moment_without_a_price_is_never_left_out_of_a_hold() -> None:
+    """Goal: a region's factor that makes no whole pico-dollars of a row still to come."""
+    later = BASE[BASE.index("[[model.rate]]") :].replace("2026-01-01", "2026-05-01", 1)
+    book = _book(BASE + later.replace("input = 1\n", "input = 1.000001\n") + UPLIFT)
+    model = book.resolve("deep")
+    day_ms = 86_400_000
+    may_ms = int(datetime(2026, 5, 1, tzinfo=timezone.utc).timestamp()) * 1000
+    terms = {"variants": ["standard@eu"], "input_kinds": ["input"], "input_tokens_max": 9}
+    assert hold_rates(model, **terms, from_ms=may_ms - day_ms, until_ms=may_ms - 1)
+    with pytest.raises(PriceUnknown, match="for all of the time"):
+        hold_rates(model, **terms, from_ms=may_ms - day_ms, until_ms=may_ms)
