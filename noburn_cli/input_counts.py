@@ -36,6 +36,7 @@ class InputCounts:
     exact: dict[str, int] = field(default_factory=dict)
     features: list[int] | None = None
     joints: int = 0
+    _seams_of: dict[str, int] = field(default_factory=dict)
     _schemas: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def size(self, model: Model, measured: Measure) -> InputSize:
@@ -49,7 +50,7 @@ class InputCounts:
             measured,
             text_tokens=None if unknown else self._text_tokens(model),
             schema_bytes=utf8_bytes(call.schema_text),
-            texts=len(call.texts),
+            seams=0 if unknown else self._seams(model),
             frame=Span(*call.frame_range()),
             offline=None if unknown else self._offline(model),
             schema=NOTHING if unknown else self._schema(model),
@@ -68,6 +69,15 @@ class InputCounts:
         if name not in self.exact:
             self.exact[name] = sum(ranks.count(name, text) for text in self.call.texts)
         return self.exact[name]
+
+    def _seams(self, model: Model) -> int:
+        """What joining the texts can add to their exact count, once per encoding."""
+        name = model.tokenizer
+        if len(self.call.texts) < 2 or not ranks.can_count(name):
+            return 0
+        if name not in self._seams_of:
+            self._seams_of[name] = ranks.seams(name, self.call.texts)
+        return self._seams_of[name]
 
     def _offline(self, model: Model) -> OfflineCount | None:
         """An estimate of the texts for a tokeniser that is not here."""

@@ -1,6 +1,7 @@
 """Encodings by name, built from ranks that are on this machine; each is loaded once and kept.
 
-Layer: I/O, shared by the CLI and the daemon.  Below: core.tokens, core.token_recipes, resources.
+Layer: I/O, shared by the CLI and the daemon.  Below: core.tokens, core.token_recipes, core.seams,
+resources.
 Loading is the dearest thing that a cold start can do (benchmarks/results/tokens.md), so nothing
 here happens before an encoding is asked for, and the daemon keeps what it has loaded.
 Ranks ship with noburn, or lie in a package of the extra `tokenizers`; nothing is downloaded.
@@ -8,6 +9,7 @@ Ranks ship with noburn, or lie in a package of the extra `tokenizers`; nothing i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -15,6 +17,9 @@ from typing import TYPE_CHECKING
 
 from noburn_cli import resources
 from noburn_cli.core import tokens
+from noburn_cli.core.bounds import utf8_bytes
+from noburn_cli.core.claude_bound import tokens_max
+from noburn_cli.core.seams import seam_tokens
 from noburn_cli.core.token_recipes import RECIPES, SAME_RANKS, Recipe
 
 if TYPE_CHECKING:
@@ -76,6 +81,16 @@ def count(name: str, text: str) -> int:
     """Tokens of one text in the encoding `name`: see core.tokens.count."""
     recipe = RECIPES[SAME_RANKS.get(name, name)]
     return tokens.count(encoding(name), text, composes=recipe.composes)
+
+
+def seams(name: str, texts: Sequence[str]) -> int:
+    """The most tokens that joining neighbours among `texts` adds to their own counts."""
+    composes = RECIPES[SAME_RANKS.get(name, name)].composes
+    return seam_tokens(
+        texts,
+        count=lambda text: count(name, text),
+        most=tokens_max if composes else utf8_bytes,  # see core.bounds, `expanded`
+    )
 
 
 def _path_in_package(recipe: Recipe) -> Path:

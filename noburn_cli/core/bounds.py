@@ -49,9 +49,9 @@ TEMPLATED = TEMPLATED_BYTES | TEMPLATED_COMPOSED
 
 FACTOR_ONE_PER_MILLE = 1000
 
-#: Texts that a provider joins without anything between them can take more tokens than each alone.
-#: Most seen is 3, over 80,000 random joins of the corpus, prose, code and hostile strings
-#: (tiktoken 0.14, both encodings, 2026-11-23).
+#: Where one text has to be counted in two, although no cut is safe, the sum may differ by so much.
+#: Most seen is 3 over 80,000 random joins (tiktoken 0.14, 2026-11-23), but it is no bound: digits
+#: go in threes from the left, and a cut shifts all that follow.  Bounds have core.seams.
 SEAM_TOKENS = 4
 
 
@@ -172,14 +172,13 @@ def overhead_max(tokenizer: str, overhead: int, requests: int = 1) -> int:
 
 
 def exact_bound(
-    text_tokens: int, schema_bytes: int, overhead: int, counted_tokens: int, *, texts: int = 1
+    text_tokens: int, schema_bytes: int, overhead: int, counted_tokens: int, *, seams: int = 0
 ) -> Bound:
     """The bound of texts that were counted with the model's own encoding.
 
     text_tokens: the sum of each text's exact count, each text tokenised by itself.
     schema_bytes: what the provider renders in its own way stays at a token per byte.
     overhead: see `overhead_max`.
-    texts: how many texts were counted; where two touch, SEAM_TOKENS more are allowed for.
+    seams: what joining the texts can add, see core.seams.
     """
-    seams = SEAM_TOKENS * max(0, texts - 1)
     return Bound(text_tokens + seams + schema_bytes + overhead + counted_tokens, EXACT)

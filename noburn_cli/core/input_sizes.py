@@ -40,6 +40,8 @@ SURENESS = (EXACT, COUNTED, BYTES, WINDOW, ESTIMATED, ASSUMED)
 #: longest that is published is gpt-oss's, a system message of some 70 tokens (openai-harmony).
 #: Not a bound: core.bounds allows for more.
 TEMPLATE_EXPECTED_TOKENS = 96
+#: More tokens than any window has.
+_NO_WINDOW = 10**15
 #: A request without media: nothing is expected of it, for sure.
 NO_MEDIA = Expected(0, 0, sure=True)
 
@@ -68,7 +70,7 @@ def size_of(
     *,
     text_tokens: int | None,
     schema_bytes: int,
-    texts: int,
+    seams: int = 0,
     frame: Span = NOTHING,
     offline: OfflineCount | None = None,
     schema: Span = NOTHING,
@@ -78,7 +80,8 @@ def size_of(
 ) -> InputSize:
     """The size of one request's input on a model.
 
-    text_tokens: the `texts` texts' exact count by the model's own encoding, or None.
+    text_tokens: the texts' exact count by the model's own encoding, each by itself, or None.
+    seams: what joining the texts can add to it, see core.seams.
     frame: tokens expected around the texts.  The count is `exact` only where these are, too.
     offline: the texts' estimate for a tokeniser that is not here, or None.
     schema: tokens expected of what the provider renders in its own way.
@@ -101,19 +104,23 @@ def size_of(
         if model.tokenizer in TEMPLATED and frame != NOTHING:
             # Whose marks are not OpenAI's: one for the request at least.
             frame = Span(1, 2 * frame.high + TEMPLATE_EXPECTED_TOKENS)
-        seams = SEAM_TOKENS * joints
+        cuts = SEAM_TOKENS * joints
         known = text_tokens + measured.tokens + frame.low + schema.low + media.low
-        known = max(0, known - seams)
+        known = max(0, known - cuts)
         around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
-        exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, texts=texts)
-        exact = Bound(exact.tokens + seams, exact.how)
-        most = text_tokens + measured.tokens + frame.high + schema.high + media.high + seams
+        exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, seams=seams)
+        most = text_tokens + measured.tokens + frame.high + schema.high + media.high + cuts
         how = EXACT if known == most and media.sure and not schema.high else ASSUMED
+        if frame.low < frame.high:
+            most += seams  # Some texts are joined; where the frame is known, none is.
         bound = exact
         if measured.window:
             bound = input_bound(
                 measured, tokenizer=model.tokenizer, context_window=model.context_window
             )
+        elif joints:  # What such a cut changes has no bound of its own; `_capped` has the window.
+            bound = input_bound(measured, tokenizer=model.tokenizer, context_window=_NO_WINDOW)
+            most = max(known, min(most, bound.tokens))
         capped = _capped(bound, known, model)
         return InputSize(Span(known, most), how, capped, audio=Span(*media.audio))
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)

@@ -1,6 +1,7 @@
 """Where a text may be cut so that its parts have together the very tokens of the whole.
 
-Layer: core (pure: text in, parts out; never reads).  Below: nothing.  Above: noburn_cli.big_inputs.
+Layer: core (pure: text in, parts out; never reads).  Below: nothing.
+Above: noburn_cli.big_inputs, core.seams.
 Owns: the places at which no encoding of core.token_recipes can join what stands on both sides.
 docs/tokens.md has the proof; a property test compares parts with wholes for every encoding.
 
@@ -20,13 +21,19 @@ _BEFORE_CUT = re.compile(
     r"|\n(?=[^\s/])"  # a line end ends its piece, save that o200k adds slashes to it
     r"|[A-Za-z](?=[\n\t!-&(-@\[-`{-~])"  # letters go on with letters, marks and apostrophes
     r"|[0-9](?=[A-Za-z])"  # digits with digits
-    r"|[一-龥](?=[，。！？；：、\n])"
+    r"|[一-龥ぁ-ゖァ-ヺー](?=[，。！？；：、\n])"  # Han and kana: letters in every pattern
 )
 #: How far back the end of a text is searched at first.
 _LOOK_CHARACTERS = 4096
 #: What is counted in one piece where nothing can be cut: a run of letters, of white space, of
 #: signs.  Counting it takes tiktoken about 300 bytes of memory a character.
 RUN_CHARACTERS_MAX = 1 << 20
+
+
+def first_cut(text: str) -> int:
+    """The first safe place in `text`, as an index into it; 0 when there is none."""
+    found = _BEFORE_CUT.search(text)
+    return found.end() if found else 0
 
 
 def last_cut(text: str, start: int = 0) -> int:

@@ -63,8 +63,8 @@ OVERHEAD_REQUEST = 16
 #: Measured are 3 a message and 1 a name; twice that leaves room for channels and recipients.
 OVERHEAD_MESSAGE = 8
 OVERHEAD_NAME = 2
-#: Parts of one message are joined; a token across the seam may split in another way.  Most seen
-#: are 3 (noburn_cli.core.bounds, SEAM_TOKENS).
+#: Parts of one message are joined.  What another split at the seam adds to an exact count, and it
+#: can be much, is not here but in noburn_cli.core.seams; a bound by bytes covers it.
 OVERHEAD_PART = 4
 #: A call's wrapper (recipient, channel, constraint, end) is some 8 to 10 tokens.
 OVERHEAD_TOOL_CALL = 24

@@ -126,19 +126,6 @@ def test_the_factor_is_rounded_up() -> None:
     assert raised == Bound(12, BYTES)
 
 
-@pytest.mark.parametrize("name", ranks.NAMES)
-def test_joined_texts_stay_within_their_seams(name: str) -> None:
-    """Goal: texts that a provider joins cost no more than counted alone, plus the allowance."""
-    texts = [line[:60] for line in (*LINES, *HOSTILE) if line]
-    for left in texts:
-        for right in texts[::5]:
-            alone = ranks.count(name, left) + ranks.count(name, right)
-            assert (
-                ranks.count(name, left + right)
-                <= bounds.exact_bound(alone, 0, 0, 0, texts=2).tokens
-            )
-
-
 def test_other_byte_level_models_allow_for_their_template() -> None:
     small = bounds.Measure(bytes=10, expanded=10, overhead=7, tokens=0, window=False)
     bound = bounds.input_bound(small, tokenizer=bounds.OTHER_BYTES, context_window=100_000)

@@ -41,7 +41,7 @@ def size(
 ) -> InputSize:
     changed = replace(MODEL, **model)  # type: ignore[arg-type]
     return size_of(
-        changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, texts=2, frame=frame,
+        changed, measure, text_tokens=text_tokens, schema_bytes=schema_bytes, seams=4, frame=frame,
         schema=schema, offline=offline,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_refusals() -> None:
     huge = size_of(
         replace(MODEL, tokenizer="claude"),
         replace(MEASURE, bytes=5000, expanded=5000),
-        text_tokens=None, schema_bytes=0, texts=1,
+        text_tokens=None, schema_bytes=0,
         offline=OfflineCount(1200, error_of("claude-3", "latin")),
     )  # fmt: skip
     with pytest.raises(InputRefused, match="`: at least 1,0"):
