@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from noburn_cli import ranks
 from noburn_cli.big_inputs import Big
 from noburn_cli.core import estimates
-from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure, measure
+from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import Span, check_fits
 from noburn_cli.core.modelnames import FINE_TUNE
@@ -174,17 +174,16 @@ class Job:
             big = item.big
             counts = InputCounts(item.call)
             measured = (
-                _measure(item.call) if big is None else self._measure_big(counts, big, models)
+                item.call.measured() if big is None else self._measure_big(counts, big, models)
             )
         except NoburnError as error:
             yield None, error
             return
         for model in models:
             try:
-                yield (
-                    model,
-                    self._request(item, model, counts, self._counted(item, model, measured)),
-                )
+                billed = item.call.billed_as(measured, model.name, aliases=model.aliases)
+                size = self._counted(item, model, billed)
+                yield model, self._request(item, model, counts, size)
             except NoburnError as error:
                 yield model, error
 
@@ -208,7 +207,7 @@ class Job:
                 f"{big.name} has runs without a place to cut: counted in {cutter.forced + 1} pieces"
             ] = None
         return replace(
-            _measure(counts.call), bytes=self._tally.bytes, expanded=self._tally.expanded
+            counts.call.measured(), bytes=self._tally.bytes, expanded=self._tally.expanded
         )
 
     def _models(self, item: Item, named: Sequence[Model]) -> Sequence[Model]:
@@ -326,18 +325,6 @@ class Job:
             except ModelUnknown:  # The request's own, where another was named.
                 continue
         return model.name
-
-
-def _measure(call: Call) -> Measure:
-    return measure(
-        call.texts,
-        call.schema_text,
-        overhead_tokens=call.overhead_tokens,
-        counted_tokens=call.counted_tokens,
-        window=bool(call.window),
-        requests=call.requests,
-        windows=call.windows,
-    )
 
 
 def _at(item: Item, error: NoburnError) -> NoburnError:

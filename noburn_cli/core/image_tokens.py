@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from noburn_cli.core.image_headers import Size
-from noburn_cli.core.openai_names import bare
+from noburn_cli.core.openai_names import OPENAI_MODEL, bare
 
 LOW, HIGH, ORIGINAL, AUTO = "low", "high", "original", "auto"
 _PATCH = 32
@@ -94,28 +94,37 @@ _FROM_56 = {LOW: Limit(512, 256), HIGH: Limit(2048, 2_500), ORIGINAL: Limit(65_5
 _OF_55 = {LOW: Limit(512, 256), HIGH: Limit(2048, 2_500), ORIGINAL: Limit(6000, 10_000)}
 _OF_54 = {LOW: Limit(2048, 6_144), HIGH: Limit(2048, 2_500), ORIGINAL: Limit(6000, 10_000)}
 _ONE = {HIGH: Limit(2048, 6_144)}
-#: First match wins.  `sure` is false where the guide has no line for the model: GPT-6 is taken to
-#: be as GPT-5.6 (whose limit of 30,000 patches it was seen to have), the Codex and other variants
-#: as their family, models on their way out as the guide had them before (1,536 patches).
-#: (Patterns are compiled when the first image comes: guests should not wait for them.)
+#: Whole names, beside a day and a fine-tune's own part: a model that comes later is none of them,
+#: whatever its name begins with.  `sure` is false where the guide has no line for the model: GPT-6
+#: is taken to be as GPT-5.6 (whose limit of 30,000 patches it was seen to have), the Codex and
+#: other variants as their family, models on their way out as the guide had them before (1,536
+#: patches).  (Patterns are compiled when the first image comes: guests should not wait for them.)
 _RULES: tuple[tuple[str, Rule], ...] = (
-    (r"gpt-5\.6", Patches(1200, _FROM_56, ORIGINAL)),
-    (r"gpt-6", Patches(1200, _FROM_56, ORIGINAL, sure=False)),
-    (r"gpt-5\.5", Patches(1200, _OF_55, ORIGINAL)),
-    (r"gpt-5\.4", Patches(1200, _OF_54, HIGH)),
-    (r"gpt-5\.2(-20|-pro|$)", Patches(1200, _ONE, HIGH)),
-    (r"gpt-5\.[23]|gpt-5(\.1)?-codex", Patches(1200, _ONE, HIGH, sure=False)),
-    (r"gpt-5(\.1)?-mini", Patches(1620, {HIGH: Limit(2048, 1_536)}, HIGH, sure=False)),
+    (r"gpt-5\.6(-(sol|terra|luna))?", Patches(1200, _FROM_56, ORIGINAL)),
+    (r"gpt-6(\.1)?(-(astra|sol|terra|luna))?", Patches(1200, _FROM_56, ORIGINAL, sure=False)),
+    (r"gpt-5\.5(-(pro|chat|chat-latest|codex))?", Patches(1200, _OF_55, ORIGINAL)),
+    (r"gpt-5\.4(-(pro|mini|nano))?", Patches(1200, _OF_54, HIGH)),
+    (r"gpt-5\.2(-pro)?", Patches(1200, _ONE, HIGH)),
+    (
+        r"gpt-5\.[23]-(chat|chat-latest|codex)|gpt-5(\.1)?-codex(-max)?",
+        Patches(1200, _ONE, HIGH, sure=False),
+    ),
+    (
+        r"gpt-5(\.1)?(-codex)?-mini",
+        Patches(1620, {HIGH: Limit(2048, 1_536)}, HIGH, sure=False),
+    ),
     (r"gpt-5-nano", Patches(2460, {HIGH: Limit(2048, 1_536)}, HIGH, sure=False)),
     (r"gpt-4\.1-mini", Patches(1620, _ONE, HIGH)),
     (r"gpt-4\.1-nano", Patches(2460, {HIGH: Limit(2048, 1_536)}, HIGH, sure=False)),
     (r"o4-mini", Patches(1720, {HIGH: Limit(2048, 1_536)}, HIGH, sure=False)),
-    (r"gpt-5", Tiles(70, 140)),
+    (r"gpt-5(\.1)?(-(chat|chat-latest))?|gpt-5-pro", Tiles(70, 140)),
     (r"gpt-4o-mini", Tiles(2833, 5667)),
-    (r"(chat)?gpt-4", Tiles(85, 170)),
-    (r"o[13]", Tiles(75, 150)),
-    (r"computer-use-", Tiles(65, 129)),
+    (r"gpt-4(\.1|\.5-preview|o)|chatgpt-4o-latest", Tiles(85, 170)),
+    (r"gpt-4(-32k|-turbo)?(-\d{4})?(-vision)?(-preview)?", Tiles(85, 170)),
+    (r"o[13](-pro)?", Tiles(75, 150)),
+    (r"computer-use-preview", Tiles(65, 129)),
 )
+_DAY_AND_TUNE = r"(-20\d\d-\d\d-\d\d)?(:.*)?"
 #: Any other model of OpenAI's: the most patches that the API takes, at the most a patch has cost.
 _UNKNOWN = Patches(2460, {ORIGINAL: Limit(65_535, _PATCHES_MAX)}, ORIGINAL, sure=False)
 #: Where two editions of the guide differ, the bound keeps to the dearer one: 6,144 patches.
@@ -125,7 +134,23 @@ _UNSURE_PATCHES = 6_144
 def openai_rule(model: str) -> Rule | None:
     """How a model of OpenAI's counts images; None where the guide does not have it."""
     name = bare(model)
-    return next((rule for pattern, rule in _RULES if re.match(pattern, name)), None)
+    return next(
+        (rule for pattern, rule in _RULES if re.fullmatch(f"({pattern}){_DAY_AND_TUNE}", name)),
+        None,
+    )
+
+
+def image_max(model: str, detail: str, *, aliases: Iterable[str] = ()) -> int | None:
+    """The most tokens of an image, tags around it included; None where only the window bounds it.
+
+    model: that will be billed, as the price book names it.  detail: as the request has it.
+    aliases: other names that may be meant by it; the guide may count images in another way there.
+    """
+    if OPENAI_MODEL.match(model):
+        return max(openai_image_max(name, detail) for name in (model, *aliases))
+    if _CLAUDE.search(model):
+        return CLAUDE_IMAGE_MAX
+    return GEMINI_IMAGE_MAX if _GEMINI.search(model) else None
 
 
 def openai_image_max(model: str, detail: str) -> int:
@@ -167,6 +192,9 @@ def _fit_patches(width: int, height: int, budget: int) -> tuple[int, int]:
 #: (pixels a side, tokens): until Claude 4.6, and from 4.7 on.
 CLAUDE_STANDARD = (1_568, 1_568)
 CLAUDE_HIGH = (2_576, 4_784)
+#: No image takes more, whatever its size, with 16 for the tags around it.
+CLAUDE_IMAGE_MAX = 4_784 + 16
+_CLAUDE = re.compile(r"(^|[/.])claude-")
 _CLAUDE_PATCH = 28
 
 
@@ -198,7 +226,9 @@ GEMINI_RESOLUTIONS: Mapping[str, tuple[int, int, int]] = {
     "high": (1_120, 1_120, 280),
     "ultra_high": (2_240, 2_240, 280),
 }
+#: Part-by-part resolution "ultra high": the most of the versions that have resolutions.
 GEMINI_IMAGE_MAX = 2_240
+_GEMINI = re.compile(r"(^|/)gemini-[34](\.|-)")
 #: Gemini 2: tokens of a tile, of a page, of a frame.
 GEMINI_2_TILE = 258
 _GEMINI_2_SMALL = 384

@@ -89,6 +89,8 @@ def size_of(
     unseen: whether more than they makes the window bound the input.
     joints: how often a text was counted in two where a token may reach across; then it is a range.
     """
+    # A formula above what its codec allows for would be a bound that is none.
+    assert measured.window or media is None or media.high <= measured.overhead
     if measured.counted is not None:
         bound = input_bound(
             measured, tokenizer=model.tokenizer, context_window=model.context_window
@@ -121,6 +123,7 @@ def size_of(
         elif joints:  # What such a cut changes has no bound of its own; `_capped` has the window.
             bound = input_bound(measured, tokenizer=model.tokenizer, context_window=_NO_WINDOW)
             most = max(known, min(most, bound.tokens))
+        assert measured.window or most <= bound.tokens
         capped = _capped(bound, known, model)
         return InputSize(Span(known, most), how, capped, audio=Span(*media.audio))
     bound = input_bound(measured, tokenizer=model.tokenizer, context_window=model.context_window)

@@ -25,6 +25,7 @@ from noburn_cli.core.image_headers import Size, image_size
 from noburn_cli.core.media import AUDIO, IMAGE, PDF, Media
 from noburn_cli.core.media_lengths import pdf_pages, recording_ms
 from noburn_cli.core.offline_counts import CLAUDE_3, family_of
+from noburn_cli.core.openai_names import OPENAI_MODEL
 
 #: A page as a picture: Letter and A4 at 150 dots an inch lie within.
 _PAGE = Size(1_275, 1_754)
@@ -74,9 +75,7 @@ def _one(media: Media, tokenizer: str, model: str) -> Expected | None:
         return _claude(media, model)
     if tokenizer == "gemini":
         return _gemini(media, model)
-    if images.openai_rule(model) is not None:
-        return _openai(media, model)
-    return None
+    return _openai(media, model) if OPENAI_MODEL.match(model) else None
 
 
 def _claude(media: Media, model: str) -> Expected | None:
@@ -95,26 +94,27 @@ def _claude(media: Media, model: str) -> Expected | None:
 
 
 def _openai(media: Media, model: str) -> Expected | None:
+    if media.kind == AUDIO:
+        length = recording_ms(media.content())
+        if length is None:
+            return None
+        tokens = -(-length // _OPENAI_MS_PER_TOKEN)
+        return Expected(tokens, tokens, audio=(tokens, tokens))
     rule = images.openai_rule(model)
-    assert rule is not None
+    if rule is None:
+        return None
     if media.kind == IMAGE:
         size = image_size(media.content())
         if size is None:
             return Expected(rule.tokens(Size(1, 1), media.detail), rule.most(media.detail))
         tokens = rule.tokens(size, media.detail)
         return Expected(tokens, tokens, rule.sure)
-    if media.kind == PDF:
-        pages = pdf_pages(media.content())
-        if pages is None:
-            return None
-        low = rule.tokens(Size(512, 704), images.LOW)
-        high = rule.tokens(_PAGE, images.HIGH) + _PAGE_TEXT
-        return Expected(pages * min(low, high), pages * high)
-    length = recording_ms(media.content()) if media.kind == AUDIO else None
-    if length is None:
+    pages = pdf_pages(media.content()) if media.kind == PDF else None
+    if pages is None:
         return None
-    tokens = -(-length // _OPENAI_MS_PER_TOKEN)
-    return Expected(tokens, tokens, audio=(tokens, tokens))
+    low = rule.tokens(Size(512, 704), images.LOW)
+    high = rule.tokens(_PAGE, images.HIGH) + _PAGE_TEXT
+    return Expected(pages * min(low, high), pages * high)
 
 
 def _gemini(media: Media, model: str) -> Expected | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 
 #: OpenAI's own models; other names belong to compatible servers, of whose ways nothing is known.
-OPENAI_MODEL = re.compile(r"^(openai/)?(ft:)?(gpt-|chatgpt-|o\d|codex-|computer-use-)")
-_PREFIXES = re.compile(r"^([a-z_]+/)?(ft:)?")
+OPENAI_MODEL = re.compile(
+    r"^(openai/|azure/([a-z]+/)?)?(ft:)?(gpt-|chatgpt-|o\d|codex-|computer-use-)"
+)
+_PREFIXES = re.compile(r"^([a-z_]+/)*(ft:)?")
 
 
 def bare(model: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli import protocol
-from noburn_cli.core.bounds import ASSUMED, measure
+from noburn_cli.core.bounds import ASSUMED
 from noburn_cli.enforce.asking import Asked, for_model
 from noburn_cli.enforce.blocks import CODE_UNAVAILABLE, block, block_of, no_key
 from noburn_cli.enforce.context import settings
@@ -160,15 +160,7 @@ def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:
 def reserve_fields(call_id: str, attrs: dict[str, str], call: Call) -> dict[str, Any]:
     """The fields of a reserve frame (docs/protocol.md), with the settings of here and now."""
     chosen = settings()
-    measured = measure(
-        call.texts,
-        call.schema_text,
-        overhead_tokens=call.overhead_tokens,
-        counted_tokens=call.counted_tokens,
-        window=bool(call.window),
-        requests=call.requests,
-        windows=call.windows,
-    )
+    measured = call.billed_as(call.measured(), call.model)
     ceilings = policy().ceilings
     return {
         "call": call_id,

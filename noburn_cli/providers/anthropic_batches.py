@@ -102,6 +102,7 @@ def _together(api: str, calls: list[Call]) -> Call:
         texts=tuple(text for call in seen for text in call.texts),
         schema_text="\n".join(call.schema_text for call in seen if call.schema_text),
         overhead_tokens=sum(call.overhead_tokens for call in seen),
+        media=tuple(one for call in seen for one in call.media),
         unbounded=found.why_unbounded,
         unbounded_kinds=found.unbounded_kinds,
         usage_tells_all=found.usage_tells_all,

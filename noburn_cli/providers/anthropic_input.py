@@ -50,9 +50,6 @@ OVERHEAD_TOOL = 64
 OVERHEAD_FORMAT = 1_200
 #: Thinking may change the hidden prompt.
 OVERHEAD_THINKING = 256
-#: No image takes more, whatever its size: 1,568 until Claude 4.6, 4,784 from 4.7 on, as one of
-#: 28-pixel patches after scaling (https://platform.claude.com/docs/en/build-with-claude/vision).
-OVERHEAD_IMAGE = 4_784 + 16
 #: Published are 245 tokens for bash and 700 for the text editor (Claude 4).
 OVERHEAD_KNOWN_TOOL = 2_048
 
@@ -160,7 +157,7 @@ def _block(found: Collector, block: dict[str, Any]) -> None:
     elif kind == "redacted_thinking":
         found.window("earlier thinking that only the provider can read")
     elif kind == "image":
-        found.media(Media(IMAGE, _data(block.get("source"))), most=OVERHEAD_IMAGE)
+        found.image(Media(IMAGE, _data(block.get("source"))))
     else:
         found.unbounded(f"a content block of the type {kind!r:.40}, which is not known")
 

@@ -6,11 +6,12 @@ Not here: tokens and money.  The client measures; the daemon (or `estimate`) cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noburn_cli.core.media import Media
+from noburn_cli.core.bounds import Measure, measure
+from noburn_cli.core.media import IMAGE, Media
 from noburn_cli.core.usage import INPUT, OUTPUT
 
 
@@ -40,14 +41,14 @@ class Call:
     tools, rest_schema, tool_forced: the same for estimates alone: the definitions of tools, what is
         none of them, and whether the model has to use one.
     overhead_tokens: an upper bound for what the provider adds around them (frames, roles, hidden
-        tool prompts), with its source in the codec.
+        tool prompts), with its source in the codec.  Images are not among it: see `measured`.
     frame_tokens: the least and the most that the provider is documented to add around the texts,
         or None where nothing is published.  For estimates only: a hold takes `overhead_tokens`.
-    media: images, documents and recordings among the input, for estimates alone: what bounds them
-        is in `overhead_tokens` (`media_overhead` of it) and `window`.
+    media: images, documents and recordings among the input.  What bounds an image depends on the
+        model that is billed (`measured`); what bounds the others is in `window`.
     counted_tokens: input that arrives as token ids (embeddings).
-    window: why the input can only be bounded by the context window (images, files, stored turns),
-        or "" when it is all here.
+    window: why the input can only be bounded by the context window (files, stored turns), or ""
+        when it is all here, or an image.
     unseen: whether something else than `media` makes `window`, so that nothing can be expected.
     unbounded: why nothing bounds this call's cost, or "": such a call is refused, unless the policy
         has a ceiling for each of `unbounded_kinds`.
@@ -76,7 +77,6 @@ class Call:
     overhead_tokens: int = 0
     frame_tokens: tuple[int, int] | None = None
     media: tuple[Media, ...] = ()
-    media_overhead: int = 0
     counted_tokens: int = 0
     window: str = ""
     unseen: bool = True
@@ -98,9 +98,45 @@ class Call:
 
         What a provider renders in its own way (tools, formats) is not among them.
         """
-        around = self.overhead_tokens - self.media_overhead
+        around = self.overhead_tokens
         least, most = self.frame_tokens or (0, around)
         return least, max(least, min(most, around))
+
+    def measured(self) -> Measure:
+        """The input's measure, linear in its text; its images as large as the window.
+
+        `billed_as` makes less of them, once it is known which model will be billed.
+        """
+        return measure(
+            self.texts,
+            self.schema_text,
+            overhead_tokens=self.overhead_tokens,
+            counted_tokens=self.counted_tokens,
+            window=bool(self.window) or any(one.kind == IMAGE for one in self.media),
+            requests=self.requests,
+            windows=self.windows,
+        )
+
+    def billed_as(self, measured: Measure, model: str, *, aliases: Iterable[str] = ()) -> Measure:
+        """What `measured` gave, with what its images take on the model that will be billed.
+
+        model, aliases: the names by which the price book knows it, which need not be the request's:
+            an endpoint or a comparison may have put another one in its place.
+        """
+        details = [one.detail for one in self.media if one.kind == IMAGE]
+        if self.window or not details:
+            return measured
+        from noburn_cli.core.image_tokens import image_max  # Few programs send images.
+
+        names = tuple(aliases)
+        known = {detail: image_max(model, detail, aliases=names) for detail in set(details)}
+        overhead = measured.overhead
+        for detail in details:
+            most = known[detail]
+            if most is None:
+                return measured
+            overhead += most
+        return replace(measured, overhead=overhead, window=False)
 
     def kinds(self) -> tuple[str, ...]:
         """Every priced kind this call can use."""

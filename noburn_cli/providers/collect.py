@@ -31,7 +31,6 @@ class Members(TypedDict):
     tool_forced: bool
     overhead_tokens: int
     media: tuple[Media, ...]
-    media_overhead: int
     window: str
     unseen: bool
     unbounded: str
@@ -51,7 +50,6 @@ class Collector:
         self.tool_forced = False
         self.overhead_tokens = 0
         self._media: list[Media] = []
-        self._media_overhead = 0
         #: Whether the window bounds something else than the media that were found.
         self._unseen = False
         self._frame_least = 0
@@ -117,18 +115,14 @@ class Collector:
         self._window[reason] = None
         self._unseen = True
 
-    def media(self, media: Media, *, most: int | None = None, window: str = "") -> None:
-        """An image, a document or a recording, and what bounds it.
-
-        most: the most tokens of any such image; None where only the window bounds it, because of
-            the reason `window`.
-        """
+    def image(self, media: Media) -> None:
+        """An image: how many tokens it takes is said when the model that is billed is known."""
         self._media.append(media)
-        if most is None:
-            self._window[window] = None
-        else:
-            self.overhead_tokens += most
-            self._media_overhead += most
+
+    def media(self, media: Media, *, window: str) -> None:
+        """A document, a recording or an image that only the window bounds, because of `window`."""
+        self._media.append(media)
+        self._window[window] = None
 
     def look_at_media(self, detail: str) -> None:
         """How closely to look at media that do not say it themselves."""
@@ -151,6 +145,11 @@ class Collector:
     def fee(self, kind: str, units: int) -> None:
         """The call may be billed so many more units of a further kind."""
         self.extra[kind] = self.extra.get(kind, 0) + units
+
+    @property
+    def has_media(self) -> bool:
+        """Whether there is more than text, or something that only the window bounds."""
+        return bool(self._media or self._window or self.audio)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -186,7 +185,6 @@ class Collector:
             "tool_forced": self.tool_forced,
             "overhead_tokens": self.overhead_tokens,
             "media": tuple(self._media),
-            "media_overhead": self._media_overhead,
             "unseen": self._unseen,
             "window": self.why_window,
             "unbounded": self.why_unbounded,

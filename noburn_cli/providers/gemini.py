@@ -86,7 +86,7 @@ class Gemini:
         model = self.model or _plain(model_name(values.get("model")))
         found = Collector()
         refuse_unknown(found, values, _TOP_READ | _TOP_HARMLESS)
-        read_contents(found, values, model=model)
+        read_contents(found, values)
         read_tools(found, values)
         config = camel(values.get("generationConfig"), what="generationConfig")
         _read_config(found, config)

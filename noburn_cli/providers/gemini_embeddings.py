@@ -109,11 +109,11 @@ def _read(found: Collector, request: dict[str, Any]) -> None:
         raise refused("the request has no `content`")
     if isinstance(request["content"], str):
         raise refused("`content` is not an object")
-    read_content(found, request["content"], model="")
+    read_content(found, request["content"])
     found.text(request.get("title"))
     if request.get("taskType") is not None:
         found.add_overhead(_OVERHEAD_TASK)
-    if found.why_window or found.audio:
+    if found.has_media:
         found.unbounded("media, which embeddings bill at rates of their own")
 
 

@@ -27,9 +27,6 @@ OVERHEAD_TOOLS = 512
 OVERHEAD_TOOL = 32
 OVERHEAD_TOOL_PART = 32
 OVERHEAD_FORMAT = 128
-#: Whose images have a most: part-by-part resolution "ultra high", 2,240 tokens.
-#: https://ai.google.dev/gemini-api/docs/media-resolution (checked 2026-11-27)
-_IMAGES_KNOWN = re.compile(r"^gemini-[34](\.|-)")
 
 _SNAKE = re.compile(r"_([a-z0-9])")
 #: Tools that the provider runs: why they have no bound, and the ceiling that would give them one.
@@ -66,7 +63,7 @@ def camel(value: object, *, what: str) -> dict[str, Any]:
     return found
 
 
-def read_contents(found: Collector, values: dict[str, Any], *, model: str) -> None:
+def read_contents(found: Collector, values: dict[str, Any]) -> None:
     """The conversation, the system's instruction, and a cache that the request stands on."""
     contents = values.get("contents")
     # A lone object stands for a list of one in protobuf's JSON reader of some servers.
@@ -76,13 +73,12 @@ def read_contents(found: Collector, values: dict[str, Any], *, model: str) -> No
     found.add_overhead(OVERHEAD_REQUEST)
     found.frame_unknown()
     for turn in turns:
-        read_content(found, turn, model=model)
+        read_content(found, turn)
     if values.get("systemInstruction") is not None:
         instruction = values["systemInstruction"]
         read_content(
             found,
             {"parts": [{"text": instruction}]} if isinstance(instruction, str) else instruction,
-            model=model,
         )
     config = object_or_none(values.get("generationConfig"), what="generationConfig") or {}
     found.look_at_media(_detail(config.get("mediaResolution") or config.get("media_resolution")))
@@ -90,7 +86,7 @@ def read_contents(found: Collector, values: dict[str, Any], *, model: str) -> No
         found.window("cached content, whose tokens only the provider knows")
 
 
-def read_content(found: Collector, value: object, *, model: str) -> None:
+def read_content(found: Collector, value: object) -> None:
     """One turn: its parts, each text by itself."""
     content = camel(value, what="content")
     found.add_overhead(OVERHEAD_CONTENT)
@@ -99,25 +95,24 @@ def read_content(found: Collector, value: object, *, model: str) -> None:
     parts = content.get("parts")
     for part in object_list([parts] if isinstance(parts, dict) else parts, what="parts"):
         found.add_overhead(OVERHEAD_PART)
-        _part(found, camel(part, what="part"), model=model)
+        _part(found, camel(part, what="part"))
     found.rest(content, ("role", "parts"))
 
 
-def _part(found: Collector, part: dict[str, Any], *, model: str) -> None:
+def _part(found: Collector, part: dict[str, Any]) -> None:
     found.text(part.get("text"))
     for name in ("functionCall", "executableCode", "codeExecutionResult"):
         if part.get(name) is not None:
             found.add_overhead(OVERHEAD_TOOL_PART)
             found.schema(part[name])
     if part.get("functionResponse") is not None:
-        _response(found, part["functionResponse"], model=model)
+        _response(found, part["functionResponse"])
     for name in ("inlineData", "fileData"):
         if part.get(name) is not None:
             _media(
                 found,
                 camel(part[name], what=name),
                 stored=name == "fileData",
-                model=model,
                 detail=_detail(part.get("mediaResolution")),
             )
     # "Thought signatures will increase the input tokens you are charged when sent back", and calls
@@ -127,30 +122,22 @@ def _part(found: Collector, part: dict[str, Any], *, model: str) -> None:
     found.rest(part, _PART_READ)
 
 
-def _response(found: Collector, value: object, *, model: str) -> None:
+def _response(found: Collector, value: object) -> None:
     """A function's result, which may bring media of its own."""
     found.add_overhead(OVERHEAD_TOOL_PART)
     response = camel(value, what="functionResponse")
     for part in object_list(response.get("parts"), what="functionResponse.parts"):
-        _part(found, camel(part, what="part"), model=model)
+        _part(found, camel(part, what="part"))
     found.rest(response, ("parts",))
 
 
-def _media(
-    found: Collector, media: dict[str, Any], *, stored: bool, model: str, detail: str
-) -> None:
+def _media(found: Collector, media: dict[str, Any], *, stored: bool, detail: str) -> None:
     kind = media.get("mimeType")
     kind = kind.lower() if isinstance(kind, str) else ""
     given = media.get("data")
     data = given if isinstance(given, str) and not stored else ""
     if kind.startswith("image/"):
-        image = Media(IMAGE, data, detail)
-        if _IMAGES_KNOWN.match(model):
-            from noburn_cli.core.image_tokens import GEMINI_IMAGE_MAX  # Few programs send any.
-
-            found.media(image, most=GEMINI_IMAGE_MAX)
-        else:
-            found.media(image, window="an image, whose tokens only the provider counts")
+        found.image(Media(IMAGE, data, detail))
     elif kind.startswith("audio/"):
         found.audio = True
         reason = "audio, whose length only the provider measures"

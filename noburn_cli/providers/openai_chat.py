@@ -196,7 +196,7 @@ def _read_messages(found: Collector, values: dict[str, Any]) -> None:
             found.add_overhead(common.OVERHEAD_NAME)
             found.add_frame(common.FRAME_NAME)
             found.text(message["name"])
-        _read_content(found, message.get("content"), values.get("model"))
+        _read_content(found, message.get("content"))
         for call in object_list(message.get("tool_calls"), what="tool_calls"):
             found.add_overhead(common.OVERHEAD_TOOL_CALL)
             found.schema(call)
@@ -218,7 +218,7 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "function", None)
 _MESSAGE = ("role", "name", "content", "tool_calls", "function_call", "audio")
 
 
-def _read_content(found: Collector, content: object, model: object) -> None:
+def _read_content(found: Collector, content: object) -> None:
     if not isinstance(content, list):
         found.text(content)
         return
@@ -227,12 +227,12 @@ def _read_content(found: Collector, content: object, model: object) -> None:
         if place:
             found.add_frame(-common.FRAME_SEAM, common.FRAME_SEAM)
         if isinstance(part, dict):
-            _read_part(found, part, model)
+            _read_part(found, part)
         else:
             found.text(part)
 
 
-def _read_part(found: Collector, part: dict[str, Any], model: object) -> None:
+def _read_part(found: Collector, part: dict[str, Any]) -> None:
     kind = part.get("type")
     common.check_breakpoint(found, part)
     if kind == "text":
@@ -242,7 +242,7 @@ def _read_part(found: Collector, part: dict[str, Any], model: object) -> None:
     elif kind == "image_url":
         given = part.get("image_url")
         given = given if isinstance(given, dict) else {"url": given}
-        common.image(found, model, given.get("url"), given.get("detail"))
+        common.image(found, given.get("url"), given.get("detail"))
         return
     elif kind == "file":
         given = part.get("file")
@@ -285,7 +285,7 @@ def _read_extras(found: Collector, values: dict[str, Any]) -> None:
     prediction = object_or_none(values.get("prediction"), what="prediction")
     if prediction is not None:
         found.frame_unknown()
-        _read_content(found, prediction.get("content"), values.get("model"))
+        _read_content(found, prediction.get("content"))
     if values.get("web_search_options") is not None:
         found.unbounded("web search bills a fee for each search", "web_search", told=False)
     if values.get("modalities") is not None:

@@ -13,7 +13,6 @@ import re
 from typing import Any
 
 from noburn_cli.core.media import AUDIO, IMAGE, PDF, Media, data_of
-from noburn_cli.core.openai_names import OPENAI_MODEL
 from noburn_cli.core.usage import (
     AUDIO_CACHE_READ,
     AUDIO_INPUT,
@@ -78,19 +77,9 @@ OVERHEAD_FORMAT = 64
 _PER_CALL_FEE = ("-search-preview", "-search-api", "deep-research")
 
 
-def image(found: Collector, model: object, address: object, detail: object) -> None:
-    """An image in the input: the most that any takes on OpenAI's models, else the window.
-
-    address: a data URL, or where the image is.  detail: the request's own word.
-    """
-    word = detail if isinstance(detail, str) else ""
-    media = Media(IMAGE, data_of(address), word)
-    if not isinstance(model, str) or not OPENAI_MODEL.match(model):
-        found.media(media, window="an image, whose tokens only the provider counts")
-        return
-    from noburn_cli.core.image_tokens import openai_image_max  # Few programs send images.
-
-    found.media(media, most=openai_image_max(model, word))
+def image(found: Collector, address: object, detail: object) -> None:
+    """An image in the input.  address: a data URL, or where it is.  detail: the request's word."""
+    found.image(Media(IMAGE, data_of(address), detail if isinstance(detail, str) else ""))
 
 
 def document(found: Collector, data: object, name: object) -> None:

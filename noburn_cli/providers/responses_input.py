@@ -47,7 +47,7 @@ def read_input(found: Collector, values: dict[str, Any]) -> None:
         found.text(given)
     else:
         for item in object_list(given, what="input"):
-            _item(found, item, values.get("model"))
+            _item(found, item)
     if given is None and not found.why_window:
         raise refused("the request has no input")
     read_tools(found, values)
@@ -70,13 +70,13 @@ def _stored(found: Collector, values: dict[str, Any]) -> None:
         found.unbounded("a stored prompt, which may bring tools and settings", "stored_prompt")
 
 
-def _item(found: Collector, item: dict[str, Any], model: object) -> None:
+def _item(found: Collector, item: dict[str, Any]) -> None:
     kind = item.get("type")
     found.add_overhead(common.OVERHEAD_MESSAGE)
     if kind in (None, "message") and "role" in item:
         role = item.get("role")
         found.text(role if role not in _ROLES else None)
-        _content(found, item.get("content"), model)
+        _content(found, item.get("content"))
         found.rest(item, ("type", "role", "content", "id", "status", "phase"))
     elif kind == ADDITIONAL_TOOLS:
         found.rest(item, ("type", "role", "id", "tools"))  # its tools are read with the others
@@ -87,7 +87,7 @@ def _item(found: Collector, item: dict[str, Any], model: object) -> None:
         found.rest(item, ("type", "status"))
     elif isinstance(kind, str) and kind in _OUTPUTS:
         found.add_overhead(common.OVERHEAD_TOOL_CALL)
-        _content(found, item.get("output"), model)
+        _content(found, item.get("output"))
         found.rest(item, ("type", "output", "status"))
     elif (isinstance(kind, str) and kind in _WINDOW_ITEMS) or (kind is None and "id" in item):
         found.window(f"an item of the type {kind or 'item_reference'}, which the provider renders")
@@ -95,19 +95,19 @@ def _item(found: Collector, item: dict[str, Any], model: object) -> None:
         found.unbounded(f"an input item of the type {kind!r:.40}, which is not known")
 
 
-def _content(found: Collector, content: object, model: object) -> None:
+def _content(found: Collector, content: object) -> None:
     if not isinstance(content, list):
         found.text(content)
         return
     for part in content:
         found.add_overhead(common.OVERHEAD_PART)
         if isinstance(part, dict):
-            _part(found, part, model)
+            _part(found, part)
         else:
             found.text(part)
 
 
-def _part(found: Collector, part: dict[str, Any], model: object) -> None:
+def _part(found: Collector, part: dict[str, Any]) -> None:
     kind = part.get("type")
     common.check_breakpoint(found, part)
     if isinstance(kind, str) and kind in _TEXT_PARTS:
@@ -115,7 +115,7 @@ def _part(found: Collector, part: dict[str, Any], model: object) -> None:
         found.text(part.get("refusal"))
         found.rest(part, _TEXT_KEYS)
     elif kind in ("input_image", "computer_screenshot"):
-        common.image(found, model, part.get("image_url"), part.get("detail"))
+        common.image(found, part.get("image_url"), part.get("detail"))
     elif kind == "input_file":
         common.document(found, part.get("file_data"), part.get("filename"))
     elif kind == "input_audio":
@@ -129,6 +129,6 @@ def _reasoning(found: Collector, item: dict[str, Any]) -> None:
     """Earlier thoughts: encrypted, or kept by the provider under their id, so of unknown length."""
     if item.get("encrypted_content") is not None or item.get("id") is not None:
         found.window("earlier reasoning that only the provider can read")
-    _content(found, item.get("summary"), None)
-    _content(found, item.get("content"), None)
+    _content(found, item.get("summary"))
+    _content(found, item.get("content"))
     found.rest(item, ("type", "id", "summary", "content", "encrypted_content", "status"))

@@ -102,6 +102,28 @@ def test_a_model_that_is_not_known_gets_the_most_of_all() -> None:
     )
 
 
+def test_a_name_that_goes_on_is_another_model() -> None:
+    """Goal: a model of tomorrow is no model of today because its name begins like it."""
+    unknown = openai_image_max("gpt-9", "auto")
+    later = (
+        "gpt-5.7",
+        "gpt-5.7-sol",
+        "gpt-5.10",
+        "gpt-59",
+        "gpt-60",
+        "o10",
+        "o3-vision",
+        "gpt-6.2",
+    )
+    for name in (*later, "gpt-4-micro", "gpt-4oo", "gpt-4o-mini-2", "gpt-5-pico", "computer-use-2"):
+        for prefix in ("", "openai/", "azure/", "azure/eu/", "ft:"):
+            assert images.openai_rule(prefix + name) is None, name
+            assert openai_image_max(prefix + name, "low") == unknown
+    tuned = images.openai_rule("ft:gpt-4o-mini-2024-07-18:acme:app:id")
+    assert tuned is not None
+    assert tuned == images.openai_rule("azure/us/gpt-4o-mini")
+
+
 def test_gemini() -> None:
     assert images.gemini_2_image(Size(384, 384), "") == (258, 258)
     assert images.gemini_2_image(Size(960, 540), "") == (258, 6 * 258)

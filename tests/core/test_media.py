@@ -193,7 +193,10 @@ def test_what_is_expected_by_provider() -> None:
     film = media_tokens([of(VIDEO, mp4(10))], tokenizer="gemini", model="gemini-4-argon")
     assert film is not None
     assert (film.low, film.audio) == (700, (0, 320))
-    spoken = media_tokens([sound, image], tokenizer="o200k_base", model="gpt-4o-audio-preview")
+    assert expected(image, "o200k_base", "azure/eu/gpt-5.4") == (1229, 1229, True)
+    assert expected(sound, "o200k_base", "gpt-audio") == (25, 25, False)
+    assert expected(image, "o200k_base", "gpt-audio") is None
+    spoken = media_tokens([sound, image], tokenizer="o200k_base", model="gpt-4o")
     assert spoken is not None
     assert (spoken.low, spoken.audio) == (25 + 765, (25, 25))
 

@@ -126,13 +126,11 @@ def test_embedding_inputs_that_are_none(given):
 
 
 AUDIO = {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}}
-IMAGE_URL = {"type": "image_url", "image_url": {"url": "u"}}
 
 
 @pytest.mark.parametrize(
     ("codec", "body", "reason"),
     [
-        (CHAT, chat(model="llava", messages=said(IMAGE_URL)), "image"),
         (CHAT, chat(messages=said(AUDIO)), "audio"),
         (CHAT, chat(messages=[{"role": "assistant", "audio": {"id": "a"}}]), "audio"),
         (CHAT, chat(messages=said({"type": "file", "file": {"file_id": "f"}})), "file"),

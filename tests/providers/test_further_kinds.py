@@ -135,23 +135,22 @@ def test_context_management_that_only_clears_is_harmless() -> None:
 
 def test_an_image_has_a_most_whatever_its_size() -> None:
     part = [{"type": "image_url", "image_url": {"url": "u"}}]
-    plain = CHAT.parse(body(model="gpt-6-luna", messages=[{"role": "user", "content": [{}]}]))
     for model, most in (
         ("gpt-6-luna", 36_000),
         ("gpt-4o-mini", 48_169),
     ):
         call = CHAT.parse(body(model=model, messages=[{"role": "user", "content": part * 2}]))
         assert call.window == ""
-        assert call.overhead_tokens >= 2 * most > plain.overhead_tokens
-    asked = {"type": "image_url", "image_url": {"url": "u", "detail": "high"}}
-    near = CHAT.parse(body(model="gpt-6-luna", messages=[{"role": "user", "content": [asked]}]))
-    assert 3_000 < near.overhead_tokens < 8_000
-    assert (near.media_overhead < near.overhead_tokens, near.frame_range()[1]) == (True, 7)
+        measured = call.billed_as(call.measured(), model)
+        assert not measured.window
+        assert measured.overhead >= 2 * most > call.overhead_tokens
     image = {"type": "image", "source": {"type": "base64", "data": "A" * 10**6}}
     said = [{"role": "user", "content": [image] * 3}]
     call = MESSAGES.parse(body(model="claude-haiku-5-5", max_tokens=9, messages=said))
     assert (call.window, call.schema_text) == ("", "")
-    assert 3 * 4_784 <= call.overhead_tokens < 20_000
+    measured = call.billed_as(call.measured(), "claude-haiku-5-5")
+    assert not measured.window
+    assert 3 * 4_784 <= measured.overhead < 20_000
 
 
 def test_audio_is_bounded_by_the_window_and_the_cap_at_its_own_rates() -> None:

@@ -191,9 +191,10 @@ def test_what_only_the_provider_counts_is_bounded_by_the_window(request_body, wh
 
 def test_images_have_a_documented_most_on_gemini_3() -> None:
     image = {"mimeType": "image/png", "data": "AAAA"}
-    plain = CODEC.parse(part(text="x")).overhead_tokens
-    assert CODEC.parse(part(inlineData=image)).overhead_tokens == plain + GEMINI_IMAGE_MAX
-    assert "image" in Gemini("gemini-2.5-flash").parse(part(inlineData=image)).window
+    call = CODEC.parse(part(inlineData=image))
+    measured = call.billed_as(call.measured(), "vertex/gemini-4-argon")
+    assert (measured.window, measured.overhead) == (False, call.overhead_tokens + GEMINI_IMAGE_MAX)
+    assert call.billed_as(call.measured(), "gemini-2.5-flash").window
 
 
 def test_nothing_that_a_model_could_see_is_left_out() -> None:
