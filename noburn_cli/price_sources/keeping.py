@@ -20,6 +20,8 @@ from noburn_cli.errors import NoburnError, PolicyChanged, PriceBookInvalid
 from noburn_cli.price_sources.writing import render_overlay
 
 BEFORE = "book-before.toml"
+#: What BEFORE said, while both files change: an update that is cut off in between loses neither.
+_OLDER = "book-older.toml"
 
 
 def base_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -79,11 +81,15 @@ def replace_book(environment: Mapping[str, str], text: str, *, over: str | None)
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _recover(path, over)
         if over is None:
             before.unlink(missing_ok=True)
         else:
+            if before.exists():
+                before.replace(before.with_name(_OLDER))
             _write(before, over)
         _write(path, text)
+        before.with_name(_OLDER).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
@@ -98,7 +104,12 @@ def undo(environment: Mapping[str, str]) -> tuple[Path, bool]:
     """
     path = prices.updated_file(environment)
     before = path.with_name(BEFORE)
-    now, then = _text(path), _text(before)
+    now = _text(path)
+    try:
+        _recover(path, now)
+    except OSError as error:
+        raise _unwritable(before, error) from error
+    then = _text(before)
     if now is None and then is None:
         raise NoburnError("there is no update of the price book to undo")
     check_whole(environment, then)
@@ -117,6 +128,17 @@ def undo(environment: Mapping[str, str]) -> tuple[Path, bool]:
     except OSError as error:
         raise _unwritable(path, error) from error
     return path, then is not None
+
+
+def _recover(path: Path, now: str | None) -> None:
+    """Put back what an update had laid aside that ended before it wrote the book itself."""
+    before = path.with_name(BEFORE)
+    older = path.with_name(_OLDER)
+    if older.exists():
+        if _text(before) in (None, now):
+            older.replace(before)
+        else:
+            older.unlink()
 
 
 def _text(path: Path) -> str | None:
