@@ -92,6 +92,11 @@ def estimate_command(
     """
     if compare and model:
         raise UsageError("--compare ranks every model: leave --model out")
+    if region and not (region.replace("-", "").isalnum() and region.isascii()):
+        # A price for any region would take every word for one.
+        raise UsageError(
+            f"--region is no region: {region!r}", next_step="write it like eu, us-east5"
+        )
     now_ms = time.time_ns() // 1_000_000
     learns = _learns(feature, prompt, out_tokens, compare=compare, off=no_learning)
     job = Job(

@@ -267,6 +267,7 @@ def _fits(one: Disagreement, entry: Mapping[str, Any]) -> bool:
         and all(entry.get(key, value) == value for key, value in asked.items())
         and all(one.theirs.get(name, value) == value for name, value in said.items())
         and (not entry.get("ours_larger") or _is_larger(one))
+        and ("within_percent" not in entry or _is_within(one, entry["within_percent"]))
     )
 
 
@@ -275,4 +276,12 @@ def _is_larger(one: Disagreement) -> bool:
     numbers = [one.ours, *one.theirs.values()]
     return all(text.isdecimal() for text in numbers) and all(
         int(one.ours) > int(text) for text in one.theirs.values()
+    )
+
+
+def _is_within(one: Disagreement, percent: int) -> bool:
+    """Whether no source is further from ours than that."""
+    numbers = [int(text) for text in (one.ours, *one.theirs.values()) if text.isdecimal()]
+    return len(numbers) > len(one.theirs) and all(
+        abs(numbers[0] - other) * 100 <= percent * numbers[0] for other in numbers[1:]
     )

@@ -100,6 +100,7 @@ def second_models(path: Path, more: Iterable[str] = ()) -> dict[str, SecondModel
     """The entries of litellm's JSON by key: these providers', with a price per token.
 
     more: further providers, whose entries are left out where a rate is finer than a pico-dollar.
+    Raises ValueError and its like for a file that is none, or holds none of these.
     """
     entries = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     found = {}
@@ -113,6 +114,8 @@ def second_models(path: Path, more: Iterable[str] = ()) -> dict[str, SecondModel
         except ValueError:
             if provider in _SECOND_PROVIDERS:
                 raise
+    if not found:
+        raise ValueError("it has no model of these providers with a price")
     return found
 
 

@@ -36,11 +36,13 @@ class NewerBook:
     """A book that was made here.
 
     versions: of the packages that it was made of.  findings: what a person should look at.
+    inputs: what it was made of.
     """
 
     models: tuple[Model, ...]
     versions: dict[str, str]
     findings: Findings
+    inputs: Inputs
 
 
 def manual() -> dict[str, Any]:
@@ -85,7 +87,7 @@ def from_genai(base: Sequence[Model], *, today: date, litellm: Path | None = Non
     if inputs.second is None:
         models = [repriced(model, inputs, findings) for model in models]
     models += unlisted_models(models, inputs, findings)
-    return NewerBook(tuple(models), {"genai_prices": version}, findings)
+    return NewerBook(tuple(models), {"genai_prices": version}, findings, inputs)
 
 
 def _made(inputs: Inputs, findings: Findings) -> list[Model]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noburn_cli import prices, resources
 from noburn_cli.core.book_diff import CHANGED
-from noburn_cli.core.book_update import UpdatePlan, plan_update
+from noburn_cli.core.book_update import ANNOUNCED, PRICE, UpdatePlan, plan_update
 from noburn_cli.core.models import Model
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.pricebook_file import Book, generated_of
 from noburn_cli.errors import NoburnError
 from noburn_cli.price_sources import keeping
+
+if TYPE_CHECKING:
+    from noburn_cli.price_sources.merging import Inputs
 
 GENAI = "genai-prices"
 
@@ -32,6 +35,8 @@ class Update:
     source: in words.  text: what `book.toml` is to say; over: what it says now, if it is there.
     before, after: the whole book that prices calls, now and then.
     overridden: changed models on which the user's own prices have the last word.
+    not_taken: models of which the sources say something else that nobody has decided about, and
+        that an update does not take: prices by the hour, fine-tunes, what the sources disagree on.
     """
 
     source: str
@@ -41,6 +46,7 @@ class Update:
     before: PriceBook
     after: PriceBook
     overridden: tuple[str, ...]
+    not_taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class _Newer:
     prefixes: Mapping[str, str]
     made_on: date
     generated: dict[str, Any]
+    inputs: Inputs | None = None
 
 
 def plan_from(
@@ -93,7 +100,21 @@ def plan_from(
         before=before,
         after=after,
         overridden=_overridden(plan, before, after),
+        not_taken=_not_taken(plan, newer.inputs, today),
     )
+
+
+def _not_taken(plan: UpdatePlan, inputs: Inputs | None, today: date) -> tuple[str, ...]:
+    if inputs is None:
+        return ()
+    from noburn_cli.price_sources.comparing import compare_book
+
+    noon = datetime(today.year, today.month, today.day, 12, tzinfo=timezone.utc)
+    found = compare_book(plan.result, inputs, at=noon).disagreements
+    # A row that begins tomorrow has been taken.
+    taken = {one.name for one, row in plan.rows(PRICE, ANNOUNCED) if row.starts_on > today}
+    names = dict.fromkeys(one.model for one in found if one.known is None)
+    return tuple(name for name in names if name not in taken)
 
 
 def _from_genai(base: Sequence[Model], *, today: date, litellm: Path | None) -> _Newer:
@@ -109,7 +130,7 @@ def _from_genai(base: Sequence[Model], *, today: date, litellm: Path | None) -> 
             next_step=INSTALL,
         )
     generated = {"source": GENAI, **made.versions}
-    return _Newer(f"genai-prices {version}", made.models, {}, today, generated)
+    return _Newer(f"genai-prices {version}", made.models, {}, today, generated, made.inputs)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -37,11 +37,14 @@ _FIRST_DAY = date(1970, 1, 1)
 _GONE_SHOWN = 10
 
 
-def render_plan(plan: UpdatePlan, source: str, overridden: Sequence[str]) -> list[str]:
+def render_plan(
+    plan: UpdatePlan, source: str, overridden: Sequence[str], not_taken: Sequence[str] = ()
+) -> list[str]:
     """What taking a newer book does, model by model.
 
     overridden: models whose change does not reach a call, because another price file has the last
         word on them.
+    not_taken: models of which the sources say something else that is not in the plan.
     """
     lines = [f"{safe_text(source)} over the book in force:", "", *_warnings(plan)]
     for one in plan.models:
@@ -56,6 +59,9 @@ def render_plan(plan: UpdatePlan, source: str, overridden: Sequence[str]) -> lis
             if one.name in overridden:
                 lines.append("    your own price file has the last word on it")
     lines += _gone_lines(plan)
+    for name in map(safe_text, not_taken):
+        see = f"`noburn prices check --model '{name}'`"
+        lines.append(f"? {name}: the sources say otherwise, not taken: {see}")
     return [*lines, "", *_summary(plan)]
 
 
@@ -85,7 +91,11 @@ def _gone_lines(plan: UpdatePlan) -> Iterator[str]:
 
 
 def _row_words(row: PlannedRow) -> str:
-    rates = rates_words(row.variant, row.changes)
+    # What is gone is refused from then on, so it must not hide behind what is dearer.
+    changes = sorted(row.changes, key=lambda one: one.after is not None)
+    rates = rates_words(row.variant, changes)
+    if changes and changes[0].after is None:
+        rates += "; the newer book has no rate of what is gone: calls that may use it are refused"
     day = "its first day" if row.starts_on == _FIRST_DAY else str(row.starts_on)
     if row.kind == WITHDRAWN:
         return f"{row.variant} from {day}: announced no more: {rates}"

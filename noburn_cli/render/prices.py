@@ -41,10 +41,18 @@ _FIRST_DAY = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Priced:
-    """One line of a list: a model, and the row of one variant that was asked for."""
+    """One line of a list: a model, and the row of one variant that was asked for.
+
+    other_hours: the variant's further rows of that day, where its price changes by the hour.
+    """
 
     model: Model
     row: RateRow
+    other_hours: tuple[RateRow, ...] = ()
+
+    def rows(self) -> Iterator[Priced]:
+        """One line for every row of the day, without the others beside it."""
+        return (Priced(self.model, row) for row in (self.row, *self.other_hours))
 
 
 def render_list(lines: Sequence[Priced], *, at_ms: int, width: int | None = None) -> list[str]:
@@ -85,7 +93,8 @@ def _count(count: int | None) -> str:
 
 
 def _note(line: Priced, at_ms: int) -> str:
-    parts = [f"dearer above {tier.above_input_tokens:,}" for tier in line.row.tiers[1:2]]
+    parts = [_hours_note(line.row, other) for other in line.other_hours]
+    parts += [f"dearer above {tier.above_input_tokens:,}" for tier in line.row.tiers[1:2]]
     if INPUT not in line.row.tiers[0].rates:
         parts += [f"{kind_words(k)} {show_rate(k, pico)}" for k, pico in line.row.extra.items()]
     if is_retired(line.model, at_ms):
@@ -95,12 +104,19 @@ def _note(line: Priced, at_ms: int) -> str:
     return "; ".join(parts)
 
 
+def _hours_note(now: RateRow, other: RateRow) -> str:
+    """`dearer Mon-Fri 01:00-04:00 UTC`, of rows that share a day."""
+    sums = [sum(row.tiers[0].rates.get(k, 0) for k in (INPUT, OUTPUT)) for row in (now, other)]
+    how = "dearer" if sums[1] > sums[0] else "cheaper" if sums[1] < sums[0] else "other rates"
+    return f"{how} {hours_words(other.windows) or 'at other hours'}"
+
+
 def list_csv(lines: Sequence[Priced]) -> str:
     """One line per rate, exact; a header first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for line in lines:
+    for line in (row for one in lines for row in one.rows()):
         model, row = line.model, line.row
         ends = ends_on(model, row)
         for above, kind, pico in _all_rates(row):

@@ -301,6 +301,7 @@ def test_max_cost(estimate: Any, tmp_path: Path) -> None:
         ("--calls", "0"),
         ("--max-cost", "2M"),
         ("--compare", "--model", "test-exact"),
+        ("--region", "a b"),
     ],
 )
 def test_wrong_usage(estimate: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:

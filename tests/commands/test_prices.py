@@ -61,6 +61,16 @@ def test_list_is_filtered_and_has_three_forms(here: Any) -> None:
     assert (first["kind"], first["usd"], first["per"]) == ("input", "3", "M")
     shown = here.said("prices", "list", "--model", "gpt-4o-2024-08-06", "--family", "text")
     assert shown.splitlines()[1].split()[:4] == ["gpt-4o", "openai", "2", "–"]
+    hours = data(here.said("prices", "list", "--model", "deepseek-flash", "--json"), "prices.list")
+    assert [one["rate"]["hours"] is None for one in sorted(
+        hours, key=lambda one: str(one["rate"]["hours"])
+    )] == [False, True]  # fmt: skip
+    noted = here.said("prices", "list", "--model", "deepseek-flash")
+    assert "dearer Mon-Fri 01:00-04:00" in noted or "cheaper at other hours" in noted
+    told = here.noburn("prices", "list", "--at", "0001-01-01")
+    assert "no price of `standard` at that time" in told.stderr
+    regional = here.noburn("prices", "history", "gpt-4o", "--variant", "standard@eu")
+    assert (regional.returncode, "no rows of standard@eu" in regional.stderr) == (2, True)
     for wrong in (["--provider", "nobody"], ["--at", "soon"], ["--variant", "x"],
                   ["--format", "csv", "--json"]):  # fmt: skip
         assert here.noburn("prices", "list", *wrong).returncode == 2

@@ -97,7 +97,7 @@ def test_a_difference_is_told_with_both_sources_and_strict_fails(here: Any, tmp_
 
 def test_a_list_that_is_none_is_refused(here: Any, tmp_path: Path) -> None:
     path = tmp_path / "list.json"
-    for content in ("", "[]", '{"a": 1}', '{"a": {"input_cost_per_token": "x"'):
+    for content in ("", "[]", "{}", '{"a": 1}', '{"a": {"input_cost_per_token": "x"'):
         path.write_text(content, encoding="utf-8")
         done = here.noburn("prices", "check", "--litellm", str(path))
         assert (done.returncode, "is not litellm's list" in done.stderr) == (1, True), done.stderr

@@ -303,7 +303,9 @@ def test_a_newer_package_brings_prices_and_models(
     def price(dollars: str) -> Any:
         return ModelPrice(input_mtok=Decimal(dollars), output_mtok=Decimal("2"))
 
-    for provider, changed in (("openai", "gpt-4o"), ("groq", "openai/gpt-oss-20b")):
+    for provider, changed in (
+        *(("openai", "gpt-4o"), ("groq", "openai/gpt-oss-20b")), ("deepseek", "deepseek-flash"),
+    ):  # fmt: skip
         (found,) = [one for one in data.providers if one.id == provider]
         models = [
             replace(one, prices=price("7")) if one.id == changed else one for one in found.models
@@ -315,7 +317,15 @@ def test_a_newer_package_brings_prices_and_models(
                                         prices=price("3")))  # fmt: skip
         monkeypatch.setattr(found, "models", models)
     before = rates(here, "gpt-4o")
-    assert here.said("prices", "update", "--yes").count("(new)") == 0
+    said = here.said("prices", "update", "--yes")
+    assert said.count("(new)") == 0
+    # A price by the hour is kept by hand.
+    assert "? deepseek-flash: the sources say otherwise, not taken" in said
+    (gone,) = [
+        line for line in said.splitlines() if line.startswith(f"    standard from {TODAY}:")
+    ][:1]
+    assert ": cached input $1.25 / M (gone)" in gone
+    assert "are refused" in gone
     assert rates(here, "gpt-4o") == [*before, (str(TODAY), "7", "2")]
     assert rates(here, "groq/openai/gpt-oss-20b")[-1] == (str(TODAY), "7", "2")
     assert rates(here, "gpt-99") == [("1970-01-01", "3", "2")]
@@ -333,3 +343,23 @@ def test_a_book_that_changed_meanwhile_is_not_written_over(here: Any, tmp_path: 
         with pytest.raises(PolicyChanged):
             replace_book(here.environment, "format = 1\n", over=seen)
     assert path.read_text("utf-8") == taken
+
+
+def test_an_update_that_was_cut_off_can_be_undone(here: Any) -> None:
+    """Goal: whichever of its files it had written, the book before the last one comes back."""
+    folder = here.path / "config"
+    folder.mkdir()
+    first, second, third = (newer_book(GOOD) + f"# {n}\n" for n in range(3))
+    book, before, older = (folder / f"book{word}.toml" for word in ("", "-before", "-older"))
+    for left in ({book: second, older: first}, {book: second, before: second, older: first}):
+        before.unlink(missing_ok=True)
+        for path, text in left.items():
+            path.write_text(text, encoding="utf-8")
+        assert here.noburn("prices", "update", "--undo").returncode == 0
+        assert [book.read_text("utf-8"), before.read_text("utf-8")] == [first, second]
+    # It had ended but for what it had laid aside.
+    for path, text in {book: third, before: second, older: first}.items():
+        path.write_text(text, encoding="utf-8")
+    assert here.noburn("prices", "update", "--undo").returncode == 0
+    assert [book.read_text("utf-8"), before.read_text("utf-8")] == [second, third]
+    assert not older.exists()

@@ -40,7 +40,8 @@ def check_command(
     ] = None,
     litellm: Litellm = None,
     days: Annotated[
-        int, typer.Option(help="Tell what is announced for as many days.", min=0)
+        int,
+        typer.Option(help="Tell what is announced for as many days.", min=0, metavar="DAYS"),
     ] = AHEAD_DAYS,
     strict: Annotated[
         bool,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noburn_cli.core.models import Model
+    from noburn_cli.core.rate_schedules import Schedule
     from noburn_cli.render.prices import Priced
 
 Format = Annotated[
@@ -117,22 +119,29 @@ def _check_providers(wanted: Sequence[str], models: Sequence[Model]) -> None:
 
 
 def _show(models: Sequence[Model], *, variant: str, at_ms: int, form: str) -> None:
-    from noburn_cli.core.rate_schedules import variants_of
+    from noburn_cli.core.rate_schedules import schedule_at, variants_of
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.prices import Priced, line_data, list_csv, render_list
     from noburn_cli.render.table import terminal_width
 
+    day = datetime.fromtimestamp(at_ms / 1000, timezone.utc).date()
+
+    def _of_day(model: Model, word: str) -> Schedule:
+        return schedule_at([row for row in model.rows if row.variant == word], day)
+
     lines: list[Priced] = [
-        Priced(model, row)
+        Priced(model, row, tuple(one for one in _of_day(model, word) if one != row))
         for model in models
         for word in (variants_of(model.rows) if variant == shared.ALL else (variant,))
         if (row := model.row_at(word, at_ms)) is not None
     ]
     if form == shared.JSON:
-        print_json("prices.list", shared.JSON_VERSION, [line_data(line) for line in lines])
+        every = [row for line in lines for row in line.rows()]
+        print_json("prices.list", shared.JSON_VERSION, [line_data(line) for line in every])
     elif form == shared.CSV:
         sys.stdout.write(list_csv(lines))
     elif lines:
         typer.echo("\n".join(render_list(lines, at_ms=at_ms, width=terminal_width())))
     else:
-        typer.echo("no model is like that", err=True)
+        what = f"no price of `{variant}` at that time" if models else "no model is like that"
+        typer.echo(what, err=True)

@@ -12,6 +12,7 @@ import typer
 
 from noburn_cli.commands.prices import shared
 from noburn_cli.commands.prices.shared import At, Json
+from noburn_cli.errors import UsageError
 
 ModelArgument = Annotated[
     str,
@@ -65,6 +66,12 @@ def history_command(
     shared.check_variant(variant)
     found = load_book(os.environ).resolve(model)
     rows = [row for row in found.rows if variant in (shared.ALL, row.variant)]
+    if not rows:
+        raise UsageError(
+            f"`{found.name}` has no rows of {variant}",
+            why="what a region costs more is a factor of the plain variant's rows",
+            next_step=f"`noburn prices show {found.name}` has the regions and their factors",
+        )
     if as_json:
         print_json("prices.history", shared.JSON_VERSION, history_data(found, rows))
         return

@@ -161,7 +161,9 @@ def _show(update: Update, impact: tuple[str, Repricing] | None) -> None:
     from noburn_cli.render.price_plan import render_plan
     from noburn_cli.render.table import terminal_width
 
-    typer.echo("\n".join(render_plan(update.plan, update.source, update.overridden)))
+    typer.echo(
+        "\n".join(render_plan(update.plan, update.source, update.overridden, update.not_taken))
+    )
     if impact is not None:
         period, repricing = impact
         lines = render_impact(repricing, period, width=terminal_width())
@@ -177,6 +179,7 @@ def _print(update: Update, impact: tuple[str, Repricing] | None, *, taken: bool)
         "source": update.source,
         "taken": taken,
         **plan_data(update.plan, update.overridden),
+        "not_taken": list(update.not_taken),
         "impact": None if impact is None else impact_data(impact[1], impact[0]),
     }
     print_json("prices.update", shared.JSON_VERSION, data)
