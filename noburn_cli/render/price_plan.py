@@ -23,6 +23,7 @@ from noburn_cli.core.book_update import (
     UpdatePlan,
 )
 from noburn_cli.core.models import WINDOW_TOKENIZER
+from noburn_cli.core.rate_changes import kind_words
 from noburn_cli.render.price_changes import (
     change_data,
     fact_data,
@@ -91,11 +92,13 @@ def _gone_lines(plan: UpdatePlan) -> Iterator[str]:
 
 
 def _row_words(row: PlannedRow) -> str:
-    # What is gone is refused from then on, so it must not hide behind what is dearer.
-    changes = sorted(row.changes, key=lambda one: one.after is not None)
-    rates = rates_words(row.variant, changes)
-    if changes and changes[0].after is None:
-        rates += "; the newer book has no rate of what is gone: calls that may use it are refused"
+    gone = dict.fromkeys(kind_words(one.kind) for one in row.changes if one.after is None)
+    rates = rates_words(
+        row.variant, [one for one in row.changes if one.after is not None] or row.changes
+    )
+    if gone and row.after:
+        # They must not hide behind what is dearer: without a rate, nothing is held.
+        rates += f"; no rate any more: {', '.join(gone)}; calls that may use it are refused"
     day = "its first day" if row.starts_on == _FIRST_DAY else str(row.starts_on)
     if row.kind == WITHDRAWN:
         return f"{row.variant} from {day}: announced no more: {rates}"

@@ -324,8 +324,8 @@ def test_a_newer_package_brings_prices_and_models(
     (gone,) = [
         line for line in said.splitlines() if line.startswith(f"    standard from {TODAY}:")
     ][:1]
-    assert ": cached input $1.25 / M (gone)" in gone
-    assert "are refused" in gone
+    assert "; no rate any more: cached input" in gone
+    assert gone.endswith("are refused; the rates before end on " + str(TODAY - timedelta(days=1)))
     assert rates(here, "gpt-4o") == [*before, (str(TODAY), "7", "2")]
     assert rates(here, "groq/openai/gpt-oss-20b")[-1] == (str(TODAY), "7", "2")
     assert rates(here, "gpt-99") == [("1970-01-01", "3", "2")]
