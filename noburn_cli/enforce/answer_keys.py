@@ -74,13 +74,15 @@ def secrets_of(headers: Mapping[str, str], url: str, exchange: Iterable[str]) ->
     headers: found by lower-case names.  exchange: the virtual key and the real one, if there are.
     """
     found = [headers.get(name, "").rpartition(" ")[2] for name in credentials.HEADERS]
-    found += [value for name, value in parse_qsl(urlsplit(url).query) if name in _SECRET_QUERY]
-    long = {one.encode("utf-8", "replace") for one in (*found, *exchange) if _is_long(one)}
+    query = parse_qsl(urlsplit(url).query)
+    found += [value for name, value in query if name.lower() in _SECRET_QUERY]
+    return long_ones((*found, *exchange))
+
+
+def long_ones(words: Iterable[str]) -> tuple[bytes, ...]:
+    """Those that can be keys, the longest first: one may be the beginning of another."""
+    long = {one.encode("utf-8", "replace") for one in words if len(one) >= _KEY_CHARS_MIN}
     return tuple(sorted(long, key=len, reverse=True))
-
-
-def _is_long(word: str) -> bool:
-    return len(word) >= _KEY_CHARS_MIN
 
 
 def without(secrets: Iterable[bytes], data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Answers of providers that are kept while a run is recorded, and played when it is repeated.
 
-Layer: enforce, injected (standard library, Python 3.10).  Below: answer_keys, test_names.
+Layer: enforce, injected (standard library, Python 3.10).  Below: answer_keys, bodies, test_names.
 Above: guard, which decides; outcome, whose tracker sees every byte; drivers, which carry out.
 Owns: NOBURN_ANSWERS, and the form of the files between the processes of a run and its supervisor.
 Not here: cassettes (noburn_cli.recording.cassettes turns these files into them and back).
@@ -18,11 +18,13 @@ import itertools
 import json
 import os
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from noburn_cli.enforce import answer_keys
+from noburn_cli.enforce.bodies import PLAIN, READABLE, Unpacker
 from noburn_cli.enforce.test_names import is_one_test
 from noburn_cli.enforce.variables import OfVariables
 
@@ -39,7 +41,7 @@ _positions: dict[str, int] = {}
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer as it came from the provider, unpacked or as its `content-encoding` says."""
+    """One answer of the provider's, unpacked."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -74,8 +76,13 @@ class Tape:
         self._chunks.append(chunk)
 
     def text(self) -> str | None:
-        """What is kept, as JSON; None for a request that was never answered."""
-        if self._status is None:
+        """What is kept, as JSON.
+
+        None for a request that was never answered, and for an answer that cannot be unpacked: what
+        it repeats of a key could not be found in it.
+        """
+        answer = self._plain_answer()
+        if self._status is None or answer is None:
             return None
         request = self._request["body"]
         assert isinstance(request, bytes), "made above"
@@ -86,9 +93,22 @@ class Tape:
                 "at_ns": time.time_ns(),
                 "status": self._status,
                 "answer_headers": self._headers,
-                "answer": _text_of(answer_keys.without(self._secrets, b"".join(self._chunks))),
+                "answer": _text_of(answer_keys.without(self._secrets, answer)),
             }
         )
+
+    def _plain_answer(self) -> bytes | None:
+        """The answer unpacked, its header taken away; as far as it came.  None: no way to do so."""
+        packed = b"".join(self._chunks)
+        encoding = self._headers.pop("content-encoding", "").strip().lower()
+        if encoding in PLAIN:
+            return packed
+        if encoding not in READABLE:
+            return None
+        try:
+            return Unpacker(encoding).receive(packed)
+        except zlib.error:
+            return None
 
 
 def _read() -> tuple[str, str] | None:

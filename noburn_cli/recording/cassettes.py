@@ -14,17 +14,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from noburn_cli.core.recorded_runs import file_of
-from noburn_cli.enforce.answer_keys import request_key
+from noburn_cli.enforce.answer_keys import request_key, without
 from noburn_cli.enforce.answers import SUFFIX, place_of
-from noburn_cli.enforce.bodies import Unpacker
 from noburn_cli.enforce.test_names import is_one_test
 from noburn_cli.errors import NoburnError
 
@@ -37,7 +35,6 @@ _SHARED = "shared"
 _INDEX = "answers.json"
 _INDEX_KIND = "noburn.answers"
 _VERSION = 1
-_UNPACKED = ("gzip", "x-gzip", "deflate")
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,15 @@ def vcr_parts() -> tuple[Any, ModuleType, Any]:
     return FilesystemPersister, yamlserializer, Request
 
 
-def read_spool(folder: Path) -> list[Kept]:
-    """What a run's processes kept, in the order in which the answers ended."""
+def read_spool(folder: Path, secrets: Sequence[bytes] = ()) -> list[Kept]:
+    """What a run's processes kept, in the order in which the answers ended.
+
+    secrets: keys that may stand nowhere in it, whatever the processes knew of them.
+    """
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            found.append(_unpacked(_of_spool(json.loads(path.read_text("utf-8")))))
+            found.append(_without(secrets, _of_spool(json.loads(path.read_text("utf-8")))))
     return sorted(found, key=lambda one: (one.test, one.at_ns))
 
 
@@ -98,18 +98,18 @@ def _of_spool(values: Mapping[str, Any]) -> Kept:
     )
 
 
-def _unpacked(kept: Kept) -> Kept:
-    """The answer in plain bytes, where the standard library can unpack it."""
-    headers = dict(kept.answer_headers)
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding not in _UNPACKED:
-        return kept
-    try:
-        plain = Unpacker(encoding).receive(kept.answer)
-    except zlib.error:
-        return kept
-    del headers["content-encoding"]
-    return Kept(**{**kept.__dict__, "answer_headers": headers, "answer": plain})
+def _without(secrets: Sequence[bytes], kept: Kept) -> Kept:
+    def cleaned(text: str) -> str:
+        return without(secrets, text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+    return replace(
+        kept,
+        url=cleaned(kept.url),
+        headers={name: cleaned(value) for name, value in kept.headers.items()},
+        body=without(secrets, kept.body),
+        answer_headers={name: cleaned(value) for name, value in kept.answer_headers.items()},
+        answer=without(secrets, kept.answer),
+    )
 
 
 def save(

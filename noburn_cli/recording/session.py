@@ -17,6 +17,7 @@ from noburn_cli.core.recorded_files import format_recording
 from noburn_cli.core.recorded_runs import TEST, Recording, file_of
 from noburn_cli.core.recorded_tags import TEST as TAG
 from noburn_cli.core.recorded_tags import TEST_TAG
+from noburn_cli.enforce.answer_keys import long_ones
 from noburn_cli.enforce.answers import PLAY, VARIABLE
 from noburn_cli.enforce.dotenv_keys import find_keys
 from noburn_cli.enforce.test_names import FOLDER, is_one_test
@@ -107,6 +108,7 @@ class Answers:
         cassettes.vcr_parts()
         self._kept = cassettes.load(self._place) if mode == PLAY else []
         self._keys = cassettes.keys_of(self._place) if mode == PLAY else ()
+        self._secrets: tuple[bytes, ...] = ()
         self._folder = Path()
 
     def prepare(self, folder: Path) -> None:
@@ -122,6 +124,9 @@ class Answers:
             return {**dict.fromkeys(self._keys, NO_KEY), **told}
         found = find_keys(command, Path.cwd(), base)
         self._keys = tuple(name for name in KEY_VARIABLES if base.get(name) or found.get(name))
+        self._secrets = long_ones(
+            held.get(name, "") for held in (base, found) for name in self._keys
+        )
         return told
 
     def finish(self, facts: Facts) -> list[str]:
@@ -134,12 +139,12 @@ class Answers:
         def gone(test: str) -> bool:
             return is_one_test(test) and test not in collected and file_of(test) in files
 
-        news = cassettes.read_spool(self._folder)
+        news = cassettes.read_spool(self._folder, self._secrets)
         count = cassettes.save(
             self._place, news, ran=facts.outcomes.keys(), gone=gone, keys=self._keys
         )
         said = f"        {counted(len(news), 'answer')} kept, {count:,} in {self._place}: "
-        return [said + "they hold prompts and answers, and no keys"]
+        return [said + "they hold prompts and answers, and no provider's key"]
 
 
 def _said(recording: Recording, facts: Facts, path: Path) -> list[str]:

@@ -43,7 +43,7 @@ def test_what_makes_one():
 
 def test_keys_are_taken_out_wherever_they_stand():
     headers = {"authorization": "Bearer sk-program", "x-api-key": "sk-ant-123"}
-    url = URL + "&key=AIza-query"
+    url = URL + "&Key=AIza-query"
     found = secrets_of(headers, url, ("sk-noburn-vk-1", "sk-the-real-one"))
     said = b"Incorrect API key provided: sk-the-real-one (sk-program, sk-ant-123, AIza-query)"
     assert b"sk-" not in without(found, said)

@@ -159,6 +159,31 @@ def test_a_packed_answer_larger_than_a_socket_is_played(desk, tape):
     assert desk.states() == ["settled", "settled"]
 
 
+def test_a_key_that_a_packed_answer_repeats_is_not_kept(desk, tape):
+    told = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
+    packed = [("gzip", gzip.compress(told)), ("br", told), ("gzip", told)]
+    answers_ = iter(packed)
+
+    def answer(_):
+        encoding, body = next(answers_)
+        headers = (("content-type", "application/json"), ("content-encoding", encoding))
+        return Answer(status=401, headers=headers, body=body)
+
+    with Scripted(answer) as provider, layers.marking((Upstream(OPENAI, provider.url),)):
+        for _ in packed:
+            with requests.post(
+                provider.url + "/chat/completions",
+                json=CHAT,
+                headers={"authorization": f"Bearer {KEY}"},
+                timeout=30,
+                stream=True,
+            ) as got:
+                assert got.raw.read()
+        said = tape()
+    assert said.count("Incorrect API key provided: REDACTED") == 1
+    assert KEY not in said
+
+
 def test_free_requests_and_refusals_are_played_as_well(desk, tape):
     made = anthropic.Anthropic(api_key=KEY, base_url=desk.stub.url, max_retries=0)
     with noburn_cli.wrap(made) as client:
