@@ -49,12 +49,13 @@ class Call:
     """A call that was admitted, or whose id is closed; amounts as in the journal.
 
     notional: a subscription pays for it, so that it is charged to no account of dollars.
+    under_ceiling: a ceiling of the policy let it go, and nothing was claimed about its input.
     """
 
     __slots__ = (
         "accounts", "book", "bound", "clamped", "context", "cost", "digest", "factor", "granted",
         "hold", "id", "input_bound", "model", "notional", "owner", "reserved_at_ms", "state",
-        "usage", "variant", "wanted", "write_cap",
+        "under_ceiling", "usage", "variant", "wanted", "write_cap",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +64,7 @@ class Call:
         digest: int = 0, reserved_at_ms: int = 0, granted: int | None = None,
         wanted: int | None = None, write_cap: bool = False, clamped: bool = False,
         bound: str = "", book: str = "", model: str = "", input_bound: int = 0,
-        factor: int = 1000, notional: bool = False,
+        factor: int = 1000, notional: bool = False, under_ceiling: bool = False,
     ) -> None:  # fmt: skip
         self.id = id
         self.state = state
@@ -86,6 +87,7 @@ class Call:
         self.usage: Counts | None = None
         self.variant: str | None = None
         self.notional = notional
+        self.under_ceiling = under_ceiling
 
 
 def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Call:
@@ -112,6 +114,7 @@ def opened(event: Event, context: Context, accounts: tuple[Account, ...]) -> Cal
         event.input_bound or 0,
         event.factor or 1000,
         str(event.note).startswith(NOTIONAL_NOTE),
+        event.ceiling_nano is not None,
     )
 
 

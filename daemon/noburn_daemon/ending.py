@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from noburn_cli import protocol
-from noburn_cli.core.bounds import ASSUMED
 from noburn_cli.core.holds import HOLD_NEXT, HoldEvent, HoldState
 from noburn_cli.core.money import Nano, show_dollars
 from noburn_cli.core.usage import billed_total, input_total
@@ -209,7 +208,7 @@ def _end(book: Book, call: Call, event: Event) -> None:
 
 def _check_bound(book: Book, call: Call, actual: int, now_ms: int) -> None:
     """A bill above its bound is a defect of the bound: raise the model's factor at once."""
-    if actual <= call.input_bound or call.bound == ASSUMED:
+    if actual <= call.input_bound or call.under_ceiling:
         return  # Under a ceiling nothing was claimed about the input.
     model = book.resolved(call.model)
     needed = -(-call.factor * actual // max(1, call.input_bound))

@@ -21,4 +21,6 @@ def count_input(texts: Texts, size: Input, *, tokenizer: str) -> int:
     counted = sum(count(tokenizer, text) for text in texts.texts)
     around = overhead_max(tokenizer, size.overhead, size.requests)
     joined = seams(tokenizer, texts.texts)
-    return exact_bound(counted, utf8_bytes(texts.schema), around, size.tokens, seams=joined).tokens
+    return exact_bound(
+        counted, utf8_bytes(texts.schema), around, size.tokens, tokenizer=tokenizer, seams=joined
+    ).tokens

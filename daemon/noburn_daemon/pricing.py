@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from noburn_cli.core.bounds import ASSUMED, input_tokens_max
+from noburn_cli.core.bounds import ASSUMED, BYTES, WINDOW, how_counted, input_tokens_max
 from noburn_cli.core.money import AMOUNT_MAX, PICO_PER_NANO, nano_from_pico_half_even
 from noburn_cli.core.pricebook import (
     HoldRates,
@@ -114,8 +114,10 @@ class Pricing:
             )  # fmt: skip
         else:
             raised = -(-exact_tokens * factor // 1000)
-            tokens, how = min(raised, model.context_window), "exact"
-        quote = _with_output(frame, found, tokens, how, factor, self.book.version)
+            tokens, how = min(raised, model.context_window), how_counted(model.tokenizer)
+        quote = _with_output(
+            frame, found, tokens, how, factor, self.book.version, counted=exact_tokens is not None
+        )
         if frame.extra:
             self._add_extra(quote, frame, model, now_ms)
         if frame.ceiling is not None:
@@ -238,7 +240,7 @@ class Pricing:
 
 
 def _with_output(
-    frame: Reserve, found: _Rates, tokens: int, how: str, factor: int, book: str
+    frame: Reserve, found: _Rates, tokens: int, how: str, factor: int, book: str, *, counted: bool
 ) -> Quote:
     model = found.model
     steps = found.input_max
@@ -257,12 +259,13 @@ def _with_output(
         may_clamp = asked is None or output.clamp
         floor = min(want, max(output.floor, model.output_min)) if may_clamp else want
     refine_by = ""
-    # A byte bound above the context window says `window`, and can be refined as well.
+    # A byte bound above the context window says `window`, and can be refined as well; one that
+    # allows for a server's template says `assumed`.
     measured = frame.input
     if not (
-        frame.refined or measured.counted is not None or measured.window
+        counted or frame.refined or measured.counted is not None or measured.window
         or measured.windows or measured.requests > 1
-    ) and how in ("bytes", "window"):  # fmt: skip
+    ) and how in (BYTES, WINDOW, ASSUMED):  # fmt: skip
         refine_by = "text" if can_count(model.tokenizer) else "count"
     return Quote(  # by position, which is faster
         tokens, how, input_pico, output_pico, choices, want, floor, own_max, asked, found.text,

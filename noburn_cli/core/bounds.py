@@ -37,7 +37,8 @@ CLAUDE = "claude"
 #: `bytes` says no more than that of a model, the others name its vocabulary.
 #: A template's role marks and its text around tools are not in the request, and each server may
 #: have its own: twice the overhead that a message has at OpenAI, and TEMPLATE_TOKENS, are allowed
-#: for (an allowance of 2026-11-27, not read off every server; more would raise the factor).
+#: for (an allowance of 2026-11-27, not read off every server; more would raise the factor).  So no
+#: bound of theirs is proven, however their texts were counted: all are `assumed`.
 OTHER_BYTES = "bytes"
 TEMPLATE_TOKENS = 1024
 TEMPLATED_BYTES = frozenset(
@@ -150,7 +151,7 @@ def input_tokens_max(
     elif tokenizer in TEMPLATED:
         text = measured.bytes if tokenizer in TEMPLATED_BYTES else measured.expanded
         around = overhead_max(tokenizer, measured.overhead, measured.requests)
-        tokens, how = text + around + measured.tokens, BYTES
+        tokens, how = text + around + measured.tokens, ASSUMED
     elif tokenizer == CLAUDE:
         tokens, how = measured.expanded + measured.overhead + measured.tokens, BYTES
     else:
@@ -172,7 +173,13 @@ def overhead_max(tokenizer: str, overhead: int, requests: int = 1) -> int:
 
 
 def exact_bound(
-    text_tokens: int, schema_bytes: int, overhead: int, counted_tokens: int, *, seams: int = 0
+    text_tokens: int,
+    schema_bytes: int,
+    overhead: int,
+    counted_tokens: int,
+    *,
+    tokenizer: str,
+    seams: int = 0,
 ) -> Bound:
     """The bound of texts that were counted with the model's own encoding.
 
@@ -181,4 +188,10 @@ def exact_bound(
     overhead: see `overhead_max`.
     seams: what joining the texts can add, see core.seams.
     """
-    return Bound(text_tokens + seams + schema_bytes + overhead + counted_tokens, EXACT)
+    tokens = text_tokens + seams + schema_bytes + overhead + counted_tokens
+    return Bound(tokens, how_counted(tokenizer))
+
+
+def how_counted(tokenizer: str) -> str:
+    """How sure a bound is whose texts were counted with the model's own encoding."""
+    return ASSUMED if tokenizer in TEMPLATED else EXACT

@@ -110,7 +110,10 @@ def size_of(
         known = text_tokens + measured.tokens + frame.low + schema.low + media.low
         known = max(0, known - cuts)
         around = overhead_max(model.tokenizer, measured.overhead, measured.requests)
-        exact = exact_bound(text_tokens, schema_bytes, around, measured.tokens, seams=seams)
+        exact = exact_bound(
+            text_tokens, schema_bytes, around, measured.tokens,
+            tokenizer=model.tokenizer, seams=seams,
+        )  # fmt: skip
         most = text_tokens + measured.tokens + frame.high + schema.high + media.high + cuts
         how = EXACT if known == most and media.sure and not schema.high else ASSUMED
         if frame.low < frame.high:

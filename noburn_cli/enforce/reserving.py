@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli import protocol
-from noburn_cli.core.bounds import ASSUMED
 from noburn_cli.enforce.asking import Asked, for_model
 from noburn_cli.enforce.blocks import CODE_UNAVAILABLE, block, block_of, no_key
 from noburn_cli.enforce.context import settings
@@ -147,8 +146,8 @@ def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:
     granted, bound = reply.get("granted"), reply.get("input_bound")
     if policy().on_abort != RECEIVED or call.output is None or granted is None or bound is None:
         return None
-    if call.extra or reply.get("bound") == ASSUMED or len(call.variants) != 1:
-        return None  # Fees and other tiers cannot be told from the text that came.
+    if call.extra or call.unbounded or len(call.variants) != 1:
+        return None  # Fees, what a ceiling lets go, other tiers: no text that came tells them.
     return Received(
         input_tokens=bound,
         input_kinds=call.input_kinds,

@@ -32,7 +32,7 @@ BOUND_WORDS = {
     "counted": "counted by the provider",
     "bytes": "at most one token a byte, as the tokeniser guarantees",
     "window": "only the context window bounds it",
-    "assumed": "assumed: measured with a margin, or a ceiling of your policy, not proven",
+    "assumed": "a server's template is allowed for, or a ceiling of your policy: not proven",
 }
 NOTIONAL_WORDS = "shown at list price; no budget of dollars was charged"
 CLAUDE_BYTES = "the most that Claude's tokeniser makes of the text"

@@ -150,7 +150,7 @@ def test_fees_and_ceilings_are_explained_with_their_arithmetic(home: Any, reserv
     said = home.said("why", "f1")
     assert said.startswith("Call f1 of gpt-6-luna cost $0.0300.\n")
     for line in (
-        "(assumed: assumed: measured with a margin, or a ceiling of your policy, not proven)",
+        "(assumed: a server's template is allowed for, or a ceiling of your policy: not proven)",
         "ceiling: $2 set aside by your policy for what nothing bounds",
         "5 searches  x $10 / 1,000",
         "3 searches  x $10 / 1,000",

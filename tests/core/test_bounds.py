@@ -105,7 +105,8 @@ def test_ways_of_reaching_a_bound() -> None:
     assert bound(text, "claude").tokens >= 19
     assert bound(text, "not a tokeniser") == Bound(WINDOW_TOKENS, WINDOW)
     assert bound(measured("x", window=True), "o200k_base") == Bound(WINDOW_TOKENS, WINDOW)
-    assert bounds.exact_bound(3, 2, 7, 5) == Bound(17, EXACT)
+    assert bounds.exact_bound(3, 2, 7, 5, tokenizer="o200k_base") == Bound(17, EXACT)
+    assert bounds.exact_bound(3, 2, 7, 5, tokenizer="llama3", seams=1) == Bound(18, ASSUMED)
     assert HOW == (EXACT, COUNTED, BYTES, WINDOW, ASSUMED)
 
 
@@ -129,7 +130,7 @@ def test_the_factor_is_rounded_up() -> None:
 def test_other_byte_level_models_allow_for_their_template() -> None:
     small = bounds.Measure(bytes=10, expanded=10, overhead=7, tokens=0, window=False)
     bound = bounds.input_bound(small, tokenizer=bounds.OTHER_BYTES, context_window=100_000)
-    assert bound == bounds.Bound(10 + 14 + bounds.TEMPLATE_TOKENS, bounds.BYTES)
+    assert bound == bounds.Bound(10 + 14 + bounds.TEMPLATE_TOKENS, ASSUMED)
     capped = bounds.input_bound(small, tokenizer=bounds.OTHER_BYTES, context_window=500)
     assert capped == bounds.Bound(500, bounds.WINDOW)
     unknown = bounds.input_bound(small, tokenizer="unknown", context_window=500)

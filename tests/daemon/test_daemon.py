@@ -211,15 +211,20 @@ def test_models_beyond_openai_are_counted_exactly_as_well(running: Running, mode
     terms = {"model": model, "input": size, "refined": False}
     terms["output"] = {"wanted": 1, "floor": 1, "choices": 1, "clamp": False}
     by_bytes = caller.reserve("m0", **terms)
-    assert by_bytes["bound"] == "bytes"
+    assert by_bytes["bound"] == "assumed"
     caller.ask(n=1, op="void", call="m0")
     caller.budget("global", by_bytes["hold_nano"] // 2)
     assert caller.reserve("m1", **terms)["by"] == "text"
     counted = caller.reserve("m1", **terms, texts={"texts": [text]})
-    assert (counted["ok"], counted["bound"]) == (True, "exact")
+    assert (counted["ok"], counted["bound"]) == (True, "assumed")
     # The template that the server puts around the text is allowed for, as in the bound by bytes.
     share = by_bytes["hold_nano"] * TEMPLATE_TOKENS // (len(text) + TEMPLATE_TOKENS + 1)
     assert counted["hold_nano"] > share
+    # It is no proof, so a bill above it raises the factor; only a ceiling would claim nothing.
+    caller.ask(n=2, op="settle", call="m1", usage={"input": 10**5, "output": 1})
+    caller.budget("global", 10**12)
+    again = caller.reserve("m2", **{**terms, "refined": True})
+    assert again["input_bound"] > 3 * by_bytes["input_bound"]
 
 
 CHILD = """
