@@ -89,7 +89,9 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
             paths = [pattern]
         if not paths:
             error = InputRefused(
-                f"`{pattern}` matches no file" if is_pattern(pattern) else f"{pattern} is missing",
+                f"`{pattern}` matches no file"
+                if is_pattern(pattern)
+                else f"{pattern} is missing, or ignored by git",
                 why=f"{spec.where} names it, and a prompt that is not found is not checked",
                 next_step="correct `files`, or take it out",
             )

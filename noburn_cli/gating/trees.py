@@ -2,7 +2,8 @@
 
 Layer: I/O.  Below: gating.git, errors.  Above: gating.prompts, gating.templates, gating.books.
 Both give the same: names relative to the configuration's folder, and bytes.  Nothing outside of the
-repository is read, also not through a symbolic link.
+repository is read, nor what git ignores or keeps for itself (`.git`), also not through a symbolic
+link: a pull request names the files, and the runner's folder holds more than the repository.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Tree(Protocol):
         """
 
     def has(self, name: str) -> bool:
-        """Whether a file of that name is there, listed or not."""
+        """Whether a file of that name is there and belongs to the tree."""
 
     def read(self, name: str) -> bytes:
         """The content of one file.  Raises InputRefused."""
@@ -45,13 +46,14 @@ class Tree(Protocol):
 class FolderTree:
     """The files of a folder as they are now.
 
-    repository: whose ignored files are not listed; None lists all but hidden ones.
+    repository: whose ignored files do not belong to it; without one, hidden files do not.
     """
 
     def __init__(self, folder: Path, repository: Repository | None) -> None:
         self._folder = folder
         self._inside = (folder if repository is None else repository.top).resolve()
         self._names: list[str] | None = None
+        self._known: dict[Path, frozenset[str]] = {}
         self._repository = repository
 
     @property
@@ -66,9 +68,32 @@ class FolderTree:
 
     def has(self, name: str) -> bool:
         try:
-            return (self._folder / name).is_file()
-        except OSError:  # A name that is too long for a file is none.
+            path = self._folder / name
+            if not path.is_file():
+                return False
+            return name in self._listed(self._folder) or self._belongs(path.resolve())
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ):  # A name too long for a file; a circle of links.
             return False
+
+    def _belongs(self, real: Path) -> bool:
+        """Whether git tracks the file that a name leads to, or would when it is added."""
+        for folder in (self._folder.resolve(), self._inside):
+            if real.is_relative_to(folder):
+                return real.relative_to(folder).as_posix() in self._listed(folder)
+        return False
+
+    def _listed(self, folder: Path) -> frozenset[str]:
+        """Names below the configuration's folder, or from the repository's top on."""
+        if folder not in self._known:
+            if self._repository is None or folder.resolve() == self._folder.resolve():
+                self._known[folder] = frozenset(self.names)
+            else:
+                self._known[folder] = frozenset(self._repository.listed(folder))
+        return self._known[folder]
 
     def read(self, name: str) -> bytes:
         path = self._folder / name
@@ -81,6 +106,13 @@ class FolderTree:
                 )
             if not stat.S_ISREG(real.stat().st_mode):
                 raise InputRefused(f"{name} is not a file")
+            if not self._belongs(real):
+                raise InputRefused(
+                    f"{name} does not belong to the repository",
+                    why="git ignores it, or keeps it for itself: it may be secret, and is not the"
+                    " same for everybody who checks this out",
+                    next_step="take it out of .gitignore, or name another file",
+                )
             with real.open("rb") as file:
                 content = file.read(FILE_BYTES_MAX + 1)
         except FileNotFoundError as error:

@@ -42,21 +42,20 @@ def test_patterns_choose_files(repo: Repo) -> None:
             "noburn.toml": gate_toml(
                 "",
                 table('["p/**/*.md", "!p/drafts/*", "!**/x[0-9].md"]'),
-                table('["build/one.txt", "c?.text"]'),
+                table('["**/c?.text"]'),
             ),
             **dict.fromkeys(("p/a.md", "p/deep/er/b.md", "p/drafts/c.md", "p/x1.md"), words(3)),
             **dict.fromkeys(("p/sub.md/no.txt", "c1.text", "c10.text"), words(4)),
         }
     )
-    # What git ignores is found by its name and by no pattern; what is new, before it is added.
-    repo.write({"build/one.txt": words(5), "build/c1.md": words(6), "p/new.md": words(7)})
+    # What git ignores is found by no pattern; what is new, before it is added.
+    repo.write({"build/c1.text": words(6), "p/new.md": words(7)})
     repo.write({"p/x1.md": None})
     found = sizes(repo.judged())
     assert found == {
         "p/a.md": 3,
         "p/deep/er/b.md": 3,
         "p/new.md": 7,
-        "build/one.txt": 5,
         "c1.text": 4,
     }
 
@@ -126,6 +125,65 @@ def test_templates_that_cannot_be_rendered(repo: Repo, template: str, said: str)
     toml = gate_toml("", table('["a.j2"]', 'variables = { given = "g" }'))
     repo.write({"noburn.toml": toml, "a.j2": template})
     assert said in refused(repo.judged())["a.j2"]
+
+
+_SECRET = "ghs_S3cretOfTheRunner"
+
+
+def _leaks(files: str = '["a.j2"]', file: str = "secret.txt") -> str:
+    return gate_toml("", table(files, f'variables = {{ x = {{ file = "{file}" }} }}'))
+
+
+_SAYING = [
+    "{% include x %}",
+    "{% include x ~ '/../broken.j2' %}",
+    "{% include x ~ '/../loud.md' %}",
+    "{% import 'macros.j2' as m %}{{ m[x] }}",
+    "{{ ({})[x].y }}",
+    "{{ x|attr(x) + 1 }}",
+    "{{ [1]|map(x)|list }}",
+    "{{ [1]|select(x)|list }}",
+    "{{ self.blocks[x] }}",
+    "{{ namespace(a=1)[x].b }}",
+    "{{ x|int(x) // 0 }}",
+    "{{ {}.pop(x) }}",
+    "{{ x.format(1).encode(x) }}",
+    "{{ '{0.a}'.format(x) }}",
+    "{{ x.index('~' ~ x) }}",
+    "{{ x|round(method=x) }}",
+    "{{ x|tojson(indent=x) }}{{ x|replace(x) }}",
+    "{{ ''|wordwrap(0, wrapstring=x) }}{{ x * x }}",
+    "{{ [x]|xmlattr }}{{ {x ~ ' ': 1}|xmlattr }}",
+    "{% macro m() %}{% endmacro %}{{ m(**{x: 1}) }}",
+    "{% from x import y %}",
+    "{% extends x %}",
+]
+
+
+def test_no_value_of_a_template_reaches_a_message(repo: Repo) -> None:
+    repo.write({f"{number}.j2": template for number, template in enumerate(_SAYING)})
+    repo.write({"noburn.toml": _leaks('["[0-9]*.j2"]'), "secret.txt": _SECRET})
+    repo.write({"broken.j2": "{% if %}", "loud.md": b"\xff\xfe", "macros.j2": "{{ 1 }}"})
+    done = repo.judged("--save", "markdown=page.md", "--save", "github=log.txt")
+    assert len(refused(done)) == len(_SAYING)
+    written = [(repo.path / name).read_text() for name in ("page.md", "log.txt")]
+    assert _SECRET not in "".join((done.out, done.err, *written))
+
+
+def test_what_git_ignores_is_not_read_by_any_name(repo: Repo) -> None:
+    repo.write({".gitignore": ".env\nkeys/\n", ".env": _SECRET, "keys/k.md": _SECRET})
+    (repo.path / "link.md").symlink_to(".env")
+    (repo.path / "head.md").symlink_to(".git/HEAD")
+    (repo.path / "folder").symlink_to("keys")
+    named = (".env", "keys/k.md", "folder/k.md", ".git/HEAD", "link.md", "head.md")
+    listed = json.dumps([name for name in named if name != ".git/HEAD"])
+    repo.write({"noburn.toml": gate_toml("", table(listed)), "a.j2": "{{ x }}"})
+    assert set(refused(repo.judged())) == set(named) - {".git/HEAD"}
+    for name in named:
+        repo.write({"noburn.toml": _leaks(file=name), "a.j2": "{{ x }}"})
+        assert "does not belong to the repository" in refused(repo.judged())["a.j2"]
+        repo.write({"noburn.toml": _leaks(file="a.j2"), "a.j2": f"{{% include '{name}' %}}"})
+        assert "repository" in refused(repo.judged())["a.j2"]
 
 
 def test_keys_of_yaml_and_json(repo: Repo) -> None:
