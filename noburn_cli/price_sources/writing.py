@@ -82,6 +82,7 @@ def _model_lines(model: Model, *, over: bool = False) -> list[str]:
         facts |= {
             "input_max": model.input_max,
             "output_min": model.output_min,
+            "media_input": model.media_input,
             "aliases": model.aliases,
             "retires_on": model.retires_on or NOT_RETIRED,
             "sources": model.sources,

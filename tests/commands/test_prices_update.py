@@ -131,7 +131,9 @@ def test_what_a_book_may_not_do_stands_first(here: Any, tmp_path: Path) -> None:
     taker = shipped("gpt-6-luna").replace("family =", 'aliases = ["gpt-5.6"]\nfamily =', 1)
     small = shipped("gpt-4o").replace("context_window = 128000", "context_window = 17000", 1)
     free = shipped("gpt-4.1").partition("[[model.rate]]")[0] + row("1970-01-01", inp=0, out=0)
-    book = newer_book(taker, small, free).replace(
+    silent = shipped("gemini-4-argon").replace('media_input = "as_text"\n', "", 1)
+    assert silent != shipped("gemini-4-argon")
+    book = newer_book(taker, small, free, silent).replace(
         f"checked_on = {TODAY}\n", f'checked_on = {TODAY}\n[prefixes]\n"zz/" = "openai"\n', 1
     )
     said = here.said("prices", "update", "--from", saved(tmp_path, book), "--yes").splitlines()
