@@ -267,9 +267,10 @@ def _parsed(text: str) -> Any:
 def _is_request(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    return _batched(value) is not None or (
-        registry.guess_api(value) is not None and isinstance(value.get("model"), str)
-    )
+    if _batched(value) is not None or registry.model_in_url(value):
+        return True
+    named = isinstance(value.get("model"), str) or isinstance(value.get("modelId"), str)
+    return named and registry.guess_api(value) is not None
 
 
 def _lacks_model(text: str) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.core.estimates import COUNTING_PROVIDERS
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.estimating import Job
 from noburn_cli.inputs import PLAIN, Item, read_inputs
-from noburn_cli.provider_count import CountFailed, count_input
+from noburn_cli.provider_count import _PLACES, CountFailed, count_input
 from noburn_cli.providers import registry
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.gemini import Gemini
@@ -66,6 +67,10 @@ def item_of(model: str) -> Item:
 
 def _api(model: str) -> str:
     return "anthropic_messages" if "claude" in model else "openai_responses"
+
+
+def test_who_counts_is_told_in_the_notes() -> None:
+    assert set(_PLACES) == COUNTING_PROVIDERS
 
 
 @pytest.fixture

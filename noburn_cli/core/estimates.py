@@ -27,6 +27,9 @@ from noburn_cli.errors import CallUnbounded, PriceUnknown
 
 _WEEK_MS = 7 * 86_400_000
 
+#: Whose own count `estimate --count` can ask for; provider_count says where.
+COUNTING_PROVIDERS = frozenset({"openai", "anthropic", "google"})
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -136,7 +136,8 @@ def size_of(
     expected = Span(*offline.span()) + frame + schema + ids + Span(media.low, media.high)
     most = max(expected.low, min(expected.high, bound.tokens))
     how = ESTIMATED if media.sure and not schema.high else ASSUMED
-    return InputSize(Span(expected.low, most), how, bound, offline.error, Span(*media.audio))
+    error = offline.error if offline.tokens else None  # It was measured on texts.
+    return InputSize(Span(expected.low, most), how, bound, error, Span(*media.audio))
 
 
 def _capped(bound: Bound, known: int, model: Model) -> Bound:

@@ -29,8 +29,14 @@ MS_MAX = 100_000_000
 
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _ROOT_COUNT = re.compile(rb"/Count\s+(\d{1,6})\b")
-_PAGES = re.compile(rb"<<(?:(?!<<|endobj).){0,4096}?/Type\s*/Pages\b.{0,4096}?>>", re.DOTALL)
-_STREAM = re.compile(rb"/Type\s*/ObjStm\b.{0,512}?stream\r?\n", re.DOTALL)
+_PAGES = re.compile(rb"/Type\s*/Pages\b")
+_STREAM = re.compile(rb"/Type\s*/ObjStm\b")
+_STREAM_STARTS = re.compile(rb"stream\r?\n")
+#: How many nodes of page trees are looked at, and how far from a node's type its count may stand.
+_NODES_MAX = 5_000
+_NODE_BYTES_MAX = 4_096
+#: How far behind its type a stream may start.
+_HEAD_BYTES_MAX = 512
 
 _MP3_RATES = (44_100, 48_000, 32_000)
 _MP3_KBITS = {
@@ -50,22 +56,37 @@ def pdf_pages(data: bytes) -> int | None:
     counts = [
         int(number)
         for part in parts
-        for node in _PAGES.finditer(part)
-        for number in _ROOT_COUNT.findall(node[0])
+        for node in _page_nodes(part)
+        for number in _ROOT_COUNT.findall(node)
     ]
     found = max(counts, default=0) or sum(len(_PAGE.findall(part)) for part in parts)
     return found if 0 < found <= PAGES_MAX else None
+
+
+def _page_nodes(data: bytes) -> Iterator[bytes]:
+    """Each node of a page tree, from the start of its dictionary to the first end behind its type.
+
+    By plain searches of a limited reach: a pattern would try every start anew.
+    """
+    for found in itertools.islice(_PAGES.finditer(data), _NODES_MAX):
+        start = data.rfind(b"<<", max(0, found.start() - _NODE_BYTES_MAX), found.start())
+        end = data.find(b">>", found.end(), found.end() + _NODE_BYTES_MAX)
+        if start >= 0 <= end and data.find(b"endobj", start, found.start()) < 0:
+            yield data[start:end]
 
 
 def _object_streams(data: bytes) -> Iterator[bytes]:
     """What is packed in a PDF's object streams, up to UNPACKED_MAX."""
     left, view = UNPACKED_MAX, memoryview(data)
     for match in itertools.islice(_STREAM.finditer(data), _STREAMS_MAX):
-        end = data.find(b"endstream", match.end(), match.end() + _STREAM_BYTES_MAX)
-        if left <= 0 or end < 0:
+        head = _STREAM_STARTS.search(data, match.end(), match.end() + _HEAD_BYTES_MAX)
+        if left <= 0 or head is None:
+            continue
+        end = data.find(b"endstream", head.end(), head.end() + _STREAM_BYTES_MAX)
+        if end < 0:
             continue
         try:
-            plain = zlib.decompressobj().decompress(view[match.end() : end], left)
+            plain = zlib.decompressobj().decompress(view[head.end() : end], left)
         except zlib.error:
             continue
         left -= len(plain)

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from noburn_cli.errors import InputRefused
 from noburn_cli.providers.anthropic_messages import AnthropicMessages
+from noburn_cli.providers.bedrock_converse import BedrockConverse
 from noburn_cli.providers.call import Call
 from noburn_cli.providers.codec import Codec
 from noburn_cli.providers.gemini import Gemini
@@ -144,6 +145,8 @@ def host_facts() -> dict[str, Any]:
 
 def guess_api(body: dict[str, Any]) -> str | None:
     """The API that a request body is written for, or None; for files, which name no URL."""
+    if isinstance(body.get("modelId"), str) and "messages" in body:
+        return BedrockConverse.api
     if "messages" in body:
         return AnthropicMessages.api if _reads_like_anthropic(body) else OpenAIChat.api
     if "input" in body:
@@ -155,19 +158,38 @@ def guess_api(body: dict[str, Any]) -> str | None:
     return OpenAICompletions.api if "prompt" in body else None
 
 
+def model_in_url(body: dict[str, Any]) -> bool:
+    """Whether a body is one of Gemini's, of which the URL alone names the model."""
+    turns = body.get("contents")
+    turns = [turns] if isinstance(turns, dict) else turns
+    return (
+        "model" not in body
+        and isinstance(turns, list)
+        and bool(turns)
+        and all(isinstance(turn, dict) and "parts" in turn for turn in turns)
+    )
+
+
 def parse_body(api: str | None, body: bytes) -> Call:
     """The call in a request body; without `api`, the one it is written for.
 
+    The call's model is "" for a body of which the URL would name it.
     Raises InputRefused when no API can be told, or the body breaks its rules.
     """
-    api = api or guess_api(Body(body).values)
+    values = Body(body).values
+    api = api or guess_api(values)
     if api is None:
         raise refused(
             "the request has neither `messages` nor `input`, `prompt` or `contents`",
             next_step="write a body as for chat completions, responses, completions, embeddings, "
             "messages or generateContent",
         )
-    return codec(api).parse(body)
+    if api == Gemini.api and model_in_url(values):
+        return replace(Gemini("unnamed").parse(body), model="")
+    call = codec(api).parse(body)
+    if api == BedrockConverse.api:
+        return replace(call, model=Route(GUARD, BEDROCK).qualified(call.model))
+    return call
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from noburn_cli.core.estimates import Estimate, Span
+from noburn_cli.core.estimates import COUNTING_PROVIDERS, Estimate, Span
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.core.offline_counts import MeasuredError
 from noburn_cli.render.learned import learned_data, learned_notes
@@ -98,12 +98,21 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
     bounds = {one.bound_how for one in shown}
     notes += _error_notes(shown)
     if "assumed" in hows:
-        notes.append("assumed: a range, not a count; --count asks the provider.")
-    if any(one.input_tokens is None for one in shown):
-        notes.append("≤: only the most is known for this tokeniser; --count may tell more.")
+        assumed = [one for one in shown if one.input_tokens is not None and one.how == "assumed"]
+        more = "; --count asks the provider" if _countable(assumed) else ""
+        notes.append(f"assumed: a range, not a count{more}.")
+    unknown = [one for one in shown if one.input_tokens is None]
+    if unknown:
+        more = "; --count may tell more" if _countable(unknown) else ""
+        notes.append(f"≤: only the most is known for this tokeniser{more}.")
     if "window" in bounds:
         notes.append("window: only the context window limits this input.")
     return notes
+
+
+def _countable(shown: Sequence[Estimate]) -> bool:
+    """Whether --count could say more of one of them: not every provider counts for others."""
+    return any(one.provider in COUNTING_PROVIDERS for one in shown)
 
 
 def _error_notes(shown: Sequence[Estimate]) -> list[str]:

@@ -172,6 +172,30 @@ def test_an_offline_estimate_says_how_far_off_it_may_be(estimate: Any) -> None:
     assert "measured on 2026-11-27 against ctok 1.3.0" in got.out
 
 
+def test_a_request_whose_model_the_url_names_is_one(estimate: Any, tmp_path: Path) -> None:
+    """Goal: an image in a body of Gemini's is no text of its Base64."""
+    image = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgoAAAANSUhEUgAABAAAAAMA"}}
+    body = {"contents": [{"parts": [{"text": "hi"}, image]}]}
+    (tmp_path / "gemini.json").write_text(json.dumps(body))
+    (one,) = estimate("gemini.json", "--model", "gemini-3.8-flash", "--json").data["estimates"]
+    assert one["input_tokens"]["low"] > 1_100
+    assert one["input_tokens_max"] > 2_240
+    said = [{"role": "user", "content": [{"text": "hi"}]}]
+    body = {"modelId": "amazon.nova-lite-v1:0", "messages": said}
+    (tmp_path / "bedrock.json").write_text(json.dumps(body))
+    (one,) = estimate("bedrock.json", "--json").data["estimates"]
+    assert one["model"] == "bedrock/amazon.nova-lite-v1:0"
+    (tmp_path / "data.json").write_text(json.dumps({"contents": ["a", "b"]}))
+    assert estimate("data.json", "--model", "test-exact").code == 0
+
+
+def test_a_count_is_offered_where_somebody_counts(estimate: Any) -> None:
+    """Goal: Cohere has no count to ask for; what is said of the words holds for it, too."""
+    got = estimate("-", "--model", "cohere/command-r-08-2024", stdin=b"Count me, please.")
+    assert "only the most is known for this tokeniser.\n" in got.out
+    assert "--count" not in got.out
+
+
 def test_several_inputs_have_totals(estimate: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello world")
     (tmp_path / "b.txt").write_text("hello")

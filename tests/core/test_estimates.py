@@ -72,6 +72,8 @@ def test_sizes_say_how_sure_they_are() -> None:
     assert claude == InputSize(
         Span(low + 6, high + 11), ESTIMATED, Bound(127, BYTES), offline.error
     )
+    no_text = OfflineCount(0, offline.error)
+    assert size(text_tokens=None, tokenizer="claude", offline=no_text).error is None
     tools = size(text_tokens=None, tokenizer="gemini", offline=offline, schema=Span(9, 99))
     assert (tools.expected, tools.expected_how) == (Span(low + 9, 107), ASSUMED)
     unknown = size(text_tokens=None, tokenizer="gemini")

@@ -137,6 +137,13 @@ def test_a_file_that_unpacks_without_end_is_left_alone() -> None:
     assert pdf_pages(head + bomb + b"endstream") == 1
 
 
+@pytest.mark.parametrize("again", [b"<</Type/Pages ", b"/Type/Pages ", b"/Type/ObjStm "])
+def test_a_tree_that_never_ends_is_left_alone(again: bytes) -> None:
+    """Goal: millions of starts cost one look each at most: this took minutes."""
+    assert pdf_pages(b"%PDF-1.4" + again * 500_000) is None
+    assert pdf_pages(b"%PDF-1.4 << /Type /Pages /Count 3 >> " + again * 50_000) == 3
+
+
 FILES = [
     png(9, 9),
     jpeg(9, 9, 8),
