@@ -54,7 +54,8 @@ class Repository:
 
     def commit(self, rev: str) -> str | None:
         """The full id of the commit that a revision means, or None."""
-        if rev.startswith("-"):  # `--end-of-options` is newer than some gits in use.
+        # `--end-of-options` is newer than some gits in use; a name goes into logs and comments.
+        if rev.startswith("-") or not rev.isprintable():
             return None
         done = _run(self.top, ("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"))
         return done.stdout.decode("ascii").strip() if done.returncode == 0 else None

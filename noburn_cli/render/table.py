@@ -183,10 +183,13 @@ def terminal_width(file: TextIO | None = None) -> int | None:
 
 
 def remark_lines(lines: Iterable[str], file: TextIO) -> list[str]:
-    """`error: …`, `why: …`, `note: …` for `file`: on a terminal broken under their own text."""
+    """`error: …`, `why: …`, `note: …` for `file`: on a terminal broken under their own text.
+
+    Each is one line, whatever it quotes: a CI takes a line of its own for a command.
+    """
     width = terminal_width(file)
     shown = []
-    for line in lines:
+    for line in (safe_text(" ".join(line.splitlines())) for line in lines):
         label, colon, _ = line.partition(": ")
         indent = len(label + colon) if colon and len(label) <= _LABEL_MAX else 0
         shown += wrap_line(line, width=width, indent=indent)

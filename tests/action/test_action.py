@@ -124,14 +124,21 @@ def test_a_gate_that_cannot_be_evaluated_says_so_where_old_figures_stood(
 ):
     hub.said(f"{MARKER}\n### +$1 a month", mine=True)
     workspace = origin.checkout(tmp_path / "work", origin.merged)
-    (workspace / "noburn.toml").write_text('[gate]\ngrowth = "x```y"\n')
+    key = r"growth x```y\n::warning::not ours\n ##[warning]nor this"
+    (workspace / "noburn.toml").write_text(f'[gate]\n"{key}" = 1\n')
     outcome = job(
         *(tmp_path / "job", workspace, pull_request(origin), hub, tools, origin.merged)
     ).run(version="installed")
     assert outcome.exit_code == 2
     body = hub.comments[0]["body"]
     assert body.startswith(f"{MARKER}\n### The gate could not be evaluated\n")
-    assert "growth" in body
+    assert "growth x```y" in body
+    said = outcome.log.splitlines()
+    stop = next(number for number, line in enumerate(said) if line.startswith("::stop-commands::"))
+    word = said[stop].removeprefix("::stop-commands::")
+    assert len(word) == 32
+    assert "growth" in "".join(said[stop : said.index(f"::{word}::")])
+    assert not any(line.strip().startswith(("::warning::not", "##[")) for line in said)
     assert "Exit code 2" in body
     assert (outcome.outputs["passed"], outcome.outputs["json"]) == ("", "")
     assert "could not be evaluated" in outcome.summary
