@@ -182,7 +182,7 @@ def _with_recording(
     """
     from dataclasses import replace
 
-    from noburn_cli.core.recorded_findings import findings
+    from noburn_cli.core.recorded_findings import findings, left_out_note
     from noburn_cli.recording.comparing import judge, update_baseline
 
     evidence = judge(names, gate.recording, root)
@@ -191,4 +191,6 @@ def _with_recording(
         return replace(result, findings=found, evidence=evidence)
     changed = update_baseline(evidence, gate.recording, root)
     note = f"{gate.recording.baseline} is {'written' if changed else 'as it was'}"
-    return replace(result, evidence=evidence, notes=(*result.notes, note))
+    left_out = left_out_note(evidence)
+    notes = (note,) if left_out is None else (note, left_out)
+    return replace(result, evidence=evidence, notes=(*result.notes, *notes))

@@ -101,10 +101,26 @@ class RecordingResult:
 
     @property
     def passed(self) -> bool:
-        return not any(one.verdict == DEARER or one.over_new_max for one in self.changes)
+        failed = any(one.verdict == DEARER or one.over_new_max for one in self.changes)
+        return not failed and not self.unplayed
 
     def of(self, verdict: str) -> tuple[LineChange, ...]:
         return tuple(one for one in self.changes if one.verdict == verdict)
+
+    @property
+    def unplayed(self) -> tuple[LineChange, ...]:
+        """Those of a replayed run that asked for what had no kept answer: what it would be is not
+        known, and recording it anew is what tells."""
+        if not self.recording.replayed:
+            return ()
+        return tuple(one for one in self.changes if one.after is not None and one.after.refused)
+
+    @property
+    def without_baseline(self) -> tuple[LineChange, ...]:
+        """New ones that get none: they did not run to their end, or their bill is not known."""
+        return tuple(
+            one for one in self.of(NEW) if one.after is not None and not one.after.complete
+        )
 
     @property
     def compared(self) -> tuple[LineChange, ...]:
@@ -151,6 +167,8 @@ def compare(
         verdict = _absent(test, recording, seen)
         if test.kind != TEST and whole:
             verdict = VANISHED
+        if test.silent and verdict == VANISHED:
+            continue  # Nothing is missed.
         changes.append(LineChange(test.name, verdict, test, None, test.cost_nano))
     changes.sort(key=_order)
     return RecordingResult(recording, label, tolerance, tuple(changes))
@@ -161,7 +179,8 @@ def updated(baseline: Recording | None, result: RecordingResult) -> Recording:
 
     A line within the tolerance keeps its numbers, so that a baseline changes only where something
     did, and small growth adds up until it is told.  What did not run, or not to its end, keeps its
-    line; what vanished loses it; a new one needs a run to its end.
+    line; what vanished loses it; a new one needs a run to its end.  A test that called nothing has
+    a line too: that it begins to is then a change.
     """
     old = {} if baseline is None else baseline.rates
     new = result.recording.rates
@@ -174,7 +193,10 @@ def updated(baseline: Recording | None, result: RecordingResult) -> Recording:
             kept[one.name] = one.after
         elif one.before is not None:
             kept[one.name] = _at(one.before, old, new)
-    tests = {name: kept[name] for name in sorted(kept) if kept[name].uses}
+    for name, test in result.recording.tests.items():
+        if name not in kept and test.kind == TEST and test.silent and test.complete:
+            kept[name] = test
+    tests = {name: kept[name] for name in sorted(kept) if kept[name].uses or kept[name].silent}
     used = {use.at for test in tests.values() for use in test.uses}
     rates = {at: rate for at, rate in {**old, **new}.items() if at in used}
     return Recording(
@@ -191,7 +213,7 @@ def _order(change: LineChange) -> tuple[int, int, str]:
 
 def _new(test: RecordedTest, tolerance: Tolerance, *, first: bool) -> LineChange:
     most = tolerance.new_max_nano
-    over = not first and most is not None and test.cost_nano > most
+    over = not first and most is not None and test.most_nano > most
     return LineChange(test.name, NEW, None, test, over_new_max=over)
 
 
@@ -210,7 +232,7 @@ def _both(
 ) -> LineChange:
     now_nano = _at(before, old, new).cost_nano
     pairs = (
-        (before.calls, after.calls, tolerance.calls),
+        (before.tried, after.tried, tolerance.calls),
         (before.tokens, after.tokens, tolerance.tokens),
         (now_nano, after.cost_nano, tolerance.cost_nano),
     )
@@ -249,12 +271,14 @@ def _causes(
     if now_nano != before.cost_nano:
         yield LineCause(PRICE, "prices changed", now_nano - before.cost_nano)
     rest = after.cost_nano - now_nano
-    if after.calls != before.calls:
+    if after.tried != before.tried:
         more = after.calls - before.calls
         nano = _divided(now_nano * more, before.calls) if before.calls else rest
-        yield LineCause(CALLS, f"calls {before.calls:,} → {after.calls:,}", nano)
+        stopped = after.tried - after.calls
+        told = f" ({stopped:,} of them stopped)" if stopped else ""
+        yield LineCause(CALLS, f"calls {before.tried:,} → {after.tried:,}{told}", nano)
         rest -= nano
-    if after.models != before.models:
+    if after.models != before.models and before.uses and after.uses:
         nano = rest - _more_tokens(before, after, rates, rest)
         was, is_now = (", ".join(one.models) or "none" for one in (before, after))
         yield LineCause(MODEL, f"model {was} → {is_now}", nano)

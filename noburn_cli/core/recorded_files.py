@@ -93,7 +93,7 @@ def parse_baseline(text: str, *, origin: str) -> Recording:
         tests = {
             name: RecordedTest(
                 name,
-                kind=str(uses[0].get("line", TEST)),
+                kind=str(uses[0].get("line", TEST)) if uses else TEST,
                 uses=tuple(sorted(map(_use, uses), key=lambda use: use.at)),
             )
             for name, uses in sorted(values["tests"].items())
@@ -177,6 +177,8 @@ def _use(values: Mapping[str, Any]) -> ModelUse:
 
 def _block(test: RecordedTest) -> str:
     kind = {} if test.kind == TEST else {"line": test.kind}
+    if not test.uses:
+        return f"  {_plain(test.name)}: []"
     uses = [f"   {_plain({**kind, **_used(use)})}" for use in test.uses]
     return f"  {_plain(test.name)}: [\n" + ",\n".join(uses) + "\n  ]"
 

@@ -44,6 +44,9 @@ def _errors(result: RecordingResult) -> Iterator[Finding]:
         yield _finding(TOTAL, f"no test ran in the recording {result.recording.name}")
     for one in result.of(DEARER):
         yield _dearer(one, result.tolerance)
+    for one in result.unplayed:
+        if one.after is not None and one.verdict != DEARER:
+            yield _unplayed(one.name, one.after)
     for one in result.of(NEW):
         if one.over_new_max and one.after is not None:
             yield _over_new_max(one, one.after, result.tolerance.new_max_nano or 0)
@@ -51,7 +54,7 @@ def _errors(result: RecordingResult) -> Iterator[Finding]:
 
 def _warnings(result: RecordingResult) -> Iterator[Finding]:
     for one in result.of(UNSURE):
-        if one.after is not None:
+        if one.after is not None and one not in result.unplayed:
             text = f"{one.name} proves nothing: {_why_unsure(one.after)}"
             yield _finding(one.name, text, level=WARNING)
     if result.baseline is None:
@@ -61,6 +64,9 @@ def _warnings(result: RecordingResult) -> Iterator[Finding]:
         cost = show_dollars(sum(one.difference_nano for one in new))
         text = f"{counted(len(new), 'line')} without a baseline, {cost}: {_named(new)}"
         yield _finding(TOTAL, text, level=WARNING)
+    if unsure := [one for one in result.without_baseline if one not in result.unplayed]:
+        text = f"no baseline can be made of {_named(unsure)}: no run to the end with known bills"
+        yield _finding(TOTAL, text, level=WARNING)
     if gone := result.of(VANISHED):
         text = f"{counted(len(gone), 'line')} of the baseline not there any more: {_named(gone)}"
         yield _finding(TOTAL, text, level=WARNING)
@@ -69,6 +75,18 @@ def _warnings(result: RecordingResult) -> Iterator[Finding]:
         amount = show_dollars(abs(result.price_nano))
         text = f"prices changed: the same calls are {amount} {word} than in the baseline"
         yield _finding(TOTAL, text, level=WARNING)
+
+
+def left_out_note(result: RecordingResult) -> str | None:
+    """What to say of new lines that a baseline written now does not have; None for none."""
+    lines = result.without_baseline
+    if not lines:
+        return None
+    why = _why_unsure(lines[0].after) if lines[0].after is not None else ""
+    more = f" (of the first: {why})" if why else ""
+    return (
+        f"{counted(len(lines), 'line')} got no baseline, being no whole run{more}: {_named(lines)}"
+    )
 
 
 def _dearer(change: LineChange, tolerance: Tolerance) -> Finding:
@@ -91,8 +109,15 @@ def _dearer(change: LineChange, tolerance: Tolerance) -> Finding:
     )
 
 
+def _unplayed(name: str, test: RecordedTest) -> Finding:
+    text = f"{name} proves nothing: {counted(test.refused, 'call')} of it had no recorded answer"
+    return _finding(name, f"{text}; record them again: noburn run --recording NAME --answers keep")
+
+
 def _over_new_max(change: LineChange, after: RecordedTest, most: int) -> Finding:
-    cost, limit = show_dollars(after.cost_nano), show_dollars(most)
+    cost, limit = show_dollars(after.most_nano), show_dollars(most)
+    if after.uncertain:
+        cost = f"up to {cost}"
     return _finding(
         change.name,
         f"{change.name} is new and costs {cost} ({counted(after.calls, 'call')}); "

@@ -106,9 +106,19 @@ class RecordedTest:
         return sum(use.calls for use in self.uses) + self.uncertain
 
     @property
+    def tried(self) -> int:
+        """Its calls, and those that would have left had nothing stopped them."""
+        return self.calls + self.blocked + self.refused
+
+    @property
     def cost_nano(self) -> int:
         """What the settled calls cost."""
         return sum(use.cost_nano for use in self.uses)
+
+    @property
+    def most_nano(self) -> int:
+        """The most that it can have cost: calls without a bill at their bound."""
+        return self.cost_nano + self.uncertain_nano
 
     @property
     def usage(self) -> Usage:
@@ -134,8 +144,7 @@ class RecordedTest:
     @property
     def silent(self) -> bool:
         """Whether it tried no call at all."""
-        tried = self.calls + self.blocked + self.refused + self.failed
-        return tried == 0
+        return self.tried + self.failed == 0
 
     @property
     def complete(self) -> bool:
@@ -150,7 +159,7 @@ class RecordedTest:
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded run, or a baseline (whose `tests` are those that called).
+    """One recorded run, or a baseline.
 
     name: as given to `noburn run --recording`.  run: its id in the ledger, "" for a baseline.
     tests: by name, of those that ran, in the order of their names.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noburn_cli.core.gate_model import ERROR
 from noburn_cli.core.recorded_comparison import (
     CHEAPER,
     DEARER,
@@ -27,6 +29,7 @@ from noburn_cli.core.recorded_files import (
     parse_baseline,
     parse_recording,
 )
+from noburn_cli.core.recorded_findings import findings, left_out_note
 from noburn_cli.core.recorded_runs import (
     FAILED,
     FIXTURE,
@@ -127,6 +130,7 @@ def test_each_verdict():
         "fewer": 3,
         "failed": 12,
         "new": 1,
+        "silent": 0,
         "skipped": 12,
         "elsewhere": 12,
     }
@@ -196,6 +200,58 @@ def test_uncertain_and_blocked_calls_are_no_evidence_of_being_cheap():
     assert updated(baseline, result).tests == baseline.tests
 
 
+def test_calls_that_were_stopped_were_tried():
+    """A played run refuses what has no answer: an agent that swallows that hides nothing."""
+    baseline = recording(ran("hides", use(3)), ran("other", use(3)))
+    now = recording(ran("hides", use(3), refused=37), ran("other", use(2), refused=1))
+    now = replace(now, replayed=True)
+    result = compare(baseline, now, Tolerance())
+    assert not result.passed
+    assert verdicts(result) == {"hides": DEARER, "other": UNSURE}
+    assert result.changes[0].causes[0].text == "calls 3 → 40 (37 of them stopped)"
+    name = "tests/test_agent.py::other"
+    only = compare(baseline, replace(now, tests={name: now.tests[name]}), Tolerance(), label="b")
+    assert not only.passed
+    errors = [one.text for one in findings(only) if one.level == ERROR]
+    assert len(errors) == 1
+    assert "1 call of it had no recorded answer" in errors[0]
+    # A live run's budget may stop calls: that proves nothing, and breaks nothing.
+    live = recording(ran("hides", use(3), refused=1), ran("other", use(3)))
+    assert compare(baseline, live, Tolerance()).passed
+
+
+def test_a_test_that_called_nothing_is_known():
+    quiet = recording(ran("quiet"), ran("agent", use(1)))
+    baseline = parse_baseline(
+        format_baseline(updated(None, compare(None, quiet, Tolerance()))), origin="b"
+    )
+    assert verdicts(compare(baseline, quiet, Tolerance())) == {"agent": SAME, "quiet": SAME}
+    result = compare(baseline, recording(ran("quiet", use(40)), ran("agent", use(1))), Tolerance())
+    assert not result.passed
+    assert [cause.text.partition(" (")[0] for cause in result.changes[0].causes] == [
+        "calls 0 → 40",
+        "tokens 0 → 44,000",
+    ]
+    assert sum(cause.nano for cause in result.changes[0].causes) == use(40).cost_nano
+    # Gone, it is missed by nobody.
+    gone = compare(baseline, recording(ran("agent", use(1))), Tolerance())
+    assert verdicts(gone) == {"agent": SAME}
+    assert len(updated(baseline, gone).tests) == 1
+
+
+def test_a_new_one_whose_bill_is_not_known_counts_at_its_bound_and_is_named():
+    now = recording(ran("old", use(1)), ran("new", uncertain=2, uncertain_nano=5_000_000))
+    baseline = recording(ran("old", use(1)))
+    result = compare(baseline, now, Tolerance(new_max_nano=4_999_999), label="b")
+    assert not result.passed
+    assert "is new and costs up to $0.005" in findings(result)[0].text
+    assert "::new" in (left_out_note(result) or "")
+    within = compare(baseline, now, Tolerance(new_max_nano=5_000_000), label="b")
+    assert within.passed
+    assert [one for one in findings(within) if "no baseline can be made of" in one.text]
+    assert left_out_note(compare(baseline, baseline, Tolerance())) is None
+
+
 def test_shards_are_one_run():
     def fixture(calls):
         return RecordedTest("tests::index (session)", kind=FIXTURE, outcome="", uses=(use(calls),))
@@ -245,7 +301,10 @@ def test_what_is_written_is_read_again():
         ("{", "JSONDecodeError"),
         ("[]", "it is no noburn baseline"),
         ('{"kind": "noburn.baseline", "version": 2}', "version 2"),
-        ('{"kind": "noburn.baseline", "version": 1, "tests": {"a": []}, "rates": []}', "Index"),
+        (
+            '{"kind": "noburn.baseline", "version": 1, "tests": {"a": [1]}, "rates": []}',
+            "Attribute",
+        ),
         (
             (
                 '{"kind": "noburn.baseline", "version": 1, "rates": [], "tests": '
