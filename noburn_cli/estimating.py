@@ -31,7 +31,7 @@ from noburn_cli.core.offline_counts import family_of
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.rate_schedules import hours_words
 from noburn_cli.core.text_cuts import RUN_CHARACTERS_MAX, Cutter
-from noburn_cli.core.variants import with_region, without_region
+from noburn_cli.core.variants import certain, with_region, without_region
 from noburn_cli.counting import Tally, tally_parts
 from noburn_cli.errors import CallUnbounded, InputRefused, ModelUnknown, NoburnError
 from noburn_cli.input_counts import BASE, InputCounts
@@ -260,7 +260,9 @@ class Job:
         """The variants that may apply, in the region that the request or --region names."""
         variants = item.call.variants
         if item.batch:
-            variants = (with_region("batch", without_region(variants[0])[1]),)
+            variants = tuple(with_region("batch", without_region(one)[1]) for one in variants)
+        if self.region:
+            variants = tuple(one for one in variants if certain(one)[1])
         return tuple(with_region(variant, self.region) for variant in variants)
 
     def _request(

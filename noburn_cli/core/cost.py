@@ -36,7 +36,7 @@ from noburn_cli.core.usage import (
     Usage,
     input_total,
 )
-from noburn_cli.core.variants import without_region
+from noburn_cli.core.variants import certain, without_region
 from noburn_cli.errors import PriceUnknown
 
 _UNCACHED = {AUDIO_CACHE_READ: AUDIO_INPUT, IMAGE_CACHE_READ: IMAGE_INPUT}
@@ -186,7 +186,10 @@ def _rows_that_may_apply(
     model: Model, variants: Iterable[str], from_ms: int, until_ms: int
 ) -> list[RateRow]:
     rows: list[RateRow] = []
-    for variant in variants:
+    for word in variants:
+        variant, is_certain = certain(word)
+        if not is_certain and without_region(variant)[1] not in model.regions():
+            continue
         # A row that starts while the call runs does not price the moments before it.
         if model.row_at(variant, from_ms) is None:
             raise _no_row(model, variant)

@@ -12,6 +12,7 @@ from __future__ import annotations
 STANDARD = "standard"
 VARIANTS = (STANDARD, "batch", "flex", "priority", "fast", "ultrafast")
 _AT = "@"
+_MAYBE = "?"
 
 
 def with_region(variant: str, region: str) -> str:
@@ -23,6 +24,20 @@ def without_region(variant: str) -> tuple[str, str]:
     """(variant, region) of such a word; no region is ""."""
     plain, _, region = variant.partition(_AT)
     return plain, region
+
+
+def maybe_in(variant: str, region: str) -> str:
+    """The word, in requests alone, for a variant whose region the request does not tell.
+
+    `standard@us?`: held at the region's price where the model has one.  No bill names it.
+    """
+    return f"{with_region(variant, region)}{_MAYBE}"
+
+
+def certain(variant: str) -> tuple[str, bool]:
+    """(the variant, whether the request itself is sure of it)."""
+    plain = variant.removesuffix(_MAYBE)
+    return plain, plain == variant
 
 
 def order_of(variant: str) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from noburn_cli.core.variants import with_region
+from noburn_cli.core.variants import certain, with_region
 from noburn_cli.enforce.decisions import Request
 from noburn_cli.enforce.policy import policy
 from noburn_cli.errors import InputRefused
@@ -73,7 +73,8 @@ def _read(
     if call.model:
         call = replace(call, model=route.qualified(call.model))
     if route.region:
-        regional = tuple(with_region(variant, route.region) for variant in call.variants)
+        sure = (variant for variant in call.variants if certain(variant)[1])
+        regional = tuple(with_region(variant, route.region) for variant in sure)
         call = replace(call, variants=regional)
     call = paid_headers.with_headers(call, route.api_family, request.headers)
     return Asked(request, upstreams, route, codec, call, url, body)

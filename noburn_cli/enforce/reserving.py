@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from noburn_cli import protocol
+from noburn_cli.core.variants import certain
 from noburn_cli.enforce.asking import Asked, for_model
 from noburn_cli.enforce.blocks import CODE_UNAVAILABLE, block, block_of, no_key
 from noburn_cli.enforce.context import settings
@@ -146,7 +147,7 @@ def _received(call: Call, reply: Mapping[str, Any]) -> Received | None:
     granted, bound = reply.get("granted"), reply.get("input_bound")
     if policy().on_abort != RECEIVED or call.output is None or granted is None or bound is None:
         return None
-    if call.extra or call.unbounded or len(call.variants) != 1:
+    if call.extra or call.unbounded or sum(certain(one)[1] for one in call.variants) != 1:
         return None  # Fees, what a ceiling lets go, other tiers: no text that came tells them.
     return Received(
         input_tokens=bound,

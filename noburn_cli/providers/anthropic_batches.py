@@ -111,7 +111,11 @@ def _together(api: str, calls: list[Call]) -> Call:
         extra=extra,
         input_kinds=tuple(dict.fromkeys(kind for call in calls for kind in call.input_kinds)),
         variants=tuple(
-            dict.fromkeys(with_region(_BATCH, without_region(c.variants[0])[1]) for c in calls)
+            dict.fromkeys(
+                with_region(_BATCH, without_region(variant)[1])
+                for call in calls
+                for variant in call.variants
+            )
         ),
         # Granted whole or not at all: a lower sum would not say whose cap is to be lowered.
         output=OutputCap(wanted=output, floor=output) if output else None,

@@ -206,7 +206,7 @@ class _Candidate:
 
 
 def _candidates(
-    parts: SplitResult, upstreams: Iterable[Upstream], known: Iterable[Upstream]
+    parts: SplitResult, upstreams: Iterable[Upstream], known: Sequence[Upstream]
 ) -> list[_Candidate]:
     """The base URLs that may explain a request, the best first.
 
@@ -215,11 +215,13 @@ def _candidates(
     """
     found = []
     origin = _origin(parts.scheme, parts.netloc)
+    # Whatever else is said of a provider's regional host: it bills what its region costs.
+    region = next((one.region for one in known if one.region), "")
     for upstream in upstreams:
         base = urlsplit(upstream.base_url)
         if _origin(base.scheme, base.netloc) == origin:
             below = _below(parts.path, base.path) or (-1, parts.path)
-            found.append(_Candidate(*below, upstream))
+            found.append(_Candidate(*below, replace(upstream, region=upstream.region or region)))
     for upstream in known:
         inside = _below(parts.path, urlsplit(upstream.base_url).path)
         if inside is not None:

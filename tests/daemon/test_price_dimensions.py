@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from noburn_cli.core.pricebook import PriceBook, call_cost
+from noburn_cli.core.variants import maybe_in
 from noburn_cli.errors import PriceUnknown
 from noburn_daemon import frames
 from noburn_daemon.pricing import Pricing
@@ -54,6 +55,20 @@ def test_holds_and_settlements_at_every_minute_around_a_peak() -> None:
         '"variant":"standard@us"'
         in pricing.quote(_reserve("standard", "standard@us"), now_ms=_ms(12)).rates_note
     )
+
+
+def test_where_the_request_does_not_tell_the_region_the_dearer_one_is_held() -> None:
+    """A workspace's default geography is seen in the bill alone."""
+    word = maybe_in("standard", "us")
+    book = PriceBook.from_texts([("now", BASE + UPLIFT)])
+    pricing = Pricing(book, lambda _: None)
+    held = pricing.quote(_reserve("standard", word), now_ms=_ms(12)).full[0]
+    assert held == pricing.quote(_reserve("standard@us"), now_ms=_ms(12)).full[0]
+    assert held > pricing.quote(_reserve("standard"), now_ms=_ms(12)).full[0]
+    everywhere_alike = PriceBook.from_texts([("now", BASE)])
+    pricing = Pricing(everywhere_alike, lambda _: None)
+    held = pricing.quote(_reserve("standard", word), now_ms=_ms(12)).full[0]
+    assert held == pricing.quote(_reserve("standard"), now_ms=_ms(12)).full[0]
 
 
 def test_a_region_without_a_price_holds_nothing_and_settles_nothing() -> None:

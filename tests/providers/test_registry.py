@@ -220,6 +220,12 @@ def test_a_bare_base_url_does_not_take_a_known_host_its_prices() -> None:
     assert recognise("POST", "https://api.openai.com/v1/responses").region == ""
 
 
+def test_an_endpoint_on_a_regional_host_bills_what_the_region_costs() -> None:
+    named = [Upstream("openai", "https://eu.api.openai.com/v1", models=(("mine", "gpt-6-luna"),))]
+    route = recognise("POST", "https://eu.api.openai.com/v1/responses", named)
+    assert (route.region, route.qualified("mine")) == ("eu", "gpt-6-luna")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_base_urls_on_one_server_the_longer_decides(order: int) -> None:
     named = [Upstream("openai", "http://gate:1/v1"), Upstream("openai", "http://gate:1", "groq")]
