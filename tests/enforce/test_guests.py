@@ -17,10 +17,10 @@ from noburn_cli.enforce.launch import LaunchSettings, child_environment
 REPOSITORY = Path(__file__).parents[2]
 ASK = """
 import sys
-def ask(module="httpx2", **body):
+def ask(module="httpx2", verify=True, **body):
     import importlib
     httpx = importlib.import_module(module)
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=30, verify=verify) as client:
         asked = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "hi"}],
                  "max_completion_tokens": 20, **body}
         import os
@@ -142,9 +142,12 @@ def test_a_fork_while_threads_call(desk, guest, tmp_path):
     program.write_text(
         ASK
         + """
-import os, threading, warnings
+import functools, os, ssl, threading, warnings
 warnings.simplefilter("ignore")  # 3.12 warns of forks in threaded programs.
-ask()  # Loaded once: a fork in the middle of an import hangs any Python.
+# Loaded once: a fork in the middle of an import hangs any Python, and one while another thread makes
+# a TLS context leaves OpenSSL's locks taken for ever in the child.
+ask = functools.partial(ask, verify=ssl.create_default_context())
+ask()
 threads = [threading.Thread(target=lambda: [ask() for _ in range(4)]) for _ in range(4)]
 for thread in threads:
     thread.start()
