@@ -35,36 +35,41 @@ def fault_of(pattern: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """`*` and `?` stay inside a folder, `**/` is any number of folders, none included."""
-    out: list[str] = []
+def _compiled(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+    """What each part between two `/` may be; None is `**`, any number of folders, or none."""
     parts = pattern.removeprefix("./").split("/")
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            out.append(".*" if last else "(?:[^/]+/)*")
-            continue
-        out.append(_segment(part) + ("" if last else "/"))
-    return re.compile("".join(out), re.DOTALL)
+    if parts[-1] == "**":
+        parts.append("*")  # Any file in any folder below.
+    return tuple(None if part == "**" else _segment(part) for part in parts)
 
 
-def _segment(part: str) -> str:
-    out: list[str] = []
+def _segment(part: str) -> re.Pattern[str]:
+    """A name.  Between two `*` the first place that fits is taken and kept, which loses nothing:
+    a regular expression that tried the others, too, would take exponentially long.
+    """
+    first, *others = _between_stars(part)
+    kept = "".join(f"(?>.*?{one})" for one in others[:-1] if one)
+    last = f".*{others[-1]}" if others else ""
+    return re.compile(first + kept + last, re.DOTALL)
+
+
+def _between_stars(part: str) -> list[str]:
+    out = [""]
     at = 0
     while at < len(part):
         char = part[at]
         end = part.find("]", at + 2) if char == "[" else -1
         if char == "*":
-            out.append("[^/]*")
+            out.append("")
         elif char == "?":
-            out.append("[^/]")
+            out[-1] += "."
         elif end > 0:
-            out.append(_one_of(part[at + 1 : end]))
+            out[-1] += _one_of(part[at + 1 : end])
             at = end
         else:
-            out.append(re.escape(char))
+            out[-1] += re.escape(char)
         at += 1
-    return "".join(out)
+    return out
 
 
 def _one_of(inside: str) -> str:
@@ -79,7 +84,30 @@ def _one_of(inside: str) -> str:
         else:
             parts.append(re.escape(plain[at]))
             at += 1
-    return f"(?!/)[{'^' if plain != inside else ''}{''.join(parts)}]"
+    return f"[{'^' if plain != inside else ''}{''.join(parts)}]"
+
+
+def _fits(parts: Sequence[re.Pattern[str] | None], names: Sequence[str]) -> bool:
+    """Whether the parts of a pattern mean the names of a path.
+
+    Only the last `**` is ever tried again, for the same reason as in `_segment`.
+    """
+    at = part = 0
+    star = star_at = -1
+    while at < len(names):
+        wanted = parts[part] if part < len(parts) else None
+        if part < len(parts) and wanted is None:
+            star, star_at = part, at
+            part += 1
+        elif wanted is not None and wanted.fullmatch(names[at]):
+            part += 1
+            at += 1
+        elif star >= 0:
+            star_at += 1
+            part, at = star + 1, star_at
+        else:
+            return False
+    return all(one is None for one in parts[part:])
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -88,7 +116,7 @@ def matching(pattern: str, paths: Iterable[str]) -> list[str]:
         compiled = _compiled(pattern)
     except re.error:  # `[z-a]`: no name has such a character.
         return []
-    return [path for path in paths if compiled.fullmatch(path)]
+    return [path for path in paths if _fits(compiled, path.split("/"))]
 
 
 def chosen(patterns: Sequence[str], paths: Sequence[str]) -> dict[str, list[str]]:

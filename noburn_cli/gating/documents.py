@@ -20,6 +20,7 @@ from noburn_cli.providers import registry
 
 #: Values in a document, aliases followed: more is a trick, or no prompt.
 VALUES_MAX = 1_000_000
+CHARS_MAX = 64 * 1024 * 1024
 #: Anthropic's API requires max_tokens; a file without it is held at this many.
 _CAP_KEY = "max_tokens"
 
@@ -43,9 +44,12 @@ def parse_yaml(name: str, text: str) -> Any:
         raise missing_extra("PyYAML", f"{name} is YAML") from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=loader)  # noqa: S506 -- both loaders are the safe ones
+        # Since 6.0.4 tables that are merged (`<<`) by many names are not doubled at each.
+        value = yaml.load(text, Loader=loader)  # noqa: S506 -- both loaders are the safe ones
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
         raise InputRefused(f"{name} is not YAML", why=_one_line(error)) from error
+    _check_size(name, value)
+    return value
 
 
 def missing_extra(package: str, why: str) -> NoburnError:
@@ -154,12 +158,16 @@ def _kind(value: Any) -> str:
 
 def _check_size(name: str, value: Any) -> None:
     """A few lines of YAML can mean billions of values, by aliases of aliases."""
-    waiting, left = [value], VALUES_MAX
+    waiting, left, chars = [value], VALUES_MAX, CHARS_MAX
     while waiting:
         one = waiting.pop()
         left -= 1
         if left < 0:
             raise InputRefused(f"{name} has more than {VALUES_MAX:,} values")
+        if isinstance(one, str):
+            chars -= len(one)
+            if chars < 0:
+                raise InputRefused(f"{name} has more than {CHARS_MAX:,} characters")
         if isinstance(one, dict):
             waiting.extend(one.values())
         elif isinstance(one, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -123,6 +124,32 @@ def test_no_pattern_ends_in_anything_else(pattern: str, path: str) -> None:
         assert set(found) <= {pattern}
     if path and not gate_globs.is_pattern(path) and not gate_globs.fault_of(path):
         assert gate_globs.matching(path.removeprefix("./"), [path.removeprefix("./")])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    parts=st.lists(st.text("a*?", min_size=1, max_size=3) | st.just("**"), min_size=1, max_size=4),
+    path=st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=4),
+)
+def test_patterns_mean_what_their_expressions_mean(parts: list[str], path: list[str]) -> None:
+    """Against the expression that backtracks, on patterns that are short enough for it."""
+    pattern = "/".join(parts)
+    if gate_globs.fault_of(pattern):
+        return
+    wanted = [
+        (".*" if number == len(parts) - 1 else "(?:[^/]+/)*")
+        if part == "**"
+        else part.replace("*", "[^/]*").replace("?", "[^/]") + ("/" * (number < len(parts) - 1))
+        for number, part in enumerate(parts)
+    ]
+    name = "/".join(path)
+    assert bool(gate_globs.matching(pattern, [name])) == bool(re.fullmatch("".join(wanted), name))
+
+
+def test_no_pattern_takes_longer_than_its_length() -> None:
+    """Goal: both would take a regular expression until the job ends."""
+    assert gate_globs.matching("**/" + "*a" * 30 + "b", ["a" * 200]) == []
+    assert gate_globs.matching("**/a/" * 20 + "b", ["/".join(["a"] * 60)]) == []
 
 
 @settings(max_examples=60, deadline=None)

@@ -242,6 +242,7 @@ _BOMB = "\n".join(
         ("a.yaml", "!!python/object/apply:os.system ['x']", "a.yaml is not YAML"),
         ("a.yaml", f"messages: [{{role: user, content: *a8}}]\n{_BOMB}", "not YAML"),
         ("a.yaml", f"{_BOMB}\nmessages: [{{role: user, content: *a8}}]", "1,000,000 values"),
+        ("a.yaml", f"{_BOMB}\nkeys: *a8", "1,000,000 values"),
         ("a.jsonl", "just text", "holds no requests"),
         ("a.json", '{"model": "test-small", "messages": 3}', "messages"),
         ("a.py", "A = '''", "a.py:1 is not Python"),
