@@ -297,7 +297,8 @@ def _notes(summary: RunSummary, *, limited: bool) -> Iterator[str]:
             shown.append(f"and {more} more")
         yield f"by {summary.whom_by}: {'; '.join(shown)}"
     if summary.refused:
-        yield f"{counted(summary.refused, 'call')} refused: no bound or no price"
+        refused = counted(summary.refused, "call")
+        yield f"{refused} refused: no bound, no price or no recorded answer"
     if summary.uncertain:
         yield (
             f"{counted(summary.uncertain, 'call')} uncertain: charged at the hold, "

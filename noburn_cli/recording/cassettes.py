@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
+import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from noburn_cli.core.recorded_runs import file_of
-from noburn_cli.enforce.answer_keys import request_key, without
+from noburn_cli.enforce.answer_keys import request_key
 from noburn_cli.enforce.answers import SUFFIX, place_of
 from noburn_cli.enforce.test_names import is_one_test
 from noburn_cli.errors import NoburnError
@@ -32,9 +36,13 @@ TEST_HEADER = "X-Noburn-Test"
 _CASSETTE = ".yaml"
 #: The cassette of what is no test.
 _SHARED = "shared"
-_INDEX = "answers.json"
+INDEX = "answers.json"
 _INDEX_KIND = "noburn.answers"
 _VERSION = 1
+#: Of a cassette's name without its ending and digest; most file systems take 255.
+_NAME_BYTES_MAX = 200
+#: What a provider answers to any request: a wrong key, no access, too many, too slow.
+_FAILURES = (401, 403, 407, 408, 429)
 
 
 @dataclass(frozen=True)
@@ -72,82 +80,91 @@ def vcr_parts() -> tuple[Any, ModuleType, Any]:
     return FilesystemPersister, yamlserializer, Request
 
 
-def read_spool(folder: Path, secrets: Sequence[bytes] = ()) -> list[Kept]:
-    """What a run's processes kept, in the order in which the answers ended.
-
-    secrets: keys that may stand nowhere in it, whatever the processes knew of them.
+@dataclass(frozen=True)
+class Saved:
+    """answers: how many lie in the folder now.  dropped: earlier ones that were replaced or gone.
+    spared: tests whose earlier answers stayed, because the provider answered with failures only.
     """
-    found = []
-    for path in folder.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            found.append(_without(secrets, _of_spool(json.loads(path.read_text("utf-8")))))
-    return sorted(found, key=lambda one: (one.test, one.at_ns))
 
-
-def _of_spool(values: Mapping[str, Any]) -> Kept:
-    return Kept(
-        test=str(values["test"]),
-        method=str(values["method"]),
-        url=str(values["url"]),
-        headers=dict(values["headers"]),
-        body=base64.b64decode(values["body"]),
-        status=int(values["status"]),
-        answer_headers=dict(values["answer_headers"]),
-        answer=base64.b64decode(values["answer"]),
-        at_ns=int(values["at_ns"]),
-    )
-
-
-def _without(secrets: Sequence[bytes], kept: Kept) -> Kept:
-    def cleaned(text: str) -> str:
-        return without(secrets, text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-
-    return replace(
-        kept,
-        url=cleaned(kept.url),
-        headers={name: cleaned(value) for name, value in kept.headers.items()},
-        body=without(secrets, kept.body),
-        answer_headers={name: cleaned(value) for name, value in kept.answer_headers.items()},
-        answer=without(secrets, kept.answer),
-    )
+    answers: int
+    dropped: int
+    spared: tuple[str, ...]
 
 
 def save(
-    folder: Path, news: Sequence[Kept], *, ran: Collection[str], gone: Callable[[str], bool],
+    folder: Path, news: Sequence[Kept], *, quiet: Collection[str], gone: Callable[[str], bool],
     keys: Iterable[str],
-) -> int:  # fmt: skip
-    """Write what was kept; the number of answers in the folder.
+) -> Saved:  # fmt: skip
+    """Add what was kept to the folder, each file whole, one writer at a time.
 
-    ran: tests whose earlier answers are replaced.
+    A test's earlier answers are replaced by its new ones, but not by failures alone where it had
+    better: what was paid for stays while a provider is down.
+    quiet: tests that ran to their end and called nothing, whose earlier answers go.
     gone: says of a test whether it is not there any more.
-    keys: variables that held a provider's key, for programs that look for one.
-    Raises NoburnError.
+    keys: variables that held a provider's key, for programs that look for one; earlier ones stay.
+    Raises NoburnError; the folder is then as it was, or has some files of before and some new.
     """
-    persister, serializer, request_class = vcr_parts()
-    lines = {*ran, *(one.test for one in news)}
-    kept = [one for one in load(folder) if one.test not in lines and not gone(one.test)]
-    by_file: dict[str, list[Kept]] = {}
-    for one in sorted([*kept, *news], key=lambda one: one.test):
-        by_file.setdefault(_cassette_of(one.test), []).append(one)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob(f"*{_CASSETTE}"):
-            if path.name not in by_file:
-                path.unlink()
-        for name, found in by_file.items():
-            content = {
-                "requests": [_request(one, request_class) for one in found],
-                "responses": [_response(one) for one in found],
-            }
-            persister.save_cassette(folder / name, content, serializer)
-        _write_index(folder, keys)
+        with _locked(folder):
+            earlier = load(folder)
+            spared = _spared(earlier, news)
+            new = [one for one in news if one.test not in spared]
+            replaced = {*quiet, *(one.test for one in new)}
+            kept = [one for one in earlier if one.test not in replaced and not gone(one.test)]
+            known = keys_of(folder) if (folder / INDEX).exists() else ()
+            _write(folder, [*kept, *new], {*known, *keys})
     except OSError as error:
         raise NoburnError(
             f"the recorded answers could not be written to {folder}",
             why=error.strerror or str(error),
             next_step="look whether the folder may be written to, and record again",
         ) from error
-    return len(kept) + len(news)
+    return Saved(len(kept) + len(new), len(earlier) - len(kept), tuple(sorted(spared)))
+
+
+def _spared(earlier: Iterable[Kept], news: Iterable[Kept]) -> set[str]:
+    """Tests that were answered before, and now only with failures that say nothing of them."""
+    answered = {one.test for one in news if not _is_failure(one.status)}
+    better = {one.test for one in earlier if not _is_failure(one.status)}
+    return {one.test for one in news if one.test not in answered and one.test in better}
+
+
+def _is_failure(status: int) -> bool:
+    return status in _FAILURES or status >= 500
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Others that keep answers here wait.  Raises OSError."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _write(folder: Path, answers: Iterable[Kept], keys: Iterable[str]) -> None:
+    """Write all files beside the old ones, then put them in their places.  Raises OSError."""
+    persister, serializer, request_class = vcr_parts()
+    by_file: dict[str, list[Kept]] = {}
+    for one in sorted(answers, key=lambda one: one.test):
+        by_file.setdefault(_cassette_of(one.test), []).append(one)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as place:
+        for name, found in by_file.items():
+            content = {
+                "requests": [_request(one, request_class) for one in found],
+                "responses": [_response(one) for one in found],
+            }
+            persister.save_cassette(Path(place, name), content, serializer)
+        index = {"kind": _INDEX_KIND, "version": _VERSION, "keys": sorted(keys)}
+        Path(place, INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        for path in Path(place).iterdir():
+            path.replace(folder / path.name)
+    for path in folder.glob(f"*{_CASSETTE}"):
+        if path.name not in by_file:
+            path.unlink()
 
 
 def load(folder: Path) -> list[Kept]:
@@ -174,7 +191,7 @@ def keys_of(folder: Path) -> tuple[str, ...]:
     Raises NoburnError where there are no recorded answers.
     """
     try:
-        index = json.loads((folder / _INDEX).read_text("utf-8"))
+        index = json.loads((folder / INDEX).read_text("utf-8"))
         if index["kind"] != _INDEX_KIND or index["version"] != _VERSION:
             raise ValueError(f"it is {index['kind']} of version {index['version']}")
         return tuple(map(str, index["keys"]))
@@ -186,7 +203,7 @@ def keys_of(folder: Path) -> tuple[str, ...]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoburnError(
-            f"{folder / _INDEX} cannot be read",
+            f"{folder / INDEX} cannot be read",
             why=f"{type(error).__name__}: {error}",
             next_step="record the answers again",
         ) from error
@@ -209,13 +226,16 @@ def lay_out(folder: Path, kept: Iterable[Kept]) -> int:
     return sum(numbers.values())
 
 
-def _write_index(folder: Path, keys: Iterable[str]) -> None:
-    index = {"kind": _INDEX_KIND, "version": _VERSION, "keys": sorted(keys)}
-    (folder / _INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
-
-
 def _cassette_of(test: str) -> str:
-    name = file_of(test).replace("/", ".") if is_one_test(test) else _SHARED
+    """The name of a file, which no other file of tests has."""
+    if not is_one_test(test):
+        return f"{_SHARED}{_CASSETTE}"
+    file = file_of(test)
+    name = file.replace("/", ".")
+    if "." in file.removesuffix(".py") or len(name.encode("utf-8", "replace")) > _NAME_BYTES_MAX:
+        digest = hashlib.sha256(file.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        short = name.encode("utf-8", "replace")[:_NAME_BYTES_MAX].decode("utf-8", "ignore")
+        name = f"{short}~{digest}"
     return f"{name}{_CASSETTE}"
 
 

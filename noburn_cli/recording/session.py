@@ -14,11 +14,11 @@ from pathlib import Path
 from noburn_cli.core.money import show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.recorded_files import format_recording
-from noburn_cli.core.recorded_runs import TEST, Recording, file_of
+from noburn_cli.core.recorded_runs import PASSED, TEST, Recording, file_of
 from noburn_cli.core.recorded_tags import TEST as TAG
 from noburn_cli.core.recorded_tags import TEST_TAG
 from noburn_cli.enforce.answer_keys import long_ones
-from noburn_cli.enforce.answers import PLAY, VARIABLE
+from noburn_cli.enforce.answers import KEEP, PLAY, VARIABLE
 from noburn_cli.enforce.dotenv_keys import find_keys
 from noburn_cli.enforce.test_names import FOLDER, is_one_test
 from noburn_cli.errors import NoburnError, UsageError
@@ -35,6 +35,7 @@ from noburn_cli.recording.places import (
     recording_path,
     write_whole,
 )
+from noburn_cli.recording.spool import read_spool
 
 #: What a program finds in the place of a key that nobody needs.
 NO_KEY = "sk-played-answers-need-no-key"
@@ -63,6 +64,7 @@ class RecordedRun:
         self._root = project_root(folder, environment)
         self.path = recording_path(self._root, name)
         self._answers = None if answers is None else Answers(answers, self._root, name)
+        self._left_there = False
         leave_alone(self.path.parent)
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="noburn-tests-"))
@@ -82,17 +84,36 @@ class RecordedRun:
         return told if self._answers is None else self._answers.environment(told, command)
 
     def finish(self, ledger: Path, run: str) -> list[str]:
-        """Write the recording of a run that has ended; what to say of it.  Raises NoburnError."""
+        """Write the recording of a run that has ended; what to say of it.
+
+        Raises NoburnError; answers that were to be kept are then left where it says.
+        """
+        keeps = self._answers is not None and self._answers.mode == KEEP
+        self._left_there = keeps  # Whatever goes wrong: they were paid for.
+        try:
+            lines = self._finished(ledger, run)
+        except NoburnError as error:
+            if keeps:
+                left = f"what was answered is left in {self._folder}"
+                error.next_step = f"{error.next_step}; {left}" if error.next_step else left
+            raise
+        self._left_there = False
+        return lines
+
+    def _finished(self, ledger: Path, run: str) -> list[str]:
         facts = read_facts(self._folder)
         book = load_book(os.environ)
         played = self._answers is not None and self._answers.mode == PLAY
         recording = make_recording(ledger, run, facts, book, name=self._name, replayed=played)
         write_whole(self.path, format_recording(recording))
         lines = _said(recording, facts, self.path)
-        return lines if self._answers is None else [*lines, *self._answers.finish(facts)]
+        if self._answers is None:
+            return lines
+        return [*lines, *self._answers.finish(facts, recording)]
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._left_there:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Answers:
@@ -106,7 +127,11 @@ class Answers:
         self._root = root
         self._place = answers_folder(root, name)
         cassettes.vcr_parts()
-        self._kept = cassettes.load(self._place) if mode == PLAY else []
+        # Where they are kept again too: better found unreadable now than after the run was paid.
+        found = cassettes.load(self._place)
+        if (self._place / cassettes.INDEX).exists():
+            cassettes.keys_of(self._place)
+        self._kept = found if mode == PLAY else []
         self._keys = cassettes.keys_of(self._place) if mode == PLAY else ()
         self._secrets: tuple[bytes, ...] = ()
         self._folder = Path()
@@ -129,7 +154,7 @@ class Answers:
         )
         return told
 
-    def finish(self, facts: Facts) -> list[str]:
+    def finish(self, facts: Facts, recording: Recording) -> list[str]:
         """Keep what was answered; what to say of it.  Raises NoburnError."""
         if self.mode == PLAY:
             return []
@@ -139,12 +164,20 @@ class Answers:
         def gone(test: str) -> bool:
             return is_one_test(test) and test not in collected and file_of(test) in files
 
-        news = cassettes.read_spool(self._folder, self._secrets)
-        count = cassettes.save(
-            self._place, news, ran=facts.outcomes.keys(), gone=gone, keys=self._keys
-        )
-        said = f"        {counted(len(news), 'answer')} kept, {count:,} in {self._place}: "
-        return [said + "they hold prompts and answers, and no provider's key"]
+        news = read_spool(self._folder, self._secrets)
+        tests = recording.tests.values()
+        quiet = {test.name for test in tests if test.silent and test.outcome == PASSED}
+        saved = cassettes.save(self._place, news, quiet=quiet, gone=gone, keys=self._keys)
+        said = f"        {counted(len(news), 'answer')} kept, {saved.answers:,} in {self._place}: "
+        lines = [said + "they hold prompts and answers, and no provider's key"]
+        if saved.dropped:
+            lines.append(f"        {counted(saved.dropped, 'earlier answer')} replaced or gone")
+        if saved.spared:
+            told = f"{counted(len(saved.spared), 'test')} got failures only"
+            more = ", …" if len(saved.spared) > 1 else ""
+            told += f", and kept what was answered before: {saved.spared[0]}{more}"
+            lines.append(f"        {told}")
+        return lines
 
 
 def _said(recording: Recording, facts: Facts, path: Path) -> list[str]:

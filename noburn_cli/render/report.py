@@ -93,7 +93,8 @@ def notes(report: Report) -> list[str]:
     if total.held_nano:
         said.append("Held is money of calls still in flight; no cost includes it.")
     if total.refused:
-        said.append(f"{total.refused:,} of the blocked were refused: no bound or no price.")
+        why = "no bound, no price or no recorded answer"
+        said.append(f"{total.refused:,} of the blocked were refused: {why}.")
     if report.cut_months:
         said.append(
             f"Calls of {', '.join(report.cut_months)} are left out: they were compacted, and the "

@@ -28,7 +28,7 @@ TOTAL          6        700         455  $0.0006319   100 %  $0.0001717  $0.0003
 
 2 uncertain: charged at the hold because no bill came; `noburn ledger orphans` lists them.
 Held is money of calls still in flight; no cost includes it.
-1 of the blocked were refused: no bound or no price.
+1 of the blocked were refused: no bound, no price or no recorded answer.
 """  # noqa: E501
 
 

@@ -24,6 +24,7 @@ from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.errors import NoburnError
 from noburn_cli.providers.registry import BEDROCK, OPENAI, Upstream
 from noburn_cli.recording import cassettes
+from noburn_cli.recording.spool import read_spool
 from tests.enforce.scripted import CHAT as CHAT_ANSWER
 from tests.enforce.scripted import Answer, Scripted
 
@@ -54,9 +55,9 @@ def tape(desk, monkeypatch, tmp_path):
     monkeypatch.setenv("NOBURN_TAGS", json.dumps({"test": TEST}))
 
     def play():
-        news = cassettes.read_spool(spool)
-        count = cassettes.save(folder, news, ran=[TEST], gone=lambda _: False, keys=["A"])
-        assert count == len(news) == cassettes.lay_out(played, cassettes.load(folder))
+        news = read_spool(spool)
+        saved = cassettes.save(folder, news, quiet=[], gone=lambda _: False, keys=["A"])
+        assert saved.answers == len(news) == cassettes.lay_out(played, cassettes.load(folder))
         assert cassettes.keys_of(folder) == ("A",)
         monkeypatch.setenv(answers.VARIABLE, f"{answers.PLAY}:{played}")
         desk.stub.requests.clear()

@@ -182,7 +182,7 @@ def test_the_words_of_the_summary(home: Home, find: Callable[[str], str | None])
     lines = summary_lines(summary, killed_by=None, limited=False)
     assert lines[0].startswith("noburn: run r1: 2 calls, 0 tokens in, 0 out, cost $")
     assert lines[1].endswith(" held by 1 call still in flight")
-    assert "1 call refused: no bound or no price" in lines[2]
+    assert "1 call refused: no bound, no price or no recorded answer" in lines[2]
     assert "1 call uncertain: charged at the hold" in lines[3]
     assert "no budget applied" in lines[4]
     assert "nothing bounds it" in lines[5]
