@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "daemon")]
 from noburn_cli.core.gate_model import GateResult  # noqa: E402 -- the tree's own
 from noburn_cli.core.recorded_findings import findings  # noqa: E402
 from noburn_cli.gating.comparing import run_gate  # noqa: E402
-from noburn_cli.gating.sides import Question  # noqa: E402
+from noburn_cli.gating.places import Question  # noqa: E402
 from noburn_cli.recording.comparing import judge  # noqa: E402
 from noburn_cli.render.gate_markdown import render_markdown  # noqa: E402
 from noburn_cli.render.gate_table import render_gate  # noqa: E402

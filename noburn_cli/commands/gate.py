@@ -20,7 +20,7 @@ from noburn_cli.errors import LimitReached, UsageError
 if TYPE_CHECKING:
     from noburn_cli.core.gate_model import GateResult
     from noburn_cli.core.gate_tables import GateSpec
-    from noburn_cli.gating.sides import Question
+    from noburn_cli.gating.places import Question
 
 
 def gate_command(
@@ -85,8 +85,8 @@ def gate_command(
     """
     from noburn_cli import paths
     from noburn_cli.gating.comparing import run_gate
+    from noburn_cli.gating.places import Question
     from noburn_cli.gating.saving import add_to_summary, read_saves, write_saves
-    from noburn_cli.gating.sides import Question
     from noburn_cli.render.gate_formats import FORMATS, Showing
     from noburn_cli.render.table import terminal_width
 
@@ -156,7 +156,8 @@ def _update_volumes(question: Question, ledger_path: Path, at_ms: int) -> None:
     """
     from noburn_cli.core.gate_volumes import format_volumes
     from noburn_cli.core.plurals import counted
-    from noburn_cli.gating.sides import Place, configured
+    from noburn_cli.gating.places import Place
+    from noburn_cli.gating.sides import configured
     from noburn_cli.gating.volumes import Volumes
     from noburn_cli.recording.places import write_whole
 

@@ -34,10 +34,14 @@ ALL = "all prompts together"
 
 @dataclass(frozen=True)
 class Subject:
-    """What a rule is about: one prompt, or all of them.  path: of the prompt's file."""
+    """What a rule is about: one prompt, or all of them.
+
+    path: of the prompt's file.  words: how a sentence calls it, where not by its name.
+    """
 
     name: str
     path: str = ""
+    words: str = ""
 
     @property
     def is_total(self) -> bool:
@@ -45,7 +49,7 @@ class Subject:
 
     @property
     def shown(self) -> str:
-        return ALL if self.is_total else self.name
+        return ALL if self.is_total else self.words or self.name
 
     def does(self, one: str, many: str) -> str:
         """The verb for one prompt, or for all."""
@@ -138,7 +142,8 @@ def grown(
         return
     allowed, dollars = show_percent(limit.share), show_dollars(more)
     value = show_percent(Fraction(more, was)) if was else dollars
-    how = f"{value} more ({dollars} {period})" if was else f"{dollars} {period}, and was free"
+    free = subject.does("was free", "were free")
+    how = f"{value} more ({dollars} {period})" if was else f"{dollars} {period}, and {free}"
     text = f"{costs} {how}, above the {allowed} that `{GROWTH_MAX}` allows"
     yield finding(rules, GROWTH_MAX, subject, text, limit=allowed, value=value)
 

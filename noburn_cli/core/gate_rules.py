@@ -1,9 +1,9 @@
 """Which rules of [gate] a comparison breaks.
 
-Layer: core (pure).  Below: core.gate_findings, core.gate_model, core.gate_tables.
-Above: gating.comparing.
-Owns: what each rule compares.  A rule that cannot be checked is a finding as well, so that nothing
-passes because it is not known.
+Layer: core (pure).  Below: core.gate_findings, core.gate_growth, core.gate_model,
+core.gate_tables.  Above: gating.comparing.
+Owns: what each rule compares (of growth: core.gate_growth).  A rule that cannot be checked is a
+finding as well, so that nothing passes because it is not known.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from noburn_cli.core.gate_findings import (
     Subject,
     amount,
     finding,
-    grown,
     over,
     thin,
     unknown,
 )
+from noburn_cli.core.gate_growth import (
+    CALLS_UNKNOWN,
+    Replaced,
+    growth_of_prompt,
+    growth_of_total,
+)
 from noburn_cli.core.gate_model import (
-    GROWTH_MAX,
     MARGIN_MIN,
     MODELS,
     PER_CALL_MAX,
@@ -38,11 +42,9 @@ from noburn_cli.core.gate_model import (
     Totals,
 )
 from noburn_cli.core.gate_tables import GateSpec, Rules
-from noburn_cli.core.gate_values import Growth
 from noburn_cli.core.money import show_percent
 
 _CUSTOMER_MONTH = "a customer's month"
-_CALLS_UNKNOWN = ("its calls a month are", "calls_per_month")
 _CUSTOMER_UNKNOWN = ("a customer's calls are", "calls_per_customer")
 _ALL = Subject(TOTAL)
 
@@ -59,22 +61,24 @@ def check(
     *,
     before: Totals | None,
     after: Totals,
+    replaced: Sequence[Replaced] = (),
 ) -> list[Finding]:
     """Every broken rule: of each prompt in its order, then of all together.
 
     own: the rules of each prompt's table, by the prompt's name.  before: None without a base.
+    replaced: where a table lost prompts and has new ones.
     """
     found: list[Finding] = []
     for change in changes:
         if change.after is not None:
             found += _of_prompt(gate.rules, own[change.after.name], change.after)
             if before is not None:
-                found += _growth_of_prompt(gate.rules, own[change.after.name], change)
+                found += growth_of_prompt(gate.rules, own[change.after.name], change, replaced)
     now = [change.after for change in changes if change.after is not None]
     if now:
         found += _of_total(gate, now, after)
         if before is not None and gate.rules.growth_max is not None:
-            found += _total_growth(gate.rules, gate.rules.growth_max, changes, before)
+            found += growth_of_total(gate.rules, gate.rules.growth_max, changes, before)
     return found
 
 
@@ -123,7 +127,7 @@ def _month(rules: Rules, subject: Subject, one: PromptCost) -> Iterator[Finding]
         return
     found = _month_of(one)
     if found is None:
-        yield unknown(rules, PER_MONTH_MAX, subject, *_CALLS_UNKNOWN)
+        yield unknown(rules, PER_MONTH_MAX, subject, *CALLS_UNKNOWN)
     else:
         yield from over(rules, PER_MONTH_MAX, subject, rules.per_month_max, found, "a month")
 
@@ -165,40 +169,6 @@ def _margin(rules: Rules, own: Rules, subject: Subject, one: PromptCost) -> Iter
         yield from thin(rules, rules.margin_min, subject, one.plan_price, month)
 
 
-def _growth_of_prompt(shared: Rules, own: Rules, change: Change) -> Iterator[Finding]:
-    """One prompt against the base, by its own rule; by the shared one where its month is not known.
-
-    Without calls a month it is in no sum, and would otherwise grow unseen: the share holds for a
-    call of it.
-    """
-    if own.growth_max is not None:
-        yield from _growth(own, own.growth_max, change)
-    elif shared.growth_max is not None and not change.monthly:
-        yield from _growth(shared, Growth(shared.growth_max.share, None), change)
-
-
-def _growth(rules: Rules, limit: Growth, change: Change) -> Iterator[Finding]:
-    one, side = change.after, change.before
-    assert one is not None
-    subject = Subject(one.name, one.path)
-    if limit.nano is not None and not change.monthly:
-        yield unknown(rules, GROWTH_MAX, subject, *_CALLS_UNKNOWN)
-        limit = Growth(limit.share, None)
-    was = 0
-    if side is not None:
-        monthly = change.monthly and side.cost_month is not None
-        was = side.cost_month.high if monthly and side.cost_month else side.cost_call.high
-    yield from grown(
-        rules,
-        limit,
-        subject,
-        was=was,
-        more=change.difference,
-        period="a month" if change.monthly else "a call",
-        is_new=side is None,
-    )
-
-
 def _of_total(gate: GateSpec, now: Sequence[PromptCost], after: Totals) -> Iterator[Finding]:
     rules = gate.rules
     if rules.per_month_max is not None:
@@ -210,10 +180,9 @@ def _of_total(gate: GateSpec, now: Sequence[PromptCost], after: Totals) -> Itera
             yield from over(rules, PER_MONTH_MAX, _ALL, rules.per_month_max, month, "a month")
     if rules.per_customer_month_max is not None:
         limit = rules.per_customer_month_max
+        yield from _customers_unknown(rules, PER_CUSTOMER_MONTH_MAX, now)
         customer = _sum(_customer_month_of(one) for one in now)
-        if customer is None:
-            yield unknown(rules, PER_CUSTOMER_MONTH_MAX, _ALL, *_CUSTOMER_UNKNOWN)
-        else:
+        if customer is not None:
             yield from over(rules, PER_CUSTOMER_MONTH_MAX, _ALL, limit, customer, _CUSTOMER_MONTH)
     if rules.margin_min is not None:
         yield from _total_margin(rules, rules.margin_min, gate.plan_price, now)
@@ -231,30 +200,23 @@ def _total_margin(
     """Prompts that have a price of their own are judged by it, and are not in this one."""
     living = [one for one in now if one.plan_price is None]
     if price is None:
-        if len(living) == len(now):
-            yield unknown(rules, MARGIN_MIN, _ALL, "a price is", "plan_price")
+        if living:
+            what = f"a price that {_names(living)} can live on is"
+            yield unknown(rules, MARGIN_MIN, _ALL, what, "plan_price")
         return
+    yield from _customers_unknown(rules, MARGIN_MIN, living)
     month = _sum(_customer_month_of(one) for one in living)
     if month is not None:
         yield from thin(rules, limit, _ALL, price, month)
-    elif living:
-        yield unknown(rules, MARGIN_MIN, _ALL, *_CUSTOMER_UNKNOWN)
 
 
-def _total_growth(
-    rules: Rules, limit: Growth, changes: Sequence[Change], before: Totals
-) -> Iterator[Finding]:
-    unsure = [one.name for one in changes if one.after is not None and not one.monthly]
-    if unsure and limit.nano is not None:
-        what = f"calls a month of {', '.join(unsure)} are"
-        yield unknown(rules, GROWTH_MAX, _ALL, what, "calls_per_month")
-    yield from grown(
-        rules,
-        limit,
-        _ALL,
-        was=0 if before.month is None else before.month.high,
-        more=sum(change.difference for change in changes if change.monthly),
-        period="a month",
-        # Without a prompt in the base there is nothing that growth could be a share of.
-        is_new=not any(one.before is not None and one.monthly for one in changes),
-    )
+def _customers_unknown(rules: Rules, rule: str, costs: Sequence[PromptCost]) -> Iterator[Finding]:
+    """Where a prompt is in no customer's sum: it may be the dearest of all."""
+    left_out = [one for one in costs if _customer_month_of(one) is None]
+    if left_out:
+        what = f"a customer's calls of {_names(left_out)} are"
+        yield unknown(rules, rule, _ALL, what, "calls_per_customer")
+
+
+def _names(costs: Sequence[PromptCost]) -> str:
+    return ", ".join(one.name for one in costs)

@@ -72,7 +72,7 @@ PROMPT_KEYS: Mapping[str, str] = {
     "calls_per_month": "calls a month, or `ledger`: those of the last 30 days",
     "feature": "the feature in the ledger whose calls these are",
     "customers": "how many customers use it",
-    "calls_per_customer": "calls a month of one customer",
+    "calls_per_customer": "calls a month of one customer; 0 where none causes them",
     "plan_price": "what a customer pays a month for this: `$5`",
 }
 RECORDING_KEYS: Mapping[str, str] = {

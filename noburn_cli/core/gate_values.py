@@ -184,10 +184,10 @@ def read_calls(ledger: str) -> Callable[[Any], int | str]:
 
 
 def read_amount(value: Any) -> Fraction:
-    """A number above 0 that need not be whole: `0.5` calls."""
+    """A number that need not be whole, 0 included: `0.5` calls."""
     text = written(value) if type(value) in (int, Decimal) else ""
-    if not _AMOUNT.fullmatch(text) or not Fraction(text):
-        raise Wrong(f"{value!r} is no number above 0", "write 40, or 0.5")
+    if not _AMOUNT.fullmatch(text):
+        raise Wrong(f"{value!r} is no number from 0 on", "write 40, 0.5, or 0")
     return Fraction(text)
 
 

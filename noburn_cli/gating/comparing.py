@@ -1,18 +1,21 @@
 """One gate from beginning to end: both sides read, paired, measured, priced and judged.
 
-Layer: I/O.  Below: gating.sides, gating.pairing, gating.costing, gating.expecting,
-gating.explaining, core.gate_costs, core.gate_rules, core.gate_totals.  Above: commands.gate.
+Layer: I/O.  Below: gating.places, gating.sides, gating.pairing, gating.costing,
+gating.expecting, gating.explaining, core.gate_costs, core.gate_growth, core.gate_rules,
+core.gate_totals.  Above: commands.gate.
 Not here: how it is shown, and recorded runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from noburn_cli.announcing import announced, announced_lines
 from noburn_cli.core.gate_costs import Terms, causes, prompt_cost
+from noburn_cli.core.gate_growth import Replaced, growth_unchecked
 from noburn_cli.core.gate_held import rules_held
 from noburn_cli.core.gate_model import (
     ADDED,
@@ -26,17 +29,18 @@ from noburn_cli.core.gate_model import (
     GateResult,
     PromptCost,
 )
-from noburn_cli.core.gate_rules import check
-from noburn_cli.core.gate_tables import GateSpec
+from noburn_cli.core.gate_rules import check, has_growth_rule
+from noburn_cli.core.gate_tables import GateSpec, PromptSpec
 from noburn_cli.core.gate_totals import no_prompts, totals
 from noburn_cli.core.price_notices import RETIRED
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_cli.gating.costing import Coster, Ways, ways_of
 from noburn_cli.gating.expecting import Expecting, Numbers, from_learned, shared
 from noburn_cli.gating.explaining import Measured, steps
-from noburn_cli.gating.pairing import paired
+from noburn_cli.gating.pairing import paired, same_table
+from noburn_cli.gating.places import Place, Question
 from noburn_cli.gating.prompts import Prompt
-from noburn_cli.gating.sides import Both, Place, Question, Read, read_both
+from noburn_cli.gating.sides import Both, Read, read_both
 from noburn_cli.gating.volumes import Volumes
 
 
@@ -97,7 +101,11 @@ class _Comparison:
             price = both.before.gate.plan_price
             before = totals(was, plan_price=price) if was else no_prompts(price)
         own = {name: one.spec.rules for name, one in both.now.side.prompts.items()}
-        broken = check(gate, own, changes, before=before, after=after)
+        broken = check(
+            gate, own, changes, before=before, after=after, replaced=self._replaced(changes)
+        )
+        if self._both.gate_lost and has_growth_rule(gate) and not any(c.before for c in changes):
+            broken.append(growth_unchecked(gate, self._both.gate_lost))
         models = [change.after.model for change in changes if change.after is not None]
         soon = announced(both.now.book, models, at_ms=self._at_ms)
         ahead = [one for one in soon if one.kind != RETIRED]  # Of which a warning says so.
@@ -113,6 +121,25 @@ class _Comparison:
             notes=(*self._notes, *warned),
             held=rules_held(gate, own, changes, has_base=before is not None),
         )
+
+    def _replaced(self, changes: Sequence[Change]) -> list[Replaced]:
+        """Tables of now that have new prompts, and had others in the base."""
+        both = self._both
+        if both.before is None:
+            return []
+        gone = [one for one in changes if one.after is None]
+        was = both.before.side.prompts
+        as_many = len(both.before.gate.prompts) == len(both.now.gate.prompts)
+        found = []
+        for spec in both.now.gate.prompts:
+            new = [one for one in changes if one.before is None and self._table(one) is spec]
+            lost = [one for one in gone if same_table(was[one.name], spec, as_many=as_many)]
+            if new and lost:
+                found.append(Replaced(tuple(new), tuple(lost)))
+        return found
+
+    def _table(self, change: Change) -> PromptSpec:
+        return self._both.now.side.prompts[change.name].spec
 
     def _tell_faults(self) -> None:
         """What could not be read: now it is a finding, in the base a note where it matters."""

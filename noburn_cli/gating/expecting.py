@@ -57,7 +57,7 @@ class Expecting:
             calls = self._volumes.calls(name, feature=spec.feature, model=model)
             calls_from = FROM_LEDGER
         assert calls is None or isinstance(calls, int)
-        if calls is None and customers is not None and per_customer is not None:
+        if calls is None and customers is not None and per_customer:
             whole = customers * per_customer
             calls = -(-whole.numerator // whole.denominator)
         if per_customer is None and calls is not None and customers is not None:

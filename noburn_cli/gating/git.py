@@ -65,6 +65,14 @@ class Repository:
         done = _run(self.top, ("merge-base", one, other))
         return done.stdout.decode("ascii").strip() if done.returncode == 0 else None
 
+    def parents(self, commit: str) -> list[str]:
+        """The parents that a commit names itself, also those that a shallow clone cuts off."""
+        raw = _checked(self.top, ("cat-file", "-p", commit))
+        head, _, _ = raw.decode("utf-8", "replace").partition("\n\n")
+        return [
+            line.removeprefix("parent ") for line in head.splitlines() if line.startswith("parent ")
+        ]
+
     def is_shallow(self) -> bool:
         done = _run(self.top, ("rev-parse", "--is-shallow-repository"))
         return done.stdout.strip() == b"true"

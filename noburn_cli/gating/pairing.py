@@ -1,6 +1,6 @@
 """Which prompt of now is which of the base.
 
-Layer: pure.  Below: gating.prompts.  Above: gating.comparing.
+Layer: pure.  Below: core.gate_globs, gating.prompts.  Above: gating.comparing.
 Tried in this order, each among what is left: the same name; the file's name before git took it to
 be renamed; the same place under another label; the very same text anywhere else.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+from noburn_cli.core.gate_globs import chosen
+from noburn_cli.core.gate_tables import PromptSpec
 from noburn_cli.gating.prompts import Prompt
 
 Pair = tuple[Prompt | None, Prompt | None]
@@ -41,6 +43,19 @@ def paired(
     match(_text, _text)
     pairs: list[Pair] = [(partners.get(one.name), one) for one in after]
     return [*pairs, *((one, None) for one in before if one.name in left)]
+
+
+def same_table(gone: Prompt, spec: PromptSpec, *, as_many: bool) -> bool:
+    """Whether a prompt of the base would stand in a table of now, or did in what it was before.
+
+    as_many: whether both sides have as many tables: the first is then the first.
+    """
+    patterns = [one for one in spec.files if not one.startswith("!")]
+    return (
+        not set(patterns).isdisjoint(gone.spec.files)
+        or (as_many and gone.spec.number == spec.number)
+        or any(chosen(patterns, [gone.path]).values())
+    )
 
 
 def _alone(prompts: Iterable[Prompt], key: _Key) -> dict[Hashable, Prompt]:

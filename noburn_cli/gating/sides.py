@@ -1,47 +1,31 @@
 """The two sides of a comparison, found and read: configuration, files, price book.
 
-Layer: I/O.  Below: gating.git, gating.trees, gating.books, gating.prompts, config_files.
+Layer: I/O.  Below: gating.places, gating.trees, gating.books, gating.prompts, config_files.
 Above: gating.comparing.
 Not here: what anything costs.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from noburn_cli.config_files import project_path, read_text
+from noburn_cli.config_files import read_text
 from noburn_cli.core.configuration import parse_configuration
 from noburn_cli.core.gate_model import Base
 from noburn_cli.core.gate_rules import has_growth_rule
 from noburn_cli.core.gate_tables import GATE, GateSpec
 from noburn_cli.core.gate_volumes import SavedVolumes, parse_volumes
 from noburn_cli.core.pricebook import PriceBook
-from noburn_cli.errors import InputRefused, NoburnError, PriceBookInvalid, UsageError
+from noburn_cli.errors import InputRefused, PriceBookInvalid, UsageError
 from noburn_cli.gating.books import Books
-from noburn_cli.gating.git import Blobs, Repository
+from noburn_cli.gating.git import Blobs
+from noburn_cli.gating.places import Place, Question, base_of, commit_of
 from noburn_cli.gating.prompts import Side, read_side
 from noburn_cli.gating.trees import CommitTree, FolderTree, Tree
 from noburn_cli.inputs import decoded
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is compared with what.
-
-    base: a revision, or None for that of [gate].  no_base: compare with nothing.
-    head: a revision instead of the files as they are now.
-    may_be_empty: whether a gate without prompts is one: recorded runs are checked beside them.
-    """
-
-    environment: Mapping[str, str]
-    folder: Path
-    base: str | None = None
-    no_base: bool = False
-    head: str | None = None
-    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +43,7 @@ class Both:
 
     renames: a file's path of now to the one in the base, below the configuration's folder.
     saved: what stands for the ledger, on both sides: the file of now.
+    gate_lost: why the base's prompts may not be those that were read, a clause, or "".
     """
 
     now: Read
@@ -67,57 +52,7 @@ class Both:
     renames: Mapping[str, str]
     notes: tuple[str, ...]
     saved: SavedVolumes | None = None
-
-
-class Place:
-    """Where the configuration lies, and the repository around it, if there is one.
-
-    prefix: the configuration's folder from the repository's top on, "" or with `/` at its end.
-    Raises UsageError where there is no configuration.
-    """
-
-    def __init__(self, question: Question) -> None:
-        path = project_path(question.folder, question.environment)
-        if path is None:
-            raise UsageError(
-                "there is no noburn.toml here, nor in a folder above",
-                why="its [gate] says which prompts are checked, and by which rules",
-                next_step="write one; docs/gate.md begins with the shortest",
-            )
-        self.path = path
-        self.folder = path.parent
-        self.repository: Repository | None = None
-        self._failed: NoburnError | None = None
-        try:
-            self.repository = Repository.around(self.folder)
-        except NoburnError as error:  # Told where a revision is asked for.
-            self._failed = error
-        self.prefix = self._prefix()
-
-    def needed(self, rev: str) -> Repository:
-        """The repository that a revision is asked of.  Raises NoburnError."""
-        if self.repository is not None:
-            return self.repository
-        if self._failed is not None:
-            raise self._failed
-        raise NoburnError(
-            f"`{rev}` cannot be compared with: {self.folder} is in no git repository",
-            next_step="leave the base out: `noburn gate --no-base`",
-        )
-
-    def _prefix(self) -> str:
-        if self.repository is None:
-            return ""
-        folder, top = self.folder.resolve(), self.repository.top.resolve()
-        if not folder.is_relative_to(top):  # GIT_WORK_TREE can say anything.
-            self._failed = NoburnError(
-                f"{folder} is not in the working tree that git names, {top}",
-                next_step="run it in the repository, without GIT_WORK_TREE",
-            )
-            self.repository = None
-            return ""
-        inside = folder.relative_to(top).as_posix()
-        return "" if inside == "." else f"{inside}/"
+    gate_lost: str = ""
 
 
 def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
@@ -127,7 +62,7 @@ def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
     Raises UsageError for a configuration that breaks a rule, NoburnError for a base that is not
     there and a book that cannot be made.
     """
-    head = None if question.head is None else _commit(place, question.head)
+    head = None if question.head is None else commit_of(place, question.head)
     tree: Tree = (
         FolderTree(place.folder, place.repository) if head is None else _tree(place, blobs, head)
     )
@@ -137,18 +72,28 @@ def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
         raise UsageError(
             f"[gate] of {place.path} names no prompt", next_step="add [[gate.prompt]] with `files`"
         )
-    books = Books(question.environment, place.folder)
-    now = Read(
-        gate, read_side(gate, tree), books.of(values, gate, tree, is_commit=head is not None)
-    )
+    books, book = _books(question, place, values, gate, tree, is_commit=head is not None)
+    now = Read(gate, read_side(gate, tree), book)
     saved = _saved(gate, tree)
     rev = None if question.no_base else question.base or gate.base
     if rev is None:
         return replace(_alone(now, place, no_base=question.no_base), saved=saved)
-    base = _base(place, rev, head)
+    base = base_of(place, rev, head)
     notes: list[str] = []
-    before = _read_base(place, _tree(place, blobs, base.commit), rev, now, books, notes)
-    return Both(now, before, base, _renames(place, base.commit, head), tuple(notes), saved)
+    assert place.repository is not None
+    renames = place.repository.renames(base.commit, head)
+    old = _tree(place, blobs, base.commit)
+    gate_lost = ""
+    left = _configurations_left(place, old, head, renames)
+    if len(left) == 1:  # The project's folder has another name now.
+        old = old.below(left[0].removesuffix(place.path.name))
+        notes.append(f"`{rev}` has the configuration as {left[0]}")
+    elif left:
+        gate_lost = f"`{rev}` has no {place.path.name} here, and {', '.join(left)} are gone"
+    before = _read_base(place, old, rev, now, books, notes)
+    return Both(
+        now, before, base, _renames(renames, place.prefix, old), tuple(notes), saved, gate_lost
+    )
 
 
 def configured(place: Place) -> GateSpec:
@@ -167,6 +112,27 @@ def gate_of(place: Place, values: Mapping[str, Any]) -> GateSpec:
         why="it says which prompts are checked, and by which rules",
         next_step="add it; docs/gate.md begins with the shortest",
     )
+
+
+def _books(
+    question: Question,
+    place: Place,
+    values: Mapping[str, Any],
+    gate: GateSpec,
+    tree: Tree,
+    *,
+    is_commit: bool,
+) -> tuple[Books, PriceBook]:
+    """What makes books, and that of now.
+
+    Raises UsageError for a price file that breaks a rule: no rule of [gate] was held, so that the
+    exit code of a broken one would say what nobody knows.
+    """
+    try:
+        books = Books(question.environment, place.folder)
+        return books, books.of(values, gate, tree, is_commit=is_commit)
+    except PriceBookInvalid as error:
+        raise UsageError(error.message, why=error.why, next_step=error.next_step) from error
 
 
 def _saved(gate: GateSpec, tree: Tree) -> SavedVolumes | None:
@@ -243,55 +209,36 @@ def _tree(place: Place, blobs: Blobs | None, commit: str) -> CommitTree:
     return CommitTree(place.repository, blobs, commit, place.prefix)
 
 
-def _base(place: Place, rev: str, head: str | None) -> Base:
-    """The commit to compare with: where the two histories part, as a pull request shows it.
+def _configurations_left(
+    place: Place, old: CommitTree, head: str | None, renames: Mapping[str, str]
+) -> list[str]:
+    """Configurations of the base, from the top, that are not there now: what ours may have been.
 
-    That is the revision itself where it is older than what is checked, where both have nothing in
-    common, and where a shallow clone does not know.
+    None where the base has ours; one alone where git takes ours to be that one, renamed.
     """
-    tip = _commit(place, rev)
-    repository = place.needed(rev)
-    own = head or repository.commit("HEAD")
-    parting = None if own is None else repository.parting(tip, own)
-    if parting is None or (head is not None and parting == own):
-        return Base(rev, tip)
-    return Base(rev, parting, merge_base=parting != tip)
-
-
-def _commit(place: Place, rev: str) -> str:
-    repository = place.needed(rev)
-    found = repository.commit(rev)
-    if found is not None:
-        return found
-    if repository.is_shallow():
-        raise NoburnError(
-            f"`{rev}` is not in this clone",
-            why="the clone is shallow: it has a part of the history only",
-            next_step=f"{_fetch(rev)}; in GitHub Actions: `fetch-depth: 0` of actions/checkout",
-        )
-    raise NoburnError(
-        f"git knows no commit called `{rev}`",
-        why="it is no branch, tag or commit of this clone",
-        next_step=f"{_fetch(rev)}, or correct it",
-    )
-
-
-def _fetch(rev: str) -> str:
-    remote, slash, branch = rev.partition("/")
-    if not slash:
-        return f"fetch it: `git fetch origin {rev}`"
-    return (
-        f"fetch it: `git fetch --depth=1 {remote} "
-        f"+refs/heads/{branch}:refs/remotes/{remote}/{branch}`"
-    )
-
-
-def _renames(place: Place, base: str, head: str | None) -> dict[str, str]:
-    """New name to old one, of files below the configuration's folder."""
     assert place.repository is not None
-    start = len(place.prefix)
+    name = place.path.name
+    if old.has(name):
+        return []
+    moved = renames.get(place.prefix + name)
+    if moved is not None and posixpath.basename(moved) == name:
+        return [moved]
+    if head is None:
+        there = {path for path in old.all_of(name) if (place.repository.top / path).is_file()}
+    else:
+        there = set(place.repository.entries(head))
+    return sorted(set(old.all_of(name)) - there)
+
+
+def _renames(renames: Mapping[str, str], now: str, old: CommitTree) -> dict[str, str]:
+    """New name to old one, of files below the configuration's folder of each side.
+
+    now: that folder's prefix.  Where it is another one, a file that stayed has two names as well.
+    """
+    then = old.prefix
+    stayed = {} if then == now else {then + name: then + name for name in old.names}
     return {
-        new[start:]: old[start:]
-        for new, old in place.repository.renames(base, head).items()
-        if new.startswith(place.prefix) and old.startswith(place.prefix)
+        new[len(now) :]: was[len(then) :]
+        for new, was in {**stayed, **renames}.items()
+        if new.startswith(now) and was.startswith(then)
     }

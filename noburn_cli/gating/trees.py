@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from noburn_cli.errors import InputRefused
-from noburn_cli.gating.git import LINK, MODULE, Blobs, Repository
+from noburn_cli.gating.git import LINK, MODULE, Blobs, Entry, Repository
 
 #: Above any context window by far (1 M tokens are some 5 MB).
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -72,11 +72,7 @@ class FolderTree:
             if not path.is_file():
                 return False
             return name in self._listed(self._folder) or self._belongs(path.resolve())
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-        ):  # A name too long for a file; a circle of links.
+        except (OSError, RuntimeError, ValueError):  # Too long for a file; a circle of links.
             return False
 
     def _belongs(self, real: Path) -> bool:
@@ -142,34 +138,69 @@ class CommitTree:
     """
 
     def __init__(self, repository: Repository, blobs: Blobs, commit: str, prefix: str) -> None:
+        self._repository = repository
         self._entries = repository.entries(commit)
         self._blobs = blobs
-        self._prefix = prefix
+        self.prefix = prefix
         self._commit = commit
+
+    def below(self, prefix: str) -> CommitTree:
+        """The same commit, below another folder."""
+        return CommitTree(self._repository, self._blobs, self._commit, prefix)
+
+    def all_of(self, basename: str) -> list[str]:
+        """Paths from the top of all files that are called so."""
+        return [path for path in self._entries if posixpath.basename(path) == basename]
 
     @property
     def names(self) -> Sequence[str]:
-        start = len(self._prefix)
+        start = len(self.prefix)
         return [
             path[start:]
             for path, entry in sorted(self._entries.items())
-            if path.startswith(self._prefix) and entry.mode != MODULE
+            if path.startswith(self.prefix) and entry.mode != MODULE
         ]
 
     def has(self, name: str) -> bool:
-        return self._prefix + name in self._entries
+        try:
+            return self._found(name) is not None
+        except InputRefused:
+            return False
 
     def read(self, name: str) -> bytes:
-        path = self._prefix + name
-        for _ in range(_LINKS_MAX):
-            entry = self._entries.get(path)
-            if entry is None or entry.mode == MODULE:
-                raise InputRefused(f"{name} does not exist in {self._commit[:12]}")
-            content = self._blobs.read(entry.blob, bytes_max=FILE_BYTES_MAX, name=name)
-            if entry.mode != LINK:
-                return _no_pointer(name, content)
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(content)))
+        entry = self._found(name)
+        if entry is None:
+            raise InputRefused(f"{name} does not exist in {self._commit[:12]}")
+        content = self._blobs.read(entry.blob, bytes_max=FILE_BYTES_MAX, name=name)
+        return _no_pointer(name, content)
+
+    def _found(self, name: str) -> Entry | None:
+        """The file that a name leads to, through links to files and to folders; None without one.
+
+        Raises InputRefused for too many links.
+        """
+        path = posixpath.normpath(self.prefix + name)
+        for _ in range(_LINKS_MAX + 1):
+            link = self._first_link(path)
+            if link is None:
+                entry = self._entries.get(path)
+                return None if entry is None or entry.mode == MODULE else entry
+            target = os.fsdecode(
+                self._blobs.read(self._entries[link].blob, bytes_max=FILE_BYTES_MAX, name=name)
+            )
+            rest = path[len(link) + 1 :]
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(link), target, rest))
         raise InputRefused(f"{name} is a link that leads to more than {_LINKS_MAX} others")
+
+    def _first_link(self, path: str) -> str | None:
+        """The uppermost part of a path that is a symbolic link."""
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            part = "/".join(parts[:end])
+            entry = self._entries.get(part)
+            if entry is not None and entry.mode == LINK:
+                return part
+        return None
 
 
 def _no_pointer(name: str, content: bytes) -> bytes:

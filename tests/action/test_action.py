@@ -13,7 +13,7 @@ import pytest
 
 from tests.action.composite import ROOT, Job
 from tests.action.hub import Hub
-from tests.action.origin import SAMPLE, Origin
+from tests.action.origin import SAMPLE, Origin, git
 
 MARKER = "<!-- noburn gate -->"
 BOTH = os.pathsep.join((str(ROOT), str(ROOT / "daemon")))
@@ -164,9 +164,11 @@ def test_a_push_has_a_summary_and_no_comment(origin, hub, tools, tmp_path):
 @pytest.mark.parametrize(
     ("depth", "checked_out", "event", "base", "expected"),
     [
-        (0, "head", "pull_request", "", "forked_at"),  # where the branch left its base
-        (1, "head", "pull_request", "", "base"),  # its history is not there: what it merges into
+        (0, "head", "pull_request", "", "base"),
+        (1, "head", "pull_request", "", "base"),  # the branch's own history is not there
+        (1, "head", "pull_request", "origin/main", "origin/main"),
         (1, "merged", "pull_request", "origin/main", "origin/main"),
+        (1, "merged", "pull_request", "", "base"),
         (1, "base", "zeros", "", None),  # a new branch was pushed
         (1, "base", "dispatch", "", None),
         (1, "merged", "queue", "", "base"),
@@ -189,8 +191,23 @@ def test_the_base_is_found_and_fetched(
     found = outcome.steps["base"]["outputs"]["base"]
     assert found == ("" if expected is None else getattr(origin, expected, expected))
     if found:
-        there = ["git", "cat-file", "-e", f"{found}^{{commit}}"]
-        assert subprocess.run(there, cwd=workspace, check=False).returncode == 0
+        git(workspace, "cat-file", "-e", f"{found}^{{commit}}")
+    if found and checked_out == "head":
+        # As deep as it takes: where both part, so that main's own changes are not the branch's.
+        assert git(workspace, "merge-base", found, "HEAD") == origin.forked_at
+    shallow = git(workspace, "rev-parse", "--is-shallow-repository")
+    # Of a merge nothing more is fetched: it names what it merges.
+    if checked_out == "merged" and depth:
+        assert shallow == "true"
+
+
+def test_a_base_that_would_be_an_option_is_refused(origin, hub, tools, tmp_path):
+    workspace = origin.checkout(tmp_path / "work", origin.head)
+    one = job(*(tmp_path / "job", workspace, {}, hub, tools, origin.head))
+    outcome = one.run(only="base", base=f"--upload-pack=touch {tmp_path / 'ran'};")
+    assert outcome.exit_code == 1
+    assert "begins with a dash" in outcome.log
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_github_that_does_not_answer_fails_nothing(hub, tmp_path):

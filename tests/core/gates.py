@@ -107,7 +107,7 @@ REFUSED = [
     (_PROMPT + "cap = -1", "gate.prompt 1 (a.md): cap", "number"),
     (_PROMPT + "variant = 'bulk'", "gate.prompt 1 (a.md): variant", "batch"),
     (_PROMPT + "calls_per_month = 'many'", "gate.prompt 1 (a.md): calls_per_month", "ledger"),
-    (_PROMPT + "calls_per_customer = 0", "gate.prompt 1 (a.md): calls_per_customer", "above 0"),
+    (_PROMPT + "calls_per_customer = -1", "gate.prompt 1 (a.md): calls_per_customer", "from 0 on"),
     (
         _PROMPT + "calls_per_month = 1\ncustomers = 1\ncalls_per_customer = 1",
         "gate.prompt 1 (a.md): calls_per_customer",

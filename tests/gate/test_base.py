@@ -61,7 +61,8 @@ def test_the_working_tree_against_a_commit(repo: Repo) -> None:
     # An older commit as the side of now, and nothing in the working tree matters.
     second = repo.commit({})
     assert changes(repo.judged("--base", first, "--head", second))["a.md"] == (100, 1_000, "0.9")
-    assert changes(repo.judged("--base", second, "--head", first))["a.md"] == (1_000, 100, "-0.9")
+    # A head behind the base is compared with where both part: what came later is not its own.
+    assert changes(repo.judged("--base", second, "--head", first))["a.md"] == (100, 100, "0")
     assert repo.git("status", "--porcelain") == ""
 
 
@@ -107,6 +108,9 @@ def test_a_base_that_is_not_there_says_what_to_fetch(repo: Repo, tmp_path: Path)
     repo.commit({"noburn.toml": gate_toml("", table()), "a.md": words(10)})
     repo.git("checkout", "-q", "-b", "change")
     repo.commit({"a.md": words(20)})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.md": words(500)})
+    repo.git("checkout", "-q", "change")
     done = repo.gate("--base", "nonsense")
     assert done.code == 1
     assert "git knows no commit called `nonsense`" in done.err
@@ -117,11 +121,35 @@ def test_a_base_that_is_not_there_says_what_to_fetch(repo: Repo, tmp_path: Path)
     done = repo.gate("--base", "origin/main")
     assert done.code == 1
     assert "shallow" in done.err
-    fetch = "git fetch --depth=1 origin +refs/heads/main:refs/remotes/origin/main"
+    fetch = "git fetch --unshallow origin +refs/heads/main:refs/remotes/origin/main"
+    assert fetch in done.err
+    # With the tip alone, what others merged meanwhile would be told as this branch's.
+    alone = fetch.replace("--unshallow", "--depth=1")
+    subprocess.run(alone.split(), check=True, cwd=clone, capture_output=True)
+    done = repo.gate("--base", "origin/main")
+    assert done.code == 1
+    assert "would be told as yours" in done.err
     assert fetch in done.err
     subprocess.run(fetch.split(), check=True, cwd=clone, capture_output=True)
-    # What it said is what helps, although nobody knows where the two part.
     assert changes(repo.judged("--base", "origin/main")) == {"a.md": (10, 20, "0.01")}
+
+
+def test_a_shallow_merge_names_its_base_itself(repo: Repo, tmp_path: Path) -> None:
+    """What CI checks out: the merge alone; its parents are hidden from git, not from the gate."""
+    repo.commit({"noburn.toml": gate_toml("", table()), "a.md": words(10)})
+    repo.git("checkout", "-q", "-b", "change")
+    repo.commit({"a.md": words(20)})
+    repo.git("checkout", "-q", "main")
+    base = repo.commit({"b.md": words(500)})
+    repo.git("merge", "-q", "--no-ff", "-m", "merge", "change")
+    clone = tmp_path / "clone"
+    repo.git("clone", "-q", "--depth=1", repo.path.as_uri(), str(clone))
+    repo.git("fetch", "-q", "--depth=1", "origin", base, folder=clone)
+    os.chdir(clone)
+    assert changes(repo.judged("--base", base)) == {
+        "a.md": (10, 20, "0.01"),
+        "b.md": (500, 500, "0"),
+    }
 
 
 def test_a_branch_is_compared_with_where_it_began(repo: Repo) -> None:
@@ -146,6 +174,53 @@ def test_a_gate_below_the_top_of_a_repository(repo: Repo) -> None:
     done = repo.judged("--base", "HEAD")
     assert changes(done) == {"b.md": (60, 61, "0.001")}
     assert done.data["changes"][0]["renamed_from"] == "a.md"
+
+
+def test_a_project_whose_folder_is_renamed_is_compared(repo: Repo) -> None:
+    """Else everything in it would be new, and nothing new has grown."""
+    toml = gate_toml('growth_max = "10%"', table()).replace('"prices.toml"', '"own.toml"')
+    files = {"noburn.toml": toml, "own.toml": prices(), "a.md": words(60)}
+    repo.commit({f"app/{name}": text for name, text in files.items()})
+    repo.git("mv", "app", "web")
+    repo.write({"web/a.md": words(600)})
+    os.chdir(repo.path / "web")
+    done = repo.judged("--base", "HEAD")
+    assert changes(done) == {"a.md": (60, 600, "0.54")}
+    assert done.findings == [("growth_max", "total", "error")]
+    # Of several that are gone nobody knows which it was: that is no pass.
+    repo.git("reset", "-q", "--hard")
+    os.chdir(repo.path)
+    repo.commit({f"api/{name}": text for name, text in files.items()})
+    repo.git("rm", "-q", "-r", "api", "app")
+    new = {"noburn.toml": gate_toml('growth_max = "9%"', table("c.md")), "c.md": "other " * 99}
+    repo.write(new)
+    done = repo.judged("--base", "HEAD")
+    assert done.findings == [("growth_max", "total", "error")]
+    assert "api/noburn.toml, app/noburn.toml are gone" in done.data["findings"][0]["text"]
+    # The configuration alone went down to the prompts, or up.
+    repo.git("reset", "-q", "--hard")
+    repo.write({"noburn.toml": None})
+    repo.git("mv", "app/noburn.toml", "noburn.toml")
+    repo.write({"noburn.toml": gate_toml("", table("app/*.md")), "app/a.md": "other " * 99})
+    assert changes(repo.judged("--base", "HEAD"))["app/a.md"] == (60, 100, "0.04")
+
+
+def test_a_link_to_a_folder_leads_to_the_same_on_both_sides(repo: Repo) -> None:
+    """Goal: what git has is what the folder shows; a repository inside of this one is neither."""
+    repo.write({"real/deep/a.md": words(60)})
+    (repo.path / "prompts").symlink_to("real/deep")
+    (repo.path / "again").symlink_to("prompts")
+    toml = gate_toml("", table("prompts/a.md"), table("again/a.md"))
+    repo.commit({"noburn.toml": toml})
+    repo.write({"real/deep/a.md": words(61)})
+    done = repo.judged("--base", "HEAD")
+    one = (60, 61, "0.001")
+    assert changes(done) == {"prompts/a.md": one, "again/a.md": one}
+    inner = repo.path / "inner"
+    inner.mkdir()
+    repo.git("init", "-q", folder=inner)
+    repo.write({"inner/b.md": words(9), "noburn.toml": gate_toml("", table("inner/b.md"))})
+    assert repo.judged("--base", "HEAD").findings == [("found", "inner/b.md", "error")]
 
 
 def test_without_git_there_is_no_base(tmp_path: Path, repo: Repo) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noburn_cli.core.gate_model import RULES
-from tests.gate.repository import Repo, gate_toml, words
+from tests.gate.repository import Repo, gate_toml, prices, words
 
 #: 100 tokens and 50 of output: $0.0006 a call, $0.60 a thousand; 10 % of the window; at worst
 #: $0.010116: 16 tokens may stand around the text, and 1,000 be answered.
@@ -136,6 +136,67 @@ def test_what_a_rule_needs_and_nobody_says_is_a_finding(repo: Repo) -> None:
         ):
             assert "cannot be checked" in one["text"]
             assert f"`{key}`" in one["text"]
+
+
+def test_a_prompt_that_is_in_no_sum_is_named(repo: Repo) -> None:
+    """Goal: a dear prompt without customers or a price does not pass beside a cheap one."""
+    dear = _TERMS.replace("a.md", "b.md") + "calls_per_month = 9000000\n"
+    repo.write({"a.md": words(100), "b.md": words(900)})
+    rules = 'per_customer_month_max = "$1"\nmargin_min = "70%"\n'
+    repo.write({"noburn.toml": gate_toml(rules + 'plan_price = "$29"', _CALLS, dear)})
+    done = repo.judged()
+    both = [(one, "total", "error") for one in ("per_customer_month_max", "margin_min")]
+    assert done.findings == both
+    for one in done.data["findings"]:
+        assert "a customer's calls of b.md are not known; say `calls_per_customer`" in one["text"]
+    priced = _CALLS + 'plan_price = "$29"\n'
+    repo.write({"noburn.toml": gate_toml('margin_min = "70%"', priced, dear)})
+    done = repo.judged()
+    assert done.findings == [("margin_min", "total", "error")]
+    assert "a price that b.md can live on is not known" in done.data["findings"][0]["text"]
+    # What no customer causes says so.
+    nightly = dear + "calls_per_customer = 0"
+    repo.write({"noburn.toml": gate_toml(rules + 'plan_price = "$29"', _CALLS, nightly)})
+    assert repo.judged().findings == []
+
+
+def test_what_is_called_new_has_not_escaped(repo: Repo) -> None:
+    """Goal: moved and rewritten, or without a volume: neither passes a share of growth."""
+    own = _CALLS.replace("a.md", "p/*.md") + 'growth_max = "10%"\n'
+    repo.commit({"noburn.toml": gate_toml("", own), "p/a.md": words(100)})
+    repo.git("mv", "p/a.md", "p/b.md")
+    for text, found in (("other " * 900, [("growth_max", "p/b.md", "error")]), ("other", [])):
+        repo.write({"p/b.md": text})
+        done = repo.judged("--base", "HEAD")
+        assert len(done.data["changes"]) == 2
+        assert done.findings == found
+    repo.write({"p/b.md": "other " * 900})
+    text = repo.judged("--base", "HEAD").data["findings"][0]["text"]
+    assert text.startswith("p/b.md, in place of p/a.md, costs 133.5 % more")
+    # The table's patterns follow the file: it is the same table by its place.
+    repo.git("mv", "p/b.md", "q.md")
+    repo.write({"noburn.toml": gate_toml("", own.replace("p/*.md", "q.md"))})
+    assert repo.judged("--base", "HEAD").findings == [("growth_max", "q.md", "error")]
+    repo.commit({"noburn.toml": gate_toml('growth_max = "10%"', _CALLS), "a.md": words(100)})
+    silent = _TERMS.replace("a.md", "b.md")
+    repo.write({"noburn.toml": gate_toml('growth_max = "10%"', _CALLS, silent), "b.md": words(900)})
+    done = repo.judged("--base", "HEAD")
+    assert done.findings == [("growth_max", "total", "error")]
+    assert "calls a month of b.md are not known" in done.data["findings"][0]["text"]
+
+
+def test_what_was_free_is_told_in_one_number(repo: Repo) -> None:
+    """All prompts together are many."""
+    repo.commit({"noburn.toml": gate_toml("", _CALLS), "a.md": words(100)})
+    free = (
+        prices(small=0)
+        .replace("output = 10\n", "output = 0\n")
+        .replace("output = 10.0", "output = 0")
+    )
+    repo.commit({"prices.toml": free})
+    repo.write({"noburn.toml": gate_toml('growth_max = "10%"', _CALLS), "prices.toml": prices()})
+    (one,) = repo.judged("--base", "HEAD").data["findings"]
+    assert "a month, and were free, above" in one["text"]
 
 
 def test_without_an_expected_output_the_worst_case_is_judged(repo: Repo) -> None:
