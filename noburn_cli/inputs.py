@@ -225,19 +225,29 @@ def plain_item(name: str, *texts: str) -> Item:
 def request_items(name: str, text: str) -> list[Item] | None:
     """The requests that a text holds, one or JSONL of them; None when it is plain text.
 
-    Raises InputRefused for the first that breaks a rule.
+    Raises InputRefused for the first that breaks a rule, with the file and the line.
     """
     requests = _requests(text)
     if requests is None:
         return None
-    return [_request(name, line, content) for line, content in requests]
+    items = []
+    for line, content in requests:
+        try:
+            items.append(_request(name, line, content))
+        except InputRefused as error:
+            raise _placed(error, _place(name, line)) from error
+    return items
 
 
 def _add_request(found: Inputs, name: str, line: int | None, content: str) -> None:
     try:
         found.items.append(_request(name, line, content))
     except InputRefused as error:
-        found.problems.append(_placed(error, name if line is None else f"{name}:{line}"))
+        found.problems.append(_placed(error, _place(name, line)))
+
+
+def _place(name: str, line: int | None) -> str:
+    return name if line is None else f"{name}:{line}"
 
 
 def _placed(error: InputRefused, where: str) -> InputRefused:
