@@ -1,6 +1,6 @@
 """Which prompts a gate's tables mean in a tree, and what each of them sends.
 
-Layer: I/O.  Below: gating.trees, gating.templates, gating.documents, core.gate_tables,
+Layer: I/O.  Below: gating.trees, gating.rendering, gating.documents, core.gate_tables,
 core.python_constants, inputs.  Above: gating.comparing.
 Not here: counting and pricing (gating.costing).
 A bad file is a fault beside the good ones, never an end: everything else is still counted.
@@ -19,7 +19,7 @@ from noburn_cli.core.gate_values import FileText
 from noburn_cli.core.python_constants import find_constants
 from noburn_cli.errors import InputRefused, UsageError
 from noburn_cli.gating.documents import each_item, keyed_item, parse_json, parse_yaml, request_of
-from noburn_cli.gating.templates import render
+from noburn_cli.gating.rendering import Renderer
 from noburn_cli.gating.trees import Tree
 from noburn_cli.inputs import Item, decoded, plain_item, request_items
 
@@ -70,9 +70,10 @@ def read_side(gate: GateSpec, tree: Tree) -> Side:
     Raises UsageError when two tables mean the same prompt; NoburnError when a library is missing.
     """
     side = Side()
-    for spec in gate.prompts:
-        for path in _paths(spec, tree, side):
-            _read_file(spec, gate, tree, path, side)
+    with Renderer(tree) as renderer:
+        for spec in gate.prompts:
+            for path in _paths(spec, tree, side):
+                _read_file(spec, gate, renderer, path, side)
     return side
 
 
@@ -100,7 +101,7 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
     return list(found)
 
 
-def _read_file(spec: PromptSpec, gate: GateSpec, tree: Tree, path: str, side: Side) -> None:
+def _read_file(spec: PromptSpec, gate: GateSpec, renderer: Renderer, path: str, side: Side) -> None:
     """Add a file's prompts to the side, or what is wrong with it."""
     shown = path.encode("utf-8", "backslashreplace").decode()
     if shown != path:
@@ -112,7 +113,7 @@ def _read_file(spec: PromptSpec, gate: GateSpec, tree: Tree, path: str, side: Si
         side.faults.append(Fault(READABLE, shown, shown, error))
         return
     try:
-        found = list(_prompts(spec, gate, tree, path))
+        found = list(_prompts(spec, gate, renderer, path))
     except InputRefused as error:
         side.faults.append(Fault(READABLE, _name(spec, path, ""), path, error))
         return
@@ -139,8 +140,9 @@ def _name(spec: PromptSpec, path: str, part: str) -> str:
 _Outcome = tuple[str, tuple[Item, ...] | InputRefused]
 
 
-def _prompts(spec: PromptSpec, gate: GateSpec, tree: Tree, path: str) -> Iterator[_Outcome]:
+def _prompts(spec: PromptSpec, gate: GateSpec, renderer: Renderer, path: str) -> Iterator[_Outcome]:
     """(part, requests or a refusal) of every prompt in a file.  Raises InputRefused."""
+    tree = renderer.tree
     text = decoded(path, tree.read(path))
     kind = spec.kind or _kind(path)
     if kind == PYTHON:
@@ -149,7 +151,7 @@ def _prompts(spec: PromptSpec, gate: GateSpec, tree: Tree, path: str) -> Iterato
         value = (parse_yaml if kind == YAML else parse_json)(path, text)
         yield from _documents(spec, gate, path, value)
     else:
-        yield "", _whole(kind, spec, tree, path, text)
+        yield "", _whole(kind, spec, renderer, path, text)
 
 
 def _kind(path: str) -> str:
@@ -157,11 +159,13 @@ def _kind(path: str) -> str:
     return next((kind for end, kind in _KINDS.items() if path.lower().endswith(end)), TEXT)
 
 
-def _whole(kind: str, spec: PromptSpec, tree: Tree, path: str, text: str) -> tuple[Item, ...]:
+def _whole(
+    kind: str, spec: PromptSpec, renderer: Renderer, path: str, text: str
+) -> tuple[Item, ...]:
     """The requests of a file that is one prompt.  Raises InputRefused."""
     if kind == JINJA:
-        given = variables_of(spec, tree)
-        return (plain_item(path, render(tree, path, text, given, root=spec.root)),)
+        given = variables_of(spec, renderer.tree)
+        return (plain_item(path, renderer.render(path, text, given, root=spec.root)),)
     requests = request_items(path, text)
     if requests is not None:
         return tuple(requests)

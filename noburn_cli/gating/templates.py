@@ -1,10 +1,10 @@
 """Jinja templates, rendered as the program would, from files of the repository alone.
 
 Layer: I/O only in what it imports: Jinja2, an extra.  Below: gating.trees, errors.
-Above: gating.prompts.
+Above: gating.rendering_child.
 A template comes with a pull request, from people who may not be you: it is rendered in Jinja's
-sandbox, and can neither reach Python nor fill the memory.  What is said of it may stand in a public
-comment: only names that stand in a source are repeated, no value of its run.
+sandbox, and cannot reach Python; gating.rendering holds it to memory and time.  What is said of it
+may stand in a public comment: only names that stand in a source are repeated, no value of its run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.errors import InputRefused
-from noburn_cli.gating.documents import missing_extra
 from noburn_cli.gating.trees import Tree
 from noburn_cli.inputs import decoded
 
@@ -33,13 +32,10 @@ def render(
     """A template's text.
 
     root: a folder that includes are looked up in first, besides the template's own and the tree's.
-    Raises InputRefused, naming every variable that it needs and was not given; NoburnError when
-    Jinja2 is not installed.
+    Raises InputRefused, naming every variable that it needs and was not given.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise missing_extra("Jinja2", f"{name} is a template") from error
+    import jinja2
+
     sources = _Sources(tree, (root, posixpath.dirname(name)))
     environment = _environment_class()(
         loader=jinja2.FunctionLoader(sources.load),

@@ -186,6 +186,27 @@ def test_what_git_ignores_is_not_read_by_any_name(repo: Repo) -> None:
         assert "repository" in refused(repo.judged())["a.j2"]
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="the address space has no limit there")
+def test_a_template_cannot_take_the_machine(repo: Repo) -> None:
+    repo.write(
+        {
+            "noburn.toml": gate_toml("", table('["*.j2"]')),
+            "center.j2": "{{ 'a'|center(4000000000) }}",
+            "double.j2": "{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(40) %}"
+            "{% set n.x = n.x ~ n.x %}{% endfor %}",
+            "endless.j2": "{% for a in range(99999) %}{% for b in range(99999) %}"
+            "{% if a < 0 %}x{% endif %}{% endfor %}{% endfor %}",
+            "good.j2": words(9),
+        }
+    )
+    done = repo.judged()
+    found = refused(done)
+    assert set(found) == {"center.j2", "double.j2", "endless.j2"}
+    assert "MemoryError" in found["center.j2"]
+    assert "to render" in found["endless.j2"]
+    assert sizes(done) == {"good.j2": 9}
+
+
 def test_keys_of_yaml_and_json(repo: Repo) -> None:
     value = {
         "system": "one two",
