@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from noburn_cli import ranks
 from noburn_cli.big_inputs import Big
 from noburn_cli.core import estimates
+from noburn_cli.core.bedrock_regions import billed_region
 from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import Span, check_fits
@@ -256,14 +257,16 @@ class Job:
                 "is at that of now, the worst case at that of the dearest hour of the coming week"
             ] = None
 
-    def _variants(self, item: Item) -> tuple[str, ...]:
+    def _variants(self, item: Item, model: Model) -> tuple[str, ...]:
         """The variants that may apply, in the region that the request or --region names."""
         variants = item.call.variants
         if item.batch:
             variants = tuple(with_region("batch", without_region(one)[1]) for one in variants)
-        if self.region:
-            variants = tuple(one for one in variants if certain(one)[1])
-        return tuple(with_region(variant, self.region) for variant in variants)
+        if not self.region:
+            return variants
+        region = billed_region(self._asked_for(item, model), self.region)
+        sure = (variant for variant in variants if certain(variant)[1])
+        return tuple(with_region(variant, region) for variant in sure)
 
     def _request(
         self, item: Item, model: Model, counts: InputCounts, measured: Measure
@@ -282,7 +285,7 @@ class Job:
             size,
             source=item.source,
             input_kinds=call.input_kinds,
-            variants=self._variants(item),
+            variants=self._variants(item, model),
             output_cap=None if cap is None else cap.wanted,
             choices=1 if cap is None else cap.choices,
             has_output=cap is not None,

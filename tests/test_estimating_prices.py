@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from noburn_cli import resources
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import Span
 from noburn_cli.core.pricebook import PriceBook
@@ -71,6 +73,20 @@ def test_a_region_is_priced_where_the_book_knows_it(tmp_path: Path) -> None:
         _rows(_job(WEEKEND, "deep", region="mars"), tmp_path)
     with pytest.raises(Exception, match="no batch price at that time"):
         _rows(_job(WEEKEND, "deep", region="eu"), tmp_path, batch=True)
+
+
+def test_a_region_of_bedrock_is_that_of_the_guard(tmp_path: Path) -> None:
+    """A model by its own id costs what the region does, by a profile what the profile does."""
+    llama, claude = "bedrock/meta.llama3-70b-instruct-v1:0", "bedrock/us.anthropic.claude-sonnet-5"
+    book = PriceBook.from_texts([resources.shipped_prices()])
+    for name, region, is_dearer in (
+        (llama, "us-east-1", False), (llama, "sa-east-1", True), (claude, "us-west-2", False),
+    ):  # fmt: skip
+        (home,) = _rows(replace(_job(WEEKEND, name), book=book), tmp_path)
+        (there,) = _rows(replace(_job(WEEKEND, name, region=region), book=book), tmp_path)
+        assert (there.worst == home.worst, there.worst > home.worst) == (not is_dearer, is_dearer)
+    with pytest.raises(Exception, match="no price in the region `eu-west-3`"):
+        _rows(replace(_job(WEEKEND, llama, region="eu-west-3"), book=book), tmp_path)
 
 
 def test_hosted_copies_and_fine_tunes_are_priced_when_they_are_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from noburn_cli.price_sources.agreement import auto_models
 from noburn_cli.price_sources.genai import first_models
 from noburn_cli.price_sources.hours import hour_differences
 from noburn_cli.price_sources.litellm_json import SecondModel
-from noburn_cli.price_sources.regions import with_uplifts
+from noburn_cli.price_sources.regions import regions_by_key, with_uplifts
 from noburn_cli.price_sources.rows import row_of
 from noburn_cli.price_sources.writing import render_book
 from tests.core.test_price_dimensions import BASE, PEAK, UPLIFT
@@ -183,6 +183,50 @@ def test_hours_by_hand_are_compared_with_the_source_at_every_hour() -> None:
         "deepseek-v4-pro standard cache_read above 0: 22000 against 44000 p$",
         "deepseek-v4-pro standard output above 0: 1980000 against 3960000 p$",
     ]
+
+
+def _bedrock(committed: Model | None, by_region: dict[str, int], today: date) -> Model:
+    """A model of Bedrock's after regional entries of the second source, on a day."""
+    group = {"regional_prefix": "bedrock/", "url": "https://example.org", "regions_alike": {}}
+    second = {
+        f"bedrock/{region}/m": SecondModel(
+            None, None, None,
+            {("standard", "input", 0): pico, ("standard", "output", 0): pico},
+        )
+        for region, pico in by_region.items()
+    }  # fmt: skip
+    known = {} if committed is None else {"m": committed}
+    inputs = merging.Inputs(
+        {"regions": {"bedrock": {"url": "https://example.org"}}}, {}, second, known, today,
+        recheck=False,
+    )  # fmt: skip
+    home = replace(row(FIRST, 1), tiers=(Tier(0, {"input": 1, "output": 1}),))
+    rows, alike = regions_by_key(group, ["m"], home, committed, inputs)
+    findings = merging.Findings()
+    plain = Model(
+        name="m", provider="bedrock", family="text", tokenizer="unknown", context_window=1,
+        input_max=1, output_max=1, output_min=1, cache_writes="priced", aliases=(), sources=(),
+        rows=tuple(merging.released_rows("m", committed, [home, *rows], inputs, findings)),
+    )  # fmt: skip
+    return with_uplifts(plain, SecondModel(None, None, None, {}, regions=alike), inputs, findings)
+
+
+def test_regions_by_key_become_rows_or_a_factor_of_one() -> None:
+    """A region that gets dearer, or cheaper again, is appended to: past calls keep their price."""
+    first = _bedrock(None, {"us-east-1": 1, "us-west-2": 1, "eu-west-2": 3, "invoke": 9}, TODAY)
+    assert first.regions() == ("us-west-2", "eu-west-2")
+    assert [one.variant for one in first.rows] == ["standard", "standard@eu-west-2"]
+    assert _bedrock(first, {"us-west-2": 1, "eu-west-2": 3}, LATER) == first
+    assert _bedrock(first, {}, LATER) == first, "what the source dropped stays"
+    changed = _bedrock(first, {"us-west-2": 2, "eu-west-2": 1}, LATER)
+    west = [one for one in changed.rows if one.variant == "standard@us-west-2"]
+    assert [one.starts_on for one in west] == [LATER]
+    moment = west[0].starts_at_ms
+    for region, before, since in (("us-west-2", 1, 2), ("eu-west-2", 3, 1)):
+        for at_ms, rate in ((moment - 1, before), (moment, since)):
+            found = changed.row_at(f"standard@{region}", at_ms)
+            assert found is not None
+            assert found.tiers[0].rates["input"] == rate
 
 
 def chosen(entries: dict[str, dict[str, object]]) -> tuple[list[Model], list[str]]:

@@ -18,7 +18,7 @@ import tomllib
 from noburn_cli import prices, resources
 from noburn_cli.core.models import TOKENIZERS
 from noburn_cli.core.pricebook import Model, PriceBook, call_cost
-from noburn_cli.errors import PriceBookInvalid
+from noburn_cli.errors import PriceBookInvalid, PriceUnknown
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = tomllib.loads((ROOT / "pricing.toml").read_text(encoding="utf-8"))["generated"]
@@ -129,12 +129,43 @@ def test_known_hours_and_regions(
     assert found == [Decimal(rate) for rate in rates.split()]
 
 
+@pytest.mark.parametrize(
+    ("model", "region", "expected"),
+    [
+        ("meta.llama3-70b-instruct-v1:0", "sa-east-1", ("4.45", "5.88")),
+        ("meta.llama3-70b-instruct-v1:0", "us-west-1", ("2.65", "3.5")),
+        ("amazon.titan-text-express-v1", "us-gov-east-1", ("1.3", "1.7")),
+        ("mistral.mistral-large-2402-v1:0", "eu-west-3", ("5.2", "15.6")),
+        ("mistral.mistral-large-2402-v1:0", "us-west-2", ("4", "12")),
+        ("amazon.titan-embed-text-v2:0", "us-west-2", ("0.02", None)),
+    ],
+)
+def test_bedrock_costs_what_the_region_costs(
+    book: PriceBook, model: str, region: str, expected: tuple[str, str | None]
+) -> None:
+    found = book.resolve(f"bedrock/{model}")
+    row = found.row_at(f"standard@{region}", at("2026-11-27"))
+    assert row is not None
+    rates = [row.tiers[0].rates.get(kind) for kind in ("input", "output")]
+    assert rates == [None if one is None else Decimal(one) * 10**6 for one in expected]
+
+
+def test_a_region_of_which_nothing_is_known_is_refused(book: PriceBook) -> None:
+    with pytest.raises(PriceUnknown, match="no price in the region `eu-west-2`") as caught:
+        call_cost(
+            book.resolve("bedrock/qwen.qwen3-32b-v1:0"), {"input": 10},
+            variant="standard@eu-west-2", at_ms=at("2026-11-27"),
+        )  # fmt: skip
+    assert "call it in us-east-1" in caught.value.next_step
+    assert "[[model.uplift]]" in caught.value.next_step
+
+
 def test_every_uplift_of_every_row_is_known(book: PriceBook) -> None:
     """None is finer than a pico-dollar, and models before the uplifts have none: unknown there."""
     raised = 0
     for model in book.models():
         for region in model.regions():
-            for row in model.rows:
+            for row in (one for one in model.rows if "@" not in one.variant):
                 assert model.row_at(f"{row.variant}@{region}", row.starts_at_ms) is not None
                 raised += 1
     assert raised > 100

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from noburn_cli.core.bedrock_regions import HOME as BEDROCK_HOME
+from noburn_cli.core.bedrock_regions import PREFIX as BEDROCK_PREFIX
 from noburn_cli.core.models import MEDIA_AS_TEXT, NO_OUTPUT, WRITES_AS_INPUT, Model, RateRow, Tier
 from noburn_cli.core.money import nano_from_pico_half_even, nano_from_pico_up
 from noburn_cli.core.usage import (
@@ -206,6 +208,12 @@ def _dearer(
     return RateOrigin(kind, rate, row.variant, tier.above_input_tokens, row)
 
 
+def _elsewhere(model: Model) -> str:
+    if model.name.startswith(BEDROCK_PREFIX):
+        return f"call it in {BEDROCK_HOME}, or by an inference profile that the price book has"
+    return "call it without a region"
+
+
 def _no_row(model: Model, variant: str) -> PriceUnknown:
     plain, region = without_region(variant)
     if region and region not in model.regions():
@@ -214,7 +222,7 @@ def _no_row(model: Model, variant: str) -> PriceUnknown:
             f"`{model.name}` has no price in the region `{region}`",
             why=f"the price book has its prices in {known}" if known else
             "the price book says of no region what it costs there",
-            next_step="call it without a region, or add an [[model.uplift]] or a row with `region` "
+            next_step=f"{_elsewhere(model)}, or add an [[model.uplift]] or a row with `region` "
             "in your own price file (docs/price-book.md)",
         )  # fmt: skip
     known = ", ".join(dict.fromkeys(without_region(row.variant)[0] for row in model.rows))

@@ -72,9 +72,10 @@ def _read(
     call = codec.parse(body)
     if call.model:
         call = replace(call, model=route.qualified(call.model))
-    if route.region:
+    region = route.region_of(call.model)
+    if region:
         sure = (variant for variant in call.variants if certain(variant)[1])
-        regional = tuple(with_region(variant, route.region) for variant in sure)
+        regional = tuple(with_region(variant, region) for variant in sure)
         call = replace(call, variants=regional)
     call = paid_headers.with_headers(call, route.api_family, request.headers)
     return Asked(request, upstreams, route, codec, call, url, body)

@@ -133,7 +133,7 @@ def _granted(call_id: str, asked: Asked, reply: Mapping[str, Any], virtual: str 
     tracker = Tracker(
         call_id, codec, stream=call.stream, strip_usage=strip_usage,
         tells_all=call.usage_tells_all, fixed_usage=call.fixed_usage,
-        received=_received(call, reply), region=asked.route.region,
+        received=_received(call, reply), region=asked.route.region_of(call.model),
     )  # fmt: skip
     exchange = None if virtual is None else (virtual, str(reply["key"]))
     return Send(

@@ -32,10 +32,11 @@ from noburn_cli.core.models import (
     Tier,
 )
 from noburn_cli.core.usage import CACHE_WRITE_1H, CACHE_WRITE_5M, INPUT, OUTPUT
+from noburn_cli.core.variants import order_of
 from noburn_cli.price_sources.genai import first_rows
 from noburn_cli.price_sources.litellm_json import SecondModel
 from noburn_cli.price_sources.merging import Findings, Inputs, differences, released_rows
-from noburn_cli.price_sources.regions import with_uplifts
+from noburn_cli.price_sources.regions import regions_by_key, with_uplifts
 from noburn_cli.price_sources.rows import FROM_THE_FIRST_DAY, row_of
 
 #: Which tokenizer a name has; the first pattern that is found decides, and none means `unknown`.
@@ -242,6 +243,11 @@ def _model(
     rows = [replace(row, starts_on=FROM_THE_FIRST_DAY, starts_at_ms=0) if n == 0 else row
             for n, row in enumerate(rows)]  # fmt: skip
     before = inputs.committed.get(name)
+    regional, alike = regions_by_key(
+        group, [one.plain for one, _ in names], rows[0], before, inputs
+    )
+    rows += regional
+    released = released_rows(name, before, rows, inputs, findings)
     made = Model(
         name=name,
         provider=group["provider"],
@@ -254,13 +260,14 @@ def _model(
         cache_writes=WRITES_PRICED if writes else WRITES_AS_INPUT,
         # A name with a date behind it needs no alias.
         aliases=tuple(sorted(one for one in known - {name} if without_date(one) not in known)),
-        rows=tuple(released_rows(name, before, rows, inputs, findings)),
+        rows=tuple(sorted(released, key=lambda row: (order_of(row.variant), row.starts_on))),
         sources=("litellm",) if first is None else ("genai-prices", "litellm"),
         retires_on=one.entry.retires_on,
         note=group.get("note", ""),
         media_input=group.get("media_input", MEDIA_PRICED),
     )
-    return with_uplifts(made, one.entry, inputs, findings)
+    entry = replace(one.entry, regions={**one.entry.regions, **alike})
+    return with_uplifts(made, entry, inputs, findings)
 
 
 def _is_plain(name: str, group: dict[str, Any], first: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from noburn_cli.core.models import STANDARD, VARIANTS, Model, RateRow, Tier
 from noburn_cli.core.usage import CACHE_WRITE_1H, FEE_KINDS, WEB_SEARCH, WEB_SEARCH_PREVIEW
-from noburn_cli.core.variants import without_region
+from noburn_cli.core.variants import order_of, without_region
 from noburn_cli.price_sources.litellm_json import SecondModel
 from noburn_cli.price_sources.rows import row_of
 
@@ -116,13 +116,14 @@ def released_rows(
     if before is None:
         return fresh
     result: list[RateRow] = []
-    for variant in VARIANTS:
+    regional = {row.variant for row in (*before.rows, *fresh) if without_region(row.variant)[1]}
+    for variant in (*VARIANTS, *sorted(regional, key=order_of)):
         old = [row for row in before.rows if row.variant == variant]
         new = [row for row in fresh if row.variant == variant]
         result += _merged(name, old, new, inputs, findings) if old and new else old or new
         if new and not old:
             findings.changes.append(f"{name}: new variant {variant}")
-    return result + [row for row in before.rows if without_region(row.variant)[1]]
+    return result
 
 
 def _merged(

@@ -100,9 +100,10 @@ _OPENAI_REGION = re.compile(r"^([a-z0-9-]+)\.api\.openai\.com$")
 _AZURE = re.compile(r"^[a-z0-9-]+\.openai\.azure\.com$")
 #: Two newer names of the same service, which has other uses as well (speech, vision).
 _AZURE_SHARED = re.compile(r"^[a-z0-9-]+\.(cognitiveservices|services\.ai)\.azure\.com$")
-#: Public, FIPS, dual-stack and private (VPC) endpoints of one region.
+#: Public, FIPS, dual-stack and private (VPC) endpoints of one region; whether a model costs more
+#: there depends on its id (core.bedrock_regions).
 _BEDROCK = re.compile(
-    r"^(vpce-[a-z0-9-]+\.)?bedrock-runtime(-fips)?\.[a-z0-9-]+\."
+    r"^(vpce-[a-z0-9-]+\.)?bedrock-runtime(-fips)?\.([a-z0-9-]+)\."
     r"(vpce\.)?(amazonaws\.com(\.cn)?|api\.aws)$"
 )
 
@@ -162,8 +163,9 @@ def known_upstreams(host: str) -> tuple[Upstream, ...]:
             Upstream(OPENAI, f"https://{host}/models", "azure"),
             Upstream(ANTHROPIC, f"https://{host}/anthropic", "azure"),
         )
-    if _BEDROCK.match(host):
-        return (Upstream(BEDROCK, f"https://{host}"),)
+    region = _BEDROCK.match(host)
+    if region is not None:
+        return (Upstream(BEDROCK, f"https://{host}", region=region[3]),)
     return ()
 
 

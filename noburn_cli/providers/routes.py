@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noburn_cli.core.bedrock_regions import billed_region
 from noburn_cli.providers.codec import Codec
 
 #: The API families: which paths, bodies and errors a server has.
@@ -81,6 +82,10 @@ class Route:
         if not prefix or model.startswith(prefix + "/"):
             return model
         return f"{prefix}/{model}"
+
+    def region_of(self, model: str) -> str:
+        """The region at whose price a call is billed; model: the price book's name of it."""
+        return billed_region(model, self.region)
 
     def requested(self, model: str, *, instead_of: str) -> str:
         """How requests to this server name a model of the price book: the reverse of `qualified`.

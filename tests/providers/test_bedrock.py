@@ -191,6 +191,48 @@ def test_headers_that_cost_are_refused(name: str, value: str, refused: bool) -> 
         assert asked.fields["model"] == f"bedrock/{CLAUDE}"
 
 
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("bedrock-runtime.sa-east-1.amazonaws.com", "sa-east-1"),
+        ("bedrock-runtime-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1"),
+        ("bedrock-runtime.eu-west-2.api.aws", "eu-west-2"),
+        ("vpce-0a1-b2.bedrock-runtime.ap-south-1.vpce.amazonaws.com", "ap-south-1"),
+        ("bedrock-runtime.us-east-1.amazonaws.com", ""),
+    ],
+)
+def test_a_call_is_held_at_the_price_of_the_hosts_region(host: str, region: str) -> None:
+    """A model without a profile's prefix costs more elsewhere: Llama 3 70B 68 % in São Paulo."""
+    held = _held(host, "meta.llama3-70b-instruct-v1:0")
+    assert held == ["standard" + (f"@{region}" if region else "")]
+
+
+@pytest.mark.parametrize(
+    ("model", "region", "held"),
+    [
+        (CLAUDE, "us-west-2", "standard"),
+        (CLAUDE, "us-gov-west-1", "standard@us-gov-west-1"),
+        (CLAUDE, "ca-central-1", "standard@ca-central-1"),
+        ("eu.anthropic.claude-sonnet-5", "eu-central-1", "standard"),
+        ("jp.anthropic.claude-sonnet-5", "ap-northeast-3", "standard"),
+        ("global.anthropic.claude-sonnet-5", "sa-east-1", "standard"),
+        ("global.amazon.nova-2-lite-v1:0", "us-east-2", "standard"),
+        ("global.amazon.nova-2-lite-v1:0", "eu-south-1", "standard@eu-south-1"),
+        ("anthropic.claude-sonnet-5", "eu-central-1", "standard@eu-central-1"),
+    ],
+)
+def test_a_profile_has_its_own_price_in_its_own_regions(model: str, region: str, held: str) -> None:
+    assert _held(f"bedrock-runtime.{region}.amazonaws.com", model) == [held]
+
+
+def _held(host: str, model: str) -> Any:
+    """The variants for which the guard asks the daemon."""
+    url = f"https://{host}/model/{model}/converse"
+    asked = next(admit(recognise("POST", url), Request("POST", url, {}, body()), ()))
+    assert isinstance(asked, AskDaemon)
+    return list(asked.fields["variants"])
+
+
 # -- InvokeModel -----------------------------------------------------------------------------------
 
 
