@@ -7,8 +7,9 @@ out of what production does.
 
 from __future__ import annotations
 
-#: The test that a call is made in: `report --by tag.test`.
-TEST = "test"
+#: The test that a call is made in: `report --by tag.noburn_test`.  A name that no program has for
+#: a tag of its own: real calls tagged `test` are production.
+TEST = "noburn_test"
 TEST_TAG = f"tag.{TEST}"
 #: On a call whose answer was a recorded one.
 PLAYED_TAG = "tag.replayed"

@@ -2,8 +2,8 @@
 
 Layer: enforce, injected (standard library, Python 3.10, and what pytest hands over).  Below:
 test_names.  Above: the injected bootstrap, which calls `hook_pytest` as pytest is loaded.
-Owns: the tag `test` while a test or a shared fixture runs, and the facts that a recording needs
-besides its calls: which tests ran, how they ended, which were left out.
+Owns: the tag `noburn_test` while a test or a shared fixture runs, and the facts that a recording
+needs besides its calls: which tests ran, how they ended, which were left out.
 Not here: calls.  They are the ledger's, whatever made them.
 
 The tag stands in the process's environment (NOBURN_TAGS), because a process runs one test at a

@@ -58,7 +58,7 @@ class RecordedRun:
             raise UsageError(
                 f"a recorded run cannot have the tag `{TAG}`",
                 why="its calls have the name of their test there",
-                next_step="take --tag test=… (or NOBURN_TAGS) away, or record without it",
+                next_step=f"take --tag {TAG}=… (or NOBURN_TAGS) away, or record without it",
             )
         self._name = check_recording_name(name)
         self._root = project_root(folder, environment)

@@ -90,7 +90,7 @@ def billed(world: World, provider: Provider) -> dict[str, int]:
     """The provider's bill by the test that each call was made in."""
     bill = {call["request_id"]: call["nano"] for call in provider.bill()["calls"]}
     found: dict[str, int] = {}
-    for test, request in world.rows("SELECT tags ->> '$.test', provider_id FROM calls"):
+    for test, request in world.rows("SELECT tags ->> '$.noburn_test', provider_id FROM calls"):
         name = test.removeprefix(AGENT)
         found[name] = found.get(name, 0) + bill.pop(request)
     assert bill == {}

@@ -52,7 +52,7 @@ def tape(desk, monkeypatch, tmp_path):
     spool, played, folder = (tmp_path / name for name in ("spool", "played", "cassettes"))
     spool.mkdir()
     monkeypatch.setenv(answers.VARIABLE, f"{answers.KEEP}:{spool}")
-    monkeypatch.setenv("NOBURN_TAGS", json.dumps({"test": TEST}))
+    monkeypatch.setenv("NOBURN_TAGS", json.dumps({"noburn_test": TEST}))
 
     def play():
         news = read_spool(spool)

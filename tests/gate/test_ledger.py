@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from noburn_cli.core.recorded_tags import TEST_TAG
 from noburn_cli.paths import ledger_path
 from tests.daemon.parts import MODEL
 from tests.daemon.taught import Taught, teach
@@ -23,13 +24,16 @@ def _bill(output: int, **more: int) -> dict[str, int]:
 
 @pytest.fixture
 def ledger(repo: Repo) -> Path:
-    """60 calls of chat in the last 30 days; 5 of another feature, and some too old or too new."""
+    """60 calls of chat in the last 30 days; 5 of another feature, some of tests, too old or new."""
     path = ledger_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     chat, search = {"feature": "chat"}, {"feature": "search"}
     old, day = TODAY_MS - 30 * DAY_MS, TODAY_MS - 29 * DAY_MS
     teach(path, [Taught(_bill(9), attrs=chat)] * 3, start_ms=old - 4 * 60_000)
-    calls = [Taught(_bill(100, cache_read=30), attrs=chat)] * 60
+    usual = _bill(100, cache_read=30)
+    calls = [Taught(usual, attrs=chat)] * 50
+    calls += [Taught(usual, attrs={**chat, "tag.test": "a variant of a product's own"})] * 10
+    calls += [Taught(usual, attrs={**chat, TEST_TAG: "tests/test_a.py::test"})] * 4
     calls += [Taught(_bill(500), attrs=search)] * 5
     calls += [Taught(end="void", attrs=chat)] * 2
     teach(path, calls, start_ms=day)
