@@ -208,6 +208,9 @@ def test_a_base_that_would_be_an_option_is_refused(origin, hub, tools, tmp_path)
     assert outcome.exit_code == 1
     assert "begins with a dash" in outcome.log
     assert not (tmp_path / "ran").exists()
+    outcome = one.run(only="base", base="main\n::notice::not ours")
+    assert outcome.exit_code == 1
+    assert "::notice" not in outcome.log
 
 
 def test_a_github_that_does_not_answer_fails_nothing(hub, tmp_path):
