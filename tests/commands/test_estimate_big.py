@@ -182,7 +182,7 @@ NOBURN = [sys.executable, "-m", "noburn_cli", "estimate"]
 def test_without_the_extra_a_model_is_bounded_and_the_extra_named(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Goal: a missing package is no error: a bound by bytes, called so, and what would help."""
+    """Goal: a missing package is no error: a bound, called what it is, and what would help."""
     (tmp_path / "shadow" / "llama_models").mkdir(parents=True)
     (tmp_path / "shadow" / "llama_models" / "__init__.py").touch()
     (tmp_path / "prompt").write_text("hello world")
@@ -192,7 +192,7 @@ def test_without_the_extra_a_model_is_bounded_and_the_extra_named(
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     (row,) = json.loads(done.stdout)["data"]["estimates"]
-    assert (row["counted"], row["input_tokens_max_how"]) == (None, "bytes")
+    assert (row["counted"], row["input_tokens_max_how"]) == (None, "assumed")
     assert (
         "`llama-like` can be counted exactly: pip install 'noburn-cli[tokenizers]'" in done.stderr
     )

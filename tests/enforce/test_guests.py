@@ -144,8 +144,8 @@ def test_a_fork_while_threads_call(desk, guest, tmp_path):
         + """
 import functools, os, ssl, threading, warnings
 warnings.simplefilter("ignore")  # 3.12 warns of forks in threaded programs.
-# Loaded once: a fork in the middle of an import hangs any Python, and one while another thread makes
-# a TLS context leaves OpenSSL's locks taken for ever in the child.
+# Loaded once: a fork in the middle of an import hangs any Python, and one while another thread
+# makes a TLS context leaves OpenSSL's locks taken for ever in the child.
 ask = functools.partial(ask, verify=ssl.create_default_context())
 ask()
 threads = [threading.Thread(target=lambda: [ask() for _ in range(4)]) for _ in range(4)]
