@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noburn_cli.big_inputs import BIG_BYTES, Big, Reading, file_blocks, read_head, stream_blocks
+from noburn_cli.core.variants import STANDARD, UNTOLD_GEO, maybe_in
 from noburn_cli.decoding import FILE_BYTES_MAX, check_head, is_binary
 from noburn_cli.decoding import decoded as decoded
 from noburn_cli.errors import InputRefused, NoburnError
@@ -218,6 +219,7 @@ def plain_item(name: str, *texts: str) -> Item:
         texts=texts,
         overhead_tokens=PLAIN_FRAME_TOKENS * max(1, len(texts)),
         frame_tokens=(0, 0),
+        variants=(STANDARD, maybe_in(STANDARD, UNTOLD_GEO)),
     )
     return Item(name, call)
 

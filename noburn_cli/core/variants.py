@@ -11,6 +11,10 @@ from __future__ import annotations
 #: for its `priority`, and `ultrafast` a tier of its own above that.
 STANDARD = "standard"
 VARIANTS = (STANDARD, "batch", "flex", "priority", "fast", "ultrafast")
+#: Where Anthropic may process a request that names no geography, at a price of its own: a workspace
+#: can have "us" as its default (`default_inference_geo`), which no request shows
+#: (https://platform.claude.com/docs/en/manage-claude/data-residency, checked 2026-11-27).
+UNTOLD_GEO = "us"
 _AT = "@"
 _MAYBE = "?"
 

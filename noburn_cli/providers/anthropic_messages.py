@@ -20,7 +20,7 @@ from noburn_cli.core.usage import (
     REASONING,
     WEB_SEARCH,
 )
-from noburn_cli.core.variants import maybe_in, with_region
+from noburn_cli.core.variants import UNTOLD_GEO, maybe_in, with_region
 from noburn_cli.providers.anthropic_input import COUNTED, READ, input_kinds, read_input
 from noburn_cli.providers.call import Call, OutputCap
 from noburn_cli.providers.codec import Block, CountRequest, Settlement, StreamReader
@@ -53,10 +53,6 @@ _OTHER = names(
 )
 _THINKING_LEAST = 1024
 _GEO = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
-#: Where a request that names no geography may be processed at a price of its own: a workspace can
-#: have "us" as its default (`default_inference_geo`), which no request shows
-#: (https://platform.claude.com/docs/en/manage-claude/data-residency, checked 2026-11-27).
-_WORKSPACE_GEO = "us"
 
 
 class AnthropicMessages(InBody):
@@ -256,7 +252,7 @@ def _variants(found: Collector, values: dict[str, Any]) -> tuple[str, ...]:
         found.unbounded(f"the speed {speed!r:.40} has no price in the book", "service_tier")
     plain = "fast" if speed == "fast" else "standard"
     if geo is None:
-        return plain, maybe_in(plain, _WORKSPACE_GEO)
+        return plain, maybe_in(plain, UNTOLD_GEO)
     return (with_region(plain, _region(geo)),)
 
 

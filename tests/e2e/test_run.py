@@ -86,7 +86,7 @@ def test_exit_codes(world: World, tmp_path: Path) -> None:
         ("--customer", "*", "--", "true"),
         ("--wait", "nan", "--", "true"),
         ("--recording", "a/b", "--", "true"),
-        ("--recording", "a", "--tag", "test=b", "--", "true"),
+        ("--recording", "a", "--tag", "noburn_test=b", "--", "true"),
         ("--recording", "a", "--strict", "--", "true"),
         ("--answers", "play", "--", "true"),
         ("--summary-file", "/no/such/folder/file", "--", "true"),
