@@ -93,6 +93,9 @@ class Desk:
         return states
 
     def cost_nano(self) -> int:
+        """What the calls cost as soon as nothing is held: an answer can be read before its
+        settlement is acknowledged."""
+        self.states_when_ended()
         return sum(cost or 0 for (cost,) in self.calls("cost_nano"))
 
     def bill_nano(self) -> int:
