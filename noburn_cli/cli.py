@@ -144,6 +144,13 @@ COMMANDS = (
         "Verify, reconcile, follow, copy and compact the ledger.",
     ),
     Entry(
+        "export",
+        ACCOUNT,
+        "export",
+        "app",
+        "Write the ledger as CSV, JSON lines or Parquet, or send it as OpenTelemetry.",
+    ),
+    Entry(
         "margin",
         IMPROVE,
         "margin",

@@ -74,7 +74,11 @@ def walk(command: Any, words: tuple[str, ...] = (PROGRAM,), parent: Any = None) 
 
 
 def subcommands(command: Any, context: Any) -> list[str]:
-    return command.list_commands(context) if hasattr(command, "list_commands") else []
+    """The names that help shows: one that was moved away has no page."""
+    if not hasattr(command, "list_commands"):
+        return []
+    names = command.list_commands(context)
+    return [name for name in names if not command.get_command(context, name).hidden]
 
 
 def summary(page: Page) -> str:

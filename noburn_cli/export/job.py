@@ -1,6 +1,6 @@
 """An export from its beginning, or from where it was cut off, to its end.
 
-Layer: export, I/O.  Below: reading, writing, columns.  Above: commands.ledger.
+Layer: export, I/O.  Below: reading, writing, columns.  Above: commands.export.
 Owns: what is remembered beside the unfinished file, `FILE.part.json`, after each step.  Rows that
 were written and not remembered are written again over themselves: none is twice, none is missing.
 """

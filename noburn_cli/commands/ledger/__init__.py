@@ -10,8 +10,8 @@ from __future__ import annotations
 import typer
 
 from noburn_cli.commands.ledger import orphans
-from noburn_cli.commands.ledger.exporting import export_command
 from noburn_cli.commands.ledger.keeping import backup_command, migrate_command, restore_command
+from noburn_cli.commands.ledger.moved import export_command
 from noburn_cli.commands.ledger.reconcile import reconcile_command
 from noburn_cli.commands.ledger.rewriting import compact_command, forget_command
 from noburn_cli.commands.ledger.tailing import tail_command
@@ -27,9 +27,11 @@ app.command("verify")(verify_command)
 app.add_typer(orphans.app, name="orphans")
 app.command("reconcile")(reconcile_command)
 app.command("tail")(tail_command)
-app.command("export")(export_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.command("compact")(compact_command)
 app.command("forget")(forget_command)
 app.command("migrate")(migrate_command)
+#: Whatever follows the word: the error names the new place before any option is looked at.
+_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
+app.command("export", hidden=True, context_settings=_ANYTHING)(export_command)

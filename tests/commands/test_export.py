@@ -1,4 +1,4 @@
-"""`noburn ledger export` and `tail`: exact, whole after a kill, and live."""
+"""`noburn export` and `noburn ledger tail`: exact, whole after a kill, and live."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ sys.exit(main.main(sys.argv[2:]))
 
 
 def test_calls_as_csv_and_jsonl(filled: Any, tmp_path: Path) -> None:
-    filled.said("ledger", "export", "--output", str(tmp_path / "calls.csv"))
+    filled.said("export", "csv", "--output", str(tmp_path / "calls.csv"))
     with (tmp_path / "calls.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [column.name for column in COLUMNS["calls"]]
@@ -58,11 +58,11 @@ def test_calls_as_csv_and_jsonl(filled: Any, tmp_path: Path) -> None:
         "c6": "refused", "c7": "orphaned", "c8": "held",
     }  # fmt: skip
     assert (by_call["c1"]["cost_usd"], by_call["c1"]["hold_usd"]) == ("0.0000585", "0.0001717")
-    lines = filled.said("ledger", "export", "--format", "jsonl").splitlines()
+    lines = filled.said("export", "jsonl").splitlines()
     assert [json.loads(line)["call"] for line in lines] == [row["call"] for row in rows]
     assert json.loads(lines[1])["tags"] == {"team": "x"}
-    assert filled.said("ledger", "export", "--since", "2030-01-01").count("\n") == 1
-    journal = filled.said("ledger", "export", "--what", "journal", "--format", "jsonl")
+    assert filled.said("export", "csv", "--since", "2030-01-01").count("\n") == 1
+    journal = filled.said("export", "jsonl", "--what", "journal")
     seqs = [json.loads(line)["seq"] for line in journal.splitlines()]
     assert seqs == list(range(1, len(seqs) + 1))
     assert [p.name for p in tmp_path.iterdir()] == ["calls.csv"]
@@ -71,14 +71,15 @@ def test_calls_as_csv_and_jsonl(filled: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("--format", "xml"), "--format cannot be 'xml'"),
-        (("--what", "all"), "--what cannot be 'all'"),
-        (("--format", "parquet"), "Parquet and --resume need a file"),
-        (("--resume",), "Parquet and --resume need a file"),
+        (("export", "xml"), "No such command 'xml'"),
+        (("export", "csv", "--what", "all"), "--what cannot be 'all'"),
+        (("export", "parquet", "--output", "-"), "Parquet and --resume need a file"),
+        (("export", "jsonl", "--resume"), "Parquet and --resume need a file"),
+        (("ledger", "export", "--format", "csv"), "`noburn ledger export` is `noburn export` now"),
     ],
 )
 def test_what_is_no_export(home: Any, arguments: tuple[str, ...], error: str) -> None:
-    done = home.noburn("ledger", "export", *arguments)
+    done = home.noburn(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert error in done.stderr
 
@@ -118,8 +119,8 @@ def test_a_killed_export_is_taken_up_without_a_gap(home: Any, tmp_path: Path, fo
     parquet = pytest.importorskip("pyarrow.parquet") if format_ == "parquet" else None
     fill_months(home.ledger, calls=450)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    home.said("ledger", "export", "--format", format_, "--output", str(whole))
-    command = ["ledger", "export", "--format", format_, "--output", str(cut), "--resume"]
+    home.said("export", format_, "--output", str(whole))
+    command = ["export", format_, "--output", str(cut), "--resume"]
     for steps in (0, 1, 2, 5):  # in the first write, before it is remembered, in the second …
         done = subprocess.run(
             [sys.executable, "-c", _DIES, str(steps), *command],
@@ -145,7 +146,7 @@ def test_a_killed_export_is_taken_up_without_a_gap(home: Any, tmp_path: Path, fo
 def test_an_export_is_quiet_on_a_broken_pipe(home: Any) -> None:
     fill_months(home.ledger, calls=3_000)
     with subprocess.Popen(
-        [sys.executable, "-m", "noburn_cli", "ledger", "export"],
+        [sys.executable, "-m", "noburn_cli", "export", "csv"],
         env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
