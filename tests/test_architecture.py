@@ -51,6 +51,8 @@ ARROWS = {
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
         "noburn_cli.price_sources",
     ),
+    "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table"),
+    "noburn_cli.plans_file": (*LOWEST, *FILES, "noburn_cli.core"),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.gating": (
         *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.inputs"),
