@@ -151,6 +151,13 @@ COMMANDS = (
         "Write the ledger as CSV, JSON lines or Parquet, or send it as OpenTelemetry.",
     ),
     Entry(
+        "import",
+        ACCOUNT,
+        "importing",
+        "app",
+        "Bring what you have: revenue, and calls that others recorded.",
+    ),
+    Entry(
         "margin",
         IMPROVE,
         "margin",

@@ -47,6 +47,11 @@ def lock_path(base: Path | None = None) -> Path:
     return (base or home()) / "daemon.lock"
 
 
+def revenue_path(base: Path | None = None) -> Path:
+    """What customers were billed (noburn_cli.revenue)."""
+    return (base or home()) / "revenue.sqlite3"
+
+
 def trust_path(base: Path | None = None) -> Path:
     """The record of the project configurations that this user trusts."""
     return (base or home()) / "trusted.json"

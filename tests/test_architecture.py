@@ -49,7 +49,11 @@ ARROWS = {
     "noburn_cli.queues": GUARD,
     "noburn_cli.render": (
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
-        "noburn_cli.price_sources",
+        *("noburn_cli.price_sources", "noburn_cli.revenue"),
+    ),
+    "noburn_cli.revenue": (
+        *(*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
+        "noburn_cli.config_files",
     ),
     "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table"),
     "noburn_cli.plans_file": (*LOWEST, *FILES, "noburn_cli.core"),

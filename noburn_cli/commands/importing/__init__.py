@@ -1,0 +1,20 @@
+"""`noburn import`: its commands, one module each.
+
+Layer: commands.  Below: the modules of this folder.  Above: noburn_cli.cli, by name.
+Owns: the group and the order of its commands.  A module here imports nothing heavy before its
+command runs.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from noburn_cli.commands.importing.revenue_file import revenue_command
+
+app = typer.Typer(
+    help="Bring what you have: revenue, and calls that others recorded.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+app.command("revenue")(revenue_command)

@@ -1,0 +1,67 @@
+"""What an import of revenue brought, for people and for machines.
+
+Layer: render.  Below: render.table, core.plurals.  Above: commands.importing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from noburn_cli.core.plurals import counted
+from noburn_cli.render.table import format_table, safe_text
+
+if TYPE_CHECKING:
+    from noburn_cli.revenue.csv_file import Read
+
+#: So many payers without a customer are shown; `--json` has them all.
+_UNMAPPED_SHOWN = 10
+
+
+def render_csv(
+    done: Read, unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, int]
+) -> list[str]:
+    """The lines for `noburn import revenue`."""
+    read = done.new + done.changed + done.same
+    lines = [
+        f"{counted(read, 'line')} read: {done.new} new, {done.changed} changed, {done.same} known"
+    ]
+    return [*lines, *render_gaps(unmapped, missing)]
+
+
+def csv_data(
+    done: Read, unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, int]
+) -> dict[str, Any]:
+    """The same for `--json`."""
+    counts = {"new": done.new, "changed": done.changed, "same": done.same}
+    return {**counts, **gaps_data(unmapped, missing)}
+
+
+def render_gaps(unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, int]) -> list[str]:
+    """Payers without a customer, and facts without a rate; nothing when there are none."""
+    lines: list[str] = []
+    if unmapped:
+        lines += ["", f"{counted(len(unmapped), 'payer')} without a customer of noburn's:"]
+        shown = [(payer, name, str(count)) for payer, name, count in unmapped[:_UNMAPPED_SHOWN]]
+        lines += format_table(["PAYER", "NAME", "FACTS"], shown, align="llr")
+        if len(unmapped) > len(shown):
+            lines.append(f"and {len(unmapped) - len(shown)} more (--json has all)")
+        lines.append(
+            "name them: metadata noburn_customer at the payer, or --customers FILE.csv with lines "
+            "payer,customer"
+        )
+    if missing:
+        said = ", ".join(f"{safe_text(code)} ({counted(n, 'fact')})" for code, n in missing.items())
+        lines += ["", f"no exchange rate, so in no sum: {said}"]
+        lines.append("give rates in [revenue.rates.EUR] of noburn.toml (docs/revenue.md)")
+    return lines
+
+
+def gaps_data(
+    unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, int]
+) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {
+        "unmapped": [{"payer": p, "name": name, "facts": count} for p, name, count in unmapped],
+        "without_rate": dict(missing),
+    }
