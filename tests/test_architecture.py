@@ -64,6 +64,11 @@ ARROWS = {
         "noburn_cli.announcing",
         "noburn_cli.render.progress",
     ),
+    "noburn_cli.export": (*LOWEST, "noburn_cli.core", "noburn_cli.ledger_file"),
+    "noburn_cli.otel": (
+        *(*LOWEST, "noburn_cli.core", "noburn_cli.ledger_file", "noburn_cli.export"),
+        "noburn_cli.reports.following",
+    ),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),
 }

@@ -62,13 +62,16 @@ def border(ledger_path: Path) -> Border:
     return Border(int(row[0]), bytes(row[1]).hex())
 
 
+def link_of(connection: apsw.Connection, seq: int) -> str:
+    """The link of a row, in hex; "" when there is none of that number."""
+    found = connection.execute("SELECT chain FROM journal WHERE seq = ?", (seq,))
+    return bytes(next(iter(found), (b"",))[0]).hex()
+
+
 def still_there(ledger_path: Path, at: Border) -> bool:
     """Whether that row is still the one of that number."""
     with reading_ledger(ledger_path) as connection:
-        row = next(
-            iter(connection.execute("SELECT chain FROM journal WHERE seq = ?", (at.seq,))), None
-        )
-    return not at.seq or (row is not None and bytes(row[0]).hex() == at.link)
+        return not at.seq or link_of(connection, at.seq) == at.link
 
 
 def steps(

@@ -128,13 +128,13 @@ def follow(
             head = _one(connection, "SELECT coalesce(max(seq), 0) FROM journal", {})
             after = min(after, head)
             while True:
-                seen = _stamp(ledger_path)
+                seen = stamp(ledger_path)
                 head = _one(connection, "SELECT coalesce(max(seq), 0) FROM journal", {})
                 while entries := _read(connection, wanted, after, _STEP_ROWS):
                     yield from entries
                     after = entries[-1].seq
                 after = max(after, head)
-                _wait(ledger_path, seen, sleep)
+                wait_for_commit(ledger_path, seen, sleep)
                 if _identity(ledger_path) != file:
                     break
         finally:
@@ -160,7 +160,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def stamp(path: Path) -> tuple[object, ...]:
     """What changes with every commit: size and time of the log, and of the file."""
     found: list[object] = []
     for name in (path.with_name(path.name + "-wal"), path):
@@ -173,9 +173,11 @@ def _stamp(path: Path) -> tuple[object, ...]:
     return tuple(found)
 
 
-def _wait(path: Path, seen: tuple[object, ...], sleep: Callable[[float], None]) -> None:
+def wait_for_commit(
+    path: Path, seen: tuple[object, ...], sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Until something was committed, or it is time to ask all the same."""
     waited_s = 0.0
-    while waited_s < ASK_S and _stamp(path) == seen:
+    while waited_s < ASK_S and stamp(path) == seen:
         sleep(LOOK_S)
         waited_s += LOOK_S

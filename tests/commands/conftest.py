@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,12 @@ class Here(Home):
 def here(home: Home, capsys: pytest.CaptureFixture[str]) -> Here:
     """The same home as `home`, with commands in this process."""
     return Here(home.path, capsys)
+
+
+@pytest.fixture
+def here_of(capsys: pytest.CaptureFixture[str]) -> Callable[[Home], Here]:
+    """Any home with its commands in this process."""
+    return lambda home: Here(home.path, capsys)
 
 
 @pytest.fixture

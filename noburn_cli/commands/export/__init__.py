@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperGroup
 
+from noburn_cli.commands.export.otel import otel_command
 from noburn_cli.commands.export.tables import csv_command, jsonl_command, parquet_command
 
 if TYPE_CHECKING:  # typer 0.28 carries click inside.
@@ -37,3 +38,4 @@ app = typer.Typer(
 app.command("csv")(csv_command)
 app.command("jsonl")(jsonl_command)
 app.command("parquet")(parquet_command)
+app.command("otel")(otel_command)
