@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # More workers than the two cores of CI: most tests wait for processes and sockets, and none measures
 # time.  A file each.
-PYTEST_ARGS ?= -n 3 --dist loadfile
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test lint docs bench-startup clean
 

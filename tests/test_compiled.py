@@ -14,10 +14,10 @@ import pytest
 from tools import compile_daemon
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Against simpler models, and with real processes.
+#: Against simpler models.
 SAME_TESTS = (
     "test_admission.py", "test_book_model.py", "test_book_edges.py", "test_book_windows.py",
-    "test_soft_budgets.py", "test_durability.py",
+    "test_soft_budgets.py",
 )  # fmt: skip
 _WHERE = (
     "from noburn_daemon import admission, reserving, sqlite;"

@@ -126,12 +126,11 @@ def test_every_command_loads_without_development_packages(installed, tmp_path):
     run(installed, "-c", code, cwd=tmp_path)
 
 
-def test_the_demo_runs_from_the_wheel(built, tmp_path):
-    """As `make demo` runs it from the tree: with the SDKs, without a key."""
-    python = install(tmp_path, f"{built[1]}[demo]")
+def test_the_demo_runs_from_the_wheel(installed, tmp_path):
+    """Without a key, and without the SDKs, which tests/e2e/test_demo.py plays it with."""
     # A socket's path is short; pytest's folders are not.
     with tempfile.TemporaryDirectory(prefix="nb-", dir="/tmp") as home:
-        run(python.with_name("noburn"), "demo", cwd=tmp_path, env={"NOBURN_HOME": home})
+        run(installed.with_name("noburn"), "demo", cwd=tmp_path, env={"NOBURN_HOME": home})
 
 
 def test_names_of_others_are_not_taken(installed, tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.client import Client
+from tests.warm import run_noburn
 
 #: A sane terminal width, and none of the person's own settings.
 _FOREIGN = ("NOBURN_", "OPENAI_", "ANTHROPIC_")
@@ -39,14 +40,7 @@ class Home:
 
     def noburn(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `noburn …` to its end; `more` is added to its environment."""
-        return subprocess.run(
-            [sys.executable, "-m", "noburn_cli", *arguments],
-            env={**self.environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_noburn(arguments, env={**self.environment, **more})
 
     def said(self, *arguments: str) -> str:
         """The standard output of a command that must succeed."""

@@ -12,6 +12,7 @@ import pytest
 
 from noburn_cli.ledger_file import reading_ledger
 from tests.enforce.scripted import CHAT, Answer, Scripted, Seen
+from tests.warm import run_noburn
 
 if TYPE_CHECKING:
     from tests.commands.conftest import Home
@@ -39,15 +40,7 @@ def says(project: Path, text: str) -> Path:
 
 
 def noburn(home: Home, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "noburn_cli", *arguments],
-        env=home.environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_noburn(arguments, env=home.environment, cwd=folder)
 
 
 def data_of(done: subprocess.CompletedProcess[str], kind: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.warm import run_noburn
+
 ROOT = Path(__file__).parent.parent.parent
 PRICES = """
 format = 1
@@ -77,8 +79,8 @@ def estimate(tmp_path: Path) -> Any:
     prices.write_text(PRICES, encoding="utf-8")
 
     def run(*arguments: str, stdin: bytes = b"", **variables: str) -> Outcome:
-        done = subprocess.run(
-            [sys.executable, "-m", "noburn_cli", "estimate", *arguments],
+        done = run_noburn(
+            ["estimate", *arguments],
             input=stdin,
             cwd=tmp_path,
             env={
@@ -89,9 +91,7 @@ def estimate(tmp_path: Path) -> Any:
                 "TIKTOKEN_CACHE_DIR": "/nonexistent",
                 **variables,
             },
-            capture_output=True,
-            check=False,
-            timeout=60,
+            text=False,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 

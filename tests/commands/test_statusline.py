@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from noburn_cli.commands.statusline import DEFAULT_FORMAT, fill
+from tests.warm import run_noburn
 
 ACCOUNT = {
     "name": "run=r1 per run", "unit": "dollars", "limit": 5_000_000_000, "topup": 0,
@@ -23,11 +22,7 @@ RUN = {
 
 def line(home: Any, *arguments: str, given: str = "", **more: str) -> str:
     """What it prints for this standard input; it must succeed without a word on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "noburn_cli", "statusline", *arguments],
-        env={**home.environment, **more}, input=given, capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
+    done = run_noburn(["statusline", *arguments], env={**home.environment, **more}, input=given)
     assert (done.returncode, done.stderr) == (0, "")
     [shown] = done.stdout.splitlines()
     return shown

@@ -29,6 +29,7 @@ from noburn_cli.demo.stub import BillingStub
 from noburn_cli.enforce import drivers
 from noburn_cli.reports.verify import verify_ledger
 from tests.daemon.parts import OPEN, ROOT, environment
+from tests.warm import run_noburn
 
 BODY = {
     "model": "gpt-6-luna",
@@ -80,11 +81,8 @@ class Place:
         return answer.message
 
     def noburn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "noburn_cli", *arguments],
-            env={**environment(), "NOBURN_HOME": str(self.home), "COLUMNS": "120"},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        home = {"NOBURN_HOME": str(self.home), "COLUMNS": "120"}
+        return run_noburn(arguments, env={**environment(), **home})
 
     def daemon_pid(self) -> int:
         """The process that has the daemon's lock now."""

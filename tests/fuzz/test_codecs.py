@@ -81,14 +81,14 @@ def test_garbage_bytes(api, body):
 
 @pytest.mark.parametrize("api", APIS)
 @given(value=_OBJECTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_garbage_objects(api, value):
     every_answer(api, json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("api", APIS)
 @given(rest=_OBJECTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nearly_right_requests(api, rest):
     """The fields that get a body past the first checks, and garbage in the others."""
     message = {"role": "user", "content": "hi"}

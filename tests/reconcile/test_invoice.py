@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -21,6 +20,7 @@ from noburn_cli.reports.verify import verify_ledger
 from noburn_daemon import ending, policy, reserving
 from tests.daemon.parts import commit, open_book, read, reserve_frame, shown
 from tests.reconcile.billing_stub import Biller
+from tests.warm import run_noburn
 
 FIRST = datetime(2026, 10, 1, tzinfo=timezone.utc)
 DAYS = 31
@@ -70,11 +70,8 @@ class Month:
 
     def noburn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("NOBURN")}
-        return subprocess.run(
-            [sys.executable, "-m", "noburn_cli", *arguments],
-            env={**kept, "NOBURN_HOME": str(self.home), "COLUMNS": "200"},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        home = {"NOBURN_HOME": str(self.home), "COLUMNS": "200"}
+        return run_noburn(arguments, env={**kept, **home})
 
     def said(self, *arguments: str) -> str:
         done = self.noburn(*arguments)

@@ -7,6 +7,7 @@ Knows nothing of noburn.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import threading
@@ -89,14 +90,18 @@ CALLERS = {
 }
 
 
-def main() -> None:
-    kind, threads, calls, log_name = sys.argv[1:5]
+def load(kind: str) -> None:
+    """Import what `kind` calls with."""
+    importlib.import_module(kind.partition("_")[0])
+
+
+def work(kind: str, threads: int, calls: int, log_name: str) -> None:
     caller = CALLERS[kind]()
     lock = threading.Lock()
     with Path(log_name).open("a", encoding="utf-8") as log:
 
-        def work() -> None:
-            for _ in range(int(calls)):
+        def ask() -> None:
+            for _ in range(calls):
                 try:
                     line = {"ok": True, "id": caller()}
                 except Exception as error:  # noqa: BLE001 - what a worker's own loop does
@@ -110,7 +115,7 @@ def main() -> None:
                     log.write(json.dumps(line) + "\n")
                     log.flush()
 
-        workers = [threading.Thread(target=work) for _ in range(int(threads))]
+        workers = [threading.Thread(target=ask) for _ in range(threads)]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -118,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
