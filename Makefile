@@ -20,6 +20,7 @@ demo:
 test: lint
 	@scripts/setup-man
 	@VENV=$(VENV) scripts/setup-guests
+	@VENV=$(VENV) scripts/setup-stripe-openapi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint:
