@@ -135,6 +135,13 @@ COMMANDS = (
     ),
     Entry("daemon", ENFORCE, "daemon", "app", "Start, stop and install the ledger's daemon."),
     Entry("report", ACCOUNT, "report", "report_command", "Show who spent what, on which model."),
+    Entry(
+        "pnl",
+        ACCOUNT,
+        "pnl",
+        "pnl_command",
+        "Show what each customer, feature or plan earns after what it costs.",
+    ),
     Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
     Entry(
         "ledger",

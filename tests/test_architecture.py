@@ -49,7 +49,7 @@ ARROWS = {
     "noburn_cli.queues": GUARD,
     "noburn_cli.render": (
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
-        *("noburn_cli.price_sources", "noburn_cli.revenue"),
+        *("noburn_cli.price_sources", "noburn_cli.revenue", "noburn_cli.profit"),
     ),
     "noburn_cli.revenue": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
@@ -57,6 +57,10 @@ ARROWS = {
     ),
     "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table"),
     "noburn_cli.plans_file": (*LOWEST, *FILES, "noburn_cli.core"),
+    "noburn_cli.profit": (
+        *(*LOWEST, "noburn_cli.core", "noburn_cli.paths", "noburn_cli.ledger_file"),
+        *("noburn_cli.reports", "noburn_cli.revenue"),
+    ),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.gating": (
         *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.inputs"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from noburn_cli.core.actions import HARD, KILL, RATE_LIMIT_MS_MAX
-from noburn_cli.core.budgets import Key, Scope, budget_name, parse_scope
+from noburn_cli.core.budgets import Key, Scope, budget_name, margin_floor, parse_scope
 from noburn_cli.core.windows import CALL, Window, rolling_ms
 from noburn_daemon.ledger import AccountRow, BudgetRow
 from noburn_daemon.rolling import NEVER_MS, Ring
@@ -29,14 +29,16 @@ Weights = tuple[int, int, int]
 class Budget:
     """A scope, a window, a limit."""
 
-    __slots__ = ("is_ceiling", "is_hard", "length_ms", "name", "row", "scope", "unit_index",
-                 "window")  # fmt: skip
+    __slots__ = ("floor", "is_ceiling", "is_hard", "length_ms", "name", "row", "scope",
+                 "unit_index", "window")  # fmt: skip
 
     def __init__(self, row: BudgetRow) -> None:
         self.scope: Scope = parse_scope(row.scope)
         self.name = budget_name(self.scope, row.per, row.unit)
         self.unit_index = UNITS.index(row.unit)
         self.window = Window(row.per, row.zone, row.anchor)
+        #: The margin in per cent that it watches, and that is all it does; None for a real budget.
+        self.floor = margin_floor(self.scope.keys)
         #: Of a window that rolls, else None.
         self.length_ms = rolling_ms(row.per)
         #: Whether it limits each call by itself, and adds up nothing.

@@ -137,7 +137,8 @@ class Accounts:
         if context.epoch == self.epoch and context.from_ms <= now_ms < context.until_ms:
             return
         charged = list(self.at(context.attributes, now_ms))
-        checked = list(_checked([*charged, *self._ceilings(context.attributes)]))
+        decides = [account for account in charged if account.budget.floor is None]
+        checked = list(_checked([*decides, *self._ceilings(context.attributes)]))
         context.charged = tuple(charged)
         context.checked = tuple(checked)
         context.hard = tuple(a for a in checked if a.budget.is_hard)

@@ -27,6 +27,7 @@ from noburn_daemon.ledger import Event, json_text
 from noburn_daemon.notices import THRESHOLD, notices, shown_amount
 
 KIND = "threshold"
+ALL_PERCENT = 100
 
 
 def tell(book: Book, now_ms: int, operators: tuple[str, ...]) -> bool:
@@ -83,14 +84,34 @@ def _described(account: Account, percent: int) -> dict[str, Any]:
     row = account.budget.row
     unit = UNITS[account.unit_index]
     spent, limit = show_amount(unit, account.settled), show_amount(unit, account.capacity)
+    message = f"`{account.name}` has reached {percent} %: {spent} spent of {limit}"
+    watched = {}
+    if account.budget.floor is not None:
+        watched = _margin(account)
+        message = _margin_message(account, percent, spent, limit)
     return {
-        "message": f"`{account.name}` has reached {percent} %: {spent} spent of {limit}",
+        "message": message,
         "budget": account.budget.name, "account": account.name,
         "scope": str(Scope(account.key)), "per": row.per, "unit": unit, "action": row.action,
         "percent": percent, "settled": shown_amount(unit, account.settled),
         "limit": shown_amount(unit, account.capacity),
         "window_start": _moment(account.start_ms), "resets_at": _moment(account.resets_at_ms),
+        **watched,
     }  # fmt: skip
+
+
+def _margin(account: Account) -> dict[str, Any]:
+    """What a message about a margin has besides."""
+    return {"margin": {"customer": dict(account.key)["customer"], "below": account.budget.floor}}
+
+
+def _margin_message(account: Account, percent: int, spent: str, limit: str) -> str:
+    """The sentence of a budget that watches a margin; its limit is what may be spent to keep it."""
+    floor, customer = account.budget.floor, dict(account.key)["customer"]
+    cost = f"{spent} of inference this {account.budget.row.per}, {limit} would leave {floor} %"
+    if percent >= ALL_PERCENT:
+        return f"margin of customer {customer} below {floor} %: {cost}"
+    return f"margin of customer {customer} comes near {floor} %: {cost}"
 
 
 def _moment(at_ms: int | None) -> str | None:

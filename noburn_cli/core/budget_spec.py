@@ -15,7 +15,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from noburn_cli.core.actions import ACTIONS, ANY_MODEL, BILL, BLOCK, DOWNGRADE
-from noburn_cli.core.budgets import Scope, budget_name, parse_scope
+from noburn_cli.core.budgets import Scope, budget_name, margin_floor, parse_scope
 from noburn_cli.core.money import Limit, parse_limit
 from noburn_cli.core.windows import CALENDAR, CALL, MONTH, UTC, WEEK, check_zone
 from noburn_cli.errors import UsageError
@@ -266,5 +266,10 @@ def without_times(spec: BudgetSpec) -> BudgetSpec:
 
 
 def is_made_by_programs(scope: Scope) -> bool:
-    """Whether budgets of this scope come and go with programs: no policy file is about them."""
-    return any(key in MADE_BY_PROGRAMS for key in scope.keys)
+    """Whether budgets of this scope come and go with programs: no policy file is about them.
+
+    Those that watch a margin come and go with `noburn pnl --alerts`.
+    """
+    return (
+        any(key in MADE_BY_PROGRAMS for key in scope.keys) or margin_floor(scope.keys) is not None
+    )

@@ -27,6 +27,9 @@ TAG_PREFIX = "tag."
 GLOBAL = "global"
 EACH = "*"
 NONE = "(none)"
+#: Of the scope of a budget that only watches a margin: `customer=acme,tag.margin_below_20=*` is a
+#: budget of acme's cost, beside any other of theirs.  No call has the tag.
+MARGIN_PREFIX = f"{TAG_PREFIX}margin_below_"
 VALUE_CHARS_MAX = 256
 RUN_DEPTH_MAX = 16
 STEP_DEPTH_MAX = 16
@@ -257,6 +260,20 @@ def account_keys(scope: Scope, per: str, attributes: Mapping[str, str]) -> list[
         choices.append([("run", value) for value in runs])
         choices.sort(key=lambda pairs: key_order(pairs[0][0]))
     return list(itertools.product(*choices))
+
+
+def margin_floor(keys: tuple[str, ...]) -> int | None:
+    """The margin in per cent that a budget with these keys watches; None where it watches none."""
+    for key in keys:
+        floor = key[len(MARGIN_PREFIX) :] if key.startswith(MARGIN_PREFIX) else ""
+        if floor.isascii() and floor.isdecimal() and len(floor) <= 2:
+            return int(floor)
+    return None
+
+
+def margin_scope(customer: str, floor: int) -> Scope:
+    """The scope that watches whether a customer's margin falls below so many per cent."""
+    return Scope((("customer", customer), (f"{MARGIN_PREFIX}{floor}", EACH)))
 
 
 def replaces(override: Scope, other: Scope) -> bool:

@@ -1,7 +1,7 @@
 """What a configuration file may say, and what one says: text in, checked values out.
 
 Layer: core (pure).  Below: core.endpoints, core.policy_tables, core.gate_tables,
-core.config_values, core.service_keys, errors.
+core.config_values, core.profit_rules, core.service_keys, errors.
 Above: noburn_cli.settings, which finds the files and decides which value wins.
 Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
 Not for guests: it reads TOML, which Python 3.10 cannot.
@@ -39,6 +39,7 @@ from noburn_cli.core.config_values import (
     read_truth,
 )
 from noburn_cli.core.policy_tables import read_budgets
+from noburn_cli.core.profit_rules import PNL, PNL_KEYS
 from noburn_cli.core.reconcile_keys import RECONCILE, read_export
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
@@ -81,6 +82,7 @@ KEYS: Mapping[str, Key] = {
     "notional.subscriptions": Key(
         read_subscriptions, (), "subscription logins that count against no dollar budget"
     ),
+    **PNL_KEYS,
     **DAEMON_KEYS,
 }
 #: Tables whose keys are names that the person chooses: (pattern, what they are, how they are read).
@@ -96,7 +98,7 @@ BUDGET = "budget"
 GATE = "gate"
 _TABLES = (
     *("run", "attributes", "ceilings", "notional"),
-    *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, GATE),
+    *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, GATE, PNL),
 )
 
 

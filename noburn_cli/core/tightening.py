@@ -19,9 +19,10 @@ def compare(key: str, value: Any, without: Any) -> str:
 
     key: dotted, as in core.configuration.  without: what holds without the file; None for nothing.
     Endpoints, ceilings and subscriptions only ever let more out, so that any change of theirs is
-    looser; an attribute that is set already decides which budgets a call is charged to.
+    looser; an attribute that is set already decides which budgets a call is charged to.  `[pnl]`
+    says how profit is counted, and at most that somebody is told.
     """
-    if value == without:
+    if value == without or key.startswith("pnl."):  # What is only shown lets nothing out.
         return TIGHTER
     if key == "run.budget":
         return _compare_limits(value, without)

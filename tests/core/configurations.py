@@ -30,6 +30,19 @@ web_search = "$2"
 [notional]
 subscriptions = ["anthropic"]
 
+[pnl]
+zone = "Europe/Berlin"
+split = "requests"
+overhead_customer = "$2"
+overhead_request = 0.0001
+overhead_share = "3%"
+overhead_month = 500
+overhead_by = "revenue"
+target = "65%"
+final_after_days = 90
+margin_min = "20%"
+notify = ["ops"]
+
 [daemon]
 durability = "power"
 idle_exit = "never"

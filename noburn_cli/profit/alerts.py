@@ -1,0 +1,91 @@
+"""Alerts of margins: a budget for each customer that only watches, kept up to date.
+
+Layer: profit, pure over the books.  Below: profit.outlooks, core.budgets, core.policy_plan.
+Above: commands.pnl_alerting.
+Owns: what the limit of such a budget is.  A customer's margin of a month stays at or above a floor
+exactly while their inference is at most
+
+    net revenue of the month × (1 - floor) - fees - overhead
+
+so that is the limit of a budget on their cost, in the calendar month of the zone of `[pnl]`, whose
+threshold of 100 % is the alert: told once a month, the moment that a call passes it.  It blocks
+nothing, warns no program, and is charged beside any other budget of the customer.
+Not here: how a message gets out (the daemon), its words (noburn_daemon.alerts).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from noburn_cli.core.actions import WARN
+from noburn_cli.core.budget_spec import BudgetSpec, spec_from
+from noburn_cli.core.budgets import NONE, margin_floor, margin_scope
+from noburn_cli.core.money import AMOUNT_MAX, DOLLARS
+from noburn_cli.core.policy_plan import removal, setting
+from noburn_cli.core.profit import CUSTOMER, UNMAPPED
+from noburn_cli.core.recognition_days import month_of_day
+from noburn_cli.core.windows import MONTH
+from noburn_cli.profit.outlooks import renewals
+from noburn_cli.profit.reading import Books, lines_of
+
+#: Of what may be spent: the margin is below its floor.
+THRESHOLDS = (100,)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is to change: budgets to set, and those to remove; unchanged counts the rest."""
+
+    set: tuple[BudgetSpec, ...]
+    removed: tuple[BudgetSpec, ...]
+    unchanged: int
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Steps of a `budget.apply` frame."""
+        return [
+            *(setting(spec, None) for spec in self.set),
+            *(removal(spec, None) for spec in self.removed),
+        ]
+
+
+def watched(books: Books) -> list[BudgetSpec]:
+    """The budgets that watch the margins of every mapped customer with revenue this month."""
+    rules = books.question.rules
+    floor = rules.margin_min
+    if floor is None:
+        return []
+    first, following = month_of_day(books.today)
+    asked = replace(books.question, first=first, until=following, by=(CUSTOMER,), customer=None)
+    renewed = renewals(books, first, following)
+    found = []
+    for name, figures in lines_of(replace(books, question=asked)).by_customer.items():
+        net = figures.net_nano + renewed.get(name, 0)
+        if not net or name.startswith(UNMAPPED) or name == NONE:
+            continue
+        keeps = net * (1 - floor) + figures.fees_nano - figures.overhead_nano
+        found.append(
+            BudgetSpec(
+                margin_scope(name, int(floor * 100)), MONTH, DOLLARS,
+                # A nano-dollar more, so that reaching it is being below the floor.
+                min(max(0, math.floor(Fraction(keeps))) + 1, AMOUNT_MAX), action=WARN,
+                zone=rules.zone, thresholds=THRESHOLDS, notify=rules.notify,
+            )
+        )  # fmt: skip
+    return found
+
+
+def steps_to(wanted: Iterable[BudgetSpec], listed: Iterable[Mapping[str, Any]]) -> Steps:
+    """From the budgets that stand, as the daemon lists them, to those that are wanted."""
+    standing = {
+        spec.identity: spec
+        for spec in map(spec_from, listed)
+        if margin_floor(spec.scope.keys) is not None
+    }
+    named = {spec.identity: spec for spec in wanted}
+    changed = tuple(spec for name, spec in named.items() if standing.get(name) != spec)
+    removed = tuple(spec for name, spec in standing.items() if name not in named)
+    return Steps(changed, removed, len(named) - len(changed))

@@ -1,0 +1,129 @@
+"""The month's end and the plans, for every customer of some books.
+
+Layer: profit, I/O-free over what was read.  Below: profit.reading, core.profit_outlook,
+core.profit_advice.  Above: commands.pnl, dashboard, profit.alerts.
+Owns: what of the books a projection, and a plan's bill, is made from.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from noburn_cli.core import revenue
+from noburn_cli.core.profit import CUSTOMER, Figures, customer_of
+from noburn_cli.core.profit_advice import MONTH_DAYS, Advice, advise
+from noburn_cli.core.profit_outlook import BASIS_DAYS, Basis, Outlook, daily_series, outlook_of
+from noburn_cli.core.profit_rating import usage_by_day
+from noburn_cli.core.recognition import PROVISIONAL, Stream
+from noburn_cli.core.recognition_days import month_of_day
+from noburn_cli.profit.reading import Books, lines_of
+
+
+def history_first(today: int) -> int:
+    """The first day of costs that projections and plans look at."""
+    return today - max(BASIS_DAYS, MONTH_DAYS)
+
+
+def month_so_far(books: Books) -> dict[str, Figures]:
+    """Each customer's figures of the running month, today included."""
+    first = month_of_day(books.today)[0]
+    asked = replace(
+        books.question, first=first, until=books.today + 1, by=(CUSTOMER,), customer=None
+    )
+    return dict(lines_of(replace(books, question=asked)).by_customer)
+
+
+def outlooks(books: Books, now_ms: int) -> list[Outlook]:
+    """The month's end for every customer of the running month, the worst first."""
+    first, following = month_of_day(books.today)
+    start_ms, end_ms = books.days.bounds(books.today)
+    gone = Fraction(now_ms - start_ms, end_ms - start_ms)
+    so_far = books.today - first + gone
+    by_day, first_call = _by_day(books)
+    known, renewed = _revenue(books, first, following)
+    found = []
+    for name, figures in month_so_far(books).items():
+        if books.question.customer not in (None, name):
+            continue
+        basis = Basis(
+            daily_nano=daily_series(
+                by_day.get(name, {}), today=books.today, first_call=first_call.get(name)
+            ),
+            days_left=following - books.today - gone,
+            days_so_far=so_far,
+            known_nano=known.get(name, 0),
+            renewed_nano=renewed.get(name, 0),
+        )
+        found.append(outlook_of(name, figures, basis))
+    return sorted(found, key=_worst)
+
+
+def _worst(one: Outlook) -> tuple[int, str]:
+    end = one.margin_nano
+    return (one.now.margin_nano if end is None else end, one.customer)
+
+
+def _by_day(books: Books) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
+    """Cost by customer and day, and the day of each customer's first call."""
+    costs: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    first: dict[str, int] = {}
+    for line in books.costs:
+        costs[line.customer][line.day] += line.cost_nano
+        first[line.customer] = min(line.day, first.get(line.customer, line.day))
+    return costs, first
+
+
+def renewals(books: Books, first: int, following: int) -> Mapping[str, int]:
+    """What subscriptions that are taken to renew add to a month, by customer."""
+    return _revenue(books, first, following)[1]
+
+
+def _revenue(
+    books: Books, first: int, following: int
+) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """By customer: net revenue of the whole month without use, and what renewals add to it."""
+    known: dict[str, int] = defaultdict(int)
+    last: dict[str, Stream] = {}
+    for stream in books.streams:
+        if stream.kind in (revenue.FEE, revenue.USAGE):
+            continue
+        name = customer_of(stream)
+        known[name] += stream.amounts(first, following).net_nano
+        if stream.kind == revenue.SUBSCRIPTION and stream.earning.owed > 0:
+            before = last.get(name)
+            if before is None or before.earning.curve.last < stream.earning.curve.last:
+                last[name] = stream
+    renewed = {}
+    for name, stream in last.items():
+        curve = stream.earning.curve
+        if books.today - 1 <= curve.last < following - 1 and stream.state != PROVISIONAL:
+            days = curve.through(curve.last)
+            renewed[name] = round(stream.earning.owed * (following - 1 - curve.last) / days)
+    return known, renewed
+
+
+def advices(books: Books) -> list[Advice]:
+    """The plans of every customer with calls in the last thirty days, the dearest first."""
+    first, days = history_first(books.today), MONTH_DAYS
+    usage = usage_by_day(line for line in books.costs if first <= line.day < books.today)
+    found = []
+    for name, by_day in usage.items():
+        if books.question.customer not in (None, name):
+            continue
+        since = max(first, min(by_day))
+        sums = [sum(one[place] for one in by_day.values()) for place in range(3)]
+        counted = min(days, books.today - since)
+        found.append(
+            (
+                sums[0],
+                advise(
+                    name, books.on.latest(name), sums, max(1, counted), books.question.plans,
+                    books.question.rules.target,
+                ),
+            )
+        )  # fmt: skip
+    found.sort(key=lambda one: (-one[0], one[1].customer))
+    return [advice for _, advice in found]

@@ -1,0 +1,127 @@
+"""The month's end, the plans and the dearest requests, for the eye.
+
+Layer: render.  Below: core.profit_outlook, core.profit_advice, render.table.  Above: commands.pnl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from noburn_cli.core.money import show_dollars
+from noburn_cli.core.profit_advice import Advice, Offer
+from noburn_cli.core.profit_outlook import BASIS_DAYS, BASIS_DAYS_MIN, FINE, TOO_EARLY, Outlook
+from noburn_cli.profit.requests import Request
+from noburn_cli.render.pnl_words import share_text
+from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, wrap_line
+
+CANNOT_KNOW = (
+    "What the books cannot know: whether a customer stays at another price, or would use less or "
+    "more. Usage is that of the last 30 days."
+)
+
+_BASIS = (
+    f"Basis: the mean cost of a day over up to {BASIS_DAYS} whole days, the revenue billed for the "
+    "month, renewals at the same price. The interval is of 80 %, as if days were alike."
+)
+
+
+def render_outlooks(found: Sequence[Outlook], *, width: int | None) -> list[str]:
+    """Who is, and who will be, under water by the end of the month."""
+    shown = [one for one in found if one.verdict not in (FINE, TOO_EARLY)]
+    early = sum(one.verdict == TOO_EARLY for one in found)
+    said = ["By the end of the month:", ""]
+    if shown:
+        said += fit_table(_outlook_columns(shown), width=width)
+        said += ["", *wrap_line(_BASIS, width=width)]
+    else:
+        said.append("nobody is under water, or likely to be")
+    if early:
+        said.append(
+            f"{early:,} customer{'s' * (early > 1)} with fewer than {BASIS_DAYS_MIN} whole days of "
+            "calls: too early to say."
+        )
+    return said
+
+
+def _outlook_columns(shown: Sequence[Outlook]) -> list[Column]:
+    return [
+        Column("CUSTOMER", [one.customer for one in shown], LEFT, shorten=True),
+        Column("NOW", [show_dollars(one.now.margin_nano) for one in shown], RIGHT),
+        Column("MONTH'S END", [_dollars(one.margin_nano) for one in shown], RIGHT),
+        Column("FROM", [_dollars(one.low_nano) for one in shown], RIGHT, 2),
+        Column("TO", [_dollars(one.high_nano) for one in shown], RIGHT, 2),
+        Column("DAYS", [str(one.basis_days) for one in shown], RIGHT, 1),
+        Column("", [one.verdict for one in shown], LEFT),
+    ]
+
+
+def _dollars(nano: int | None) -> str:
+    return "-" if nano is None else show_dollars(nano)
+
+
+def render_advices(found: Sequence[Advice], *, width: int | None) -> list[str]:
+    """What plan each customer should be on."""
+    if not found:
+        return ["no calls in the last 30 days"]
+    columns = [
+        Column("CUSTOMER", [one.customer for one in found], LEFT, shorten=True),
+        Column("PLAN", [one.plan or "-" for one in found]),
+        Column("PAYS", [_pays(one.current) for one in found], RIGHT, 1),
+        Column("MARGIN", [_share(one.current) for one in found], RIGHT),
+        Column("SHOULD BE ON", [_best(one) for one in found]),
+        Column("WOULD PAY", [_pays(one.best) for one in found], RIGHT),
+        Column("MARGIN", [_share(one.best) for one in found], RIGHT),
+        Column("", [_remark(one) for one in found], LEFT, 0),
+    ]
+    return [*fit_table(columns, width=width), "", *wrap_line(CANNOT_KNOW, width=width)]
+
+
+def _best(one: Advice) -> str:
+    if one.best is None:
+        return "-"
+    return f"{one.best.plan} (stays)" if one.stays else one.best.plan
+
+
+def _remark(one: Advice) -> str:
+    if one.best is None:
+        return "no plan charges anything"
+    if not one.reaches_target:
+        return "no plan reaches the target"
+    return "would stop some of the usage" if one.best.served < 1 else ""
+
+
+def _pays(offer: Offer | None) -> str:
+    return "-" if offer is None else show_dollars(offer.pays_nano)
+
+
+def _share(offer: Offer | None) -> str:
+    if offer is None:
+        return "-"
+    return share_text(offer.margin_share)
+
+
+def render_requests(found: Sequence[Request], *, width: int | None) -> list[str]:
+    """The dearest requests, with what each earned."""
+    if not found:
+        return ["no calls in this period"]
+    columns = [
+        Column("CALL", [one.call for one in found], LEFT, 1),
+        Column("AT (UTC)", [_moment(one.at_ms) for one in found], LEFT, 0),
+        Column("CUSTOMER", [one.customer for one in found], LEFT, shorten=True),
+        Column("FEATURE", [one.feature for one in found], LEFT),
+        Column("MODEL", [one.model for one in found], LEFT, 2),
+        Column("REVENUE", [show_dollars(round(one.revenue_nano)) for one in found], RIGHT),
+        Column("COST", [show_dollars(one.cost_nano) for one in found], RIGHT),
+        Column("OTHER", [show_dollars(round(one.other_nano)) for one in found], RIGHT, 3),
+        Column("MARGIN", [show_dollars(round(one.margin_nano)) for one in found], RIGHT),
+    ]
+    note = (
+        "A request earns its customer's revenue for its feature, in equal parts for every call of "
+        "the period; other is overhead and fees in the same parts."
+    )
+    return [*fit_table(columns, width=width), "", *wrap_line(note, width=width)]
+
+
+def _moment(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // 1000, tz=timezone.utc):%Y-%m-%d %H:%M:%S}"
