@@ -19,6 +19,7 @@ demo:
 
 test: lint
 	@scripts/setup-man
+	@scripts/setup-browser
 	@VENV=$(VENV) scripts/setup-guests
 	@VENV=$(VENV) scripts/setup-stripe-openapi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

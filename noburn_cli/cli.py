@@ -142,6 +142,13 @@ COMMANDS = (
         "pnl_command",
         "Show what each customer, feature or plan earns after what it costs.",
     ),
+    Entry(
+        "dashboard",
+        ACCOUNT,
+        "dashboard",
+        "dashboard_command",
+        "Show spend, margin, runs, budgets and holds on a page of this machine.",
+    ),
     Entry("why", ACCOUNT, "why", "why_command", "Explain one call: its cost, clamp or block."),
     Entry(
         "ledger",

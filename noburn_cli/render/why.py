@@ -92,9 +92,10 @@ def sentence(facts: CallFacts) -> str:
     name = f"Call {facts.call}" + (f" of {safe_text(facts.model)}" if facts.model else "")
     cost = show_dollars(facts.cost_nano or 0)
     if facts.state == "blocked":
-        return f"{name} was blocked before it left: {_blocked_because(facts)}."
+        return f"{name} was blocked before it left: {_blocked_because(facts.detail)}."
     if facts.state == "refused":
-        return f"{name} was refused before it left: {safe_text(_refused_because(facts))}."
+        because = _refused_because(facts.detail, facts.failure)
+        return f"{name} was refused before it left: {because}."
     if facts.state == "voided":
         return f"{name} cost nothing: {safe_text(facts.failure or 'it was given up')}."
     if facts.state == "held":
@@ -109,8 +110,17 @@ def sentence(facts: CallFacts) -> str:
     return f"{name} is charged at its hold, {cost}, because no bill came: {reason}."
 
 
-def _blocked_because(facts: CallFacts) -> str:
-    detail = facts.detail
+def stopped_because(state: str, detail: Mapping[str, Any], failure: str | None) -> str:
+    """Why a call never left, for a list of such calls.
+
+    state: `blocked` or `refused`; detail: the arithmetic that its row has.
+    """
+    if state == "blocked":
+        return _blocked_because(detail)
+    return _refused_because(detail, failure)
+
+
+def _blocked_because(detail: Mapping[str, Any]) -> str:
     if "unit" not in detail:
         return _barred_because(detail)
     if detail["why_blocked"] == protocol.DOWNGRADE:
@@ -129,8 +139,9 @@ def _barred_because(detail: Mapping[str, Any]) -> str:
     return safe_text(f"{message}: {detail['why']}".rstrip(". "))
 
 
-def _refused_because(facts: CallFacts) -> str:
-    return str(facts.detail.get("reason") or facts.failure or "no bound or no price").rstrip(".")
+def _refused_because(detail: Mapping[str, Any], failure: str | None) -> str:
+    reason = str(detail.get("reason") or failure or "no bound or no price")
+    return safe_text(reason.rstrip("."))
 
 
 def _clamped_words(facts: CallFacts) -> str:

@@ -1,0 +1,132 @@
+// Who and what the money went to: customers, features, models; all of them, or one.
+
+import { chart, label } from "./charts.js";
+import { dollars, el, fill, name, panel, part, table } from "./dom.js";
+import { count, nano, NONE, percent, plain } from "./format.js";
+import { byDay, change, exact, figure, TITLES } from "./overview.js";
+import { notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
+
+const WORDS = {
+  customers: ["customer", "Customers", "customer"],
+  features: ["feature", "Features", "feature"],
+  models: ["model", "Models", "model"],
+};
+const PARETO_MAX = 20;
+
+/** How many of the lines make most of the cost: where to look first. */
+function concentration(report, word) {
+  const all = nano(report.total.cost_usd);
+  if (all === 0n || report.rows_total < 5) return null;
+  let sum = 0n;
+  for (const [index, row] of report.rows.entries()) {
+    sum += nano(row.cost_usd);
+    if (sum * 10n >= all * 7n) {
+      return `${index + 1} of ${count(report.rows_total)} ${word}s cause ${percent(Number((sum * 1000n) / all) / 1000)} of the spend`;
+    }
+  }
+  return null;
+}
+
+const NAME_MAX = 18;
+
+function brief(text) {
+  return text.length > NAME_MAX ? `${text.slice(0, NAME_MAX - 1)}…` : text;
+}
+
+/** A view of every line by one attribute. */
+export function breakdown(which) {
+  return (main, ctx) => {
+    const [dimension, title, word] = WORDS[which];
+    let report = null;
+    let order = null;
+    const note = el("p", {});
+    const filter = el("input", { type: "search", placeholder: `Find a ${word}`, "aria-label": `Find a ${word}`, id: "find", on: { input: () => show() } });
+    const drawn = chart(`${title} by cost`, { small: true });
+    const bars = panel(`${title} by cost`, {}, drawn.node);
+    const body = part((shown, rows, sorting) => lines(shown, rows, sorting));
+    fill(main, el("div", { class: "title" }, el("h1", {}, title), note, filter), bars, body.node);
+
+    function lines(shown, rows, sorting) {
+      if (!shown.rows.length) return nothing("No calls in this period", "Choose another period above, or name whom calls are for:", `noburn run --${dimension === "model" ? "customer" : dimension} acme -- COMMAND`);
+      const sorted = (next) => {
+        order = next;
+        show();
+      };
+      const told = shown.rows_total > shown.rows.length ? el("p", { class: "quiet" }, `The dearest ${count(shown.rows.length)} of ${count(shown.rows_total)}; `, el("code", {}, `noburn report --by ${dimension} --csv`), " has all.") : null;
+      return panel(
+        TITLES[shown.period.name], { note: `${count(shown.rows_total)} ${word}${shown.rows_total === 1 ? "" : "s"}` },
+        table(`${title}: cost, calls and tokens`, reportColumns(dimension, title.slice(0, -1)), rows, { foot: { ...shown.total, total: true, key: {} }, order: sorting, sorted }),
+        told, notes(shown.total),
+      );
+    }
+
+    function show() {
+      if (report === null) return;
+      const wanted = filter.value.trim().toLowerCase();
+      const rows = report.rows.filter((row) => row.key[dimension].toLowerCase().includes(wanted));
+      note.textContent = concentration(report, word) ?? "";
+      body.show(report, rows, order);
+      const top = report.rows.filter((row) => row.cost_usd !== "0").slice(0, PARETO_MAX);
+      bars.hidden = top.length < 2 || ctx.about.charts === null;
+      if (!bars.hidden) {
+        drawn.draw([{ type: "bar", palette: "--c1", x: top.map((row) => label(brief(row.key[dimension]))), y: top.map((row) => Number(row.cost_usd)), hovertemplate: "$%{y:,.4~f}<extra></extra>" }],
+          { xaxis: { type: "category", tickangle: -35, showticklabels: top.length <= 12 && innerWidth > 640 }, yaxis: { tickprefix: "$", nticks: 4 } });
+      }
+    }
+
+    return {
+      async refresh() {
+        report = await ctx.get("report", { by: dimension, period: ctx.period() });
+        show();
+      },
+    };
+  };
+}
+
+const BESIDE = { customer: ["feature", "model"], feature: ["customer", "model"], model: ["customer", "feature"] };
+const ALL = { customer: "#/customers", feature: "#/features", model: "#/models" };
+const TITLE_OF = { customer: "Customers", feature: "Features", model: "Models" };
+
+/** One customer, feature or model: its days, and what is beside it. */
+export function detail(dimension) {
+  return (main, ctx, value) => {
+    const head = part((report) => figures(report));
+    const drawn = chart("Cost by day");
+    const days = part((by) => byDay(by, drawn));
+    const beside = part((first, second) => BESIDE[dimension].map((one, index) => topPanel(TITLE_OF[one], one, ALL[one], [first, second][index], 12)));
+    beside.node.className = "two";
+    const title = value === NONE ? `No ${dimension}` : plain(value);
+    fill(
+      main, el("div", { class: "title" }, el("h1", {}, el("bdi", {}, title)), el("p", {}, el("a", { href: ALL[dimension] }, `All ${TITLE_OF[dimension].toLowerCase()}`))),
+      head.node, panel("Spend by day", {}, drawn.node, days.node), beside.node,
+    );
+
+    function figures(report) {
+      const total = report.total;
+      return el(
+        "dl", { class: "figures" },
+        figure(TITLES[report.period.name], dollars(total.cost_usd, { id: "spend" }), change(total, report.before, report.period.name), { class: "figure hero" }),
+        figure("Calls", count(total.calls), total.calls ? ["each ", dollars(exact(nano(total.cost_usd) / BigInt(total.calls)))] : ""),
+        figure("Tokens", tokens(total.input_tokens + total.output_tokens), `${count(total.output_tokens)} out`),
+        figure("Blocked", count(total.blocked + total.refused), ""),
+      );
+    }
+
+    return {
+      async refresh() {
+        const period = ctx.period();
+        const where = { [dimension]: value };
+        const [first, second, byModel, by_day] = await Promise.all([
+          ...BESIDE[dimension].map((one) => ctx.get("report", { by: one, period, ...where })),
+          ctx.get("report", { by: "model", period, ...where }),
+          ctx.get("report", { by: "day,model", period, ...where }),
+        ]);
+        head.show(byModel);
+        days.show({ by_day, by_model: byModel });
+        beside.show(first, second);
+      },
+    };
+  };
+}
+
+export { name };

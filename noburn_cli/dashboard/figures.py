@@ -1,0 +1,126 @@
+"""What the ledger's file says was spent, kept while nothing more is written.
+
+Layer: dashboard, I/O.  Below: reports, render's data, periods.  Above: dashboard.server.
+Owns: which questions a page's figures come from.  Every figure is the one that `noburn report
+--json` prints for the same question.
+Not here: what is open now (dashboard.live).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from noburn_cli import paths
+from noburn_cli.core.windows import UTC
+from noburn_cli.dashboard.periods import TODAY, Period, find_period
+from noburn_cli.dashboard.shown import stopped_data
+from noburn_cli.render.report import report_data
+from noburn_cli.reports.blocks import read_last_stopped
+from noburn_cli.reports.head import read_head
+from noburn_cli.reports.query import Question, check_column, read_report
+from noburn_cli.reports.totals import Report, make_report
+
+#: Reports that are kept; each of the pages' questions is one.
+_KEPT_MAX = 64
+_BLOCKS_SHOWN_MAX = 50
+#: Lines that a page is sent of a report; the total is always that of all.
+LINES_MAX = 500
+
+Document = dict[str, Any]
+
+
+class Figures:
+    """Reads reports of one home's ledger, one at a time, off the event loop.
+
+    now_ms: the wall clock; zone: whose days and months.
+    """
+
+    def __init__(self, home: Path, *, now_ms: Callable[[], int], zone: str = UTC) -> None:
+        self._ledger = paths.ledger_path(home)
+        self._now_ms = now_ms
+        self.zone = zone
+        self._kept: OrderedDict[object, tuple[int, Report]] = OrderedDict()
+        self._reading = threading.Lock()
+
+    def overview(self, name: str) -> Document:
+        """Today, and a period by model, day, customer and feature.  Raises NoburnError."""
+        now_ms = self._now_ms()
+        today = find_period(TODAY, now_ms=now_ms, zone=self.zone)
+        period = find_period(name, now_ms=now_ms, zone=self.zone)
+        return {
+            "period": period_data(period, self.zone),
+            "today": self._told(today, ("model",)),
+            "today_before": self._before(today),
+            "before": self._before(period),
+            **{
+                f"by_{by[0]}": self._told(period, by)
+                for by in (("model",), ("day", "model"), ("customer",), ("feature",))
+            },
+        }
+
+    def report(self, by: tuple[str, ...], name: str, where: Mapping[str, str]) -> Document:
+        """One report, and the total of the period before.  Raises NoburnError."""
+        for column in (*by, *where):
+            check_column(column)
+        period = find_period(name, now_ms=self._now_ms(), zone=self.zone)
+        return {
+            "period": period_data(period, self.zone),
+            "where": dict(where),
+            "before": self._before(period, where),
+            **self._told(period, by, where),
+        }
+
+    def blocks(self) -> Document:
+        """The calls that were stopped last.  Raises LedgerUnavailable."""
+        if not self._ledger.exists():
+            return {"rows": []}
+        found = read_last_stopped(self._ledger, shown_max=_BLOCKS_SHOWN_MAX)
+        return {"rows": [stopped_data(one) for one in found]}
+
+    def _told(
+        self, period: Period, by: tuple[str, ...], where: Mapping[str, str] | None = None
+    ) -> Document:
+        report = self._read(Question(by, period.since_ms, period.until_ms, where or {}))
+        shown = report
+        if len(report.lines) > LINES_MAX:
+            shown = Report(by, report.lines[:LINES_MAX], report.total, report.cut_months)
+        return {**report_data(shown), "rows_total": len(report.lines)}
+
+    def _before(self, period: Period, where: Mapping[str, str] | None = None) -> Document | None:
+        if period.before is None:
+            return None
+        report = self._read(Question(("model",), *period.before, where or {}), moving=True)
+        total: Document = report_data(report)["total"]
+        return {"since_ms": period.before[0], "until_ms": period.before[1], "total": total}
+
+    def _read(self, question: Question, *, moving: bool = False) -> Report:
+        """The report, from what is kept when the ledger has not grown since.
+
+        moving: its end is as far into the period as now is into this one; kept all the same.
+        """
+        if not self._ledger.exists():
+            return make_report(question.by, ())
+        until_ms = None if moving else question.until_ms
+        key = (question.by, question.since_ms, until_ms, tuple(sorted(question.where.items())))
+        with self._reading:
+            head = read_head(self._ledger)
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == head:
+                self._kept.move_to_end(key)
+                return kept[1]
+            report = read_report(self._ledger, question)
+            self._kept[key] = (head, report)
+            while len(self._kept) > _KEPT_MAX:
+                self._kept.popitem(last=False)
+            return report
+
+
+def period_data(period: Period, zone: str) -> Document:
+    return {
+        "name": period.name, "since_ms": period.since_ms, "until_ms": period.until_ms,
+        "zone": zone,
+    }  # fmt: skip
