@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from noburn_cli.core import revenue
+from noburn_cli.core.budgets import NONE
 from noburn_cli.core.profit import CUSTOMER, Figures, customer_of
 from noburn_cli.core.profit_advice import MONTH_DAYS, Advice, advise
 from noburn_cli.core.profit_outlook import BASIS_DAYS, Basis, Outlook, daily_series, outlook_of
@@ -111,7 +112,7 @@ def advices(books: Books) -> list[Advice]:
     usage = usage_by_day(line for line in books.costs if first <= line.day < books.today)
     found = []
     for name, by_day in usage.items():
-        if books.question.customer not in (None, name):
+        if name == NONE or books.question.customer not in (None, name):
             continue
         since = max(first, min(by_day))
         sums = [sum(one[place] for one in by_day.values()) for place in range(3)]

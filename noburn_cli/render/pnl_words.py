@@ -68,7 +68,20 @@ def notes(found: ProfitAndLoss) -> list[str]:
             f"{show_dollars(total.notional_nano)} at list price is notional (subscriptions pay for "
             "it), and in no cost."
         )
-    return [*said, *found.notes, *_unmapped(found)]
+    return [*_under_water(found), *said, *found.notes, *_unmapped(found)]
+
+
+def _under_water(found: ProfitAndLoss) -> list[str]:
+    """Customers that cost more than they brought in the period, the worst first."""
+    losses = sorted(
+        (one.margin_nano, name) for name, one in found.by_customer.items() if one.margin_nano < 0
+    )
+    if not losses:
+        return []
+    named = [f"{name} {show_dollars(nano)}" for nano, name in losses]
+    return [
+        f"Under water: {len(losses):,} of {len(found.by_customer):,} customers: {_listed(named)}."
+    ]
 
 
 def _unmapped(found: ProfitAndLoss) -> list[str]:

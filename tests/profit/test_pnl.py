@@ -1,0 +1,266 @@
+"""`noburn pnl` over a real ledger and a real revenue file: figures by hand, and the same totals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from noburn_cli import paths
+from noburn_cli.core.profit import Figures
+from noburn_cli.core.profit_outlook import (
+    FINE,
+    LIKELY,
+    MAY_BE,
+    TOO_EARLY,
+    UNDER_WATER,
+    WILL_BE,
+    Basis,
+    outlook_of,
+)
+from noburn_cli.core.profit_rules import Rules
+from noburn_cli.errors import LedgerUnavailable, UsageError
+from noburn_cli.plans_file import load_plans
+from noburn_cli.profit import Question
+from noburn_cli.profit.outlooks import advices, history_first, outlooks
+from noburn_cli.profit.reading import lines_of, read_books
+from tests.profit.books import Call, at_ms, import_revenue, noburn, pnl, write_ledger
+
+#: gpt-6-luna: $0.10 a million in, $0.50 out; 100 in and 1,000 out are 0.00051 dollars.
+EACH = Fraction("0.00051")
+PLANS = """
+[plan.pro]
+price = 1
+included = { requests = 40 }
+overage = { per_request = "$0.01" }
+overhead = { customer = "$0.10" }
+
+[plan.big]
+price = 3
+
+[plan.stops]
+price = 1
+included = { requests = 10 }
+"""
+REVENUE = (
+    "s1,2026-10-01,31,USD,subscription,collected,acme,cus_1,,pro,2026-10-01,2026-11-01,,",
+    "d1,2026-10-01,-3.10,USD,discount,collected,acme,cus_1,,pro,2026-10-01,2026-11-01,s1,",
+    "f1,2026-10-01,-0.31,USD,fee,collected,acme,cus_1,,pro,2026-10-01,2026-11-01,s1,",
+    "r1,2026-10-21,-5,USD,refund,collected,acme,cus_1,,pro,2026-10-01,2026-11-01,s1,",
+    "u1,2026-11-01,4,USD,usage,invoiced,acme,cus_1,agent,pro,2026-10-01,2026-11-01,,",
+    "s2,2026-10-11,42,EUR,subscription,collected,beta,cus_2,,big,2026-10-11,2026-11-01,,1.5",
+    "s3,2026-10-01,5,USD,,invoiced,,cus_3,,,,,,",
+    "s4,2026-10-01,7,CHF,,invoiced,dora,cus_4,,,,,,",
+)
+
+
+@pytest.fixture
+def books(tmp_path, monkeypatch):
+    """October 2026: acme chats and has agents, beta chats, zed pays nothing."""
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    calls = [
+        Call(f"2026-10-{day:02}T12:{minute:02}", customer, feature)
+        for day in range(1, 32)
+        for minute, (customer, feature) in enumerate(
+            [("acme", "chat"), ("acme", "agent"), ("acme", "agent"), ("beta", "chat"), ("zed", "")]
+        )
+    ]
+    write_ledger(paths.ledger_path(), calls)
+    import_revenue(tmp_path, REVENUE)
+    (tmp_path / "plans.toml").write_text(PLANS)
+    return tmp_path
+
+
+def dollars(row, *names):
+    return [Fraction(row[f"{name}_usd"]) for name in names]
+
+
+def by_key(data, name):
+    return {row["key"][name]: row for row in data["rows"]}
+
+
+def test_a_month_by_hand(books):
+    """Goal: every line of October is what a person with a pencil gets."""
+    data = pnl("--period", "2026-10")
+    rows = by_key(data, "customer")
+    acme = rows["acme"]
+    # $1 a day; the refund of the 21st is paid out of the 11 days left, $9.90 of them.
+    assert dollars(acme, "gross", "discounts", "refunds", "revenue") == [
+        pytest.approx(Fraction(4) + 31 - Fraction("5.555555556"), abs=1e-8),
+        pytest.approx(Fraction("-2.544444444"), abs=1e-8), 0, Fraction("26.9"),
+    ]  # fmt: skip
+    assert dollars(acme, "fees", "inference", "overhead") == [
+        Fraction("-0.31"), EACH * 93, Fraction("0.1"),
+    ]  # fmt: skip
+    margin = Fraction("26.9") - Fraction("0.31") - EACH * 93 - Fraction("0.1")
+    assert Fraction(acme["margin_usd"]) == margin
+    assert acme["margin_share"] == f"{float(margin / Fraction('26.9')):.6f}"
+    assert dollars(acme, "invoiced", "collected", "final") in (
+        [4, Fraction("22.9"), 0], [4, 0, Fraction("22.9")],  # Final once 120 days are over.
+    )  # fmt: skip
+    assert (acme["calls"], acme["state"], acme["cost_state"]) == (93, "invoiced", "settled")
+    assert dollars(rows["beta"], "revenue") == [63]
+    assert dollars(rows["zed"], "revenue", "margin") == [0, -EACH * 31]
+    assert data["unmapped"] == {
+        "payers": [{"payer": "cus_3", "name": "", "revenue_usd": "5"}],
+        "revenue_without_calls": [],
+        "calls_without_revenue": [{"customer": "zed", "inference_usd": "0.01581"}],
+    }
+    assert data["no_rate"] == {"CHF": 700}
+    assert dollars(data["closing"], "billed", "recognised", "deferred", "unbilled") == [
+        Fraction("90.9"), Fraction("94.9"), 0, 4,
+    ]  # fmt: skip
+
+
+def test_features_have_their_own_revenue_first_and_the_rest_by_rule(books):
+    for rule in ("cost", "requests"):
+        rows = by_key(pnl("--period", "2026-10", "--by", "feature", "--customer", "acme",
+                          "--split", rule), "feature")  # fmt: skip
+        # $22.90 of the subscription, a third of the calls and of the cost; $4 of usage is agent's.
+        assert dollars(rows["chat"], "revenue") == [pytest.approx(Fraction("22.9") / 3, abs=1e-8)]
+        assert sum(Fraction(row["revenue_usd"]) for row in rows.values()) == Fraction("26.9")
+
+
+def test_every_grouping_and_format_has_the_same_total(books):
+    """Goal: customers, features, days, plans, models and the ledger agree to the nano-dollar."""
+    totals = [
+        pnl("--period", "2026-10", "--by", by)["total"]
+        for by in ("customer", "feature", "day", "plan", "model", "day,feature,model")
+    ]
+    assert all(total == totals[0] for total in totals)
+    report = json.loads(noburn("report", "--json", "--by", "customer", "--since", "2026-10-01",
+                               "--until", "2026-11-01").stdout)["data"]  # fmt: skip
+    assert totals[0]["inference_usd"] == report["total"]["cost_usd"]
+    assert totals[0]["calls"] == report["total"]["calls"]
+    text = noburn("pnl", "--period", "2026-10", "--format", "csv").stdout
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert sum(Fraction(line["margin_usd"]) for line in lines) == Fraction(totals[0]["margin_usd"])
+    table = noburn("pnl", "--period", "2026-10").stdout
+    assert "No rate is known for 7.00 CHF" in table
+    assert "| **total** |" in noburn("pnl", "--period", "2026-10", "--format", "markdown").stdout
+
+
+def test_the_dearest_requests_are_seen(books):
+    data = pnl("--period", "2026-10", "--by", "request", "--customer", "acme", "--limit", "2")
+    first = data["requests"][0]
+    assert len(data["requests"]) == 2
+    assert (first["customer"], first["inference_usd"]) == ("acme", "0.00051")
+    assert first["call"] in noburn("pnl", "--period", "2026-10", "--by", "request", "--customer",
+                                   "acme", "--limit", "2").stdout  # fmt: skip
+
+
+def october(day, **rules):
+    """The books as they were read on a day of October."""
+    now_ms = at_ms(f"2026-10-{day:02}T12:30")
+    plans = dict(load_plans({}, paths.home().parent).plans)
+    today = at_ms(f"2026-10-{day:02}") // 86_400_000 + 719163
+    first = today - day + 1
+    question = Question(first, today + 1, rules=Rules(**rules), plans=plans)
+    read = read_books(paths.home(), question, now_ms=now_ms, history_first=history_first(today))
+    # The ledger of this test goes on; that day's reader would not have seen it.
+    seen = [line for line in read.costs if line.day <= today]
+    return replace(read, costs=seen), now_ms
+
+
+def test_the_months_end_is_projected_from_enough_days(books):
+    early, now_ms = october(7)
+    assert {one.customer: one.verdict for one in outlooks(early, now_ms)}["acme"] == TOO_EARLY
+    found = {one.customer: one for one in outlooks(*october(15))}
+    acme, zed = found["acme"], found["zed"]
+    assert (acme.verdict, acme.basis_days, zed.verdict) == (FINE, 14, UNDER_WATER)
+    # Three calls a day for the 16 whole days left and the rest of the 15th.
+    assert acme.low_nano == acme.high_nano == acme.margin_nano
+    cost = round(EACH * 3 * 10**9 * (15 + 16 + Fraction(23, 48)))
+    assert abs(acme.cost_nano - cost) < 10
+
+
+@pytest.mark.parametrize(
+    ("daily", "verdict"),
+    [
+        ((10, 10, 10, 10, 10, 10, 10), WILL_BE),
+        ((0, 0, 0, 35, 0, 0, 8), LIKELY),
+        ((0, 0, 0, 33, 0, 0, 0), MAY_BE),
+        ((1, 1, 1, 1, 1, 1, 1), FINE),
+        ((90, 90), TOO_EARLY),
+    ],
+)
+def test_verdicts(daily, verdict):
+    """Goal: what is said of a customer follows from the interval, and from days enough."""
+    now = Figures(gross_nano=100, cost_nano=50)
+    basis = Basis(daily, days_left=Fraction(10), days_so_far=Fraction(20), known_nano=105,
+                  renewed_nano=0)  # fmt: skip
+    found = outlook_of("acme", now, basis)
+    assert found.verdict == verdict
+    if verdict != TOO_EARLY:
+        assert found.low_nano <= found.margin_nano <= found.high_nano
+        assert found.margin_nano == 105 - 50 - round(10 * sum(daily) / len(daily))
+
+
+def test_what_plan_each_should_be_on(books):
+    """Goal: real usage billed by every plan; the plan that will do stays, else the nearest."""
+    read, _ = october(31)
+    found = {one.customer: one for one in advices(read)}
+    acme = found["acme"]
+    # 90 calls in 30 days: pro charges $1 and 50 cents of 50 calls beyond.
+    offers = {offer.plan: offer for offer in acme.offers}
+    assert offers["pro"].pays_nano == 1_500_000_000
+    assert offers["pro"].margin_nano == 1_500_000_000 - 90 * 510_000 - 100_000_000
+    assert offers["stops"].served == Fraction(1, 9)
+    assert (acme.plan, acme.best.plan, acme.stays, acme.reaches_target) == (
+        "pro",
+        "pro",
+        True,
+        True,
+    )
+    assert found["zed"].best.plan in ("pro", "big")
+    hard, _ = october(31, target=Fraction(97, 100))
+    advice = {one.customer: one for one in advices(hard)}["acme"]
+    assert (advice.best.plan, advice.reaches_target) == ("big", True)
+    text = noburn("pnl", "--period", "2026-10", "--suggest-plans").stdout
+    assert "What the books cannot know" in text or "no calls in the last 30 days" in text
+
+
+def test_usage_beyond_an_allowance_is_provisional_until_it_is_billed(books):
+    """Goal: the days on which the allowance was passed earn, and a bill takes their place."""
+    nothing = "u1,2026-11-01,0,USD,usage,invoiced,acme,cus_1,agent,pro,2026-10-01,2026-10-02,,"
+    import_revenue(books, [*REVENUE[:4], nothing])
+    read, _ = october(31)
+    (line,) = [one for one in lines_of(read).lines if one.keys == ("acme",)]
+    # 53 of 93 calls are beyond 40: the last 53, from the 14th on.
+    assert line.figures.provisional_nano == 530_000_000
+    assert line.figures.state == "provisional"
+    before, _ = october(13)
+    (line,) = [one for one in lines_of(before).lines if one.keys == ("acme",)]
+    assert line.figures.provisional_nano == 0
+    again = lines_of(replace(read, question=replace(read.question, by=("day",))))
+    provisional = [one.keys[0] for one in again.lines if one.figures.provisional_nano]
+    assert (provisional[0], len(provisional)) == ("2026-10-14", 18)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--by", "custmer"], "did you mean customer"),
+        (["--period", "October"], "a period cannot be read"),
+        (["--period", "2999-01"], "has not begun"),
+        (["--split", "coin"], "unknown rule"),
+        (["--format", "xml"], "unknown format"),
+        (["--alerts"], "no margin to watch"),
+        (["--watch"], "needs a terminal"),
+    ],
+)
+def test_what_cannot_be_meant_says_what_to_write(books, options, said):
+    with pytest.raises(UsageError) as caught:
+        noburn("pnl", *options)
+    assert said in "\n".join(caught.value.lines())
+
+
+def test_without_anything_it_says_how_to_begin(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    with pytest.raises(LedgerUnavailable):
+        noburn("pnl")
