@@ -39,6 +39,11 @@ def ledger_path(base: Path | None = None) -> Path:
     return (base or home()) / "ledger.sqlite3"
 
 
+def imports_path(base: Path | None = None) -> Path:
+    """What `noburn import` brought in, beside the ledger."""
+    return (base or home()) / "imports.sqlite3"
+
+
 def log_path(base: Path | None = None) -> Path:
     return (base or home()) / "daemon.log"
 

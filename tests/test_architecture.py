@@ -50,6 +50,7 @@ ARROWS = {
     "noburn_cli.render": (
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
         *("noburn_cli.price_sources", "noburn_cli.revenue", "noburn_cli.profit"),
+        "noburn_cli.importing",
     ),
     "noburn_cli.revenue": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
@@ -60,6 +61,9 @@ ARROWS = {
     "noburn_cli.profit": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths", "noburn_cli.ledger_file"),
         *("noburn_cli.reports", "noburn_cli.revenue"),
+    ),
+    "noburn_cli.importing": (
+        *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.reconcile"),
     ),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.gating": (

@@ -1,0 +1,66 @@
+"""OpenAI's and Anthropic's own exports of usage and costs: days, not calls.
+
+Layer: importing.  Below: reconcile (which reads the exports), reading.  Above: job.
+Owns: what a row of a bill becomes among calls: one record a day, model, key, project and kind,
+which a later export of the same days replaces.  Formats, sources and dates:
+reconcile.openai_bill, reconcile.anthropic_bill.
+
+A day's records stand at the day's first millisecond in UTC.  An export of usage has tokens and no
+money; one of costs has money and no tokens.  Where both are there, the money counts (batches).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from fractions import Fraction
+from pathlib import Path
+
+from noburn_cli.core.imported import ImportedCall
+from noburn_cli.core.money import NANO_PER_DOLLAR
+from noburn_cli.importing.mapping import Mapped
+from noburn_cli.reconcile.bill import BillRow
+from noburn_cli.reconcile.formats import read_file
+
+#: Of the id of a record with money.
+MONEY = "cost:"
+
+
+@dataclass
+class _Sum:
+    """What the rows of one place come to."""
+
+    tokens: Counter[str] = field(default_factory=Counter)
+    dollars: Fraction | None = None
+    requests: int = 0
+
+    def add(self, row: BillRow) -> None:
+        self.tokens.update(row.tokens)
+        self.requests += row.requests or 0
+        if row.dollars is not None:
+            self.dollars = (self.dollars or Fraction(0)) + row.dollars
+
+
+def read_bill(path: Path, provider: str, mapped: Mapped) -> Iterator[ImportedCall]:
+    """The records of an export.  Raises InputRefused; UsageError when it is another provider's."""
+    bill = read_file(path, mapping=None, provider=provider)
+    sums: dict[tuple[bool, str, str, str, str, str], _Sum] = {}
+    for row in bill.rows:
+        money = row.dollars is not None
+        place = (money, row.day, row.model, row.key, row.project, row.kind or row.fee)
+        sums.setdefault(place, _Sum()).add(row)
+    for (money, day, model, key, project, kind), found in sorted(sums.items()):
+        record = {"project": project, "key": key}
+        attributes = mapped.attributes(record, {"project": ("project",), "tag.key": ("key",)})
+        yield ImportedCall(
+            f"{MONEY if money else 'usage:'}{day}:{model}:{key}:{project}:{kind}",
+            _first_ms(day), model or "(no model)", dict(found.tokens),
+            said_nano=None if found.dollars is None else round(found.dollars * NANO_PER_DOLLAR),
+            attributes=attributes, maker=provider, requests=0 if money else found.requests,
+        )  # fmt: skip
+
+
+def _first_ms(day: str) -> int:
+    return int(datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp() * 1000)

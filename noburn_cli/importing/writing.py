@@ -1,0 +1,157 @@
+"""Calls into the file: each once, whatever was imported before.
+
+Layer: importing, I/O.  Below: store, core.imported, mapping.  Above: job.
+Owns: what a record that is there already means: the same (nothing is written), a better one of two
+(it replaces), or a lesser one (it is left out).  Records without an id of their source's are known
+by what they say; equal ones in one file by their number there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from noburn_cli.core.imported import ImportedCall, ListPrices, Priced
+from noburn_cli.core.usage import KINDS
+from noburn_cli.core.usage import split as split_usage
+from noburn_cli.importing.mapping import columns_of
+from noburn_cli.importing.store import Store
+
+#: What became of a record; REPEATED: the batch has told of the call already, or knows it better.
+NEW, REPLACED, SAME, REPEATED = "new", "replaced", "same", "repeated"
+
+_COLUMNS = (
+    "at_ms", "model", "context", *KINDS, "extra", "said_nano", "list_nano", "cost_nano", "counts",
+    "notional", "requests", "ran_ms", "status", "failure", "variant", "provider_id", "note", "rank",
+)  # fmt: skip
+#: What `import` leaves to the view where a bill tells of a day's costs (batches.settle_bills).
+_FIND = f"SELECT seq, batch, rank, {', '.join(_COLUMNS)} FROM imported WHERE source = ? AND id = ?"  # noqa: S608
+_ADD = (
+    f"INSERT INTO imported (source, id, batch, book, {', '.join(_COLUMNS)}) "  # noqa: S608
+    f"VALUES (?, ?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
+)
+_CHANGE = (
+    f"UPDATE imported SET batch = ?, book = ?, {', '.join(f'{c} = ?' for c in _COLUMNS)} "  # noqa: S608
+    "WHERE seq = ?"
+)
+
+
+class Writer:
+    """Writes the calls of one batch."""
+
+    def __init__(self, store: Store, *, source: str, batch: int, prices: ListPrices,
+                 trust: str, rule: str, earliest: bool) -> None:  # fmt: skip
+        """earliest: whether of two records of one call the earlier time holds, as in a stream."""
+        self._store = store
+        self._source = source
+        self._batch = batch
+        self._prices = prices
+        self._trust = trust
+        self._rule = rule
+        self._earliest = earliest
+        self._models: dict[tuple[str, str, str], int] = {}
+        self._contexts: dict[str, int] = {}
+        store.execute("CREATE TEMP TABLE IF NOT EXISTS seen (digest BLOB PRIMARY KEY, n INTEGER)")
+
+    def begin_file(self) -> None:
+        """Equal records are counted anew in every file."""
+        self._store.execute("DELETE FROM seen")
+
+    def write(self, call: ImportedCall) -> tuple[str, Priced]:
+        """(what became of it, its costs).  Raises apsw.Error."""
+        identity = call.id or self._by_content(call)
+        priced = self._prices.price(call, trust=self._trust, rule=self._rule)
+        found = next(iter(self._store.execute(_FIND, (self._source, identity))), None)
+        if found is None:
+            values = self._values(call, priced)
+            self._store.execute(
+                _ADD, (self._source, identity, self._batch, self._prices.version, *values)
+            )
+            return NEW, priced
+        seq, batch, rank, *before = found
+        if self._earliest:
+            call = replace(call, at_ms=min(call.at_ms, before[0]))
+        values = self._values(call, priced)
+        if _comparable(values) == _comparable(tuple(before)):
+            return REPEATED if batch == self._batch else SAME, priced
+        if call.rank < rank:
+            self._note_time(seq, call.at_ms, before[0])
+            return REPEATED, priced
+        self._store.execute(_CHANGE, (self._batch, self._prices.version, *values, seq))
+        return REPEATED if batch == self._batch else REPLACED, priced
+
+    def _note_time(self, seq: int, at_ms: int, before: int) -> None:
+        if at_ms < before:
+            self._store.execute("UPDATE imported SET at_ms = ? WHERE seq = ?", (at_ms, seq))
+
+    def _by_content(self, call: ImportedCall) -> str:
+        said = [
+            call.at_ms, call.model, sorted(call.usage.items()), call.said_nano, call.maker,
+            call.requests, call.provider_id,
+        ]  # fmt: skip
+        digest = hashlib.sha256(json.dumps(said).encode()).digest()[:16]
+        (number,) = next(
+            self._store.execute(
+                "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n",
+                (digest,),
+            )
+        )
+        return f"row:{digest.hex()}:{number}"
+
+    def _values(self, call: ImportedCall, priced: Priced) -> tuple[object, ...]:
+        text, extra = split_usage(call.usage)
+        counts = Counter(text)
+        return (
+            call.at_ms, self._model(call, priced), self._context(call.attributes),
+            *(counts[kind] for kind in KINDS),
+            json.dumps(extra, sort_keys=True) if extra else None,
+            call.said_nano, priced.list_nano, priced.cost_nano, priced.counts,
+            int(call.notional), call.requests, call.ran_ms, call.status, call.failure or None,
+            call.variant, call.provider_id or None, call.note or None, call.rank,
+        )  # fmt: skip
+
+    def _model(self, call: ImportedCall, priced: Priced) -> int:
+        key = (call.maker or self._source, call.model, priced.model)
+        if key not in self._models:
+            self._models[key] = self._named(
+                "INSERT INTO models (api, model, resolved_model, key) VALUES (?, ?, ?, ?)",
+                (key[0], key[1], key[2] or None), "models", json.dumps(key),
+            )  # fmt: skip
+        return self._models[key]
+
+    def _context(self, attributes: Mapping[str, str]) -> int:
+        key = json.dumps(attributes, sort_keys=True)
+        if key not in self._contexts:
+            if len(self._contexts) > _NAMES_MAX:
+                self._contexts.clear()
+            own, tags = columns_of(attributes)
+            names = ("project", "customer", "feature", "user", "job", "run", "step")
+            self._contexts[key] = self._named(
+                'INSERT INTO contexts (project, customer, feature, "user", job, run, step, tags, '
+                "key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*(own.get(name) for name in names), json.dumps(tags, sort_keys=True)),
+                "contexts", key,
+            )  # fmt: skip
+        return self._contexts[key]
+
+    def _named(self, add: str, values: tuple[object, ...], table: str, key: str) -> int:
+        find = f"SELECT id FROM {table} WHERE key = ?"  # noqa: S608 -- our own names
+        found = next(iter(self._store.execute(find, (key,))), None)
+        if found is None:
+            self._store.execute(f"{add} ON CONFLICT DO NOTHING", (*values, key))
+            found = next(self._store.execute(find, (key,)))
+        return int(found[0])
+
+
+#: Contexts that are remembered; sessions come and go, and an old one is looked up again.
+_NAMES_MAX = 50_000
+_COUNTS_AT = _COLUMNS.index("counts")
+_COST_AT = _COLUMNS.index("cost_nano")
+
+
+def _comparable(values: tuple[object, ...]) -> tuple[object, ...]:
+    """A row without what a bill's day decides later."""
+    return tuple(v for n, v in enumerate(values) if n not in (_COUNTS_AT, _COST_AT))

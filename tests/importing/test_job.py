@@ -1,0 +1,197 @@
+"""Importing again, in parts, from grown, moved and broken files, being killed: the same calls."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from noburn_cli.errors import InputRefused, LedgerUnavailable, NoburnError
+from noburn_cli.importing import batches
+from noburn_cli.importing.job import STEP_RECORDS
+from noburn_cli.importing.mapping import Mapped, parse_chosen
+from noburn_cli.importing.reading import Source
+from noburn_cli.importing.sources.mapped import columns_from, reader
+from noburn_cli.importing.store import read_store
+from tests.importing.conftest import CORPUS
+
+
+def facts(found):
+    """Calls without what tells of the import itself."""
+    return [{k: v for k, v in call.items() if k != "batch"} for call in found]
+
+
+@pytest.mark.parametrize("source", ["litellm", "langfuse", "openrouter", "codex", "helicone"])
+def test_again_in_any_order_changes_nothing(bring, calls, source):
+    """Goal: the same files again, in another order and overlapping, leave the same calls."""
+    files = sorted(CORPUS.glob(f"{source}*"))
+    bring(source, *files)
+    before = facts(calls())
+    assert bring(source, *files).unchanged == len(files)
+    outcome = bring(source, *reversed(files), again=True)
+    assert facts(calls()) == before
+    assert outcome.became["new"] == 0
+
+
+def test_a_file_that_grows_is_read_on(bring, calls, tmp_path):
+    """Goal: at any length, in the middle of a line too, reading on ends where reading once does."""
+    for name in ("claude_code.jsonl", "codex_fork.jsonl"):
+        source = "claude-code" if name.startswith("claude") else "codex"
+        whole = (CORPUS / name).read_bytes()
+        log = tmp_path / name
+        for part in (len(whole) // 3, len(whole) // 2, len(whole) * 3 // 4, len(whole)):
+            log.write_bytes(whole[:part])
+            outcome = bring(source, log)
+        looked_at = outcome.records
+        grown = facts(calls(f"source = '{source}'"))
+        bring(source, log, again=True)
+        assert facts(calls(f"source = '{source}'")) == grown
+        assert 0 < looked_at < whole.count(b"\n"), "the last step read only what had come"
+
+
+def test_a_moved_file_is_known_and_a_changed_one_is_read(bring, calls, tmp_path):
+    log = tmp_path / "one.jsonl"
+    shutil.copy2(CORPUS / "langsmith.jsonl", log)
+    bring("langsmith", log)
+    log.rename(tmp_path / "two.jsonl")
+    assert bring("langsmith", tmp_path / "two.jsonl").unchanged == 1
+    log.write_text((tmp_path / "two.jsonl").read_text().replace('"0.00162"', '"0.002"'))
+    outcome = bring("langsmith", log)
+    assert (outcome.became["replaced"], outcome.became["same"]) == (1, 1)
+    assert calls("counts = 'source'")[0]["cost_nano"] == 2_000_000
+
+
+def test_other_choices_read_a_known_file_anew(bring, calls):
+    bring("litellm", CORPUS / "litellm.json")
+    named = {"customer": "request_tags.team", "feature": ""}
+    chosen = parse_chosen(named, ["tag.alias=metadata.user_api_key_alias"])
+    bring("litellm", CORPUS / "litellm.json", mapped=Mapped(chosen, {"project": "desk"}))
+    first = calls("provider_id = 'chatcmpl-0001'")[0]
+    assert (first["customer"], first["feature"], first["tags"]) == (
+        "blue", None, '{"alias": "search-key"}',
+    )  # fmt: skip
+    bring("litellm", CORPUS / "litellm.json", rule="list")
+    assert calls("provider_id = 'chatcmpl-0001'")[0]["counts"] == "list"
+
+
+def test_undo_and_bring_back(bring, calls, tmp_path):
+    """Goal: what a batch brought in goes, names included; importing again brings all of it back."""
+    files = sorted(CORPUS.glob("helicone*"))
+    bring("helicone", *files)
+    bring("portkey", CORPUS / "portkey.jsonl")
+    before = facts(calls())
+    home = tmp_path / "home"
+    assert batches.undo(home, batches.chosen(home, "helicone/1")) == 6
+    assert {call["source"] for call in calls()} == {"portkey"}
+    assert b"globex" not in b"".join(p.read_bytes() for p in home.iterdir())
+    assert [batch.name for batch in batches.listed(home)] == ["portkey/2"]
+    with pytest.raises(NoburnError, match="nothing was imported as"):
+        batches.chosen(home, "helicone")
+    bring("helicone", *files)
+    assert [c for c in facts(calls()) if c["provider_id"] != "chatcmpl-0001"] == [
+        c for c in before if c["provider_id"] != "chatcmpl-0001"
+    ]
+
+
+def test_bills_of_days(bring, calls, tmp_path):
+    """Goal: of a day with an export of costs, its money counts, and usage only without one."""
+    usage = tmp_path / "usage.csv"
+    usage.write_text(
+        "usage_date_utc,model_version,usage_input_tokens_no_cache,usage_input_tokens_cache_read,"
+        "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_output_tokens,"
+        "web_search_count,workspace\n"
+        "2026-11-22,claude-opus-5-5,900000,0,0,0,100000,0,shop\n"
+        "2026-11-23,claude-opus-5-5,900000,0,0,0,100000,0,shop\n"
+    )
+    bring("anthropic", usage)
+    assert [call["cost_nano"] for call in calls()] == [1_400_000_000] * 2
+    costs = tmp_path / "costs.csv"
+    costs.write_text(
+        "usage_date_utc,model,workspace,usage_type,token_type,cost_usd\n"
+        "2026-11-22,Claude Opus 5.5,shop,message,input_no_cache,0.80\n"
+        "2026-11-22,Claude Opus 5.5,shop,message,output,0.45\n"
+    )
+    bring("anthropic", costs)
+    by_day = {}
+    for call in calls():
+        day = call["reserved_at_ms"] // 86_400_000
+        by_day[day] = by_day.get(day, 0) + call["cost_nano"]
+    assert list(by_day.values()) == [1_250_000_000, 1_400_000_000]
+    home = tmp_path / "home"
+    batches.undo(home, batches.chosen(home, "anthropic/2"))
+    assert [call["cost_nano"] for call in calls()] == [1_400_000_000] * 2
+
+
+def test_a_table_by_a_mapping(bring, calls):
+    """Goal: any columns, times in a zone (summer time too), rows without an id each once."""
+    columns = columns_from(
+        {
+            "time": "when", "model": "llm", "input": "in", "cache_read": "cached", "output": "out",
+            "cost": "usd", "customer": "who",
+        },
+        {"input_includes_cache": True, "costs_are": "billed", "zone": "Europe/Berlin"},
+    )  # fmt: skip
+    source = Source("desk", "desk", columns.trust, lambda asked: reader(columns, asked), "a table")
+    outcome = bring(source, CORPUS / "table.csv")
+    first, *others = calls()
+    assert first["reserved_at_ms"] == 1_782_858_600_000  # 00:30 in Berlin's summer: 22:30 UTC
+    assert (first["input"], first["cache_read"], first["customer"]) == (600, 400, "acme")
+    assert [call["cost_nano"] for call in others] == [70_000, 2_000_000, 2_000_000]
+    assert list(outcome.unread) == ["its time cannot be read"]
+    assert bring(source, CORPUS / "table.csv", again=True).became == {"same": 4}
+
+
+def test_damage_is_told_and_the_rest_is_kept(bring, calls, tmp_path):
+    log = tmp_path / "log.jsonl.gz"
+    lines = (CORPUS / "claude_code.jsonl").read_bytes().splitlines(keepends=True)
+    many = b"".join(lines[:5] * 400)
+    packed = gzip.compress(many)
+    log.write_bytes(packed[: len(packed) * 2 // 3])
+    outcome = bring("claude-code", log)
+    assert len(calls()) == 1
+    assert outcome.unread["the file is damaged from there on"].count == 1
+    broken = tmp_path / "broken.jsonl"
+    broken.write_bytes(b'{"a": 1}\n\xff\xfe\n[]\n{"a": ' + b"[" * 100_000 + b"\n" + lines[4])
+    outcome = bring("claude-code", broken)
+    assert outcome.left == {"a line that tells of no call": 4}
+    with pytest.raises(InputRefused, match="cannot be read"):
+        bring("claude-code", tmp_path / "missing.jsonl")
+
+
+def test_killed_in_the_middle_it_goes_on(tmp_path, calls, bring):
+    """Goal: SIGKILL at any moment; importing again ends with every call once."""
+    record = json.loads((CORPUS / "litellm.json").read_text())[0]
+    log, count = tmp_path / "spend.jsonl", 3 * STEP_RECORDS
+    with log.open("w") as file:
+        for number in range(count):
+            file.write(json.dumps({**record, "request_id": f"chatcmpl-{number}"}) + "\n")
+    home = tmp_path / "home"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "noburn_cli", "import", "litellm", str(log)],
+        env={**os.environ, "NOBURN_HOME": str(home)}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while child.poll() is None and not kept(home):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "it was killed before its end"
+    assert 0 < kept(home) < count
+    outcome = bring("litellm", log)
+    assert outcome.records < count, "it went on where it was"
+    assert kept(home) == count
+    assert [batch.ended_at_ms is None for batch in batches.listed(home)] == [True, False]
+
+
+def kept(home):
+    """How many calls are there, also while the file is being made."""
+    with contextlib.suppress(LedgerUnavailable), read_store(home) as connection:
+        if connection is not None:
+            return next(iter(connection.execute("SELECT count(*) FROM imported")))[0]
+    return 0
