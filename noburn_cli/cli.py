@@ -178,6 +178,13 @@ COMMANDS = (
         "margin_command",
         "Show what a plan earns after its tokens are paid.",
     ),
+    Entry(
+        "simulate",
+        IMPROVE,
+        "simulate",
+        "simulate_command",
+        "Simulate what plans earn over months, with customers who differ.",
+    ),
 )
 
 

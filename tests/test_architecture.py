@@ -51,12 +51,14 @@ ARROWS = {
         *(*GUARD, "noburn_cli.reports", "noburn_cli.reconcile", "noburn_cli.run_summary"),
         *("noburn_cli.price_sources", "noburn_cli.revenue", "noburn_cli.profit"),
         "noburn_cli.importing",
+        "noburn_cli.charts",
     ),
     "noburn_cli.revenue": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
         "noburn_cli.config_files",
     ),
     "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table"),
+    "noburn_cli.simulation_inputs": (*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.plans_file": (*LOWEST, *FILES, "noburn_cli.core"),
     "noburn_cli.profit": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths", "noburn_cli.ledger_file"),

@@ -1,0 +1,365 @@
+"""Options, plans and usage made into one scenario, with everything that was assumed.
+
+Layer: core (pure, numpy through the shapes).  Below: core.plans, core.plan_files, core.plan_usage,
+core.simulation_options, core.simulation_scenario.  Above: commands.simulate.
+Owns: which plan customers are on, what they use and cost where several places say it.
+Not here: reading files, the price book (noburn_cli.simulation_inputs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from noburn_cli.core.economics import REFERENCE_RATE_PICO
+from noburn_cli.core.money import (
+    DOLLARS,
+    PICO_PER_NANO,
+    TOKENS,
+    Limit,
+    parse_count,
+    parse_dollars,
+    parse_limit,
+    parse_share,
+)
+from noburn_cli.core.plan_files import PlansFile
+from noburn_cli.core.plan_tables import parse_markup
+from noburn_cli.core.plan_usage import PricedUse, Use
+from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
+from noburn_cli.core.simulation_options import PARETO, Options, parse_moving
+from noburn_cli.core.simulation_reach import CACHE_HITS, PROMPT_PRICE
+from noburn_cli.core.simulation_scenario import Change, Savings, Scenario, Segment
+from noburn_cli.core.simulation_usage import (
+    LogNormal,
+    Pareto,
+    Shape,
+    empirical,
+    log_normal_of,
+    pareto_of,
+)
+from noburn_cli.errors import UsageError
+
+STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Customers as they were measured in a month, and where.
+
+    amounts: of each, in tokens or nano-dollars.  tokens: their mean, None where nobody counted;
+    cost_nano: their mean cost, None likewise.  requests: their mean.
+    """
+
+    amounts: tuple[float, ...]
+    tokens: float | None
+    cost_nano: float | None
+    requests: float
+    origin: str
+
+
+@dataclass(frozen=True)
+class Sold:
+    """A plan, the part of the customers on it, and what a seat of it uses."""
+
+    plan: Plan
+    share: float
+    uses: tuple[Use, ...]
+
+
+def plans_of(options: Options, file: PlansFile | None) -> list[Sold]:
+    """What is sold to whom.  file: None where a price was said, or there is no plans file.
+
+    Raises UsageError.
+    """
+    if file is None:
+        return [Sold(_own_plan(options), 1.0, _own_uses(options))]
+    shares = _mix(options, file)
+    own = _own_uses(options)
+    return [
+        Sold(file.plan(name), share, own or file.uses_of(name)) for name, share in shares.items()
+    ]
+
+
+def _own_plan(options: Options) -> Plan:
+    """The one plan that the options say."""
+    price = options.value("price")
+    if price is None:
+        raise UsageError(
+            "nothing is sold",
+            why="there is neither a price nor a plans file",
+            next_step="for example: noburn simulate --price 29 --tokens 600k --customers 200",
+        )
+    included = _included(options)
+    overage = _overage(options, included)
+    return Plan(
+        price_nano=price,
+        seats=options.value("seats"),
+        included=overage.nothing if overage is not None and included is None
+        else included or UNLIMITED,
+        overage=overage,
+        fee_share=options.value("fee_percent"),
+        fee_fixed_nano=options.value("fee_fixed"),
+        overhead_nano=options.value("overhead"),
+        trial_days=options.value("trial_days"),
+    )  # fmt: skip
+
+
+def _included(options: Options) -> Included | None:
+    text = options.value("included")
+    if text is None:
+        return None
+    limit: Limit = parse_limit(text)
+    if limit.unit == DOLLARS:
+        return Included(cost_nano=limit.amount)
+    return (
+        Included(tokens=limit.amount) if limit.unit == TOKENS else Included(requests=limit.amount)
+    )
+
+
+def _overage(options: Options, included: Included | None) -> Overage | None:
+    text = options.value("overage")
+    if text is None or text == STOP:
+        return None
+    if text.strip().endswith("%"):
+        return Overage(markup=parse_markup(text, what="overage"))
+    price = parse_dollars(text, what="overage")
+    if included is not None and included.requests is not None:
+        return Overage(per_request_nano=price)
+    return Overage(per_million_nano=price)
+
+
+def _own_uses(options: Options) -> tuple[Use, ...]:
+    """What the options say that a seat uses; nothing where they don't."""
+    tokens, requests = options.value("tokens"), options.value("requests")
+    if tokens is None and requests is None:
+        return ()
+    model, rate = options.value("model"), options.value("rate")
+    if model is not None and rate is not None:
+        raise UsageError("a rate and a model each say what tokens cost", next_step="say one")
+    return (
+        Use(
+            name="usage",
+            tokens=tokens or 0,
+            model=model,
+            rate_pico=rate,
+            output=options.value("output_share"),
+            calls=requests or None,
+            split_given=options.said("output_share"),
+        ),
+    )
+
+
+def _mix(options: Options, file: PlansFile) -> dict[str, float]:
+    """The part of the customers on each plan; all of them together are 1."""
+    if options.mix:
+        shares = {
+            name: parse_share(text, what=f"mix: {name}") for name, text in options.mix.items()
+        }
+        for name in shares:
+            file.plan(name)
+        if sum(shares.values()) != 1:
+            raise UsageError(
+                "the parts of the mix are not the whole",
+                why=f"they add up to {float(sum(shares.values())):.2%}",
+                next_step="say them so that they make 100 %",
+            )
+        return {name: float(share) for name, share in shares.items() if share}
+    free = file.free
+    paying = [name for name in file.plans if free is None or name != free.plan]
+    if not paying:
+        raise UsageError("only the free plan is sold", next_step="add a plan with a price")
+    shares = dict.fromkeys(paying, Fraction(1, len(paying)))
+    if free is not None:
+        payers = 1 / (1 + free.users_per_payer)
+        shares = {name: share * payers for name, share in shares.items()}
+        shares[free.plan] = 1 - payers
+    return {name: float(share) for name, share in shares.items() if share}
+
+
+def needs_use(sold: list[Sold], sample: Sample | None) -> None:
+    """Raises UsageError where a plan's customers use nothing that anybody said."""
+    for one in sold:
+        if not one.uses and sample is None:
+            what = f" on the plan `{one.plan.name}`" if one.plan.name else ""
+            raise UsageError(
+                f"nobody said what a customer uses{what}",
+                next_step="say --tokens 600k, a [use.NAME] in the plans file, or --sample ledger",
+            )
+
+
+def assemble(
+    options: Options,
+    sold: list[Sold],
+    priced: Mapping[Use, PricedUse],
+    *,
+    file: PlansFile | None,
+    sample: Sample | None,
+) -> Scenario:
+    """The scenario.  priced: every use at its rates.  Raises UsageError."""
+    needs_use(sold, sample)
+    segments = tuple(
+        replace(
+            _segment(one, [priced[use] for use in one.uses], options, sample),
+            churn=float(options.value("churn")),
+            trial_keeps=float(options.value("trial_keeps")),
+        )
+        for one in sold
+    )
+    return Scenario(
+        segments=segments,
+        shape=_shape(options, sample),
+        savings=_savings(options),
+        customers=_customers(options, file),
+        growth=float(options.value("growth")),
+        arrivals=float(options.value("arrivals")),
+        months=options.value("months"),
+        steadiness=float(options.value("steadiness")),
+        usage_growth=float(options.value("usage_growth")),
+        rate_growth=float(options.value("rate_growth")),
+        fixed_nano=float(options.value("fixed")),
+        target=float(options.value("target")),
+        changes=_changes(options, {one.plan.name for one in sold}),
+        seed=options.value("seed"),
+        draws=options.value("draws"),
+    )
+
+
+def _customers(options: Options, file: PlansFile | None) -> int:
+    """Everybody who is there.  Where free users come with those who pay, the latter were said."""
+    said: int = options.value("customers")
+    if file is None or file.free is None or options.mix:
+        return said
+    return round(said * (1 + file.free.users_per_payer))
+
+
+def _segment(one: Sold, uses: list[PricedUse], options: Options, sample: Sample | None) -> Segment:
+    """A plan's customers: several uses are added up, so that the cost today is exact."""
+    seats = one.plan.seats
+    if not uses:
+        assert sample is not None
+        return _measured(one, options, sample)
+    tokens = sum(use.use.tokens for use in uses)
+    full = sum((use.use.tokens * _rate(use, 0) for use in uses), Fraction(0))
+    saves = sum((use.use.tokens * _saves(use) for use in uses), Fraction(0))
+    cached = sum((use.use.tokens * _saves(use) * use.use.cached for use in uses), Fraction(0))
+    today = [(use.cost_nano / (1 - use.use.hits), use.use.hits) for use in uses if use.use.hits < 1]
+    spent = sum(cost for cost, _ in today)
+    hits = sum((cost * share for cost, share in today), Fraction(0)) / spent if spent else 0
+    return Segment(
+        plan=one.plan,
+        share=one.share,
+        tokens=float(tokens * seats),
+        token_nano=float(full / tokens / PICO_PER_NANO) if tokens else 0.0,
+        requests=float(sum(use.use.calls or 0 for use in uses) * seats),
+        request_nano=float(options.value("request_cost")),
+        prompt_saves=float(saves / full) if full else 0.0,
+        cache_hits=float(hits),
+        prompt_cached=float(cached / saves) if saves else 0.0,
+    )
+
+
+def _rate(use: PricedUse, cached: int) -> Fraction:
+    """Pico-dollars of an average token with none of the input cached, or all of it."""
+    if use.use.rate_pico is not None:
+        return use.use.rate_pico
+    return use.with_shares(cached=Fraction(cached)).rate_pico
+
+
+def _saves(use: PricedUse) -> Fraction:
+    """Pico-dollars that a prompt cache of all input takes off an average token."""
+    if use.use.rate_pico is not None:
+        return use.use.rate_pico * (1 - Fraction(PROMPT_PRICE).limit_denominator(1000))
+    if "cache_read" not in use.rates and "cache_read" not in use.batch_rates:
+        return Fraction(0)  # The model has no prompt cache to sell.
+    return _rate(use, 0) - _rate(use, 1)
+
+
+def _measured(one: Sold, options: Options, sample: Sample) -> Segment:
+    """Customers who use what the sample's did, at what it cost them where that is known."""
+    rate = float(options.value("rate") or REFERENCE_RATE_PICO) / PICO_PER_NANO
+    if sample.cost_nano is not None and options.value("rate") is None and sample.tokens:
+        rate = sample.cost_nano / sample.tokens
+    tokens = sample.tokens if sample.tokens is not None else (sample.cost_nano or 0.0) / rate
+    return Segment(
+        plan=one.plan,
+        share=one.share,
+        tokens=tokens,
+        token_nano=rate,
+        requests=sample.requests,
+        request_nano=float(options.value("request_cost")),
+        prompt_saves=1 - PROMPT_PRICE,
+    )
+
+
+def _shape(options: Options, sample: Sample | None) -> Shape:
+    if sample is not None:
+        return empirical(sample.amounts, what=sample.origin)
+    heavy = options.value("heavy")
+    pareto = options.value("distribution") == PARETO
+    if heavy is not None:
+        return pareto_of(heavy) if pareto else log_normal_of(heavy)
+    alpha, sigma = options.value("alpha"), options.value("sigma")
+    if alpha is not None:
+        return Pareto(alpha)
+    if pareto:
+        raise UsageError(
+            "a Pareto needs its parameter", next_step="say --alpha 1.5, or --heavy '5% use 5x'"
+        )
+    return LogNormal(sigma)
+
+
+def _savings(options: Options) -> Savings:
+    """What the options say; what they don't is as each plan's uses have it."""
+    cache = options.value("cache")
+    if cache == "on":
+        product = options.value("product")
+        if product is None:
+            raise UsageError(
+                "a cache that is on needs a kind of product",
+                why="how often it hits depends on it",
+                next_step=f"say --product {'|'.join(CACHE_HITS)}, or --cache 35%",
+            )
+        cache = CACHE_HITS[product].middle
+    return Savings(
+        cache_hits=float(cache) if options.said("cache") else None,
+        routed=float(options.value("routed")),
+        route_ratio=options.value("route_ratio"),
+        prompt_cached=float(options.value("prompt_cached"))
+        if options.said("prompt_cached")
+        else None,
+    )
+
+
+def _changes(options: Options, plans: set[str]) -> tuple[Change, ...]:
+    found = []
+    for texts in options.changes:
+        plan = texts.get("plan")
+        if plan is not None and plan not in plans:
+            raise UsageError(f"a change is of the plan {plan!r}, which is not sold here")
+        month = parse_count(texts["month"], what="a change's month")
+        if not 1 <= month <= options.value("months"):
+            raise UsageError(f"a change is in month {month}, which is not simulated")
+        rate, leave = texts.get("rate"), texts.get("leave")
+        found.append(
+            Change(
+                month=month - 1,
+                plan=plan,
+                price_nano=parse_dollars(texts["price"], what="a change's price")
+                if "price" in texts
+                else None,
+                rate_factor=1.0
+                if rate is None
+                else float(1 + parse_moving(rate, what="a change's rate")),
+                leave=0.0 if leave is None else float(parse_share(leave, what="a change's leave")),
+            )
+        )
+    return tuple(found)
+
+
+def work_of(options: Options) -> dict[str, float]:
+    """What the work for each lever costs, once, in nano-dollars, by the lever's name."""
+    return {
+        name.replace("_", " "): float(parse_dollars(text, what=f"work: {name}"))
+        for name, text in options.work.items()
+    }

@@ -1,0 +1,186 @@
+"""What the number of customers changes: when flat pricing turns, and how many pay the fixed costs.
+
+Layer: core (pure, numpy; the seed is an argument).  Below: core.simulation_scenario,
+core.simulation_bill, core.simulation_engine (its streams).  Above: core.simulation_findings.
+Owns: Turning and its grid of numbers of customers.
+Not here: growth over months (core.simulation_engine): this is the first month, at any size.
+
+Usage has a heavy tail, so the mean of few customers is usually below the mean of all: fifty on a
+flat price look fine, and with five hundred the few who use most are among them.  The margin of a
+typical month (the median) therefore falls with the number of customers, down to the expectation.
+One set of customers is drawn, and each number of customers is the beginning of it, so that the
+lines of one number are comparable with those of the next.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from noburn_cli.core.simulation_bill import ManyBills, Tariff
+from noburn_cli.core.simulation_scenario import Scenario
+from noburn_cli.core.simulation_usage import Floats
+
+#: Numbers of customers that are looked at.
+SIZES = (
+    1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000,
+)  # fmt: skip
+_DRAWS_MAX = 1_000
+#: A stream of its own, beside those of the futures.
+_PLACE = 2**31
+#: "As good as always": nineteen months of twenty.
+SURE = 0.95
+
+
+@dataclass(frozen=True)
+class Size:
+    """The first month with so many customers; shares of revenue, NaN where nothing is earned.
+
+    p5, p50, p95: the margin.  misses: how often it is below the target.
+    under_water: paying customers whose month lost money, on the mean; lost: what they lost, as a
+    share of revenue.  largest: the heaviest customer's part of the cost, in the median.
+    covers: how often the customers' margin pays the fixed costs.
+    """
+
+    customers: int
+    p5: float
+    p50: float
+    p95: float
+    misses: float
+    under_water: float
+    lost: float
+    largest: float
+    covers: float
+
+
+@dataclass(frozen=True)
+class Turning:
+    """How the first month depends on the number of customers.
+
+    turns_at: from so many on a typical month misses the target; None where it never does (or always
+    does: `always_misses`).  sure_from: from so many on nineteen months of twenty reach it.
+    covered_at: so many pay the fixed costs in nineteen months of twenty; None above the last size.
+    """
+
+    sizes: tuple[Size, ...]
+    turns_at: int | None
+    always_misses: bool
+    sure_from: int | None
+    covered_at: int | None
+
+    def at(self, customers: int) -> Size:
+        """The size nearest to a number."""
+        return min(self.sizes, key=lambda size: abs(math.log(size.customers / customers)))
+
+
+def turning(scenario: Scenario) -> Turning:
+    """Draw the customers once, and look at each number of them."""
+    draws = min(scenario.draws, _DRAWS_MAX)
+    columns = [_prefixes(scenario, number) for number in range(draws)]
+    revenue, margin, under, lost, largest, cost = np.array(columns).transpose(1, 0, 2)
+    share = _over(margin, revenue)
+    sizes = tuple(
+        Size(
+            customers=count,
+            p5=_quantile(share[:, i], 0.05),
+            p50=_quantile(share[:, i], 0.5),
+            p95=_quantile(share[:, i], 0.95),
+            misses=float(np.mean(~(share[:, i] >= scenario.target))),
+            under_water=float(under[:, i].mean()),
+            lost=_quantile(_over(lost, revenue)[:, i], 0.5),
+            largest=_quantile(_over(largest, cost)[:, i], 0.5),
+            covers=float(np.mean(margin[:, i] >= scenario.fixed_nano)),
+        )
+        for i, count in enumerate(SIZES)
+    )
+    typical = [size.p50 - scenario.target for size in sizes]
+    return Turning(
+        sizes=sizes,
+        turns_at=None if typical[0] < 0 else _last_crossing(typical),
+        always_misses=typical[0] < 0 and typical[-1] < 0,
+        sure_from=_lasting([1 - SURE - size.misses for size in sizes]),
+        covered_at=_lasting([size.covers - SURE for size in sizes]),
+    )
+
+
+def _over(parts: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.where(whole > 0, parts / whole, np.nan)
+    return found
+
+
+def _quantile(values: Floats, at: float) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, at)) if len(known) else float("nan")
+
+
+def _last_crossing(excess: list[float]) -> int | None:
+    """Where what is left above a border is gone for good; between two sizes by its logarithm."""
+    below = [i for i, left in enumerate(excess) if left < 0]
+    if excess[-1] >= 0 or not below:
+        return None
+    first = next(i for i in range(len(excess) - 1, -1, -1) if excess[i] >= 0) + 1
+    return _between(excess, first)
+
+
+def _lasting(excess: list[float]) -> int | None:
+    """From which number on it stays at 0 or above."""
+    if excess[-1] < 0 or math.isnan(excess[-1]):
+        return None
+    first = len(excess) - 1
+    while first and excess[first - 1] >= 0:
+        first -= 1
+    return SIZES[0] if first == 0 else _between(excess, first)
+
+
+def _between(excess: list[float], first: int) -> int:
+    """The number between two sizes at which a straight line over ln(customers) meets 0."""
+    before, after = excess[first - 1], excess[first]
+    part = before / (before - after) if before != after else 1.0
+    low, high = math.log(SIZES[first - 1]), math.log(SIZES[first])
+    return math.ceil(round(math.exp(low + part * (high - low)), 6))
+
+
+def _prefixes(scenario: Scenario, number: int) -> Floats:
+    """Sums over the first so many customers of a draw: rows as `turning` takes them apart."""
+    stream = np.random.Generator(
+        np.random.SFC64(np.random.SeedSequence(scenario.seed, spawn_key=(number, _PLACE)))
+    )
+    count = SIZES[-1]
+    multiples = scenario.shape.multiples(stream.standard_normal(count))
+    revenue, margin, cost, of_payers = np.zeros((4, count))
+    kinds = _kinds(scenario, count)
+    for place, segment in enumerate(scenario.segments):
+        mine = kinds == place
+        tariff = Tariff(scenario.plan_in(segment, 0), scenario.load_in(segment, 0))
+        bills = tariff.bill(multiples[mine])
+        revenue[mine], margin[mine] = bills.revenue_nano, _margin(bills)
+        cost[mine] = bills.inference_nano
+        if segment.paying:
+            of_payers[mine] = margin[mine]
+    ends = np.array(SIZES) - 1
+    return np.array(
+        [
+            np.cumsum(revenue)[ends],
+            np.cumsum(margin)[ends],
+            np.cumsum(of_payers < 0)[ends],
+            np.cumsum(-np.minimum(of_payers, 0.0))[ends],
+            np.maximum.accumulate(cost)[ends],
+            np.cumsum(cost)[ends],
+        ]
+    )
+
+
+def _margin(bills: ManyBills) -> Floats:
+    return np.asarray(bills.margin_nano, dtype=np.float64)
+
+
+def _kinds(scenario: Scenario, count: int) -> Floats:
+    """The segment of each customer, spread evenly: any beginning has about the right shares."""
+    golden = (math.sqrt(5) - 1) / 2
+    places = (np.arange(count) * golden) % 1.0
+    edges = np.cumsum([segment.share for segment in scenario.segments])
+    found: Floats = np.searchsorted(edges / edges[-1], places, side="right").astype(np.float64)
+    return found
