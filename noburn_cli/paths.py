@@ -39,6 +39,11 @@ def ledger_path(base: Path | None = None) -> Path:
     return (base or home()) / "ledger.sqlite3"
 
 
+def reports_path(base: Path | None = None) -> Path:
+    """Sums of the ledger's calls, for reports: a cache that may be deleted at any time."""
+    return (base or home()) / "reports.sqlite3"
+
+
 def imports_path(base: Path | None = None) -> Path:
     """What `noburn import` brought in, beside the ledger."""
     return (base or home()) / "imports.sqlite3"

@@ -68,7 +68,8 @@ def report_command(
     from noburn_cli.render.report import render_report, report_csv, report_data
     from noburn_cli.render.steps import render_steps, steps_csv, steps_data
     from noburn_cli.reports import steps
-    from noburn_cli.reports.query import Question, read_report
+    from noburn_cli.reports.lines import read_lines
+    from noburn_cli.reports.query import Question
     from noburn_cli.run_notes import RunNotes, read_notes
 
     if as_json and as_csv:
@@ -91,7 +92,7 @@ def report_command(
 
         show_calibration(question, as_json=as_json, as_csv=as_csv)
         return
-    report = read_report(paths.ledger_path(), question)
+    report = read_lines(paths.home(), question)
     tree = question.by == steps.BY
     notes = RunNotes() if question.run is None else read_notes(paths.ledger_path(), question.run)
     if as_json:

@@ -14,14 +14,18 @@ from typing import Any
 
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.render.table import format_table
+from noburn_cli.reports.latencies import Latencies
 from noburn_cli.reports.totals import Line, Report, Sums
 
 NUMBERS = (
     "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
     "cost_usd", "held_usd", "uncertain_usd", "uncertain_calls", "blocked", "refused", "clamped",
     "notional_usd", "searches", "warned", "downgraded", "overage_usd", "share",
+    "errors", "rate_limited", "client_errors", "server_errors", "broken", "error_rate",
+    "mean_latency_ms", "p50_latency_ms", "p95_latency_ms",
 )  # fmt: skip
 _SHARE_PLACES = 6
+P50, P95 = Fraction(1, 2), Fraction(19, 20)
 
 
 def render_report(report: Report) -> list[str]:
@@ -109,7 +113,7 @@ def report_csv(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*report.by, *NUMBERS))
     for line in report.lines:
-        values = numbers(line.sums, report.share(line))
+        values = numbers(line.sums, report.share(line), line.latencies)
         writer.writerow((*line.keys, *("" if n is None else n for n in values.values())))
     return text.getvalue()
 
@@ -119,22 +123,31 @@ def report_data(report: Report) -> dict[str, Any]:
     return {
         "by": list(report.by),
         "rows": list(_row_data(report)),
-        "total": numbers(report.total, Fraction(1) if report.total.cost_nano else None),
+        "total": numbers(
+            report.total, Fraction(1) if report.total.cost_nano else None, report.latencies
+        ),
         "cut_months": list(report.cut_months),
     }
 
 
 def _row_data(report: Report) -> Iterator[dict[str, Any]]:
     for line in report.lines:
-        yield {"key": _keys(report, line), **numbers(line.sums, report.share(line))}
+        values = numbers(line.sums, report.share(line), line.latencies)
+        yield {"key": _keys(report, line), **values}
 
 
 def _keys(report: Report, line: Line) -> dict[str, str]:
     return dict(zip(report.by, line.keys, strict=True))
 
 
-def numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
-    """The numbers of one line by NUMBERS' names, amounts as exact decimals."""
+def numbers(
+    sums: Sums, share: Fraction | None, latencies: Latencies | None = None
+) -> dict[str, int | str | None]:
+    """The numbers of one line by NUMBERS' names, amounts as exact decimals.
+
+    Percentiles of the latency are null unless they were asked for.
+    """
+    mean = round(Fraction(sums.latency_ms, sums.timed)) if sums.timed > 0 else None
     values = (
         sums.calls, sums.input_tokens, sums.cached_tokens, sums.output_tokens,
         sums.reasoning_tokens, Nano(sums.cost_nano).exact(), Nano(sums.held_nano).exact(),
@@ -142,8 +155,15 @@ def numbers(sums: Sums, share: Fraction | None) -> dict[str, int | str | None]:
         sums.clamped, Nano(sums.notional_nano).exact(), sums.searches,
         sums.warned, sums.downgraded, Nano(sums.overage_nano).exact(),
         _share_text(share),
+        sums.errors, sums.limited, sums.client_errors, sums.server_errors, sums.broken,
+        _share_text(sums.error_rate), mean, percentile_ms(latencies, P50),
+        percentile_ms(latencies, P95),
     )  # fmt: skip
     return dict(zip(NUMBERS, values, strict=True))
+
+
+def percentile_ms(latencies: Latencies | None, share: Fraction) -> int | None:
+    return None if latencies is None else latencies.percentile_ms(share)
 
 
 def _share_text(share: Fraction | None) -> str | None:

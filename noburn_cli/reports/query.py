@@ -1,7 +1,10 @@
 """Grouping the ledger's calls: a question in words, one SELECT, lines of sums.
 
-Layer: reports, I/O.  Below: reading, core.budgets (the attributes' names), reports.totals.
-Above: commands.report.
+Layer: reports, I/O.  Below: reading, core.budgets (the attributes' names), totals, localtime.
+Above: reports.lines, which answers from kept sums where it can; reconcile and tests, which want
+every row read.
+Owns: what a question is, and its plain answer: a scan of the view `calls`.
+Not here: sums that are kept (reports.rollups).
 SQLite adds up whole numbers exactly, and raises where a sum would pass 64 bits.
 """
 
@@ -10,9 +13,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noburn_cli.core.budgets import NONE, TAG_PREFIX, check_key
 from noburn_cli.core.months import month_end_ms, month_start_ms
@@ -25,9 +29,15 @@ from noburn_cli.core.usage import (
     WEB_SEARCH,
     WEB_SEARCH_PREVIEW,
 )
+from noburn_cli.core.windows import UTC
 from noburn_cli.errors import UsageError
+from noburn_cli.reports.latencies import BUCKET_SQL, Latencies
+from noburn_cli.reports.localtime import LocalTime
 from noburn_cli.reports.reading import reading
 from noburn_cli.reports.totals import Line, Report, Sums, make_report
+
+if TYPE_CHECKING:
+    import apsw
 
 #: What a report can be grouped by besides `tag.NAME`, and the SQL for it.
 COLUMNS: Mapping[str, str] = {
@@ -41,11 +51,22 @@ COLUMNS: Mapping[str, str] = {
     "step": "step",
     "api": "api",
     "state": "state",
-    "day": "coalesce(month, date(first_ms / 1000, 'unixepoch'))",
+    "hour": "coalesce(month, local_hour(first_ms))",
+    "day": "coalesce(month, local_day(first_ms))",
+    "week": "coalesce(month, local_week(first_ms))",
+    "month": "coalesce(month, local_month(first_ms))",
+    "source": "source",
 }
+#: Columns that only a clock and a calendar can tell.
+TIMES = ("hour", "day", "week", "month")
+#: Where calls come from: this ledger, or other tools' records that were imported.
+LEDGER, IMPORTED = "ledger", "imported"
+SOURCES = (LEDGER, IMPORTED)
 
 _OPEN = "state = 'held'"
 _NEVER_LEFT = "state IN ('blocked', 'refused')"
+#: What was let go: corrections are entries, and no calls that could fail.
+_WENT = f"NOT {_NEVER_LEFT} AND state <> 'correction'"
 #: By the call, that is: not by a subscription, which makes its cost notional.
 _PAID = "coalesce(json_extract(detail, '$.notional'), 0) = 0"
 
@@ -76,24 +97,35 @@ _SUMS = f"""
     coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0),
     count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
     count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),
-    coalesce(sum(overage_nano), 0)
+    coalesce(sum(overage_nano), 0),
+    count(*) FILTER (WHERE {_WENT} AND status = 429),
+    count(*) FILTER (WHERE {_WENT} AND status >= 400 AND status < 500 AND status <> 429),
+    count(*) FILTER (WHERE {_WENT} AND status >= 500),
+    count(*) FILTER (WHERE {_WENT} AND failure IS NOT NULL AND coalesce(status, 0) < 400),
+    count(latency_ms), coalesce(sum(latency_ms), 0),
+    coalesce(sum(cache_write_5m), 0), coalesce(sum(cache_write_1h), 0),
+    coalesce(sum({_extra(*EXTRA_INPUT_KINDS)}), 0),
+    coalesce(sum({_extra(AUDIO_CACHE_READ, IMAGE_CACHE_READ)}), 0),
+    coalesce(sum({_extra(*EXTRA_OUTPUT_KINDS)}), 0)
 """
 
-_SHARED = """
+SHARED_COLUMNS = """
     api, model, resolved_model, project, customer, feature, "user", job, run, step, tags, state,
     input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, extra, cost_nano,
     hold_nano, clamped
 """
 _CALLS = f"""
-    SELECT {_SHARED}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
-      reserved_at_ms AS last_ms, overage_nano FROM calls
+    SELECT {SHARED_COLUMNS}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
+      reserved_at_ms AS last_ms, overage_nano, latency_ms, status, failure, '{LEDGER}' AS source
+    FROM calls
     LEFT JOIN (SELECT call AS over, sum(nano) AS overage_nano FROM overages
       WHERE call IS NOT NULL GROUP BY call) ON over = call
 """  # noqa: S608 -- our own names
 #: Of compacted calls a whole month is one line: it lies in a period whole, or not at all.
 _ROLLED = f"""
-    SELECT {_SHARED}, calls, CASE WHEN notional THEN '{{"notional":true}}' END, month,
-      unixepoch(month || '-01') * 1000, unixepoch(month || '-01', '+1 month') * 1000 - 1, NULL
+    SELECT {SHARED_COLUMNS}, calls, CASE WHEN notional THEN '{{"notional":true}}' END, month,
+      unixepoch(month || '-01') * 1000, unixepoch(month || '-01', '+1 month') * 1000 - 1, NULL,
+      NULL, NULL, NULL, '{LEDGER}'
     FROM rolled
 """  # noqa: S608
 _MONTHS = "SELECT DISTINCT month FROM rollups ORDER BY month"
@@ -110,6 +142,10 @@ class Question:
     where: values by attribute, `model` or `tag.NAME`; `(none)` asks for calls without one.
     run: a run's id; everything below it counts as its own.
     step: a step, or some in a row; everything below counts as its own.
+    zone: whose clock tells hours, days, weeks and months.
+    compare: the period before as well (`reports.period` says which that is).
+    sources: of SOURCES, those whose calls are asked about.
+    latency: how long calls took as well.
     """
 
     by: tuple[str, ...]
@@ -118,23 +154,67 @@ class Question:
     where: Mapping[str, str] = field(default_factory=dict)
     run: str | None = None
     step: str | None = None
+    zone: str = UTC
+    compare: bool = False
+    sources: tuple[str, ...] = SOURCES
+    latency: bool = False
 
 
 def read_report(ledger_path: Path, question: Question) -> Report:
-    """Group and add up.
+    """Group and add up the ledger's calls, every one of them read: nothing kept, nothing imported.
 
-    Raises UsageError for a column that does not exist, LedgerUnavailable without a ledger.
+    Raises UsageError for a column or zone that does not exist, LedgerUnavailable without a ledger.
     """
     with reading(ledger_path) as connection:
         months = [str(month) for (month,) in connection.execute(_MONTHS)]
-        sql, values = _statement(question, compacted=bool(months))
-        rows = list(connection.execute(sql, values))
+        source = f"{_CALLS} UNION ALL {_ROLLED}" if months else _CALLS
+        lines = grouped(connection, question, source)
+    return make_report(question.by, lines, cut_months=cut_months(months, question))
+
+
+def grouped(connection: apsw.Connection, question: Question, source: str) -> list[Line]:
+    """The lines of a question over a SELECT with the columns of the calls."""
+    _register(connection, LocalTime(question.zone))
+    sql, values = _statement(question, source, _SUMS)
+    rows = list(connection.execute(sql, values))
     width = len(question.by)
-    lines = (Line(tuple(str(k) for k in row[:width]), Sums(*row[width:])) for row in rows)
-    return make_report(question.by, lines, cut_months=_cut(months, question))
+    taken = _taken(connection, question, source) if question.latency else {}
+    return [
+        Line(
+            keys := tuple(str(k) for k in row[:width]), Sums(*row[width:]),
+            Latencies(taken.get(keys, {})) if question.latency else None,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
-def _cut(months: Sequence[str], question: Question) -> tuple[str, ...]:
+def parts(question: Question, by: tuple[str, ...]) -> Question:
+    """The same calls, grouped by other columns, and nothing but their sums."""
+    return replace(question, by=by, compare=False, latency=False)
+
+
+def _taken(
+    connection: apsw.Connection, question: Question, source: str
+) -> dict[tuple[str, ...], dict[int, int]]:
+    """How long calls took, by line and bucket."""
+    bucket = BUCKET_SQL.format("latency_ms")
+    sql, values = _statement(
+        question, source, f"count(*), {bucket}", only="latency_ms NOTNULL", group=(bucket,)
+    )
+    found: dict[tuple[str, ...], dict[int, int]] = {}
+    for *keys, count, place in connection.execute(sql, values):
+        found.setdefault(tuple(str(k) for k in keys), {})[place] = count
+    return found
+
+
+def _register(connection: apsw.Connection, local: LocalTime) -> None:
+    for column in TIMES:
+        connection.create_scalar_function(
+            f"local_{column}", getattr(local, column), 1, deterministic=True
+        )
+
+
+def cut_months(months: Sequence[str], question: Question) -> tuple[str, ...]:
     """Compacted months that a period cuts: of such a month no part is known, and none is told."""
     since, until = question.since_ms, question.until_ms
     return tuple(
@@ -182,16 +262,18 @@ def parse_moment(text: str, *, now: datetime, what: str) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _statement(question: Question, *, compacted: bool) -> tuple[str, dict[str, str | int]]:
+def _statement(
+    question: Question, source: str, sums: str, *, only: str = "", group: tuple[str, ...] = ()
+) -> tuple[str, dict[str, str | int]]:
     """The SELECT and its values.  Only names out of our own tables become part of the text."""
     values: dict[str, str | int] = {}
     keys = [_column(name, values) for name in question.by]
     shown = [f"coalesce({key}, '{NONE}')" for key in keys]
-    conditions = list(_conditions(question, values))
+    conditions = [*_conditions(question, values), *([only] if only else [])]
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    group = ", ".join(str(number + 1) for number in range(len(keys)))
-    source = f"{_CALLS} UNION ALL {_ROLLED}" if compacted else _CALLS
-    sql = f"SELECT {', '.join((*shown, _SUMS))} FROM ({source}) {where} GROUP BY {group}"  # noqa: S608
+    places = (*(str(number + 1) for number in range(len(keys))), *group)
+    grouped_by = f"GROUP BY {', '.join(places)}" if places else "HAVING count(*) > 0"
+    sql = f"SELECT {', '.join((*shown, sums))} FROM ({source}) {where} {grouped_by}"  # noqa: S608
     return sql, values
 
 

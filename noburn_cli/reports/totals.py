@@ -1,13 +1,15 @@
 """Lines of a report and their total: sums of whole numbers, nothing read and nothing shown.
 
-Layer: reports, pure.  Above: reports.query, which makes the lines, and render.report.
+Layer: reports, pure.  Above: reports.query and rollups, which make the lines, and render.report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+
+from noburn_cli.reports.latencies import Latencies
 
 ZERO = Fraction(0)
 
@@ -27,6 +29,11 @@ class Sums:
     warned: beyond a budget that only warns; downgraded: sent for a cheaper model.
     overage_nano: booked at their end by budgets of dollars that bill; part of the cost.
     held_nano: money of calls that are still in flight; in no cost yet.
+    limited, client_errors, server_errors: admitted calls that the provider answered with 429, with
+        another status from 400 to 499, with one from 500 on; broken: that failed without one.
+    timed: calls whose latency is known; latency_ms: the sum of theirs.
+    write_5m_tokens, write_1h_tokens: written to a cache; extra_input_tokens, extra_cached_tokens,
+        extra_output_tokens: of audio and images.  Parts of the input and the output above.
     """
 
     calls: int = 0
@@ -46,17 +53,70 @@ class Sums:
     warned: int = 0
     downgraded: int = 0
     overage_nano: int = 0
+    limited: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+    broken: int = 0
+    timed: int = 0
+    latency_ms: int = 0
+    write_5m_tokens: int = 0
+    write_1h_tokens: int = 0
+    extra_input_tokens: int = 0
+    extra_cached_tokens: int = 0
+    extra_output_tokens: int = 0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Sums(*(a + b for a, b in zip(values(self), values(other), strict=True)))
+
+    @property
+    def errors(self) -> int:
+        """Admitted calls that failed, whatever the reason."""
+        return self.limited + self.client_errors + self.server_errors + self.broken
+
+    @property
+    def error_rate(self) -> Fraction | None:
+        """Their share of the calls; None without calls."""
+        return Fraction(self.errors, self.calls) if self.calls > 0 else None
+
+
+#: The names of the sums, in their order.
+SUMS = tuple(one.name for one in fields(Sums))
+
+
+def values(sums: Sums) -> tuple[int, ...]:
+    """The numbers of Sums, in the order of SUMS."""
+    return tuple(getattr(sums, name) for name in SUMS)
+
+
+def total_of(parts: Iterable[Sums]) -> Sums:
+    """All of them together."""
+    columns = list(zip(*(values(part) for part in parts), strict=True))
+    return Sums(*(sum(column) for column in columns)) if columns else Sums()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a report: the values it is grouped by, in the order asked for, and its sums."""
+    """One line of a report: the values it is grouped by, in the order asked for, and its sums.
+
+    latencies: how long its calls took; None unless asked for.
+    """
 
     keys: tuple[str, ...]
     sums: Sums
+    latencies: Latencies | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What other tools' records added to a report.
+
+    calls, cost_nano: of each source, the part that is in the lines.  doubled: imported calls that
+    the ledger knows by the provider's id, and which were therefore left out.
+    """
+
+    calls: Mapping[str, int] = field(default_factory=dict)
+    cost_nano: Mapping[str, int] = field(default_factory=dict)
+    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,12 +124,19 @@ class Report:
     """A whole report: lines, dearest first, and their total.
 
     cut_months: compacted months that the period cuts, and whose calls are in no line.
+    latencies: of all calls; None unless asked for.
+    before: the same for the period before; None unless asked for.
+    scanned: why the whole ledger was read instead of the sums that are kept; None when it was not.
     """
 
     by: tuple[str, ...]
     lines: tuple[Line, ...]
     total: Sums
     cut_months: tuple[str, ...] = ()
+    latencies: Latencies | None = None
+    before: Report | None = None
+    scanned: str | None = None
+    imported: Imported = field(default_factory=Imported)
 
     def share(self, line: Line) -> Fraction | None:
         """The line's part of all spend; None where nothing was spent."""
@@ -77,22 +144,34 @@ class Report:
             return None
         return Fraction(line.sums.cost_nano, self.total.cost_nano)
 
+    def with_before(self, before: Report) -> Report:
+        return replace(self, before=before)
+
+
+#: Columns that are read along time: their lines stand in its order.
+IN_TIME = ("hour", "day", "week", "month")
+
 
 def make_report(
-    by: tuple[str, ...], lines: Iterable[Line], *, cut_months: tuple[str, ...] = ()
-) -> Report:
+    by: tuple[str, ...], lines: Iterable[Line], *, cut_months: tuple[str, ...] = (),
+    scanned: str | None = None, imported: Imported | None = None,
+) -> Report:  # fmt: skip
     """Order the lines and add them up.
 
     The dearest first; days in their own order, because a series is read along time.
     """
-    ordered = sorted(lines, key=_day_order if by[:1] == ("day",) else _cost_order)
-    total = sum((line.sums for line in ordered), Sums())
-    return Report(by, tuple(ordered), total, cut_months)
+    ordered = sorted(lines, key=_time_order if by[:1] and by[0] in IN_TIME else _cost_order)
+    total = total_of(line.sums for line in ordered)
+    known = [line.latencies for line in ordered if line.latencies is not None]
+    return Report(
+        by, tuple(ordered), total, cut_months, Latencies.joined(known) if known else None,
+        scanned=scanned, imported=imported or Imported(),
+    )  # fmt: skip
 
 
 def _cost_order(line: Line) -> tuple[int, int, tuple[str, ...]]:
     return (-line.sums.cost_nano, -line.sums.calls, line.keys)
 
 
-def _day_order(line: Line) -> tuple[str, int, tuple[str, ...]]:
+def _time_order(line: Line) -> tuple[str, int, tuple[str, ...]]:
     return (line.keys[0], -line.sums.cost_nano, line.keys)

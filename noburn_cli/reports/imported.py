@@ -1,0 +1,103 @@
+"""Calls that other tools recorded and `noburn import` brought, as lines of a report.
+
+Layer: reports, I/O.  Below: query (the SELECT), recorded (stretches of the journal), ledger_file.
+Above: reports.lines.
+Owns: that no call is counted twice: an imported one whose provider's id the ledger has is left out.
+
+The file has a view `calls` with the columns of the ledger's (noburn_cli.importing.schema), and
+`source` besides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from noburn_cli.errors import LedgerUnavailable
+from noburn_cli.ledger_file import BUSY_MS
+from noburn_cli.reports.query import SHARED_COLUMNS, Question, grouped, parts
+from noburn_cli.reports.recorded import stretch
+from noburn_cli.reports.totals import Imported, Line
+
+if TYPE_CHECKING:
+    import apsw
+
+#: How far the clocks of a program and of whoever recorded its calls may differ, and how long a call
+#: may take: a call's provider id is looked for that far around it.
+_AROUND_MS = 2 * 86_400_000
+
+_CALLS = f"""
+    SELECT {SHARED_COLUMNS}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
+      reserved_at_ms AS last_ms, NULL AS overage_nano, latency_ms, status, failure, source
+    FROM calls
+    WHERE provider_id IS NULL OR provider_id NOT IN (SELECT provider_id FROM temp.doubled)
+"""  # noqa: S608 -- our own names
+_BORDERS = """
+    SELECT min(reserved_at_ms), max(reserved_at_ms) FROM calls WHERE provider_id NOTNULL
+"""
+_DOUBLED = """
+    INSERT OR IGNORE INTO temp.doubled SELECT provider_id FROM ledger.journal
+    WHERE seq >= ? AND seq < ? AND provider_id NOTNULL
+      AND provider_id IN (SELECT provider_id FROM calls WHERE provider_id NOTNULL)
+"""
+
+
+def imported_lines(
+    imports: Path, ledger: Path | None, question: Question
+) -> tuple[list[Line], Imported]:
+    """The lines of a question over imported calls, and what they add.
+
+    ledger: None where the ledger's own calls are not asked about: then nothing is left out.
+    Raises LedgerUnavailable when the file cannot be read.
+    """
+    with _opened(imports) as connection:
+        connection.execute("CREATE TEMP TABLE doubled (provider_id TEXT PRIMARY KEY) WITHOUT ROWID")
+        if ledger is not None and ledger.exists():
+            _find_doubled(connection, ledger)
+        lines = grouped(connection, question, _CALLS)
+        calls, costs = {}, {}
+        for line in grouped(connection, parts(question, by=("source",)), _CALLS):
+            calls[line.keys[0]] = line.sums.calls
+            costs[line.keys[0]] = line.sums.cost_nano
+        (doubled,) = connection.execute("SELECT count(*) FROM temp.doubled").fetchone() or (0,)
+    return lines, Imported(calls, costs, int(doubled))
+
+
+def _find_doubled(connection: apsw.Connection, ledger: Path) -> None:
+    """Fill `doubled` with the provider's ids that both files have."""
+    first_ms, last_ms = connection.execute(_BORDERS).fetchone() or (None, None)
+    if first_ms is None or last_ms is None:
+        return
+    connection.execute("ATTACH ? AS ledger", (f"file:{quote(str(ledger))}?mode=ro",))
+    part = stretch(connection, since_ms=first_ms - _AROUND_MS, until_ms=last_ms + _AROUND_MS)
+    connection.execute(_DOUBLED, (part.first, part.end))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    import apsw
+
+    try:
+        connection = apsw.Connection(
+            str(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+    except apsw.Error as error:
+        raise _unreadable(path, error) from error
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        yield connection
+    except apsw.Error as error:
+        raise _unreadable(path, error) from error
+    finally:
+        connection.close()
+
+
+def _unreadable(path: Path, why: object) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"the imported calls at {path} cannot be read",
+        why=str(why),
+        next_step="`noburn report --source ledger` leaves them out; importing again makes the file",
+    )

@@ -1,0 +1,92 @@
+"""The lines of a report, from wherever they come soonest: kept sums, or the ledger itself; with
+calls that were imported, and with the period before where it was asked for.
+
+Layer: reports, I/O.  Below: rollups, query, imported, period, paths.  Above: commands.report, the
+profit and loss, the dashboard.
+Owns: `read_lines`, the one way to a report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from noburn_cli import paths
+from noburn_cli.reports.imported import imported_lines
+from noburn_cli.reports.latencies import Latencies
+from noburn_cli.reports.period import before
+from noburn_cli.reports.query import IMPORTED, LEDGER, Question, read_report
+from noburn_cli.reports.rollups.answers import Answer
+from noburn_cli.reports.rollups.cache import kept_sums
+from noburn_cli.reports.rollups.files import Unusable
+from noburn_cli.reports.totals import Imported, Line, Report, make_report
+
+#: (rows done, rows in all)
+Tell = Callable[[int, int], None]
+
+
+def read_lines(
+    home: Path, question: Question, *, tell: Tell | None = None, rollups: bool = True
+) -> Report:
+    """The report that answers a question.
+
+    home: NOBURN_HOME.  tell: hears how far the kept sums have caught up with the ledger.
+    rollups: False reads every call of the ledger instead, and keeps nothing.
+    Raises UsageError for a column or a zone that does not exist, and for a comparison without a
+    beginning; LedgerUnavailable without a ledger (calls imported are shown without one).
+    """
+    now = _answered(home, question, tell, rollups=rollups)
+    if not question.compare:
+        return now
+    since_ms, until_ms = before(question, now_ms=time.time_ns() // 1_000_000)
+    earlier = replace(question, since_ms=since_ms, until_ms=until_ms, compare=False)
+    return now.with_before(_answered(home, earlier, tell, rollups=rollups))
+
+
+def _answered(home: Path, question: Question, tell: Tell | None, *, rollups: bool) -> Report:
+    lines: list[Line] = []
+    cut: tuple[str, ...] = ()
+    scanned: str | None = None
+    ledger, imports = paths.ledger_path(home), paths.imports_path(home)
+    has_imports = IMPORTED in question.sources and imports.exists()
+    if LEDGER in question.sources and (ledger.exists() or not has_imports):
+        lines, cut, scanned = _of_ledger(ledger, home, question, tell, rollups=rollups)
+    imported = Imported()
+    if has_imports:
+        known = ledger if LEDGER in question.sources else None
+        more, imported = imported_lines(imports, known, question)
+        lines = _joined(lines, more)
+    return make_report(question.by, lines, cut_months=cut, scanned=scanned, imported=imported)
+
+
+def _of_ledger(
+    ledger: Path, home: Path, question: Question, tell: Tell | None, *, rollups: bool
+) -> tuple[list[Line], tuple[str, ...], str | None]:
+    """Lines, months that the period cuts, and why every call was read if it was."""
+    scanned = None
+    if rollups and "source" not in (*question.by, *question.where):
+        try:
+            with kept_sums(ledger, paths.reports_path(home), zone=question.zone, tell=tell) as kept:
+                answer = Answer(kept, question)
+                return answer.lines(), answer.cut_months, None
+        except Unusable as error:
+            scanned = str(error)
+    report = read_report(ledger, question)
+    return list(report.lines), report.cut_months, scanned
+
+
+def _joined(lines: list[Line], more: list[Line]) -> list[Line]:
+    """Lines of two sources, those with the same keys added up."""
+    found = {line.keys: line for line in lines}
+    for line in more:
+        known = found.get(line.keys)
+        if known is None:
+            found[line.keys] = line
+            continue
+        took = [one.latencies for one in (known, line) if one.latencies is not None]
+        found[line.keys] = Line(
+            line.keys, known.sums + line.sums, Latencies.joined(took) if took else None
+        )
+    return list(found.values())
