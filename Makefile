@@ -5,6 +5,9 @@ BIN = $(VENV)/bin
 # time.  A file each.
 PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
+# Modules are compiled once, and not at each of thousands of starts, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test lint docs bench-startup clean
 
 help:
