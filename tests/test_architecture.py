@@ -82,7 +82,7 @@ ARROWS = {
     "noburn_cli.dashboard": (
         *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.protocol", "noburn_cli.client"),
         *("noburn_cli.reports", "noburn_cli.render", "noburn_cli.ledger_file"),
-        "noburn_cli.live_runs",
+        *("noburn_cli.live_runs", "noburn_cli.profit", "noburn_cli.revenue"),
     ),
     "noburn_cli.settings": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_daemon": (*WIRE, *FILES),

@@ -23,8 +23,10 @@ from noburn_cli.dashboard.access import Access, misplaced
 from noburn_cli.dashboard.changes import CHANGES, change
 from noburn_cli.dashboard.figures import Figures
 from noburn_cli.dashboard.live import Live
+from noburn_cli.dashboard.margins import Margins
 from noburn_cli.dashboard.periods import THIS_MONTH
 from noburn_cli.errors import LedgerUnavailable, NoburnError, Unavailable, UsageError
+from noburn_cli.profit.reading import Question
 from noburn_cli.render.jsonout import format_json
 from noburn_cli.version import __version__
 
@@ -48,16 +50,18 @@ class Dashboard:
 
     allow_changes: whether runs may be stopped and budgets topped up from it.
     cookie: the name of the session's cookie: cookies know no port.
+    asked: the rules, plans and time zone of its profit and loss.
     """
 
     def __init__(
-        self, home: Path, *, access: Access, cookie: str, allow_changes: bool, zone: str
+        self, home: Path, *, access: Access, cookie: str, allow_changes: bool, asked: Question
     ) -> None:
         self._home = home
         self._access = access
         self._cookie = cookie
         self._allow_changes = allow_changes
-        self._figures = Figures(home, now_ms=now_ms, zone=zone)
+        self._figures = Figures(home, now_ms=now_ms, zone=asked.rules.zone)
+        self._margins = Margins(home, asked, now_ms=now_ms)
         self._live = Live(home, now_ms=now_ms)
 
     def app(self) -> web.Application:
@@ -70,6 +74,7 @@ class Dashboard:
                 web.get(f"{API}/about", self._about),
                 web.get(f"{API}/overview", self._overview),
                 web.get(f"{API}/report", self._report),
+                web.get(f"{API}/margin", self._margin),
                 web.get(f"{API}/blocks", self._blocks),
                 web.get(f"{API}/now", self._now),
                 web.get(f"{API}/live", self._stream),
@@ -172,6 +177,10 @@ class Dashboard:
         period = request.query.get("period", THIS_MONTH)
         where = {k: v for k, v in request.query.items() if k not in ("by", "period")}
         return _json("report", await asyncio.to_thread(self._figures.report, by, period, where))
+
+    async def _margin(self, request: web.Request) -> web.StreamResponse:
+        period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")
+        return _json("margin", await asyncio.to_thread(self._margins.read, period, by))
 
     async def _blocks(self, _: web.Request) -> web.StreamResponse:
         return _json("blocks", await asyncio.to_thread(self._figures.blocks))

@@ -19,6 +19,7 @@ from aiohttp import web
 from noburn_cli.dashboard.access import Access
 from noburn_cli.dashboard.server import Dashboard, now_ms
 from noburn_cli.errors import NoburnError
+from noburn_cli.profit.reading import Question
 
 HOST = "127.0.0.1"
 #: How long answers under way may take once it is to end, in seconds.
@@ -43,12 +44,13 @@ async def serve(
     home: Path,
     *,
     allow_changes: bool,
-    zone: str,
+    asked: Question,
     opens: bool,
     tell: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
+    asked: the rules, plans and time zone of its profit and loss.
     opens: whether a browser is started; tell: says the address to the person.
     """
     loop = asyncio.get_running_loop()
@@ -60,7 +62,7 @@ async def serve(
     access = Access(token, session, csrf)
     board = Dashboard(
         home, access=access, cookie=f"noburn_dashboard_{port}", allow_changes=allow_changes,
-        zone=zone,
+        asked=asked,
     )  # fmt: skip
     # No access log: the token is in the first request's address.
     runner = web.AppRunner(board.app(), access_log=None, shutdown_timeout=_END_S)

@@ -1,9 +1,9 @@
 // Who and what the money went to: customers, features, models; all of them, or one.
 
 import { chart, label } from "./charts.js";
-import { dollars, el, fill, name, panel, part, table } from "./dom.js";
+import { dollars, el, fill, panel, part, table } from "./dom.js";
 import { count, nano, NONE, percent, plain } from "./format.js";
-import { byDay, change, exact, figure, TITLES } from "./overview.js";
+import { byDay, change, exact, figure, TITLES } from "./figures.js";
 import { notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
@@ -128,5 +128,3 @@ export function detail(dimension) {
     };
   };
 }
-
-export { name };

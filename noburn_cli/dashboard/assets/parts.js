@@ -16,13 +16,9 @@ export function nothingYet() {
   return nothing("Nothing recorded yet", "Start a program inside a budget, and its calls appear here while it runs.", "noburn run --budget 5 -- python agent.py");
 }
 
-export function cost(row) {
-  return nanoOrder(row.cost_usd);
-}
-
-/** An exact amount as something to sort by. */
-export function nanoOrder(text) {
-  return Number(text);
+/** A line's cost as something to sort by. */
+function cost(row) {
+  return Number(row.cost_usd);
 }
 
 function keyed(dimension, value) {

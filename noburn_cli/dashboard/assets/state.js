@@ -2,7 +2,7 @@
 
 import { callout, dollars, el, fill, meter, name, panel, part, since, table } from "./dom.js";
 import { amount, clock, count, moment, percent, whom } from "./format.js";
-import { fullness, nanoOrder, nothing, runCard } from "./parts.js";
+import { fullness, nothing, runCard } from "./parts.js";
 
 function away(now) {
   return callout("The daemon is not running, so no run is open, and what is held is not known. ", "It starts by itself with the next ", el("code", {}, "noburn run"), ", or with ", el("code", {}, "noburn daemon start"), ".");
@@ -122,5 +122,3 @@ export function blocks(main, ctx) {
   fill(main, el("div", { class: "title" }, el("h1", {}, "Blocks"), el("p", {}, "Calls that never left")), body.node);
   return { refresh: async () => body.show((await ctx.get("blocks")).rows) };
 }
-
-export { nanoOrder };

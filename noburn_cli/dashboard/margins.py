@@ -1,0 +1,86 @@
+"""What customers pay beside what they cost, kept while neither changes.
+
+Layer: dashboard, I/O.  Below: profit, render.pnl_data, periods.  Above: dashboard.server.
+Owns: which profit and loss a page asks for.  Every figure is the one that `noburn pnl --json
+--outlook` prints for the same period.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from noburn_cli import paths
+from noburn_cli.core.profit_periods import parse_period
+from noburn_cli.core.recognition_days import Days
+from noburn_cli.dashboard.periods import ALL, LAST_MONTH, MONTH_30, THIS_MONTH, TODAY, WEEK
+from noburn_cli.errors import UsageError
+from noburn_cli.profit.outlooks import history_first, outlooks
+from noburn_cli.profit.reading import Question, lines_of, read_books
+from noburn_cli.render.pnl_data import pnl_data
+from noburn_cli.reports.head import read_head
+from noburn_cli.revenue import store
+
+#: The page's periods as `noburn pnl --period` takes them.  Overhead is by month, so that all time
+#: would book it for years in which nobody was there: the year stands in for it.
+PERIODS = {
+    TODAY: "1d", WEEK: "7d", MONTH_30: "30d", THIS_MONTH: "month", LAST_MONTH: "last-month",
+    ALL: "year",
+}  # fmt: skip
+_BY = ("customer", "feature", "plan", "model")
+_KEPT_MAX = 16
+
+Document = dict[str, Any]
+
+
+class Margins:
+    """Reads profit and loss of one home, one at a time, off the event loop.
+
+    asked: the question whose days and grouping are left open.
+    """
+
+    def __init__(self, home: Path, asked: Question, *, now_ms: Callable[[], int]) -> None:
+        self._home = home
+        self._asked = asked
+        self._now_ms = now_ms
+        self._kept: dict[object, Document] = {}
+        self._reading = threading.Lock()
+
+    def read(self, name: str, by: str) -> Document:
+        """A period's margin; `known` says whether there is any revenue.  Raises NoburnError."""
+        if name not in PERIODS:
+            raise UsageError(f"there is no period {name!r}", why=f"known are {', '.join(PERIODS)}")
+        if by not in _BY:
+            raise UsageError(f"margin cannot be by {by!r}", why=f"known are {', '.join(_BY)}")
+        revenue = paths.revenue_path(self._home)
+        if not store.is_there(revenue):
+            return {"known": False}
+        now_ms = self._now_ms()
+        today = Days(self._asked.rules.zone).of(now_ms)
+        ledger = paths.ledger_path(self._home)
+        head = read_head(ledger) if ledger.exists() else None
+        changed = max(one.stat().st_mtime_ns for one in _files(revenue))
+        with self._reading:
+            key = (name, by, today, head, changed)
+            if key not in self._kept:
+                if len(self._kept) >= _KEPT_MAX:
+                    self._kept.clear()
+                self._kept[key] = self._read(name, by, now_ms, today)
+            return self._kept[key]
+
+    def _read(self, name: str, by: str, now_ms: int, today: int) -> Document:
+        period = parse_period(PERIODS[name], today=today)
+        question = replace(self._asked, first=period.first, until=period.until, by=(by,))
+        books = read_books(self._home, question, now_ms=now_ms, history_first=history_first(today))
+        ends = outlooks(books, now_ms) if by == "customer" else None
+        return {"known": bool(books.facts), "period": name,
+                **pnl_data(lines_of(books), outlooks=ends)}  # fmt: skip
+
+
+def _files(revenue: Path) -> list[Path]:
+    """The file and its log, which holds what was written last."""
+    log = revenue.with_name(revenue.name + "-wal")
+    return [one for one in (revenue, log) if one.exists()]
