@@ -21,7 +21,8 @@ from noburn_cli.dashboard.shown import stopped_data
 from noburn_cli.render.report import report_data
 from noburn_cli.reports.blocks import read_last_stopped
 from noburn_cli.reports.head import read_head
-from noburn_cli.reports.query import Question, check_column, read_report
+from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.query import Question, check_column
 from noburn_cli.reports.totals import Report, make_report
 
 #: Reports that are kept; each of the pages' questions is one.
@@ -40,10 +41,14 @@ class Figures:
     """
 
     def __init__(self, home: Path, *, now_ms: Callable[[], int], zone: str = UTC) -> None:
+        self._home = home
         self._ledger = paths.ledger_path(home)
+        self._imports = paths.imports_path(home)
         self._now_ms = now_ms
         self.zone = zone
-        self._kept: OrderedDict[object, tuple[int, Report]] = OrderedDict()
+        #: How far the kept sums have caught up, (rows done, rows in all); None when they have.
+        self.counting: tuple[int, int] | None = None
+        self._kept: OrderedDict[object, tuple[object, Report]] = OrderedDict()
         self._reading = threading.Lock()
 
     def overview(self, name: str) -> Document:
@@ -84,7 +89,7 @@ class Figures:
     def _told(
         self, period: Period, by: tuple[str, ...], where: Mapping[str, str] | None = None
     ) -> Document:
-        report = self._read(Question(by, period.since_ms, period.until_ms, where or {}))
+        report = self._read(self._question(by, period.since_ms, period.until_ms, where))
         shown = report
         if len(report.lines) > LINES_MAX and "day" not in by:
             shown = Report(by, report.lines[:LINES_MAX], report.total, report.cut_months)
@@ -93,30 +98,47 @@ class Figures:
     def _before(self, period: Period, where: Mapping[str, str] | None = None) -> Document | None:
         if period.before is None:
             return None
-        report = self._read(Question(("model",), *period.before, where or {}), moving=True)
+        report = self._read(self._question(("model",), *period.before, where), moving=True)
         total: Document = report_data(report)["total"]
         return {"since_ms": period.before[0], "until_ms": period.before[1], "total": total}
+
+    def _question(
+        self, by: tuple[str, ...], since_ms: int | None, until_ms: int | None,
+        where: Mapping[str, str] | None,
+    ) -> Question:  # fmt: skip
+        return Question(by, since_ms, until_ms, where or {}, zone=self.zone)
 
     def _read(self, question: Question, *, moving: bool = False) -> Report:
         """The report, from what is kept when the ledger has not grown since.
 
         moving: its end is as far into the period as now is into this one; kept all the same.
         """
-        if not self._ledger.exists():
+        if not self._ledger.exists() and not self._imports.exists():
             return make_report(question.by, ())
         until_ms = None if moving else question.until_ms
         key = (question.by, question.since_ms, until_ms, tuple(sorted(question.where.items())))
         with self._reading:
-            head = read_head(self._ledger)
+            stamp = self._stamp()
             kept = self._kept.get(key)
-            if kept is not None and kept[0] == head:
+            if kept is not None and kept[0] == stamp:
                 self._kept.move_to_end(key)
                 return kept[1]
-            report = read_report(self._ledger, question)
-            self._kept[key] = (head, report)
+            try:
+                report = read_lines(self._home, question, tell=self._tell)
+            finally:
+                self.counting = None
+            self._kept[key] = (stamp, report)
             while len(self._kept) > _KEPT_MAX:
                 self._kept.popitem(last=False)
             return report
+
+    def _tell(self, done: int, total: int) -> None:
+        self.counting = (done, total)
+
+    def _stamp(self) -> object:
+        """What is another one when there is more to read."""
+        imported = self._imports.stat().st_mtime_ns if self._imports.exists() else None
+        return read_head(self._ledger) if self._ledger.exists() else None, imported
 
 
 def period_data(period: Period, zone: str) -> Document:

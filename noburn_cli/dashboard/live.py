@@ -75,9 +75,13 @@ class Live:
     """Looks at the daemon and the file while somebody listens.
 
     now_ms: the wall clock, for when no daemon tells the ledger's time.
+    counting: how far reports have caught up with the ledger, None when they have.
     """
 
-    def __init__(self, home: Path, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, home: Path, *, now_ms: Callable[[], int], counting: Callable[[], object]
+    ) -> None:
+        self._counting = counting
         self._ledger = paths.ledger_path(home)
         self._daemon = Daemon(home)
         self._now_ms = now_ms
@@ -90,7 +94,7 @@ class Live:
     async def snapshot(self) -> Document:
         """What holds now."""
         async with self._looking:
-            return await asyncio.to_thread(self._look)
+            return {**await asyncio.to_thread(self._look), "counting": self._counting()}
 
     def listen(self) -> asyncio.Queue[str | None]:
         """A queue of documents as text: the last one first; None is the end."""

@@ -62,7 +62,7 @@ class Dashboard:
         self._allow_changes = allow_changes
         self._figures = Figures(home, now_ms=now_ms, zone=asked.rules.zone)
         self._margins = Margins(home, asked, now_ms=now_ms)
-        self._live = Live(home, now_ms=now_ms)
+        self._live = Live(home, now_ms=now_ms, counting=lambda: self._figures.counting)
 
     def app(self) -> web.Application:
         application = web.Application(middlewares=[self._guarded], client_max_size=_BODY_BYTES_MAX)

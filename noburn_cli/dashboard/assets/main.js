@@ -4,7 +4,7 @@ import { get, listen, Refused } from "./api.js";
 import { asker } from "./asking.js";
 import { breakdown, detail } from "./breakdown.js";
 import { callout, el, fill } from "./dom.js";
-import { plain, span } from "./format.js";
+import { count, plain, span } from "./format.js";
 import { margin } from "./margin.js";
 import { overview } from "./overview.js";
 import { blocks, budgets, holds, runs } from "./state.js";
@@ -64,6 +64,14 @@ function tellDaemon(document) {
   else pill("warn", "no daemon", [document.daemon.message, document.daemon.why].filter(Boolean).join(": "));
 }
 
+/** The first look at a long ledger takes a while: how far it has come. */
+function tellCounting(counting) {
+  const note = document.getElementById("counting");
+  note.hidden = counting === null;
+  const text = counting && `Reading the ledger: ${count(counting[0])} of ${count(counting[1])} entries. Later looks take a moment.`;
+  if (text && note.textContent !== text) note.textContent = text;
+}
+
 function failed(problem) {
   const lines = problem instanceof Refused ? [problem.message, problem.why, problem.next] : [String(problem)];
   const note = document.getElementById("trouble") ?? el("div", { id: "trouble" });
@@ -108,6 +116,7 @@ function heard(document) {
   last = document;
   skew = document.now_ms - Date.now();
   tellDaemon(document);
+  tellCounting(document.counting);
   view?.now?.(document);
   tick();
   if (document.head !== shownHead && due === null && !window.document.hidden) {
