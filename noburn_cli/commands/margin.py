@@ -1,228 +1,152 @@
 """`noburn margin`: what a plan earns after its tokens are paid.
 
-Layer: commands.  Below: core.economics, render.margin; the price book only where a model is named.
+Layer: commands.  Below: commands.margin_asking, core.margin_outlook, render.margin…, charts.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
 
 import typer
 
-from noburn_cli.core import economics
-from noburn_cli.core.money import (
-    PICO_PER_NANO,
-    REQUESTS,
-    TOKENS,
-    parse_count,
-    parse_dollars,
-    parse_share,
-)
-from noburn_cli.errors import PriceUnknown, UsageError
-from noburn_cli.render.margin import outlook_data, render_comparison, render_outlook
+from noburn_cli.commands import margin_options as opt
+from noburn_cli.commands.margin_asking import Question, read_question
+from noburn_cli.core.margin_month import Scenario
+from noburn_cli.core.margin_outlook import Outlook, Swept, outlook, swept
+from noburn_cli.core.margin_quantities import NAMES, SOLVABLE, TOKENS_USED, Quantity, quantity
+from noburn_cli.core.margin_solving import Answer, answer
+from noburn_cli.core.money import parse_share
+from noburn_cli.core.plans import Kind
+from noburn_cli.errors import LimitReached, UsageError
 from noburn_cli.render.table import terminal_width
 
-if TYPE_CHECKING:
-    from noburn_cli.core.models import Model
-
 JSON_VERSION = 1
-REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
-INPUT_ONLY_NOTE = (
-    "All tokens are priced as input, and output costs more: say the split with --output-share."
-)
-
-
-@dataclass(frozen=True)
-class Volume:
-    """What one seat uses in a month.  calls: None when nobody said."""
-
-    tokens: int
-    output_share: Fraction
-    cached_share: Fraction
-    calls: int | None
-    split_given: bool
-
-    @property
-    def call_input_tokens(self) -> int:
-        """Input of an average call, rounded up; 0 when the number of calls is not known."""
-        if not self.calls:
-            return 0
-        exact = self.tokens * (1 - self.output_share) / self.calls
-        return -(-exact.numerator // exact.denominator)
 
 
 def margin_command(
-    price: Annotated[
-        str,
-        typer.Option(metavar="DOLLARS", help="What a seat pays a month, in dollars: 20 or '$20'."),
-    ],
-    tokens: Annotated[
-        str | None,
-        typer.Option(metavar="TOKENS", help="Tokens a seat uses a month: 2M, 500k, 1.5B."),
-    ] = None,
-    input_tokens: Annotated[
-        str | None,
-        typer.Option(metavar="TOKENS", help="Instead of --tokens: input tokens a seat and month."),
-    ] = None,
-    output_tokens: Annotated[
-        str | None,
-        typer.Option(metavar="TOKENS", help="Instead of --tokens: output tokens a seat and month."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODEL", help="Price with this model's rates. Repeat to compare."),
-    ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DOLLARS", help="Dollars per million tokens, instead of a model's rates."
-        ),
-    ] = None,
-    output_share: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="How much of the tokens is output: 20% or 0.2."),
-    ] = None,
-    cached_share: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE", help="How much of the input is read from the provider's cache."
-        ),
-    ] = "0",
-    calls: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CALLS", help="Calls a seat makes a month; decides long-context rates."
-        ),
-    ] = None,
-    variant: Annotated[
-        str,
-        typer.Option(
-            metavar="VARIANT", help="How calls are processed: standard, batch, flex or priority."
-        ),
-    ] = "standard",
-    fee_percent: Annotated[
-        str,
-        typer.Option(
-            metavar="PERCENT", help="The card processor's percentage of a payment, such as 2.9."
-        ),
-    ] = "0",
-    fee_fixed: Annotated[
-        str,
-        typer.Option(
-            metavar="DOLLARS", help="The card processor's fixed fee for a payment, such as 0.30."
-        ),
-    ] = "0",
-    overhead: Annotated[
-        str,
-        typer.Option(
-            metavar="DOLLARS", help="Other monthly cost of serving this customer, in dollars."
-        ),
-    ] = "0",
-    seats: Annotated[
-        int, typer.Option(metavar="SEATS", min=1, help="Seats of the customer, paid at once.")
-    ] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    price: opt.Price = None,
+    tokens: opt.Tokens = None,
+    input_tokens: opt.InputTokens = None,
+    output_tokens: opt.OutputTokens = None,
+    model: opt.Model = None,
+    rate: opt.Rate = None,
+    use: opt.Use = None,
+    output_share: opt.OutputShare = None,
+    cached_share: opt.CachedShare = None,
+    batch_share: opt.BatchShare = None,
+    calls: opt.Calls = None,
+    variant: opt.Variant = None,
+    seats: opt.Seats = None,
+    fee_percent: opt.FeePercent = None,
+    fee_fixed: opt.FeeFixed = None,
+    overhead: opt.Overhead = None,
+    overhead_request: opt.OverheadRequest = None,
+    included: opt.IncludedUsage = None,
+    overage: opt.OveragePrice = None,
+    yearly_discount: opt.YearlyDiscount = None,
+    yearly_share: opt.YearlyShare = None,
+    tax: opt.Tax = None,
+    tax_included: opt.TaxIncluded = False,
+    free_users_per_payer: opt.FreeUsers = None,
+    conversion: opt.Conversion = None,
+    free_tokens: opt.FreeTokens = None,
+    cache_hits: opt.CacheHits = None,
+    route_share: opt.RouteShare = None,
+    route_ratio: opt.RouteRatio = None,
+    route_model: opt.RouteModel = None,
+    plans: opt.Plans = None,
+    plan: opt.PlanNames = None,
+    target: opt.Target = "70%",
+    solve: opt.Solve = None,
+    sweep: opt.Sweep = None,
+    points: opt.Points = 9,
+    plot: opt.Plot = False,
+    save: opt.Save = None,
+    fail_under: opt.FailUnder = None,
+    as_json: opt.Json = False,
 ) -> None:
     """Show what a plan earns after its tokens are paid.
 
-    Revenue, cost, gross margin, break-even and the tokens that still leave 70 %, for one customer
-    and month. Without a model or a rate, tokens cost the reference rate of $10 per million.
+    Revenue, cost, gross margin, break-even and the tokens that still leave the target, for one
+    customer and month. Without a model or a rate, tokens cost the reference rate of $10 per
+    million. --solve says what would reach the target, --sweep shows a quantity's curve.
     """
-    plan = economics.Plan(
-        price_nano=parse_dollars(price, what="--price"),
-        seats=seats,
-        fee_share=_parse_percent(fee_percent, what="--fee-percent"),
-        fee_fixed_nano=parse_dollars(fee_fixed, what="--fee-fixed"),
-        overhead_nano=parse_dollars(overhead, what="--overhead"),
-    )
-    volume = _read_volume(tokens, input_tokens, output_tokens, output_share, cached_share, calls)
-    if model:
-        _refuse_rate_beside_model(rate)
-        named, notes = _price_models(plan, volume, model, variant=variant)
+    _run(opt.Asked(**locals()))
+
+
+def _run(asked: opt.Asked) -> None:
+    if asked.save is not None:
+        from noburn_cli.charts.pictures import check_path
+
+        check_path(Path(asked.save))
+    keep = parse_share(asked.target, what="--target")
+    least = None if asked.fail_under is None else parse_share(asked.fail_under, what="--fail-under")
+    question = read_question(asked)
+    shown = [outlook(name, scenario, target=keep) for name, scenario in question.rows]
+    solved = [_solved(one, asked.solve) for one in shown]
+    curves = _sweeps(asked, shown, keep)
+    _hint_eaten_dollar(asked, shown)
+    if asked.as_json:
+        _print_json(shown, question, solved, curves)
     else:
-        named, notes = _price_flat(plan, volume, rate), []
-        _refuse_split_without_model(volume, variant)
-    _hint_eaten_dollar(plan)
-    if as_json:
-        from noburn_cli.render.jsonout import print_json  # 2 ms that a table does not need
-
-        answers = [outlook_data(name, shown) for name, shown in named]
-        print_json("margin", JSON_VERSION, {"answers": answers, "notes": notes})
-    elif len(named) == 1:
-        typer.echo("\n".join(render_outlook(*named[0], notes=notes, width=terminal_width())))
-    else:
-        typer.echo("\n".join(render_comparison(named, notes=notes, width=terminal_width())))
+        _print_text(asked, shown, question, solved, curves)
+    if asked.save is not None:
+        _save(asked.save, curves, keep, quiet=asked.as_json)
+    _fail_under(shown, least)
 
 
-def _read_volume(
-    tokens: str | None,
-    input_tokens: str | None,
-    output_tokens: str | None,
-    output_share: str | None,
-    cached_share: str,
-    calls: str | None,
-) -> Volume:
-    """The month's tokens, said as a total with a share or as two counts.  Raises UsageError."""
-    by_counts = input_tokens is not None or output_tokens is not None
-    if by_counts == (tokens is not None):
-        raise UsageError(
-            "say how many tokens a seat uses, once",
-            why="either --tokens, or --input-tokens and --output-tokens",
-            next_step="for example: noburn margin --price 20 --tokens 2M",
+def _solved(shown: Outlook, name: str | None) -> Answer | None:
+    if name is None:
+        return None
+    sought = quantity(name, shown.scenario.plan, among=SOLVABLE)
+    return answer(shown.scenario, sought, keep=shown.target)
+
+
+def _sweeps(asked: opt.Asked, shown: list[Outlook], keep: Fraction) -> list[Swept]:
+    """The curves that were asked for: --plot and --save alone are about tokens."""
+    if asked.sweep is None and not asked.plot and asked.save is None:
+        return []
+    span = (TOKENS_USED, 0, max(_span(one) for one in shown))
+    return [
+        swept(
+            one.name,
+            one.scenario,
+            *(span if asked.sweep is None else _range(asked.sweep, one.scenario)),
+            points=asked.points,
+            target=keep,
         )
-    if by_counts and output_share is not None:
-        raise UsageError("--output-share goes with --tokens, not with counts of input and output")
-    if by_counts:
-        count_in = parse_count(input_tokens or "0", what="--input-tokens", unit=TOKENS)
-        count_out = parse_count(output_tokens or "0", what="--output-tokens", unit=TOKENS)
-        total = count_in + count_out
-        share = Fraction(count_out, total) if total else economics.ZERO
-    else:
-        total = parse_count(tokens or "", what="--tokens", unit=TOKENS)
-        share = parse_share(output_share or "0", what="--output-share")
-    return Volume(
-        tokens=total,
-        output_share=share,
-        cached_share=parse_share(cached_share, what="--cached-share"),
-        calls=None if calls is None else _parse_calls(calls),
-        split_given=by_counts or output_share is not None,
-    )
+        for one in shown
+    ]
 
 
-def _parse_calls(text: str) -> int:
-    calls = parse_count(text, what="--calls", unit=REQUESTS)
-    if not calls:
-        raise UsageError("--calls is 0, and tokens come from calls")
-    return calls
+def _span(shown: Outlook) -> int:
+    """So many tokens that the break-even, or what is used, lies in the middle."""
+    return 2 * max(shown.break_even.value or 0, shown.scenario.seat_tokens, 1)
 
 
-def _parse_percent(text: str, *, what: str) -> Fraction:
-    """`2.9` and `2.9%` alike: the option's name already says per cent."""
-    return parse_share(f"{text.strip().removesuffix('%').strip()}%", what=what)
-
-
-def _refuse_rate_beside_model(rate: str | None) -> None:
-    if rate is not None:
-        raise UsageError("--rate and --model cannot be combined", why="each of them names the rate")
-
-
-def _refuse_split_without_model(volume: Volume, variant: str) -> None:
-    """One flat rate cannot tell input from output; to ignore the split would mislead."""
-    if volume.output_share or volume.cached_share or volume.calls or variant != "standard":
+def _range(text: str, scenario: Scenario) -> tuple[Quantity, int, int]:
+    name, equals, span = text.partition("=")
+    low, dots, high = span.partition("..")
+    sought = quantity(name.strip(), scenario.plan, among=NAMES)
+    if not equals or not dots:
         raise UsageError(
-            "a split of the tokens needs the rates of a model",
-            why="without --model every token has the same rate",
-            next_step="add --model NAME, or leave the split and the variant out",
+            f"--sweep cannot be read from {text!r}",
+            why="expected a quantity with the values it begins and ends with",
+            next_step="write it like tokens=0..4M, price=10..50 or cache=0..60%",
         )
+    first, last = sought.read(low.strip()), sought.read(high.strip())
+    if not sought.low <= first < last <= sought.high:
+        raise UsageError(
+            f"--sweep {name.strip()} runs from {sought.show(first)} to {sought.show(last)}",
+            why=f"it can be from {sought.show(sought.low)} to {sought.show(sought.high)}, upwards",
+        )
+    return sought, first, last
 
 
-def _hint_eaten_dollar(plan: economics.Plan) -> None:
-    if not plan.price_nano:
+def _hint_eaten_dollar(asked: opt.Asked, shown: list[Outlook]) -> None:
+    plan = shown[0].scenario.plan
+    if asked.price is not None and not plan.price_nano and plan.overage is None:
         typer.echo(
             "hint: the price is 0. If you wrote $20, the shell read `$2` as a variable:"
             " write 20, '$20' or 20usd.",
@@ -230,78 +154,81 @@ def _hint_eaten_dollar(plan: economics.Plan) -> None:
         )
 
 
-def _price_flat(
-    plan: economics.Plan, volume: Volume, rate: str | None
-) -> list[tuple[str, economics.Outlook]]:
-    """One rate for every token: the given one, or the reference."""
-    if rate is None:
-        name, rate_pico = REFERENCE_NAME, Fraction(economics.REFERENCE_RATE_PICO)
+def _print_text(
+    asked: opt.Asked,
+    shown: list[Outlook],
+    question: Question,
+    solved: list[Answer | None],
+    curves: list[Swept],
+) -> None:
+    from noburn_cli.render.margin import render_outlook
+    from noburn_cli.render.margin_comparison import render_comparison
+    from noburn_cli.render.margin_solved import render_solved
+    from noburn_cli.render.margin_sweep import curve_of, render_sweep
+
+    width = terminal_width()
+    if len(shown) == 1:
+        lines = render_outlook(shown[0], notes=question.notes, width=width)
     else:
-        nano_per_million = parse_dollars(rate, what="--rate")
-        name, rate_pico = "as given", Fraction(nano_per_million * PICO_PER_NANO, 10**6)
-    return [(name, economics.outlook(plan, tokens=volume.tokens, rate_pico=rate_pico))]
+        lines = render_comparison(shown, notes=question.notes, width=width)
+    answers = [
+        line
+        for one, found in zip(shown, solved, strict=True)
+        if found is not None
+        for line in render_solved(one, found, named=len(shown) > 1, width=width)
+    ]
+    lines += ["", *answers] if answers else []
+    if asked.sweep is not None:
+        lines += ["", *render_sweep(curves, width=width)]
+    if asked.plot:
+        from noburn_cli.charts.terminal import curve, style_of
+
+        lines += ["", *curve(curve_of(curves, target=shown[0].target), style_of())]
+    typer.echo("\n".join(lines))
 
 
-def _price_models(
-    plan: economics.Plan, volume: Volume, models: Sequence[str], *, variant: str
-) -> tuple[list[tuple[str, economics.Outlook]], list[str]]:
-    """Each model's own rates today, averaged over the split."""
-    from noburn_cli.core.models import is_retired, retired_warning
-    from noburn_cli.prices import load_book
+def _print_json(
+    shown: list[Outlook],
+    question: Question,
+    solved: list[Answer | None],
+    curves: list[Swept],
+) -> None:
+    from noburn_cli.render.jsonout import print_json
+    from noburn_cli.render.margin_data import answer_data, outlook_data, sweep_data
 
-    book, now_ms = load_book(os.environ), time.time_ns() // 1_000_000
-    notes = [] if volume.split_given else [INPUT_ONLY_NOTE]
-    named = []
-    for asked in models:
-        found = book.resolve(asked)
-        if is_retired(found, now_ms):
-            typer.echo(f"warning: {retired_warning(found)}", err=True)
-        rate_pico = _model_rate(found, volume, variant=variant, at_ms=now_ms)
-        shown = economics.outlook(plan, tokens=volume.tokens, rate_pico=rate_pico)
-        named.append((found.name, shown))
-        notes += _model_notes(found, volume, variant=variant, at_ms=now_ms)
-    return named, list(dict.fromkeys(notes))
-
-
-def _model_rate(model: Model, volume: Volume, *, variant: str, at_ms: int) -> Fraction:
-    """Pico-dollars of an average token, from the row in force and the tier of an average call.
-
-    Raises PriceUnknown for a variant or a kind without a rate, UsageError for calls that would not
-    fit the model's window.
-    """
-    from noburn_cli.core.cost import rate_of, tier_for
-
-    if volume.call_input_tokens > model.context_window:
-        raise UsageError(
-            f"an average call would have {volume.call_input_tokens:,} input tokens",
-            why=f"the window of `{model.name}` holds {model.context_window:,}",
-            next_step="say more --calls",
-        )
-    row = model.row_at(variant, at_ms)
-    if row is None:
-        sold = ", ".join(dict.fromkeys(row.variant for row in model.rows))
-        raise PriceUnknown(
-            f"`{model.name}` has no {variant} price",
-            why=f"the price book has rows for: {sold}",
-            next_step="choose one of these with --variant",
-        )
-    tier = tier_for(row, volume.call_input_tokens)
-    mix = economics.mix_of(output_share=volume.output_share, cached_share=volume.cached_share)
-    rates = {kind: rate_of(model, row, tier, kind) for kind, share in mix.items() if share}
-    return economics.average_rate(mix, rates)
+    answers = []
+    for place, one in enumerate(shown):
+        data = outlook_data(one)
+        found = solved[place]
+        if found is not None:
+            data["solved"] = answer_data(found)
+        if curves:
+            data["sweep"] = sweep_data(curves[place])
+        answers.append(data)
+    print_json("margin", JSON_VERSION, {"answers": answers, "notes": list(question.notes)})
 
 
-def _model_notes(model: Model, volume: Volume, *, variant: str, at_ms: int) -> list[str]:
-    """What the answer takes for granted about one model's rates."""
-    notes = []
-    row = model.row_at(variant, at_ms)
-    if row is not None and len(row.tiers) > 1 and volume.calls is None:
-        limit = row.tiers[1].above_input_tokens
-        notes.append(
-            f"{model.name}: calls above {limit:,} input tokens cost more;"
-            " say how many calls with --calls."
-        )
-    later = [r for r in model.rows if r.variant == variant and r.starts_at_ms > at_ms]
-    if later:
-        notes.append(f"{model.name}: other rates hold from {later[0].starts_on}.")
-    return notes
+def _save(name: str, curves: list[Swept], keep: Fraction, *, quiet: bool) -> None:
+    from noburn_cli.charts.pictures import save
+    from noburn_cli.render.margin_sweep import curve_of
+
+    save(curve_of(curves, target=keep), Path(name))
+    if not quiet:
+        typer.echo(f"Saved {name}.", err=True)
+
+
+def _fail_under(shown: list[Outlook], least: Fraction | None) -> None:
+    """Raises LimitReached, after everything was shown, for the first plan that leaves less."""
+    from noburn_cli.core.money import show_percent
+
+    for one in shown if least is not None else ():
+        share, kind = one.month.margin_share, one.scenario.plan.kind
+        if kind is Kind.FREE and len(shown) > 1:
+            continue  # A free plan among others is paid for by them.
+        if least is not None and (share is None or share < least):
+            name = f" of `{one.name}`" if one.name else ""
+            left = "no revenue" if share is None else show_percent(share)
+            raise LimitReached(
+                f"the margin{name} is {left}, below {show_percent(least)}",
+                why="--fail-under asks for at least that much",
+            )

@@ -1,37 +1,44 @@
-"""What a plan earns after its tokens are paid.
+"""The rules of thumb of software that runs on models: each figure once, with its source and date.
 
-Layer: core (pure).  Below: money, usage.  Above: `noburn margin`.
-Owns: the rules of thumb with their numbers (bands, the 15-20 % rule, the reference rate).
-Not here: a model's rates (core.pricebook).
+Layer: core (pure).  Below: core.money.  Above: margin, simulate, pnl and their pages.
+Owns: the bands of a gross margin, the 15-20 % rule, the reference rate, what caching and routing
+win back, when flat pricing turns.
+Not here: a plan's arithmetic (core.plan_billing), a model's rates (core.pricebook).
 
-Everything is one month of one plan.  Amounts are exact fractions of a nano-dollar, so that a sum of
-lines is the total; whoever shows one rounds it, once, half to even.  Where the question is how many
-tokens or which price, the answer is rounded to the side on which the promise still holds.
+These figures judge; none of them enters a bill.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
-from noburn_cli.core.money import PICO_PER_NANO, PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
-from noburn_cli.core.usage import CACHE_READ, INPUT, OUTPUT
+from noburn_cli.core.money import PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+
+ZERO = Fraction(0)
+ONE = Fraction(1)
 
 #: $10 per million input tokens: the rate that plans are compared at while no model is named.
 REFERENCE_RATE_PICO = 10 * PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
+# The bands.  Reported in 2026: 52 % on average and inference at 23 % of revenue (ICONIQ), 50 to
+# 60 % (Bessemer), as quoted by
+# https://www.softwareseni.com/why-ai-gross-margins-are-so-much-lower-than-saas-and-what-that-means-for-your-business
+# and, for classic software, 70 to 85 %: https://costandprofitability.com/cost-of-ai/ai-gross-margin/
+# Both read 2026-11-27.
 #: The margin that investors and boards expect of software that runs on models.
 TARGET_MARGIN = Fraction(70, 100)
-#: Inference should stay below 15 to 20 % of revenue.
+#: Where a margin is healthy for a company that is young.
+HEALTHY_MARGIN = Fraction(55, 100)
+#: Inference should stay below 15 to 20 % of revenue: with the rest of what serving costs it leaves
+#: the target.  Best in class is below 15 %, read 2026-11-27:
+#: https://metricrig.com/finance/ai-saas-gross-margin-benchmark-2026
 INFERENCE_SHARE_LOW = Fraction(15, 100)
 INFERENCE_SHARE_HIGH = Fraction(20, 100)
 #: What software earned before it ran on models.
 CLASSIC_MARGIN_LOW = Fraction(70, 100)
 CLASSIC_MARGIN_HIGH = Fraction(85, 100)
-
-ZERO = Fraction(0)
 
 
 class Band(Enum):
@@ -43,157 +50,20 @@ class Band(Enum):
     TARGET = "target"
 
 
-_BANDS_FROM = (
+#: The share at which each band begins, the highest first; below the last it is under water.
+BANDS_FROM = (
     (TARGET_MARGIN, Band.TARGET),
-    (Fraction(55, 100), Band.HEALTHY_EARLY),
+    (HEALTHY_MARGIN, Band.HEALTHY_EARLY),
     (ZERO, Band.THIN),
 )
 
 
 def band_of(margin_share: Fraction) -> Band:
     """The band of a gross margin as a share of revenue; its lower edge belongs to a band."""
-    for lower_edge, band in _BANDS_FROM:
+    for lower_edge, band in BANDS_FROM:
         if margin_share >= lower_edge:
             return band
     return Band.UNDER_WATER
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one customer pays in a month, and what goes off besides tokens.
-
-    price_nano: nano-dollars per seat, >= 0.
-    fee_share, fee_fixed_nano: the card processor's part of one payment for all seats.
-    overhead_nano: everything else that serving this customer costs (hosting, support).
-    """
-
-    price_nano: int
-    seats: int = 1
-    fee_share: Fraction = ZERO
-    fee_fixed_nano: int = 0
-    overhead_nano: int = 0
-
-    @property
-    def revenue_nano(self) -> int:
-        return self.price_nano * self.seats
-
-    @property
-    def fees_nano(self) -> Fraction:
-        """Payment fees; nothing is paid, and so nothing charged, on a free plan."""
-        if not self.revenue_nano:
-            return ZERO
-        return self.revenue_nano * self.fee_share + self.fee_fixed_nano
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One month's lines, in nano-dollars, for all seats."""
-
-    revenue_nano: Fraction
-    inference_nano: Fraction
-    fees_nano: Fraction
-    overhead_nano: Fraction
-
-    @property
-    def margin_nano(self) -> Fraction:
-        return self.revenue_nano - self.inference_nano - self.fees_nano - self.overhead_nano
-
-    @property
-    def margin_share(self) -> Fraction | None:
-        """Gross margin as a share of revenue; None where there is no revenue."""
-        return self.margin_nano / self.revenue_nano if self.revenue_nano else None
-
-    @property
-    def inference_share(self) -> Fraction | None:
-        """Inference as a share of revenue; None where there is no revenue."""
-        return self.inference_nano / self.revenue_nano if self.revenue_nano else None
-
-    @property
-    def band(self) -> Band | None:
-        """The margin's band.  A free plan that costs something is under water."""
-        if self.margin_share is not None:
-            return band_of(self.margin_share)
-        return Band.UNDER_WATER if self.margin_nano < 0 else None
-
-
-class Reach(Enum):
-    """Whether a question has a number for an answer."""
-
-    AT = "at"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """The most tokens per seat that keep a promise, `tokens` being None unless reach is AT."""
-
-    reach: Reach
-    tokens: int | None = None
-
-
-def mix_of(*, output_share: Fraction = ZERO, cached_share: Fraction = ZERO) -> dict[str, Fraction]:
-    """Shares of all tokens by kind, adding up to 1.
-
-    output_share: of all tokens.  cached_share: of the input, read from the provider's cache.
-    """
-    input_share = 1 - output_share
-    return {
-        INPUT: input_share * (1 - cached_share),
-        CACHE_READ: input_share * cached_share,
-        OUTPUT: output_share,
-    }
-
-
-def average_rate(mix: Mapping[str, Fraction], rates_pico: Mapping[str, int]) -> Fraction:
-    """Pico-dollars of an average token of `mix`, exact.
-
-    rates_pico: pico-dollars per token, for every kind that has a share.
-    """
-    return sum((share * rates_pico[kind] for kind, share in mix.items() if share), ZERO)
-
-
-def statement(plan: Plan, *, tokens: int, rate_pico: Fraction) -> Statement:
-    """One month of a plan.
-
-    tokens: per seat.  rate_pico: pico-dollars of an average token.
-    """
-    return Statement(
-        revenue_nano=Fraction(plan.revenue_nano),
-        inference_nano=plan.seats * tokens * rate_pico / PICO_PER_NANO,
-        fees_nano=plan.fees_nano,
-        overhead_nano=Fraction(plan.overhead_nano),
-    )
-
-
-def tokens_keeping(plan: Plan, *, rate_pico: Fraction, keep: Fraction = ZERO) -> Allowance:
-    """The most tokens per seat that leave `keep` of revenue as margin; break-even by default.
-
-    With neither fees nor overhead break-even is price ÷ rate: $20 ÷ $10 a million is 2,000,000.
-    """
-    room_nano = plan.revenue_nano * (1 - keep) - plan.fees_nano - plan.overhead_nano
-    if room_nano < 0:
-        return Allowance(Reach.NEVER)
-    if not rate_pico:
-        return Allowance(Reach.ALWAYS)
-    return Allowance(Reach.AT, math.floor(room_nano * PICO_PER_NANO / (plan.seats * rate_pico)))
-
-
-def price_keeping(
-    plan: Plan, *, tokens: int, rate_pico: Fraction, keep: Fraction = TARGET_MARGIN
-) -> int | None:
-    """The least price per seat, in nano-dollars, that leaves `keep`; None if no price does.
-
-    p = (cost + fixed fee) ÷ (1 - fee share - keep), divided by the seats and rounded up.
-    """
-    left_share = 1 - plan.fee_share - keep
-    inference_nano = plan.seats * tokens * rate_pico / PICO_PER_NANO
-    cost_nano = inference_nano + plan.overhead_nano
-    if not cost_nano:
-        return 0
-    if left_share <= 0:
-        return None
-    return math.ceil((cost_nano + plan.fee_fixed_nano) / left_share / plan.seats)
 
 
 def inference_allowance(revenue_nano: Fraction | int) -> tuple[Fraction, Fraction]:
@@ -202,26 +72,55 @@ def inference_allowance(revenue_nano: Fraction | int) -> tuple[Fraction, Fractio
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """Everything `noburn margin` says about one plan at one rate."""
+class Rule:
+    """A range of shares that is reported or was measured, where, and when we looked."""
 
-    plan: Plan
-    tokens: int
-    rate_pico: Fraction
-    month: Statement
-    break_even: Allowance
-    keeping_target: Allowance
-    target_price_nano: int | None
+    low: Fraction
+    high: Fraction
+    source: str
+    checked_on: str = "2026-11-27"
 
 
-def outlook(plan: Plan, *, tokens: int, rate_pico: Fraction) -> Outlook:
-    """The month, and how far the plan carries.  tokens: per seat."""
-    return Outlook(
-        plan=plan,
-        tokens=tokens,
-        rate_pico=rate_pico,
-        month=statement(plan, tokens=tokens, rate_pico=rate_pico),
-        break_even=tokens_keeping(plan, rate_pico=rate_pico),
-        keeping_target=tokens_keeping(plan, rate_pico=rate_pico, keep=TARGET_MARGIN),
-        target_price_nano=price_keeping(plan, tokens=tokens, rate_pico=rate_pico),
-    )
+_MEASURED = (
+    "measured on public question sets: 38 to 47 % of BANKING77 and 24 to 25 % of CLINC150 "
+    "served at most 1 % wrong (docs/margin.md)"
+)
+#: The share of calls that a semantic cache can answer, by kind of product.
+SEMANTIC_CACHE_HITS: Mapping[str, Rule] = {
+    "repeating questions": Rule(Fraction(25, 100), Fraction(45, 100), _MEASURED),
+    "support": Rule(Fraction(30, 100), Fraction(50, 100), _MEASURED),
+    "coding": Rule(ZERO, ZERO, "no two tasks are alike"),
+}
+#: Published: https://arxiv.org/abs/2406.18665 sends 14 to 54 % of queries to the strong model and
+#: keeps 95 % of its quality, so that 46 to 86 % tolerate the weak one, by benchmark.
+ROUTING_TOLERATED = Fraction(60, 100)
+#: How much cheaper on input the model is that easy work is routed to: `noburn prices list`.
+ROUTING_RATIO_LOW, ROUTING_RATIO_HIGH = 10, 20
+#: Points of margin that routing wins back where ROUTING_TOLERATED or more tolerates it: what
+#: `routing_saving` gives of inference at 18.5 to 70 % of revenue.
+ROUTING_POINTS = Rule(
+    Fraction(10, 100), Fraction(40, 100), "arithmetic of the two rules above; docs/margin.md"
+)
+#: Paying customers before whom a plan per seat should have become hybrid (seat and overage): the
+#: number at which the heaviest users are certain to be among them.  `noburn simulate` says it of
+#: one's own figures.
+HYBRID_BEFORE = (200, 300)
+#: One feature is often this much of the spend, and this many users use it.
+TOP_FEATURE_SPEND = Rule(Fraction(60, 100), Fraction(70, 100), "`noburn report --by feature`")
+TOP_FEATURE_USERS = Fraction(20, 100)
+#: A heavy user burns so many times the average.
+POWER_USER_TIMES = 5
+#: What card processors in the US take of a payment: https://stripe.com/pricing, 2026-11-27.  It is
+#: a figure to judge by, and enters no bill that does not say so.
+CARD_FEE_SHARE = Fraction(29, 1000)
+CARD_FEE_FIXED_NANO = 300_000_000
+
+
+def cache_saving(query_nano: Fraction | int, queries: int, hits: Fraction) -> Fraction:
+    """Nano-dollars that a semantic cache saves: what the queries it answers would have cost."""
+    return query_nano * queries * hits
+
+
+def routing_saving(routed: Fraction, ratio: Fraction | int) -> Fraction:
+    """The share of inference that is saved where `routed` of it goes to a model `ratio` cheaper."""
+    return routed * (ONE - ONE / ratio)

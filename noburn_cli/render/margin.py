@@ -1,233 +1,186 @@
-"""How a plan's margin looks: one plan in full, several models side by side, or as data.
+"""How one plan's margin looks: its month, line by line, and what follows from it.
 
-Layer: render.  Below: core.economics, core.money, render.table.  Above: commands.margin.
-Amounts are rounded here, for the eye to what `show_dollars` shows and for data to the nano-dollar.
+Layer: render.  Below: core.margin_outlook, core.economics, render.margin_words, render.table.
+Above: commands.margin.
+Not here: several plans side by side (render.margin_comparison), data (render.margin_data).
+Amounts are rounded here, for the eye to what `show_dollars` shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any
 
 from noburn_cli.core.economics import (
     CLASSIC_MARGIN_HIGH,
     CLASSIC_MARGIN_LOW,
     INFERENCE_SHARE_HIGH,
     INFERENCE_SHARE_LOW,
-    TARGET_MARGIN,
-    Allowance,
-    Band,
-    Outlook,
-    Reach,
-    Statement,
     inference_allowance,
 )
-from noburn_cli.core.money import (
-    PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION,
-    Nano,
-    show_count,
-    show_dollars,
-    show_percent,
+from noburn_cli.core.margin_month import Month
+from noburn_cli.core.margin_outlook import Outlook
+from noburn_cli.core.margin_solving import Reach
+from noburn_cli.core.money import show_count, show_dollars, show_percent
+from noburn_cli.core.plans import Plan
+from noburn_cli.render.margin_words import (
+    BAND_RANGES,
+    NO_REVENUE,
+    allowance,
+    dollars,
+    rate,
+    share,
 )
-from noburn_cli.render.table import GAP, RIGHT, Column, fit_table, format_table, wrap_line
-
-BAND_RANGES = {
-    Band.UNDER_WATER: "below 0 %: it loses money",
-    Band.THIN: "0 to 55 %",
-    Band.HEALTHY_EARLY: "55 to 70 %",
-    Band.TARGET: "70 % or more",
-}
-NO_REVENUE = "no revenue"
+from noburn_cli.render.table import GAP, format_table, safe_text, wrap_line
 
 
-def render_outlook(
-    name: str, shown: Outlook, *, notes: Sequence[str], width: int | None = None
-) -> list[str]:
+def render_outlook(shown: Outlook, *, notes: Sequence[str], width: int | None = None) -> list[str]:
     """One plan at one rate, a line for each answer.
 
-    name: whose rate it is.  notes: what was taken for granted.
-    width: columns of the terminal, or None for a pipe.
+    notes: what was taken for granted.  width: columns of the terminal, or None for a pipe.
     """
     lines = [*format_table((), _money_rows(shown), align="lr"), ""]
     answers = _answer_rows(shown)
     indent = max(len(label) for label, _ in answers) + len(GAP)
     for line in format_table((), answers):
         lines += wrap_line(line, width=width, indent=indent)
-    rate = f"Rate: {show_rate(shown.rate_pico)} per million tokens, {name}."
-    for note in ("", rate, *notes):
+    scenario = shown.scenario
+    named = f"Rate: {rate(scenario.rate_pico)} per million tokens, {scenario.rates_name}."
+    for note in ("", safe_text(named), *notes):
         lines += wrap_line(note, width=width)
     return lines
-
-
-def render_comparison(
-    named: Sequence[tuple[str, Outlook]], *, notes: Sequence[str], width: int | None = None
-) -> list[str]:
-    """One row per model, in the order asked for."""
-    answers = [shown for _, shown in named]
-    months = [shown.month for shown in answers]
-    columns = [
-        Column("MODEL", [name for name, _ in named]),
-        Column("$/M", [show_rate(shown.rate_pico) for shown in answers], RIGHT),
-        Column("COST", [_dollars(month.inference_nano) for month in months], RIGHT, give_up=1),
-        Column("MARGIN", [_dollars(month.margin_nano) for month in months], RIGHT),
-        Column("MARGIN %", [_share(month.margin_share) for month in months], RIGHT),
-        Column("BAND", [_band_name(month.band) for month in months], give_up=2),
-        Column("BREAK-EVEN", [_tokens(shown.break_even) for shown in answers], RIGHT),
-        Column("70 % MARGIN", [_tokens(shown.keeping_target) for shown in answers], RIGHT),
-    ]
-    each = " a seat" if answers[0].plan.seats > 1 else ""
-    unit = f"Per month: amounts in dollars, break-even and 70 % margin in tokens{each}."
-    lines = fit_table(columns, width=width)
-    for note in ("", unit, *notes):
-        lines += wrap_line(note, width=width)
-    return lines
-
-
-def _tokens(allowance: Allowance) -> str:
-    """As `show_allowance`, in a table's cell."""
-    if allowance.reach is Reach.ALWAYS:
-        return "any"
-    return "none" if allowance.tokens is None else show_count(allowance.tokens)
 
 
 def _money_rows(shown: Outlook) -> list[tuple[str, str, str]]:
-    plan, month = shown.plan, shown.month
-    tokens = f"{show_count(shown.tokens)} tokens"
+    plan, month = shown.scenario.plan, shown.month
+    bill = month.bill
+    tokens = f"{show_count(shown.scenario.seat_tokens)} tokens"
     each = f" x {plan.seats} seats" if plan.seats > 1 else ""
-    price = f"{show_dollars(plan.price_nano)}{each}" if each else "a month"
-    rows = [
-        ("Revenue", _dollars(month.revenue_nano), price),
-        ("Inference", _dollars(month.inference_nano), f"{tokens}{each}"),
-    ]
-    if month.fees_nano:
+    units = "" if plan.per_customer else each
+    rows = _revenue_parts(plan, month)
+    revenue = "a month" if rows or not units else f"{show_dollars(plan.price_nano)}{units}"
+    rows.append(("Revenue", dollars(month.revenue_nano), revenue))
+    served = "" if bill.served == 1 else f", {show_percent(bill.served)} of them served"
+    rows.append(("Inference", dollars(bill.inference_nano), f"{tokens}{each}{served}"))
+    if bill.fees_nano:
         fixed = f" + {show_dollars(plan.fee_fixed_nano)}" if plan.fee_fixed_nano else ""
-        points = _share(month.fees_nano / month.revenue_nano)
+        points = share(bill.fees_nano / month.revenue_nano) if month.revenue_nano else NO_REVENUE
         note = f"{show_percent(plan.fee_share)}{fixed}, {points} of revenue"
-        rows.append(("Payment fees", _dollars(month.fees_nano), note))
-    if month.overhead_nano:
-        rows.append(("Overhead", _dollars(month.overhead_nano), ""))
-    rows.append(("Gross margin", _dollars(month.margin_nano), _share(month.margin_share)))
+        rows.append(("Payment fees", dollars(bill.fees_nano), note))
+    if bill.overhead_nano:
+        rows.append(("Overhead", dollars(bill.overhead_nano), ""))
+    if month.free_nano:
+        free = shown.scenario.free
+        users = f"{float(free.per_payer):,.4g} free users at {dollars(free.nano)}"
+        rows.append(("Free tier", dollars(month.free_nano), users))
+    rows.append(("Gross margin", dollars(month.margin_nano), share(month.margin_share)))
+    return rows
+
+
+def _revenue_parts(plan: Plan, month: Month) -> list[tuple[str, str, str]]:
+    """What revenue is made of, where it is more than a price."""
+    bill = month.bill
+    parts = [
+        ("Discounts", -bill.discount_nano, ""),
+        ("Overage", bill.overage_nano, f"{show_percent(bill.beyond)} of the usage"),
+        ("Credits", bill.credits_nano, f"{show_percent(bill.beyond)} of the usage"),
+        ("Minimum" if bill.adjustment_nano > 0 else "Maximum", bill.adjustment_nano, ""),
+    ]
+    rows = [(name, dollars(amount), note) for name, amount, note in parts if amount]
+    inside = bool(bill.tax_nano) and plan.tax_included
+    if (rows or inside) and bill.base_nano:
+        seats = f" x {plan.seats} seats" if plan.seats > 1 and not plan.per_customer else ""
+        less = f", less {show_percent(plan.tax)} tax" if inside else ""
+        rows.insert(
+            0, ("Price", dollars(bill.base_nano), f"{show_dollars(plan.price_nano)}{seats}{less}")
+        )
     return rows
 
 
 def _answer_rows(shown: Outlook) -> list[tuple[str, str]]:
-    unit = " tokens a seat and month" if shown.plan.seats > 1 else " tokens a month"
+    scenario, month = shown.scenario, shown.month
+    unit = " tokens a seat and month" if scenario.plan.seats > 1 else " tokens a month"
+    target = show_percent(shown.target)
+    costs = bool(scenario.rate_pico)
     rows = [
-        ("Band", _band_line(shown.month)),
-        ("Inference share", _rule_line(shown.month)),
+        ("Band", _band_line(month)),
+        ("Inference share", _rule_line(month)),
         ("Break-even", _break_even_line(shown, unit)),
-        ("Keeps 70 %", show_allowance(shown.keeping_target, unit=f"{unit} at most")),
+        (
+            f"Keeps {target}",
+            allowance(shown.keeping_target, unit=unit, at_most=" at most", costs=costs),
+        ),
     ]
-    if shown.target_price_nano is not None:
-        each = " a seat" if shown.plan.seats > 1 else ""
-        price = show_dollars(_whole_cents_up(shown.target_price_nano))
-        rows.append(("70 % price", f"{price}{each} for these tokens"))
+    price = _target_price(shown)
+    if price is not None:
+        each = " a seat" if scenario.plan.seats > 1 and not scenario.plan.per_customer else ""
+        price += "" if shown.target_price.reach is Reach.ALWAYS else each
+        rows.append((f"{target} price", f"{price} for these tokens"))
+    if month.bill.tax_nano:
+        rows.append(("Tax", _tax_line(scenario.plan, month)))
+    if month.bill.passed_nano:
+        rows.append(("Passed on", _passed_line(month)))
+    if scenario.levers.kept != 1 and shown.points is not None:
+        rows.append(("Levers", f"caching and routing win back {_points(shown)} of margin"))
     return rows
 
 
-def _band_name(band: Band | None) -> str:
-    return "-" if band is None else band.value
+def _target_price(shown: Outlook) -> str | None:
+    found = shown.target_price
+    if found.reach is Reach.ALWAYS:
+        return "any"
+    return None if found.charged is None else show_dollars(found.charged)
 
 
-def _band_line(month: Statement) -> str:
+def _points(shown: Outlook) -> str:
+    assert shown.points is not None
+    return f"{show_percent(shown.points).removesuffix(' %')} points"
+
+
+def _band_line(month: Month) -> str:
     if month.band is None:
         return NO_REVENUE
     line = f"{month.band.value} ({BAND_RANGES[month.band]})"
-    share = month.margin_share
-    if share is not None and share >= CLASSIC_MARGIN_LOW:
-        place = "as" if share <= CLASSIC_MARGIN_HIGH else "better than"
+    of_revenue = month.margin_share
+    if of_revenue is not None and of_revenue >= CLASSIC_MARGIN_LOW:
+        place = "as" if of_revenue <= CLASSIC_MARGIN_HIGH else "better than"
         return f"{line}, {place} classic SaaS (70 to 85 %)"
     return line
 
 
-def _rule_line(month: Statement) -> str:
-    share = month.inference_share
-    if share is None:
+def _rule_line(month: Month) -> str:
+    of_revenue = month.inference_share
+    if of_revenue is None:
         return f"{NO_REVENUE} to measure it by"
     low, high = inference_allowance(month.revenue_nano)
-    if share < INFERENCE_SHARE_LOW:
+    if of_revenue < INFERENCE_SHARE_LOW:
         verdict = "below the 15 to 20 % rule"
-    elif share <= INFERENCE_SHARE_HIGH:
+    elif of_revenue <= INFERENCE_SHARE_HIGH:
         verdict = "at the edge of the 15 to 20 % rule"
     else:
         verdict = "above the 15 to 20 % rule"
-    return f"{show_percent(share)}, {verdict}, which leaves {_dollars(low)} to {_dollars(high)}"
+    return f"{show_percent(of_revenue)}, {verdict}, which leaves {dollars(low)} to {dollars(high)}"
 
 
 def _break_even_line(shown: Outlook, unit: str) -> str:
-    line = show_allowance(shown.break_even, unit=unit)
-    if shown.break_even.tokens == shown.tokens:
+    costs = bool(shown.scenario.rate_pico)
+    line = allowance(shown.break_even, unit=unit, costs=costs)
+    if shown.break_even.value == shown.scenario.seat_tokens:
         return f"{line}: this volume exactly; every token beyond loses money"
     return line
 
 
-def show_allowance(allowance: Allowance, *, unit: str = "") -> str:
-    """A number of tokens, or in a word why there is none."""
-    if allowance.reach is Reach.ALWAYS:
-        return "any number of tokens: they cost nothing"
-    if allowance.tokens is None:
-        return "none: the fixed costs alone are too high"
-    return f"{show_count(allowance.tokens)}{unit}"
+def _tax_line(plan: Plan, month: Month) -> str:
+    where = "in the price" if plan.tax_included else "on top"
+    return (
+        f"{show_percent(plan.tax)} {where}: the customer pays {dollars(month.bill.due_nano)}, "
+        f"of which {dollars(month.bill.tax_nano)} is not ours"
+    )
 
 
-def show_rate(rate_pico: Fraction) -> str:
-    """Dollars per million tokens, from pico-dollars per token."""
-    nano = rate_pico / PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION * 10**9
-    return show_dollars(round(nano))
-
-
-def _dollars(nano: Fraction) -> str:
-    return show_dollars(round(nano))
-
-
-def _share(share: Fraction | None) -> str:
-    return NO_REVENUE if share is None else show_percent(share)
-
-
-def _whole_cents_up(nano: int) -> int:
-    """A price is charged in whole cents, and a cent less would miss the target."""
-    cent = 10**7
-    return -(-nano // cent) * cent
-
-
-def outlook_data(name: str, shown: Outlook) -> dict[str, Any]:
-    """One plan at one rate for `--json`: dollars as exact decimals, shares as decimals of 1."""
-    month = shown.month
-    low, high = inference_allowance(month.revenue_nano)
-    return {
-        "rate_name": name,
-        "rate_dollars_per_million": Nano(
-            round(shown.rate_pico / PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION * 10**9)
-        ),
-        "tokens": shown.tokens,
-        "seats": shown.plan.seats,
-        "revenue": _nano(month.revenue_nano),
-        "inference": _nano(month.inference_nano),
-        "fees": _nano(month.fees_nano),
-        "overhead": _nano(month.overhead_nano),
-        "margin": _nano(month.margin_nano),
-        "margin_share": _decimal(month.margin_share),
-        "inference_share": _decimal(month.inference_share),
-        "inference_allowance": {"low": _nano(low), "high": _nano(high)},
-        "band": None if month.band is None else month.band.value,
-        "break_even": _allowance_data(shown.break_even),
-        "target": {
-            "margin_share": _decimal(TARGET_MARGIN),
-            **_allowance_data(shown.keeping_target),
-            "price": None if shown.target_price_nano is None else Nano(shown.target_price_nano),
-        },
-    }
-
-
-def _allowance_data(allowance: Allowance) -> dict[str, Any]:
-    return {"reach": allowance.reach.value, "tokens": allowance.tokens}
-
-
-def _nano(amount: Fraction) -> Nano:
-    return Nano(round(amount))
-
-
-def _decimal(share: Fraction | None) -> str | None:
-    """A share with nine decimals, half to even, as a string without trailing zeros."""
-    return None if share is None else Nano(round(share * 10**9)).exact()
+def _passed_line(month: Month) -> str:
+    """Both ways of booking what is only passed on; the margin in dollars is the same."""
+    return (
+        f"{dollars(month.bill.passed_nano)} of inference is charged on: {share(month.margin_share)}"
+        f" of revenue booked gross, {share(month.net_margin_share)} of the "
+        f"{dollars(month.net_revenue_nano)} booked net"
+    )

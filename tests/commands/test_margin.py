@@ -244,10 +244,8 @@ def test_a_rate_of_ones_own(answer):
 
 
 def test_free_tokens_never_reach_a_break_even(answer, margin):
-    assert answer("--price", "20", "--tokens", "2M", "--rate", "0")["break_even"] == {
-        "reach": "always",
-        "tokens": None,
-    }
+    found = answer("--price", "20", "--tokens", "2M", "--rate", "0")["break_even"]
+    assert (found["reach"], found["tokens"]) == ("always", None)
     assert "they cost nothing" in margin("--price", "20", "--tokens", "2M", "--rate", "0").out
 
 
@@ -323,3 +321,191 @@ def test_card_fees_of_a_twenty_dollar_plan(margin):
     ).out
     assert "Payment fees   $0.88  2.9 % + $0.30, 4.4 % of revenue" in shown
     assert "Gross margin  $14.12  70.6 %" in shown
+
+
+PLANS = """\
+[fees]
+percent = 2.9
+fixed = 0.30
+
+[plan.free]
+price = 0
+included = { tokens = "50k" }
+
+[plan.flat]
+price = 29
+
+[plan.hybrid]
+price = 29
+included = { usage = "$5" }
+overage = { markup = "20%" }
+
+[free]
+plan = "free"
+users_per_payer = 4
+
+[use.chat]
+model = "plain"
+tokens = "2M"
+output = "50%"
+"""
+
+
+@pytest.fixture
+def plans(tmp_path, monkeypatch):
+    """A folder with the plans above, to stand in."""
+    (tmp_path / "plans.toml").write_text(PLANS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "plans.toml"
+
+
+def test_a_mix_of_features_models_and_shares(answer):
+    month = answer(
+        *("--price", "20", "--use", "chat=model:plain,tokens:1M,output:20%,cached:50%,batch:50%"),
+        *(
+            "--use",
+            "deep=model:tiered,input:400k,output:100k,calls:1",
+            "--use",
+            "faq=rate:1,tokens:1M",
+        ),
+        *("--overhead-request", "0.25"),
+    )
+    chat, deep, faq = month["uses"]
+    assert (chat["cost"], deep["cost"], faq["cost"]) == ("2.13", "3.1", "1")
+    assert month["inference"] == "6.23"
+    assert month["overhead"] == "0.25"
+    hits = answer("--price", "20", "--use", "chat=model:plain,tokens:1M,output:0%,hits:25%")
+    assert hits["inference"] == "1.5"
+
+
+def test_every_line_of_a_plan_that_has_them_all(answer, margin):
+    arguments = (
+        *("--price", "29", "--tokens", "2M", "--included", "1Mtok", "--overage", "12"),
+        *("--fee-percent", "2.9", "--fee-fixed", "0.30", "--tax", "19", "--tax-included"),
+        *("--yearly-share", "40%", "--yearly-discount", "20%", "--overhead", "1", "--seats", "2"),
+        *("--free-users-per-payer", "10", "--free-tokens", "20k"),
+    )
+    month = answer(*arguments)
+    lines = month["lines"]
+    assert lines["base"] == "48.739495798"  # 58 ÷ 1.19.
+    assert lines["overage"] == "20.168067227"
+    assert month["free_tier"] == "2"
+    assert lines["invoice_cents"] == 7736  # 58 x .92 + 24.
+    shown = margin(*arguments).out
+    assert "Price         $48.7395  $29.00 x 2 seats, less 19 % tax" in shown
+    assert "19 % in the price: the customer pays $77.36" in shown
+    assert "booked gross, 43.2 % of the $45.0084 booked net" in shown
+
+
+def test_what_would_reach_the_target(margin, answer):
+    base = ("--price", "20", "--tokens", "1M")
+    shown = margin(*base, "--solve", "price").out
+    assert "To keep 70 %, price: at least $33.34 a seat and month (now $20.00)." in shown
+    assert "at most 600,000 tokens a seat and month" in margin(*base, "--solve", "tokens").out
+    cache = margin(*base, "--solve", "cache").out
+    assert "at least 40 % of the calls that a semantic cache answers (now 0 %)" in cache
+    assert "coding about 0" in cache
+    routed = answer(*base, "--solve", "routing", "--route-ratio", "10")["solved"]
+    assert (routed["charged"], routed["shown"]) == (4445, "44.45 %")
+    beyond = ("--included", "500ktok", "--overage", "10", "--solve", "overage")
+    over = margin(*base, *beyond, "--target", "55%").out
+    assert "To keep 55 %, overage: at least $4.45 per million tokens beyond (now $10.00)." in over
+    assert "50 % is kept whatever the overage" in margin(*base, *beyond, "--target", "50%").out
+
+
+def test_where_no_value_reaches_it_the_best_is_said(margin):
+    base = ("--price", "20", "--tokens", "1M")
+    routing = ("--solve", "routing", "--route-ratio", "2", "--target", "80%")
+    assert "No routing reaches 80 %: even 100 % leaves 75 %." in margin(*base, *routing).out
+    price = margin(*base, "--solve", "price", "--target", "98%", "--fee-percent", "2.9").out
+    assert "No price reaches 98 %: however high, 97.1 % is left at best." in price
+    usage = ("--price", "0", "--overage", "20%", "--fee-percent", "2.9", "--fee-fixed", ".30")
+    shown = margin(*usage, "--tokens", "1M").out
+    assert "Break-even       from 181,599 tokens a month on" in shown
+
+
+def test_plans_of_the_file_side_by_side(margin, answer, plans):
+    shown = margin().out
+    rows = {line.split()[0]: line.split() for line in shown.splitlines()[:4]}
+    assert list(rows) == ["PLAN", "free", "flat", "hybrid"]
+    assert rows["flat"][1] == "seat"
+    assert rows["hybrid"][2] == "$37.40"  # $12 of usage, $7 of it beyond: 29 + 8.40.
+    flat = answer("--plan", "flat", "--price", "40")
+    assert (flat["plan"], flat["revenue"], flat["fees"]) == ("flat", "40", "1.46")
+    assert flat["free_tier"] == "1.2"  # Four free users with 50,000 tokens at $6 a million.
+    assert answer("--plan", "flat", "--tokens", "1M")["inference"] == "6"
+    assert "did you mean `hybrid`" in margin("--plan", "hybrd", code=2).err
+    assert margin("--plans", str(plans), "--plan", "flat").out.startswith("Revenue         $29.00")
+
+
+def test_a_sweep_marks_where_a_promise_ends(margin, answer):
+    base = ("--price", "20", "--tokens", "1M", "--sweep", "tokens=0..4M", "--points", "5")
+    rows = [line.split() for line in margin(*base).out.splitlines() if "target" in line]
+    assert rows[-1][:7] == ["600,000", "$20.00", "$6.00", "$14.00", "70", "%", "target"]
+    swept = answer(*base)["sweep"]
+    assert [row["value"] for row in swept["rows"]] == [
+        *(0, 600_000, 900_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
+    ]  # fmt: skip
+    assert [(e["value"], e["margin_share"], e["side"]) for e in swept["edges"]] == [
+        (600_000, "0.7", "last"), (900_000, "0.55", "last"), (2_000_000, "0", "last"),
+    ]  # fmt: skip
+    price = answer("--price", "20", "--tokens", "1M", "--sweep", "price=10..50")["sweep"]
+    assert price["edges"][0]["side"] == "first"
+    bent = ("--price", "20", "--tokens", "1M", "--included", "1Mtok", "--overage", "12")
+    assert answer(*bent, "--sweep", "tokens=0..4M")["sweep"]["bends"] == [1_000_000]
+
+
+def test_the_curve_in_the_terminal_and_as_a_picture(margin, tmp_path, plans):
+    target = tmp_path / "margin.svg"
+    shown = margin("--plan", "flat", "--plan", "hybrid", "--plot", "--save", str(target))
+    assert "• flat  × hybrid" in shown.out
+    assert "target 70 %" in shown.out
+    assert shown.err == f"Saved {target}.\n"
+    svg = target.read_text("utf-8")
+    assert "Gross margin by tokens" in svg
+    assert "flat: break-even" in svg
+    assert (
+        "cannot be saved" in margin("--price", "1", "--tokens", "1", "--save", "x.pdf", code=2).err
+    )
+
+
+def test_a_margin_below_what_was_asked_for_fails_after_it_is_shown(margin):
+    base = ("--price", "20", "--tokens", "1M")
+    shown = margin(*base, "--fail-under", "60%", code=3)
+    assert "Gross margin  $10.00  50 %" in shown.out
+    assert "the margin is 50 %, below 60 %" in shown.err
+    margin(*base, "--fail-under", "50%")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--price", "20", "--use", "a=tokens:1M", "--tokens", "1M"), "does not go with --use"),
+        (("--price", "20", "--use", "a=tokens:1", "--use", "a=tokens:1"), "called `a`"),
+        (
+            ("--price", "20", "--tokens", "1M", "--overage", "12", "--included", "$5"),
+            "allowance in",
+        ),
+        (("--price", "20", "--tokens", "1M", "--solve", "seats"), "no quantity 'seats'"),
+        (("--price", "20", "--tokens", "1M", "--solve", "overage"), "no overage"),
+        (("--price", "20", "--tokens", "1M", "--solve", "routing"), "cheaper model"),
+        (("--price", "20", "--tokens", "1M", "--route-share", "10%"), "cheaper model"),
+        (("--price", "20", "--tokens", "1M", "--route-ratio", "0.5"), "dearer"),
+        (
+            (*("--price", "20", "--tokens", "1M", "--model", "plain"), "--route-model", "tiered"),
+            "`tiered` is not cheaper",
+        ),
+        (("--price", "20", "--tokens", "1M", "--free-tokens", "1k"), "number of free users"),
+        (("--price", "20", "--tokens", "1M", "--conversion", "5%"), "what a free user uses"),
+        (("--price", "20", "--tokens", "1M", "--tax-included"), "goes with --tax"),
+        (("--price", "20", "--tokens", "1M", "--sweep", "tokens"), "--sweep cannot be read"),
+        (("--price", "20", "--tokens", "1M", "--sweep", "cache=60%..0"), "upwards"),
+        (("--price", "20", "--tokens", "1M", "--sweep", "cached=0..60%"), "rates of a model"),
+        (("--plans", "no.toml"), "there is no such file"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(margin, monkeypatch, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    shown = margin(*arguments, code=2)
+    assert said in shown.err
+    assert shown.out == ""

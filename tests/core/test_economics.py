@@ -1,66 +1,77 @@
-"""The reference numbers of AI pricing, and that answers keep what they promise."""
+"""The reference numbers of AI pricing, each line of the table by its name."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from noburn_cli.core.economics import (
-    REFERENCE_RATE_PICO,
-    Allowance,
+    CARD_FEE_FIXED_NANO,
+    CARD_FEE_SHARE,
+    CLASSIC_MARGIN_HIGH,
+    CLASSIC_MARGIN_LOW,
+    HYBRID_BEFORE,
+    POWER_USER_TIMES,
+    ROUTING_POINTS,
+    ROUTING_RATIO_HIGH,
+    ROUTING_RATIO_LOW,
+    ROUTING_TOLERATED,
+    SEMANTIC_CACHE_HITS,
+    TOP_FEATURE_SPEND,
+    TOP_FEATURE_USERS,
     Band,
-    Plan,
-    Reach,
-    average_rate,
     band_of,
+    cache_saving,
     inference_allowance,
-    mix_of,
-    outlook,
-    price_keeping,
-    statement,
-    tokens_keeping,
+    routing_saving,
 )
+from noburn_cli.core.margin_month import FreeUsers, Levers, Scenario, month_of, points_won
+from noburn_cli.core.margin_outlook import outlook
+from noburn_cli.core.margin_quantities import quantity
+from noburn_cli.core.margin_solving import answer
+from noburn_cli.core.plan_usage import Use, price_flat
+from noburn_cli.core.plans import Included, Overage, Plan
 
 DOLLAR = 10**9
-REFERENCE = Fraction(REFERENCE_RATE_PICO)
-TWENTY = Plan(price_nano=20 * DOLLAR)
+CENT = DOLLAR // 100
+CARD = {"fee_share": CARD_FEE_SHARE, "fee_fixed_nano": CARD_FEE_FIXED_NANO}
+TWENTY = Plan(20 * DOLLAR)
 
 
-def test_half_a_million_tokens_cost_five_dollars_and_leave_three_quarters():
-    month = statement(TWENTY, tokens=500_000, rate_pico=REFERENCE)
-    assert month.inference_nano == 5 * DOLLAR
+def using(tokens, plan=TWENTY, **parts):
+    """A plan whose customer uses so many tokens at the reference rate of $10 a million."""
+    return Scenario(plan, (price_flat(Use("all", tokens)),), **parts)
+
+
+def test_line_500_000_tokens_at_10_dollars_a_million_on_a_20_dollar_plan():
+    """Cost $5, gross margin 75 %."""
+    month = month_of(using(500_000))
+    assert month.bill.inference_nano == 5 * DOLLAR
     assert month.margin_share == Fraction(75, 100)
     assert month.band is Band.TARGET
 
 
-def test_two_million_tokens_break_even():
-    month = statement(TWENTY, tokens=2_000_000, rate_pico=REFERENCE)
-    assert month.inference_nano == 20 * DOLLAR
-    assert month.margin_share == 0
-    assert tokens_keeping(TWENTY, rate_pico=REFERENCE) == Allowance(Reach.AT, 2_000_000)
-    beyond = statement(TWENTY, tokens=2_000_001, rate_pico=REFERENCE)
-    assert beyond.band is Band.UNDER_WATER
+def test_line_the_same_plan_2_000_000_tokens():
+    """Cost $20, margin 0 %: break-even; every token beyond loses money."""
+    month = month_of(using(2_000_000))
+    assert (month.bill.inference_nano, month.margin_share) == (20 * DOLLAR, 0)
+    assert month_of(using(2_000_001)).band is Band.UNDER_WATER
 
 
-def test_seventy_per_cent_of_a_twenty_dollar_plan_leaves_600k_tokens():
-    kept = tokens_keeping(TWENTY, rate_pico=REFERENCE, keep=Fraction(7, 10))
-    assert kept == Allowance(Reach.AT, 600_000)
+def test_line_break_even_volume_is_price_over_rate():
+    """$20 ÷ $10/M = 2,000,000 tokens per user and month; 70 % leaves 600,000."""
+    shown = outlook("", using(1))
+    assert shown.break_even.value == 2_000_000
+    assert shown.keeping_target.value == 600_000
+    seats = outlook("", using(1, replace(TWENTY, seats=7)))
+    assert seats.break_even.value == 2_000_000
 
 
-def test_a_fifty_dollar_plan_leaves_seven_and_a_half_to_ten_dollars_for_inference():
+def test_line_inference_below_15_to_20_per_cent_of_revenue():
+    """A $50 plan leaves $7.50 to $10 per user and month."""
     assert inference_allowance(50 * DOLLAR) == (7_500_000_000, 10 * DOLLAR)
-
-
-def test_a_cards_fees_on_a_twenty_dollar_plan():
-    """2.9 % + $0.30 on $20 is $0.88, 4.4 points of margin."""
-    plan = Plan(20 * DOLLAR, fee_share=Fraction(29, 1000), fee_fixed_nano=300_000_000)
-    with_fees = statement(plan, tokens=500_000, rate_pico=REFERENCE)
-    without = statement(TWENTY, tokens=500_000, rate_pico=REFERENCE)
-    assert with_fees.fees_nano == 880_000_000
-    assert without.margin_share - with_fees.margin_share == Fraction(44, 1000)
 
 
 @pytest.mark.parametrize(
@@ -75,96 +86,106 @@ def test_a_cards_fees_on_a_twenty_dollar_plan():
         (1000, Band.TARGET),
     ],
 )
-def test_bands_begin_at_their_edges(per_mille, band):
+def test_line_gross_margin_bands_for_ai_saas(per_mille, band):
+    """Under water < 0, thin 0-55 %, healthy early 55-70 %, target >= 70 %; classic 70-85 %."""
     assert band_of(Fraction(per_mille, 1000)) is band
+    assert (Fraction(7, 10), Fraction(85, 100)) == (CLASSIC_MARGIN_LOW, CLASSIC_MARGIN_HIGH)
 
 
-def test_a_free_plan_has_costs_no_fees_and_no_percentage():
-    plan = Plan(0, fee_share=Fraction(29, 1000), fee_fixed_nano=300_000_000)
-    month = statement(plan, tokens=1_000, rate_pico=REFERENCE)
-    assert (month.fees_nano, month.margin_share, month.inference_share) == (0, None, None)
-    assert month.band is Band.UNDER_WATER
-    assert statement(plan, tokens=0, rate_pico=REFERENCE).band is None
+def test_line_a_semantic_cache_saves_350_dollars_a_month():
+    """$0.01 a query, 100,000 queries, 35 % hits; 25-45 %, support 30-50 %, coding about 0."""
+    assert cache_saving(CENT, 100_000, Fraction(35, 100)) == 350 * DOLLAR
+    # The same through a month: 100,000 calls that cost $1,000 together.
+    use = Use("faq", 10**8, rate_pico=Fraction(10**7), calls=100_000)
+    scenario = Scenario(Plan(2000 * DOLLAR), (price_flat(use),))
+    cached = replace(scenario, levers=Levers(hits=Fraction(35, 100)))
+    saved = month_of(cached).margin_nano - month_of(scenario).margin_nano
+    assert saved == 350 * DOLLAR
+    within = {name: (float(one.low), float(one.high)) for name, one in SEMANTIC_CACHE_HITS.items()}
+    assert within == {
+        "repeating questions": (0.25, 0.45), "support": (0.30, 0.50), "coding": (0, 0),
+    }  # fmt: skip
 
 
-def test_a_price_for_a_margin_is_the_cost_and_the_fixed_fee_over_what_is_left():
-    """p = (x + 0.30) / (1 - 0.029 - g), here (6 + 0.30) / 0.271."""
-    plan = Plan(DOLLAR, fee_share=Fraction(29, 1000), fee_fixed_nano=300_000_000)
-    price = price_keeping(plan, tokens=600_000, rate_pico=REFERENCE)
-    assert price == -(-6_300_000_000 * 1000 // 271)
+def test_line_routing_wins_back_10_to_40_points_where_60_per_cent_tolerates_it():
+    """To a model 10 to 20 times cheaper: from inference at 18.5 % of revenue to 70 %."""
+    assert (ROUTING_RATIO_LOW, ROUTING_RATIO_HIGH) == (10, 20)
+    assert Fraction(60, 100) == ROUTING_TOLERATED
+
+    def won(inference_share, ratio):
+        levers = Levers(routed=ROUTING_TOLERATED, ratio=Fraction(ratio))
+        tokens = int(2_000_000 * inference_share)
+        return points_won(using(tokens, levers=levers))
+
+    lowest, highest = won(Fraction(185, 1000), 10), won(Fraction(7, 10), 20)
+    assert (round(lowest, 3), round(highest, 3)) == (Fraction(1, 10), Fraction(399, 1000))
+    assert round(lowest, 2) == ROUTING_POINTS.low
+    assert round(highest, 2) == ROUTING_POINTS.high
+    assert routing_saving(ROUTING_TOLERATED, 10) == Fraction(54, 100)
 
 
-def test_no_price_keeps_what_the_fees_take():
-    plan = Plan(DOLLAR, fee_share=Fraction(3, 10))
-    assert price_keeping(plan, tokens=1, rate_pico=REFERENCE) is None
+def test_line_spend_is_skewed():
+    """One feature 60-70 % of spend, 20 % of users use it; a power user burns 5 x the average.
+
+    A quarter of such users on a flat $20 plan turn its margin: the average user's 75 % are the
+    power user's -25 %.
+    """
+    assert (TOP_FEATURE_SPEND.low, TOP_FEATURE_SPEND.high) == (Fraction(6, 10), Fraction(7, 10))
+    assert (Fraction(2, 10), 5) == (TOP_FEATURE_USERS, POWER_USER_TIMES)
+    assert month_of(using(500_000)).margin_share == Fraction(75, 100)
+    assert month_of(using(500_000 * POWER_USER_TIMES)).margin_share == Fraction(-25, 100)
 
 
-def test_an_average_token_costs_its_mix():
-    """80 % input, half of it cached at a twentieth, 20 % output: 0.4·2 + 0.4·0.1 + 0.2·10."""
-    mix = mix_of(output_share=Fraction(2, 10), cached_share=Fraction(1, 2))
-    rates = {"input": 2_000_000, "cache_read": 100_000, "output": 10_000_000}
-    assert average_rate(mix, rates) == 2_840_000
+def test_line_pricing_goes_from_per_seat_to_hybrid():
+    """Before 200-300 paying customers: on a hybrid the power user's month earns its overage."""
+    assert HYBRID_BEFORE == (200, 300)
+    hybrid = replace(TWENTY, included=Included(tokens=600_000), overage=Overage(14 * DOLLAR))
+    power = 500_000 * POWER_USER_TIMES
+    assert month_of(using(power)).band is Band.UNDER_WATER
+    assert month_of(using(power, hybrid)).margin_share > Fraction(4, 10)
+    assert outlook("", using(power, hybrid)).break_even.ranges[0].high == 10**18
 
 
-def test_a_kind_without_a_share_needs_no_rate():
-    assert average_rate(mix_of(), {"input": 2_000_000}) == 2_000_000
+def test_line_passthrough_lifts_margin_only_above_provider_price_and_overhead():
+    """Price per token > provider price + overhead; gross books it as revenue, net does not."""
+    overhead = {"overhead_request_nano": CENT}  # 1,000 tokens a call: $10 a million more.
+
+    def margin(per_million, tokens):
+        plan = replace(
+            TWENTY, included=Included(tokens=0), overage=Overage(per_million * DOLLAR), **overhead
+        )
+        use = Use("all", 10**6, rate_pico=Fraction(10**7), calls=1000)
+        return month_of(Scenario(plan, (price_flat(use),), tokens=tokens))
+
+    for per_million, lifts in ((19, -1), (20, 0), (21, 1)):
+        more = (
+            margin(per_million, 2_000_000).margin_nano - margin(per_million, 1_000_000).margin_nano
+        )
+        assert (more > 0) - (more < 0) == lifts
+    month = margin(21, 1_000_000)
+    assert month.margin_nano == 21 * DOLLAR
+    assert month.margin_share == Fraction(21, 41)  # Booked gross: $20 and $21 of usage.
+    assert month.net_revenue_nano == 31 * DOLLAR  # Booked net: without the $10 passed on.
+    assert month.net_margin_share == Fraction(21, 31)
 
 
-def test_free_tokens_have_no_break_even():
-    assert tokens_keeping(TWENTY, rate_pico=Fraction(0)).reach is Reach.ALWAYS
+def test_line_a_cards_fees_are_88_cents_of_20_dollars():
+    """2.9 % + $0.30 on a $20 plan is $0.88, 4.4 points of margin."""
+    month = month_of(using(500_000, replace(TWENTY, **CARD)))
+    assert month.bill.fees_nano == 88 * CENT
+    assert month_of(using(500_000)).margin_share - month.margin_share == Fraction(44, 1000)
 
 
-def test_fixed_costs_above_the_price_leave_no_break_even():
-    plan = Plan(5 * DOLLAR, overhead_nano=6 * DOLLAR)
-    assert tokens_keeping(plan, rate_pico=REFERENCE) == Allowance(Reach.NEVER)
-    assert tokens_keeping(plan, rate_pico=Fraction(0)) == Allowance(Reach.NEVER)
+def test_line_a_free_tiers_tokens_are_paid_by_somebody_elses_plan():
+    """9 free users of 50,000 tokens take $4.50 of the $15 that a paying customer leaves."""
+    scenario = using(500_000, free=FreeUsers(Fraction(9), Fraction(DOLLAR, 2)))
+    assert month_of(scenario).margin_nano == Fraction(10_500_000_000)
+    assert month_of(scenario).inference_share == Fraction(95, 200)
 
 
-plans = st.builds(
-    Plan,
-    price_nano=st.integers(0, 10**13),
-    seats=st.integers(1, 500),
-    fee_share=st.fractions(0, Fraction(1, 4), max_denominator=1000),
-    fee_fixed_nano=st.integers(0, 10**9),
-    overhead_nano=st.integers(0, 10**12),
-)
-rates = st.fractions(Fraction(1, 10**4), 10**9, max_denominator=10**4)
-shares = st.fractions(0, Fraction(74, 100), max_denominator=1000)
-
-
-def _keeps(plan, tokens, rate, keep):
-    month = statement(plan, tokens=tokens, rate_pico=rate)
-    return month.margin_nano >= keep * month.revenue_nano
-
-
-@given(plans, rates, shares)
-def test_the_most_tokens_keep_the_margin_and_one_more_does_not(plan, rate, keep):
-    allowance = tokens_keeping(plan, rate_pico=rate, keep=keep)
-    if allowance.tokens is None:
-        assert not _keeps(plan, 0, rate, keep)
-        return
-    assert _keeps(plan, allowance.tokens, rate, keep)
-    assert not _keeps(plan, allowance.tokens + 1, rate, keep)
-
-
-@given(plans, rates, shares, st.integers(0, 10**9))
-def test_the_least_price_keeps_the_margin_and_a_nano_less_does_not(plan, rate, keep, tokens):
-    price = price_keeping(plan, tokens=tokens, rate_pico=rate, keep=keep)
-    assert price is not None  # Fees up to 25 % and 74 % kept leave something.
-    if price == 0:
-        assert tokens == plan.overhead_nano == 0
-        return
-
-    def priced(nano):
-        fees = plan.fee_share, plan.fee_fixed_nano
-        return Plan(nano, plan.seats, *fees, plan.overhead_nano)
-
-    assert _keeps(priced(price), tokens, rate, keep)
-    assert price == 1 or not _keeps(priced(price - 1), tokens, rate, keep)
-
-
-@given(plans, rates, st.integers(0, 10**9))
-def test_the_lines_of_a_month_are_its_revenue(plan, rate, tokens):
-    month = outlook(plan, tokens=tokens, rate_pico=rate).month
-    lines = (month.inference_nano, month.fees_nano, month.overhead_nano, month.margin_nano)
-    assert sum(lines) == month.revenue_nano == plan.price_nano * plan.seats
+def test_line_a_price_for_a_margin():
+    """p = (x + 0.30) / (1 - 0.029 - g), here (6 + 0.30) / 0.271, a cent up."""
+    scenario = using(600_000, Plan(DOLLAR, **CARD))
+    found = answer(scenario, quantity("price", scenario.plan), keep=Fraction(7, 10))
+    assert found.value == -(-6_300_000_000 * 1000 // 271)
+    assert found.charged == 2325 * CENT

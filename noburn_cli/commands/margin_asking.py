@@ -1,0 +1,331 @@
+"""From options to scenarios: what each plan's customer uses, at which rates, with which levers.
+
+Layer: commands.  Below: commands.margin_plans, core.margin_month, core.plan_usage; the price book
+only where a model is named.
+Above: commands.margin.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import typer
+
+from noburn_cli.commands.margin_options import Asked
+from noburn_cli.commands.margin_plans import chosen_plans, read_file
+from noburn_cli.core.margin_month import FreeUsers, Levers, Scenario, free_user_nano
+from noburn_cli.core.money import TOKENS, parse_count, parse_share
+from noburn_cli.core.plan_usage import (
+    STANDARD,
+    PricedUse,
+    Use,
+    parse_calls,
+    parse_use,
+    price_flat,
+    price_use,
+    rate_of_million,
+    share_of_output,
+)
+from noburn_cli.core.plans import ZERO, Included, Kind, Plan
+from noburn_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from noburn_cli.core.models import Model
+    from noburn_cli.core.plan_files import PlansFile
+    from noburn_cli.core.pricebook import PriceBook
+
+REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
+INPUT_ONLY_NOTE = (
+    "All tokens are priced as input, and output costs more: say the split with --output-share."
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """(name, scenario) of every row, and what the answers take for granted."""
+
+    rows: tuple[tuple[str, Scenario], ...]
+    notes: tuple[str, ...]
+
+
+class Rates:
+    """The price book, read where a model is named, and what is to be said of its models."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._now_ms = time.time_ns() // 1_000_000
+        self._book: PriceBook | None = None
+        self._warned: set[str] = set()
+
+    def price(self, use: Use) -> PricedUse:
+        """A use at its rates.  Raises ModelUnknown, PriceUnknown, UsageError."""
+        if use.model is None:
+            return price_flat(use)
+        model = self._model(use.model)
+        priced = price_use(use, model, at_ms=self._now_ms)
+        if not use.split_given:
+            self.notes.append(INPUT_ONLY_NOTE)
+        self.notes += _notes(model, use, self._now_ms)
+        return priced
+
+    def _model(self, name: str) -> Model:
+        from noburn_cli.core.models import is_retired, retired_warning
+        from noburn_cli.prices import load_book
+
+        if self._book is None:
+            self._book = load_book(os.environ)
+        found = self._book.resolve(name)
+        if found.name not in self._warned and is_retired(found, self._now_ms):
+            self._warned.add(found.name)
+            typer.echo(f"warning: {retired_warning(found)}", err=True)
+        return found
+
+
+def read_question(asked: Asked) -> Question:
+    """Every plan with every model that was asked for.  Raises UsageError and what prices raise."""
+    if asked.rate is not None and asked.model:
+        raise UsageError("--rate and --model cannot be combined", why="each of them names the rate")
+    file, rates = read_file(asked), Rates()
+    plans = chosen_plans(asked, file)
+    rows = []
+    for name, plan in plans:
+        models: Sequence[str | None] = asked.model or (None,)
+        for model in models:
+            uses = tuple(rates.price(use) for use in _uses(asked, file, name, model))
+            scenario = Scenario(plan, uses, rates_name=_rates_name(uses, asked))
+            if file is not None and _scales(asked, file, name):
+                scenario = replace(scenario, tokens=_count(asked.tokens or "", "--tokens"))
+            scenario = replace(scenario, levers=_levers(asked, scenario, rates))
+            free = _free(asked, file, scenario, rates)
+            rows.append((_row_name(name, uses, asked), replace(scenario, free=free)))
+    return Question(tuple(rows), tuple(dict.fromkeys(rates.notes)))
+
+
+def _row_name(name: str, uses: Sequence[PricedUse], asked: Asked) -> str:
+    """A plan's name, a model's, or both where models are compared on plans of a file."""
+    models = " + ".join(dict.fromkeys(use.use.model for use in uses if use.use.model))
+    if not name:
+        return models
+    return f"{name} / {models}" if len(asked.model or []) > 1 else name
+
+
+def _rates_name(uses: Sequence[PricedUse], asked: Asked) -> str:
+    """Whose rates they are."""
+    if len(uses) == 1:
+        use = uses[0].use
+        if use.model is not None:
+            return use.model
+        said = asked.rate is not None or asked.use or use.name != _ONE
+        return "as given" if said else REFERENCE_NAME
+    parts = (f"{one.use.name} on {one.use.model or 'a rate'}" for one in uses)
+    return f"on average: {', '.join(parts)}"
+
+
+_ONE = "tokens"
+
+
+def _scales(asked: Asked, file: PlansFile, name: str) -> bool:
+    """Whether --tokens is another volume of what the file says is used."""
+    return asked.tokens is not None and not asked.use and bool(file.uses_of(name))
+
+
+def _uses(asked: Asked, file: PlansFile | None, plan: str, model: str | None) -> list[Use]:
+    """What a seat uses: by --use, by --tokens or counts, or by the file."""
+    of_file = () if file is None else file.uses_of(plan)
+    counted = asked.input_tokens is not None or asked.output_tokens is not None
+    if asked.use:
+        return [_filled(use, asked, model) for use in _uses_given(asked)]
+    if of_file and not counted:
+        return [_overlaid(use, asked, model) for use in of_file]
+    return [_use_of_tokens(asked, model, counted=counted)]
+
+
+def _uses_given(asked: Asked) -> list[Use]:
+    others = {
+        "--tokens": asked.tokens, "--input-tokens": asked.input_tokens,
+        "--output-tokens": asked.output_tokens, "--output-share": asked.output_share,
+        "--cached-share": asked.cached_share, "--batch-share": asked.batch_share,
+        "--calls": asked.calls, "--variant": asked.variant,
+    }  # fmt: skip
+    for option, value in others.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} does not go with --use",
+                why="each --use says its own tokens",
+                next_step=f'say it there: --use "chat=tokens:400k,{_key_of(option)}:…"',
+            )
+    uses = [parse_use(text, number=place) for place, text in enumerate(asked.use or [], start=1)]
+    names = [use.name for use in uses]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two of --use are called `{name}`", next_step="give each its name")
+    return uses
+
+
+def _key_of(option: str) -> str:
+    return option.removeprefix("--").removesuffix("-share").removesuffix("-tokens")
+
+
+def _filled(use: Use, asked: Asked, model: str | None) -> Use:
+    """A use that names no rate takes that of the options."""
+    if use.model is not None or use.rate_pico is not None:
+        return use
+    if model is not None:
+        return replace(use, model=model)
+    return use if asked.rate is None else replace(use, rate_pico=_rate(asked.rate))
+
+
+def _overlaid(use: Use, asked: Asked, model: str | None) -> Use:
+    """A use of the file with what options say in place of it."""
+    if model is not None:
+        use = replace(use, model=model, rate_pico=None)
+    elif asked.rate is not None:
+        use = replace(use, model=None, rate_pico=_rate(asked.rate))
+    if asked.calls is not None:
+        raise UsageError("--calls goes with --tokens alone", next_step="say `calls` in the file")
+    output = _share(asked.output_share, "--output-share")
+    cached = _share(asked.cached_share, "--cached-share")
+    batch = _share(asked.batch_share, "--batch-share")
+    return replace(
+        use,
+        output=use.output if output is None else output,
+        split_given=use.split_given or output is not None,
+        cached=use.cached if cached is None else cached,
+        batch=use.batch if batch is None else batch,
+        variant=asked.variant or use.variant,
+    )
+
+
+def _use_of_tokens(asked: Asked, model: str | None, *, counted: bool) -> Use:
+    """The month's tokens, said as a total with a share or as two counts.  Raises UsageError."""
+    if counted == (asked.tokens is not None):
+        raise UsageError(
+            "say how many tokens a seat uses, once",
+            why="either --tokens, or --input-tokens and --output-tokens, or --use",
+            next_step="for example: noburn margin --price 20 --tokens 2M",
+        )
+    if counted and asked.output_share is not None:
+        raise UsageError("--output-share goes with --tokens, not with counts of input and output")
+    if counted:
+        count_in = _count(asked.input_tokens or "0", "--input-tokens")
+        count_out = _count(asked.output_tokens or "0", "--output-tokens")
+        total, output = count_in + count_out, share_of_output(count_in, count_out)
+    else:
+        total = _count(asked.tokens or "", "--tokens")
+        output = _share(asked.output_share, "--output-share") or ZERO
+    return Use(
+        name=_ONE,
+        tokens=total,
+        model=model,
+        rate_pico=None if asked.rate is None else _rate(asked.rate),
+        output=output,
+        cached=_share(asked.cached_share, "--cached-share") or ZERO,
+        batch=_share(asked.batch_share, "--batch-share") or ZERO,
+        variant=asked.variant or STANDARD,
+        calls=None if asked.calls is None else parse_calls(asked.calls, what="--calls"),
+        split_given=counted or asked.output_share is not None,
+    )
+
+
+def _count(text: str, what: str) -> int:
+    return parse_count(text, what=what, unit=TOKENS)
+
+
+def _share(text: str | None, what: str) -> Fraction | None:
+    return None if text is None else parse_share(text, what=what)
+
+
+def _rate(text: str) -> Fraction:
+    return rate_of_million(text, what="--rate")
+
+
+def _levers(asked: Asked, scenario: Scenario, rates: Rates) -> Levers:
+    hits = _share(asked.cache_hits, "--cache-hits") or ZERO
+    routed = _share(asked.route_share, "--route-share") or ZERO
+    if asked.route_ratio is not None and asked.route_model is not None:
+        raise UsageError("--route-ratio and --route-model say the same", next_step="say one")
+    ratio = None if asked.route_ratio is None else _ratio(asked.route_ratio)
+    if asked.route_model is not None:
+        ratio = _ratio_of_model(asked.route_model, scenario, rates)
+    if routed and ratio is None:
+        raise UsageError(
+            "routing needs a cheaper model to route to",
+            next_step="say --route-ratio 10, or --route-model NAME",
+        )
+    return Levers(hits, routed, ratio)
+
+
+def _ratio(text: str) -> Fraction:
+    plain = text.strip().removesuffix("x")
+    if not plain.replace(".", "", 1).isascii() or not plain.replace(".", "", 1).isdecimal():
+        raise UsageError(f"--route-ratio cannot be read from {text!r}", next_step="write 10")
+    ratio = Fraction(plain)
+    if ratio < 1:
+        raise UsageError("--route-ratio is below 1: that model is dearer")
+    return ratio
+
+
+def _ratio_of_model(name: str, scenario: Scenario, rates: Rates) -> Fraction:
+    """How many times cheaper the same tokens are on another model.  Raises UsageError."""
+    uses = tuple(rates.price(replace(one.use, model=name, rate_pico=None)) for one in scenario.uses)
+    other = replace(scenario, uses=uses).rate_pico
+    if not 0 < other < scenario.rate_pico:
+        raise UsageError(
+            f"`{name}` is not cheaper for these tokens", next_step="choose a cheaper model"
+        )
+    return scenario.rate_pico / other
+
+
+def _free(asked: Asked, file: PlansFile | None, scenario: Scenario, rates: Rates) -> FreeUsers:
+    """The free users that a customer pays for, by options or by the file; none on a free plan."""
+    if asked.free_users_per_payer is not None and asked.conversion is not None:
+        raise UsageError(
+            "--free-users-per-payer and --conversion say the same", next_step="say one"
+        )
+    users = None
+    if asked.free_users_per_payer is not None:
+        users = Fraction(parse_count(asked.free_users_per_payer, what="--free-users-per-payer"))
+    elif asked.conversion is not None:
+        from noburn_cli.core.plan_files import users_per_payer
+
+        users = users_per_payer(parse_share(asked.conversion, what="--conversion"))
+    tier = None if file is None else file.free
+    if scenario.plan.kind is Kind.FREE and tier is not None:
+        return FreeUsers()
+    if asked.free_tokens is not None:
+        tokens = _count(asked.free_tokens, "--free-tokens")
+        if users is None:
+            raise UsageError(
+                "--free-tokens needs a number of free users",
+                next_step="say --free-users-per-payer 20, or --conversion 5%",
+            )
+        of_one = replace(scenario, tokens=tokens, plan=Plan(0, included=Included(tokens=tokens)))
+        return FreeUsers(users, Fraction(of_one.usage().cost_nano))
+    if tier is not None and file is not None:
+        uses = tuple(rates.price(use) for use in file.uses_of(tier.plan))
+        nano = free_user_nano(file.plan(tier.plan), uses, scenario.levers)
+        return FreeUsers(tier.users_per_payer if users is None else users, nano)
+    if users is not None:
+        raise UsageError("nobody said what a free user uses", next_step="say --free-tokens 50k")
+    return FreeUsers()
+
+
+def _notes(model: Model, use: Use, now_ms: int) -> list[str]:
+    """What the answer takes for granted about one model's rates."""
+    notes = []
+    row = model.row_at(use.variant, now_ms)
+    if row is not None and len(row.tiers) > 1 and use.calls is None:
+        limit = row.tiers[1].above_input_tokens
+        notes.append(
+            f"{model.name}: calls above {limit:,} input tokens cost more;"
+            " say how many calls with --calls."
+        )
+    later = [r for r in model.rows if r.variant == use.variant and r.starts_at_ms > now_ms]
+    if later:
+        notes.append(f"{model.name}: other rates hold from {later[0].starts_on}.")
+    return notes

@@ -1,0 +1,99 @@
+"""Everything that `noburn margin` says of one plan: its month, and how far it carries.
+
+Layer: core (pure).  Below: core.margin_month, core.margin_quantities, core.margin_solving.
+Above: render.margin, commands.margin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from noburn_cli.core.economics import BANDS_FROM, TARGET_MARGIN
+from noburn_cli.core.margin_month import Month, Scenario, month_of, points_won
+from noburn_cli.core.margin_quantities import PRICE, TOKENS_USED, Quantity
+from noburn_cli.core.margin_solving import Answer, Edge, answer, breaks, edges, sweep
+from noburn_cli.core.plans import ZERO
+
+#: Of a curve: more than the columns of most terminals.
+_CURVE_POINTS = 161
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One plan in use.
+
+    break_even, keeping_target: tokens; target_price: for the tokens that are used.
+    points: of margin that caching and routing win back; None without revenue.
+    """
+
+    name: str
+    scenario: Scenario
+    month: Month
+    target: Fraction
+    break_even: Answer
+    keeping_target: Answer
+    target_price: Answer
+    points: Fraction | None
+
+
+def outlook(name: str, scenario: Scenario, *, target: Fraction = TARGET_MARGIN) -> Outlook:
+    """The month, and how many tokens and which price keep break-even and the target."""
+    return Outlook(
+        name=name,
+        scenario=scenario,
+        month=month_of(scenario),
+        target=target,
+        break_even=answer(scenario, TOKENS_USED, keep=ZERO),
+        keeping_target=answer(scenario, TOKENS_USED, keep=target),
+        target_price=answer(scenario, PRICE, keep=target),
+        points=points_won(scenario),
+    )
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A plan over a quantity.
+
+    months: by value, evenly spaced, the marked values among them.
+    curve: the same at so many values that it looks smooth.
+    edges: where a band, break-even or the target begins or ends.  bends: where an allowance is used
+    up or a limit of the charge is met.
+    """
+
+    name: str
+    quantity: Quantity
+    target: Fraction
+    months: tuple[tuple[int, Month], ...]
+    curve: tuple[tuple[int, Month], ...]
+    edges: tuple[Edge, ...]
+    bends: tuple[int, ...]
+
+    def marks_at(self, value: int) -> list[Edge]:
+        return [edge for edge in self.edges if edge.value == value]
+
+
+def swept(
+    name: str, scenario: Scenario, quantity: Quantity, low: int, high: int, *, points: int,
+    target: Fraction,
+) -> Swept:  # fmt: skip
+    """A plan from low to high in so many points, with everything that happens between them."""
+    keeps = sorted({target, *(edge for edge, _ in BANDS_FROM)})
+    found = [
+        edge for keep in keeps for edge in edges(scenario, quantity, keep=keep, low=low, high=high)
+    ]
+    bends = breaks(scenario, quantity, low=low, high=high)
+    months = dict(sweep(scenario, quantity, low=low, high=high, points=points))
+    smooth = dict(sweep(scenario, quantity, low=low, high=high, points=_CURVE_POINTS))
+    for value in (*(edge.value for edge in found), *bends):
+        months.setdefault(value, month_of(quantity.put(scenario, value)))
+    smooth.update(months)
+    return Swept(
+        name=name,
+        quantity=quantity,
+        target=target,
+        months=tuple(sorted(months.items())),
+        curve=tuple(sorted(smooth.items())),
+        edges=tuple(sorted(found, key=lambda edge: (edge.value, edge.keep))),
+        bends=tuple(bends),
+    )

@@ -1,0 +1,76 @@
+"""The answer to `--solve`: one number and what it stands beside, or why there is none.
+
+Layer: render.  Below: core.margin_outlook, core.margin_solving, render.margin_words.
+Above: commands.margin.
+"""
+
+from __future__ import annotations
+
+from noburn_cli.core.economics import ROUTING_TOLERATED, SEMANTIC_CACHE_HITS
+from noburn_cli.core.margin_outlook import Outlook
+from noburn_cli.core.margin_solving import Answer, Reach
+from noburn_cli.core.money import show_percent
+from noburn_cli.render.margin_words import ranges
+from noburn_cli.render.table import safe_text, wrap_line
+
+
+def render_solved(
+    shown: Outlook, found: Answer, *, named: bool, width: int | None = None
+) -> list[str]:
+    """One paragraph; named: whether it says whose it is."""
+    whose = f"{safe_text(shown.name)}: " if named else ""
+    lines = []
+    for line in (f"{whose}{_sentence(shown, found)}", *_judged(found)):
+        lines += wrap_line(line, width=width)
+    return lines
+
+
+def _sentence(shown: Outlook, found: Answer) -> str:
+    target, sought = show_percent(found.keep), found.quantity
+    now = f"(now {sought.show(sought.get(shown.scenario))})"
+    if found.reach is Reach.ALWAYS:
+        return f"{target} is kept whatever the {sought.name} {now}."
+    if found.reach is Reach.NEVER:
+        if sought.name == "overage" and not shown.month.bill.beyond:
+            return f"No overage reaches {target}: none of the usage is beyond what is included."
+        return f"No {sought.name} reaches {target}{_best(found)}."
+    if found.charged is None:
+        return f"To keep {target}, {sought.name}: {ranges(found, unit=sought.after)} {now}."
+    side = "at least" if sought.better_up else "at most"
+    more = ""
+    if len(found.ranges) > 1:
+        more = f"; it holds again {ranges(found, first=1)}"
+    elif sought.better_up and found.ranges[0].high != sought.high:
+        more = f", and at most {sought.show(found.ranges[0].high)}"
+    return (
+        f"To keep {target}, {sought.name}: {side} {sought.show(found.charged)}{sought.after} "
+        f"{now}{more}."
+    )
+
+
+def _best(found: Answer) -> str:
+    """The most that any value leaves, and where."""
+    if found.best is None:
+        return ": there is no revenue"
+    value, left = found.best
+    if value in (found.quantity.low, found.quantity.high) and found.quantity.high > 10**7:
+        at = "however high" if value == found.quantity.high else "even none"
+        return f": {at}, {show_percent(left, places=2)} is left at best"
+    return f": even {found.quantity.show(value)} leaves {show_percent(left, places=2)}"
+
+
+def _judged(found: Answer) -> list[str]:
+    """Whether such a share is met in practice."""
+    if found.charged is None:
+        return []
+    if found.quantity.name == "cache":
+        rules = (
+            f"{kind} {show_percent(rule.low)} to {show_percent(rule.high)}"
+            if rule.high else f"{kind} about 0"
+            for kind, rule in SEMANTIC_CACHE_HITS.items()
+        )  # fmt: skip
+        return [f"What products see: {', '.join(rules)}."]
+    if found.quantity.name == "routing":
+        tolerated = show_percent(ROUTING_TOLERATED)
+        return [f"As a rule {tolerated} of the work tolerates a cheaper model; test it on yours."]
+    return []
