@@ -30,7 +30,7 @@ _NORMAL = NormalDist()
 #: The step of the nodes.  The trapezoid rule is exact to 1e-9 on what is smooth; at a border (a
 #: share of customers under water) it is out by half a step's probability, 2e-4 at most.
 _STEP = 0.001
-#: Cells per unit of score in Pareto's table: linear between them, it is out by 2e-7 of a multiple.
+#: Cells per unit of score in Pareto's table: linear between them, a multiple is out by 4e-6 of it.
 _CELLS = 1024
 #: No draw of a float64 normal passes this.
 _SCORE_MAX = 14
