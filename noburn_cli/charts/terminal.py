@@ -179,6 +179,13 @@ def _glyph(number: int, style: Style) -> str:
     return glyphs[number % len(glyphs)]
 
 
+def _key(number: int, style: Style) -> str:
+    """A line's glyph in its colour, for a legend."""
+    glyph = _glyph(number, style)
+    colour = _COLOURS[number % len(_COLOURS)]
+    return f"\x1b[{colour}m{glyph}\x1b[0m" if style.colour else glyph
+
+
 def _coloured(cells: Sequence[tuple[str, int | None]], style: Style) -> str:
     if not style.colour:
         return "".join(glyph for glyph, _ in cells)
@@ -218,7 +225,7 @@ def _legend(shown: Curve, style: Style) -> list[str]:
     lines = []
     if len(shown.lines) > 1:
         names = [
-            f"{_glyph(number, style)} {safe_text(line.name)}"
+            f"{_key(number, style)} {safe_text(line.name)}"
             for number, line in enumerate(shown.lines)
         ]
         lines += wrap_line("  ".join(names), width=style.width)
@@ -250,7 +257,7 @@ def bars(shown: Bars, style: Style) -> list[str]:
             coloured = f"\x1b[{_COLOURS[number % 6]}m{bar}\x1b[0m" if style.colour and bar else bar
             lines.append(f"{head}{pad}  {glyph}{coloured} {text}".rstrip())
     if several:
-        legend = (f"{_glyph(n, style)} {safe_text(s.name)}" for n, s in enumerate(shown.series))
+        legend = (f"{_key(n, style)} {safe_text(s.name)}" for n, s in enumerate(shown.series))
         lines += wrap_line("  ".join(legend), width=style.width)
     return lines
 

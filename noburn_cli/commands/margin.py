@@ -13,8 +13,8 @@ import typer
 from noburn_cli.commands import margin_options as opt
 from noburn_cli.commands.margin_asking import Question, read_question
 from noburn_cli.core.margin_month import Scenario
-from noburn_cli.core.margin_outlook import Outlook, Swept, outlook, swept
-from noburn_cli.core.margin_quantities import NAMES, SOLVABLE, TOKENS_USED, Quantity, quantity
+from noburn_cli.core.margin_outlook import Outlook, Span, Swept, outlook, swept
+from noburn_cli.core.margin_quantities import NAMES, SOLVABLE, TOKENS_USED, quantity
 from noburn_cli.core.margin_solving import Answer, answer
 from noburn_cli.core.money import parse_share
 from noburn_cli.core.plans import Kind
@@ -107,17 +107,12 @@ def _sweeps(asked: opt.Asked, shown: list[Outlook], keep: Fraction) -> list[Swep
     """The curves that were asked for: --plot and --save alone are about tokens."""
     if asked.sweep is None and not asked.plot and asked.save is None:
         return []
-    span = (TOKENS_USED, 0, max(_span(one) for one in shown))
-    return [
-        swept(
-            one.name,
-            one.scenario,
-            *(span if asked.sweep is None else _range(asked.sweep, one.scenario)),
-            points=asked.points,
-            target=keep,
-        )
+    widest = Span(TOKENS_USED, 0, max(_span(one) for one in shown), asked.points)
+    rows = [
+        (one.name, one.scenario, widest if asked.sweep is None else _range(asked, one.scenario))
         for one in shown
     ]
+    return swept(rows, target=keep)
 
 
 def _span(shown: Outlook) -> int:
@@ -125,7 +120,8 @@ def _span(shown: Outlook) -> int:
     return 2 * max(shown.break_even.value or 0, shown.scenario.seat_tokens, 1)
 
 
-def _range(text: str, scenario: Scenario) -> tuple[Quantity, int, int]:
+def _range(asked: opt.Asked, scenario: Scenario) -> Span:
+    text = asked.sweep or ""
     name, equals, span = text.partition("=")
     low, dots, high = span.partition("..")
     sought = quantity(name.strip(), scenario.plan, among=NAMES)
@@ -141,7 +137,7 @@ def _range(text: str, scenario: Scenario) -> tuple[Quantity, int, int]:
             f"--sweep {name.strip()} runs from {sought.show(first)} to {sought.show(last)}",
             why=f"it can be from {sought.show(sought.low)} to {sought.show(sought.high)}, upwards",
         )
-    return sought, first, last
+    return Span(sought, first, last, asked.points)
 
 
 def _hint_eaten_dollar(asked: opt.Asked, shown: list[Outlook]) -> None:

@@ -6,13 +6,14 @@ Above: render.margin, commands.margin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from noburn_cli.core.economics import BANDS_FROM, TARGET_MARGIN
 from noburn_cli.core.margin_month import Month, Scenario, month_of, points_won
 from noburn_cli.core.margin_quantities import PRICE, TOKENS_USED, Quantity
-from noburn_cli.core.margin_solving import Answer, Edge, answer, breaks, edges, sweep
+from noburn_cli.core.margin_solving import Answer, Bend, Edge, answer, breaks, edges, sweep
 from noburn_cli.core.plans import ZERO
 
 #: Of a curve: more than the columns of most terminals.
@@ -67,33 +68,56 @@ class Swept:
     months: tuple[tuple[int, Month], ...]
     curve: tuple[tuple[int, Month], ...]
     edges: tuple[Edge, ...]
-    bends: tuple[int, ...]
+    bends: tuple[Bend, ...]
 
     def marks_at(self, value: int) -> list[Edge]:
         return [edge for edge in self.edges if edge.value == value]
 
 
-def swept(
-    name: str, scenario: Scenario, quantity: Quantity, low: int, high: int, *, points: int,
-    target: Fraction,
-) -> Swept:  # fmt: skip
-    """A plan from low to high in so many points, with everything that happens between them."""
+@dataclass(frozen=True)
+class Span:
+    """A quantity from low to high in so many rows."""
+
+    quantity: Quantity
+    low: int
+    high: int
+    points: int
+
+
+def swept(rows: Sequence[tuple[str, Scenario, Span]], *, target: Fraction) -> list[Swept]:
+    """Every (name, plan, span), with all that happens in any of them in the rows of each."""
+    alone = [_swept(name, scenario, span, target) for name, scenario, span in rows]
+    marked = sorted({value for one in alone for value, _ in one.months})
+    found = []
+    for one, (_, scenario, span) in zip(alone, rows, strict=True):
+        months, smooth = dict(one.months), dict(one.curve)
+        for value in marked:
+            if value not in months and span.low <= value <= span.high:
+                months[value] = month_of(span.quantity.put(scenario, value))
+        smooth.update(months)
+        found.append(
+            replace(one, months=tuple(sorted(months.items())), curve=tuple(sorted(smooth.items())))
+        )
+    return found
+
+
+def _swept(name: str, scenario: Scenario, span: Span, target: Fraction) -> Swept:
+    quantity, low, high = span.quantity, span.low, span.high
     keeps = sorted({target, *(edge for edge, _ in BANDS_FROM)})
     found = [
         edge for keep in keeps for edge in edges(scenario, quantity, keep=keep, low=low, high=high)
     ]
     bends = breaks(scenario, quantity, low=low, high=high)
-    months = dict(sweep(scenario, quantity, low=low, high=high, points=points))
-    smooth = dict(sweep(scenario, quantity, low=low, high=high, points=_CURVE_POINTS))
-    for value in (*(edge.value for edge in found), *bends):
+    months = dict(sweep(scenario, quantity, low=low, high=high, points=span.points))
+    smooth = sweep(scenario, quantity, low=low, high=high, points=_CURVE_POINTS)
+    for value in (*(edge.value for edge in found), *(bend.value for bend in bends)):
         months.setdefault(value, month_of(quantity.put(scenario, value)))
-    smooth.update(months)
     return Swept(
         name=name,
         quantity=quantity,
         target=target,
         months=tuple(sorted(months.items())),
-        curve=tuple(sorted(smooth.items())),
+        curve=tuple(smooth),
         edges=tuple(sorted(found, key=lambda edge: (edge.value, edge.keep))),
         bends=tuple(bends),
     )

@@ -14,14 +14,13 @@ where it is none.  No tolerance: each end of a range keeps the promise and the n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
 from noburn_cli.core.margin_month import Month, Scenario, month_of
 from noburn_cli.core.margin_quantities import Quantity
-from noburn_cli.core.plans import ZERO
 
 
 class Reach(Enum):
@@ -245,23 +244,34 @@ def sweep(
     return [(value, curve.month(value)) for value in values]
 
 
-def breaks(scenario: Scenario, quantity: Quantity, *, low: int, high: int) -> list[int]:
-    """Values at which an allowance is used up or a limit of the charge is met: the kinks."""
+@dataclass(frozen=True)
+class Bend:
+    """A value at which the margin's slope changes, and what ends or begins there."""
+
+    value: int
+    reason: str
+
+
+def breaks(scenario: Scenario, quantity: Quantity, *, low: int, high: int) -> list[Bend]:
+    """Where an allowance is used up or a limit of the charge is met."""
     curve = _Curve(scenario, quantity)
-    found: list[int] = []
+    found: list[Bend] = []
     for piece in list(_pieces(curve, low, high))[1:]:
         # A piece of the border alone stands for both of its sides.
-        if piece.low - 1 not in found and _bends(curve, piece.low, low, high):
-            found.append(piece.low)
+        if not found or found[-1].value != piece.low - 1:
+            reason = _reason(curve, max(piece.low - 2, low), min(piece.low + 2, high))
+            if reason:
+                found.append(Bend(piece.low, reason))
     return found
 
 
-def _bends(curve: _Curve, value: int, low: int, high: int) -> bool:
-    """Whether the margin's slope changes at a value, and is not only crossed by a watched line."""
-    before, after = max(value - 2, low), min(value + 2, high)
-    if after - before < 3:
-        return False
-    slope: Callable[[int, int], Fraction] = lambda one, other: (  # noqa: E731
-        (curve.left(other, ZERO) - curve.left(one, ZERO)) / (other - one)
-    )
-    return slope(before, before + 1) != slope(after - 1, after)
+def _reason(curve: _Curve, before: int, after: int) -> str:
+    """What differs between the two sides of a border; "" where the lines only go on."""
+    one, other = curve.month(before).bill, curve.month(after).bill
+    if (one.beyond > 0) != (other.beyond > 0) or (one.served < 1) != (other.served < 1):
+        return "allowance used up"
+    if (one.adjustment_nano > 0) != (other.adjustment_nano > 0):
+        return "minimum of the charge"
+    if (one.adjustment_nano < 0) != (other.adjustment_nano < 0):
+        return "maximum of the charge"
+    return ""

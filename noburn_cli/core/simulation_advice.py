@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from noburn_cli.core.economics import HYBRID_BEFORE
 from noburn_cli.core.plans import Plan
 from noburn_cli.core.simulation_expected import Month, Outlook
 from noburn_cli.core.simulation_levers import Pulled, flat_segments
@@ -20,9 +21,7 @@ from noburn_cli.core.simulation_summary import Summary
 from noburn_cli.core.simulation_turning import Size, Turning
 from noburn_cli.core.simulation_words import count, dollars, percent, points
 
-#: Who prices per seat goes hybrid before so many customers pay: later every contract, invoice and
-#: support answer has to be changed at once.  A rule of thumb of those who did it.
-HYBRID_LOW, HYBRID_HIGH = 200, 300
+HYBRID_LOW, HYBRID_HIGH = HYBRID_BEFORE
 #: Customers under water who take this part of the revenue with them are a line in the books, and no
 #: longer chance.
 LOST_SHARE = 0.05

@@ -1,6 +1,7 @@
 """How far each saving reaches, by kind of product: facts, with sources.
 
-Layer: core (pure).  Below: nothing.  Above: core.simulation_levers, core.simulation_options.
+Layer: core (pure).  Below: core.economics, which owns the figures that margin reads too.
+Above: core.simulation_levers, core.simulation_options.
 Owns: hit rates of a semantic cache by kind, and how much of the work a cheaper model can take.
 Not here: whether a hit is the right answer (a measurement of one's own), what a saving earns
 (core.simulation_levers).
@@ -9,6 +10,13 @@ Not here: whether a hit is the right answer (a measurement of one's own), what a
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from noburn_cli.core.economics import (
+    ROUTING_RATIO_HIGH,
+    ROUTING_RATIO_LOW,
+    ROUTING_TOLERATED,
+    SEMANTIC_CACHE_HITS,
+)
 
 
 @dataclass(frozen=True)
@@ -24,18 +32,17 @@ class Reach:
         return (self.low + self.high) / 2
 
 
-#: Hits of a semantic cache.  Checked 2026-11-27: published rates in production are 20-45 %
-#: (preto.ai/blog/semantic-caching-llm); support 30-50 %, code 10-15 % and less where a wrong answer
-#: is dear (gigagpu.com/semantic-cache-implementation): for coding we count on none.
+#: Hits of a semantic cache.
 CACHE_HITS = {
-    "support": Reach(0.30, 0.50, "FAQ and support: 30-50 % in published measurements"),
-    "repeating": Reach(0.25, 0.45, "questions that repeat: 25-45 % in published measurements"),
-    "coding": Reach(0.0, 0.0, "code: hardly two requests are alike, about 0"),
+    kind: Reach(float(rule.low), float(rule.high), rule.source)
+    for kind, rule in SEMANTIC_CACHE_HITS.items()
 }
 #: The part of the work that many products can leave to a cheaper model, and how much cheaper its
 #: input is: 10 to 20 times, as a small model of the same provider is.
-ROUTED = Reach(0.0, 0.60, "work that tolerates it: 60 % and more in many products")
-ROUTE_RATIOS = (10.0, 20.0)
+ROUTED = Reach(
+    0.0, float(ROUTING_TOLERATED), "work that tolerates it: 60 % and more in many products"
+)
+ROUTE_RATIOS = (float(ROUTING_RATIO_LOW), float(ROUTING_RATIO_HIGH))
 #: Of the input: system prompt, tools and earlier turns come again; a new question doesn't.
 PROMPT_CACHED = Reach(0.0, 0.80, "system prompt, tools and earlier turns that come again")
 #: A cached input token costs this part of an uncached one where no model is named; Anthropic's and

@@ -147,7 +147,7 @@ def sweep_data(one: Swept) -> dict[str, Any]:
             }
             for edge in one.edges
         ],
-        "bends": list(one.bends),
+        "bends": [{"value": bend.value, "reason": bend.reason} for bend in one.bends],
     }
 
 

@@ -13,6 +13,8 @@ from noburn_cli.core.money import show_percent
 from noburn_cli.render.margin_words import ranges
 from noburn_cli.render.table import safe_text, wrap_line
 
+_PRODUCTS = {"support": "support", "repeating": "repeating questions", "coding": "coding"}
+
 
 def render_solved(
     shown: Outlook, found: Answer, *, named: bool, width: int | None = None
@@ -65,8 +67,8 @@ def _judged(found: Answer) -> list[str]:
         return []
     if found.quantity.name == "cache":
         rules = (
-            f"{kind} {show_percent(rule.low)} to {show_percent(rule.high)}"
-            if rule.high else f"{kind} about 0"
+            f"{_PRODUCTS[kind]} {show_percent(rule.low)} to {show_percent(rule.high)}"
+            if rule.high else f"{_PRODUCTS[kind]} about 0"
             for kind, rule in SEMANTIC_CACHE_HITS.items()
         )  # fmt: skip
         return [f"What products see: {', '.join(rules)}."]

@@ -52,8 +52,8 @@ def _lines_of(months: Sequence[Month]) -> list[Column]:
 
 
 def _margins(one: Swept, values: Sequence[int]) -> Column:
-    """A plan's margin at each value that it has a row for; others' breaking points have none."""
-    known = dict(one.curve)
+    """A plan's margin at each value; blank where its own span does not reach."""
+    known = dict(one.months)
     cells = [share(known[value].margin_share) if value in known else "" for value in values]
     return Column(one.name or "MARGIN %", cells, RIGHT)
 
@@ -62,8 +62,7 @@ def _note(curves: Sequence[Swept], value: int) -> str:
     parts = []
     for one in curves:
         said = [_edge_words(edge, one.target) for edge in one.marks_at(value)]
-        if value in one.bends:
-            said.append("an allowance or a limit")
+        said += [bend.reason for bend in one.bends if bend.value == value]
         if said:
             whose = f"{one.name}: " if len(curves) > 1 else ""
             parts.append(f"{whose}{', '.join(said)}")
@@ -121,10 +120,18 @@ def _marks(curves: Sequence[Swept], target: Fraction) -> list[Mark]:
                 said = f"{whose}{_edge_words(edge, one.target)}"
                 words.setdefault((edge.value, edge.keep), []).append(said)
     show = curves[0].quantity.show
-    return [
+    marks = [
         Mark(float(value), f"{show(value)}: {'; '.join(said)}", float(keep))
         for (value, keep), said in sorted(words.items())
     ]
+    if several:
+        return marks
+    known = dict(curves[0].curve)
+    marks += [
+        Mark(float(bend.value), f"{show(bend.value)}: {bend.reason}", _place(known[bend.value]))
+        for bend in curves[0].bends
+    ]
+    return sorted(marks, key=lambda mark: mark.x)
 
 
 def _short(text: str) -> str:

@@ -452,7 +452,9 @@ def test_a_sweep_marks_where_a_promise_ends(margin, answer):
     price = answer("--price", "20", "--tokens", "1M", "--sweep", "price=10..50")["sweep"]
     assert price["edges"][0]["side"] == "first"
     bent = ("--price", "20", "--tokens", "1M", "--included", "1Mtok", "--overage", "12")
-    assert answer(*bent, "--sweep", "tokens=0..4M")["sweep"]["bends"] == [1_000_000]
+    assert answer(*bent, "--sweep", "tokens=0..4M")["sweep"]["bends"] == [
+        {"value": 1_000_000, "reason": "allowance used up"}
+    ]
 
 
 def test_the_curve_in_the_terminal_and_as_a_picture(margin, tmp_path, plans):

@@ -103,7 +103,7 @@ def test_line_a_semantic_cache_saves_350_dollars_a_month():
     assert saved == 350 * DOLLAR
     within = {name: (float(one.low), float(one.high)) for name, one in SEMANTIC_CACHE_HITS.items()}
     assert within == {
-        "repeating questions": (0.25, 0.45), "support": (0.30, 0.50), "coding": (0, 0),
+        "repeating": (0.25, 0.45), "support": (0.30, 0.50), "coding": (0, 0),
     }  # fmt: skip
 
 

@@ -104,7 +104,14 @@ def test_a_hybrid_bends_where_its_allowance_ends():
     hybrid = Plan(29 * DOLLAR, included=Included(tokens=10**6), overage=Overage(12 * DOLLAR))
     scenario = at_reference(hybrid, 2 * 10**6)
     tokens = quantity("tokens", hybrid)
-    assert breaks(scenario, tokens, low=0, high=4 * 10**6) == [10**6]
+    found = breaks(scenario, tokens, low=0, high=4 * 10**6)
+    assert [(bend.value, bend.reason) for bend in found] == [(10**6, "allowance used up")]
+    limited = replace(hybrid, minimum_nano=30 * DOLLAR, maximum_nano=40 * DOLLAR)
+    bends = breaks(replace(scenario, plan=limited), tokens, low=0, high=4 * 10**6)
+    assert [(bend.value, bend.reason) for bend in bends] == [
+        (10**6, "allowance used up"), (1_083_334, "minimum of the charge"),
+        (1_916_667, "maximum of the charge"),
+    ]  # fmt: skip
     assert solved(scenario, "tokens", Fraction(0)).reach is Reach.ALWAYS
     # The target is lost at 870,000 tokens, and more overage at 16.7 % does not win it back.
     assert [edge.value for edge in edges(
