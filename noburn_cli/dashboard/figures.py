@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,13 @@ class Figures:
             },
         }
 
-    def report(self, by: tuple[str, ...], name: str, where: Mapping[str, str]) -> Document:
-        """One report, and the total of the period before.  Raises NoburnError."""
+    def report(
+        self, by: tuple[str, ...], name: str, where: Mapping[str, str], *, latency: bool
+    ) -> Document:
+        """One report, and the total of the period before.  Raises NoburnError.
+
+        latency: with the percentiles of how long calls took.
+        """
         for column in (*by, *where):
             check_column(column)
         period = find_period(name, now_ms=self._now_ms(), zone=self.zone)
@@ -76,7 +82,7 @@ class Figures:
             "period": period_data(period, self.zone),
             "where": dict(where),
             "before": self._before(period, where),
-            **self._told(period, by, where),
+            **self._told(period, by, where, latency=latency),
         }
 
     def blocks(self) -> Document:
@@ -87,12 +93,14 @@ class Figures:
         return {"rows": [stopped_data(one) for one in found]}
 
     def _told(
-        self, period: Period, by: tuple[str, ...], where: Mapping[str, str] | None = None
-    ) -> Document:
-        report = self._read(self._question(by, period.since_ms, period.until_ms, where))
+        self, period: Period, by: tuple[str, ...], where: Mapping[str, str] | None = None, *,
+        latency: bool = False,
+    ) -> Document:  # fmt: skip
+        question = self._question(by, period.since_ms, period.until_ms, where)
+        report = self._read(replace(question, latency=latency))
         shown = report
         if len(report.lines) > LINES_MAX and "day" not in by:
-            shown = Report(by, report.lines[:LINES_MAX], report.total, report.cut_months)
+            shown = replace(report, lines=report.lines[:LINES_MAX])
         return {**report_data(shown), "rows_total": len(report.lines)}
 
     def _before(self, period: Period, where: Mapping[str, str] | None = None) -> Document | None:
@@ -116,7 +124,8 @@ class Figures:
         if not self._ledger.exists() and not self._imports.exists():
             return make_report(question.by, ())
         until_ms = None if moving else question.until_ms
-        key = (question.by, question.since_ms, until_ms, tuple(sorted(question.where.items())))
+        asked = (question.by, question.since_ms, until_ms, question.latency)
+        key = (asked, tuple(sorted(question.where.items())))
         with self._reading:
             stamp = self._stamp()
             kept = self._kept.get(key)

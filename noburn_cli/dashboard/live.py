@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +52,27 @@ class Daemon:
 
     def ask(self, *operations: str) -> list[dict[str, Any]]:
         """The replies to requests without fields, asked in one go.  Raises NoburnError."""
+        kept = self._connection is not None
+        try:
+            replies = self._exchange(operations)
+        except NoReply as error:
+            if not kept:
+                raise NoburnError("the daemon does not answer", why=str(error)) from error
+            return self.ask(*operations)  # It has been started anew since.
+        except OSError as error:
+            raise NoburnError("the daemon cannot be reached", why=str(error)) from error
+        return [accepted(reply) for reply in replies]
+
+    def _exchange(self, operations: Sequence[str]) -> list[dict[str, Any]]:
+        """Raises NoReply, OSError or NoburnError, and has closed the connection then."""
         try:
             if self._connection is None:
                 self._connection = self._opener.open_quickly(within_s=_REPLY_S)
             frames = [{"op": operation} for operation in operations]
-            replies = self._connection.exchange_all(frames, deadline=time.monotonic() + _REPLY_S)
-        except NoReply as error:
-            self.close()
-            raise NoburnError("the daemon does not answer", why=str(error)) from error
+            return self._connection.exchange_all(frames, deadline=time.monotonic() + _REPLY_S)
         except BaseException:
             self.close()
             raise
-        return [accepted(reply) for reply in replies]
 
     def close(self) -> None:
         if self._connection is not None:
@@ -102,7 +111,7 @@ class Live:
         if self._last:
             queue.put_nowait(self._last)
         self._listeners.add(queue)
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._watch())
         return queue
 
@@ -111,17 +120,27 @@ class Live:
 
     async def close(self) -> None:
         """End every listener's queue, and the connection."""
-        for queue in self._listeners:
-            while not queue.empty():
-                queue.get_nowait()
-            queue.put_nowait(None)
+        self._end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         async with self._looking:
             self._daemon.close()
 
+    def _end(self) -> None:
+        for queue in self._listeners:
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
     async def _watch(self) -> None:
+        try:
+            await self._look_again_and_again()
+        finally:
+            self._last = ""
+            self._end()  # Should a look have failed: pages ask anew, and are told.
+
+    async def _look_again_and_again(self) -> None:
         before: object = None
         while self._listeners:
             document = await self.snapshot()
@@ -133,7 +152,6 @@ class Live:
                         queue.get_nowait()
                     queue.put_nowait(self._last)
             await asyncio.sleep(LOOK_S)
-        self._task, self._last = None, ""
 
     def _look(self) -> Document:
         try:

@@ -13,6 +13,7 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +176,11 @@ class Dashboard:
         if len(by) > _BY_MAX or len(set(by)) != len(by):
             raise UsageError(f"a report is by up to {_BY_MAX} different columns")
         period = request.query.get("period", THIS_MONTH)
-        where = {k: v for k, v in request.query.items() if k not in ("by", "period")}
-        return _json("report", await asyncio.to_thread(self._figures.report, by, period, where))
+        latency = request.query.get("latency") == "1"
+        own = ("by", "period", "latency")
+        where = {name: value for name, value in request.query.items() if name not in own}
+        read = partial(self._figures.report, by, period, where, latency=latency)
+        return _json("report", await asyncio.to_thread(read))
 
     async def _margin(self, request: web.Request) -> web.StreamResponse:
         period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")

@@ -5,10 +5,12 @@ Not a test.  The same seed makes the same calls.
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from noburn_cli import resources
@@ -29,6 +31,26 @@ BUDGETS = (
     ("customer=*", "month", 0.6), ("global", "day", 2), ("project=app", "total", 50),
     ("feature=chat", "24h", 0.3),
 )  # fmt: skip
+
+
+def revenue_csv(path: Path) -> None:
+    """What customers pay this month: some more than they cost, some less, one whom nobody knows."""
+    first = datetime.now(UTC).date().replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    rows = [("id", "date", "amount", "kind", "state", "customer", "payer", "payer_name", "plan",
+             "starts", "ends")]  # fmt: skip
+    paid = (("acme", "0.50", "collected"), ("globex", "49", "collected"),
+            ("initech", "19", "invoiced"), ("umbrella", "99", "draft"),
+            (EVIL, "9", "collected"), ("", "29", "collected"))  # fmt: skip
+    for number, (customer, amount, state) in enumerate(paid):
+        payer = (f"cus_{number}", f"{EVIL} & Sons")
+        spans = (first.isoformat(), following.isoformat())
+        rows.append((f"i{number}", spans[0], amount, "subscription", state, customer, *payer, "pro",
+                     *spans))  # fmt: skip
+    rows.append(("f1", first.isoformat(), "-1.72", "fee", "collected", "globex", "cus_1", "", "",
+                 "", ""))  # fmt: skip
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 def build(path: Path, *, days: int, calls: int, seed: int = 7, now_ms: int | None = None) -> None:

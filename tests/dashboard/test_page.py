@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.dashboard.browser import Browser, started
-from tests.dashboard.business import EVIL, build
+from tests.dashboard.business import EVIL, build, revenue_csv
 from tests.dashboard.desk import NOBURN, Desk, Served, reserve_frame
 
 VIEWS = (
@@ -30,6 +30,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def desk() -> Iterator[Desk]:
     with Desk() as made:
         build(made.ledger, days=40, calls=400)
+        revenue_csv(made.home / "revenue.csv")
+        assert made.here("import", "revenue", str(made.home / "revenue.csv"))[0] == 0
         assert made.noburn("daemon", "start").returncode == 0
         yield made
 
@@ -69,9 +71,24 @@ def test_figures_on_the_page_are_those_of_the_report(page: Browser, desk: Desk) 
     assert shown == [row["key"]["customer"].replace("\u202e", "\\u202e") for row in said["rows"]]
 
 
+def test_margin_on_the_page_is_that_of_pnl(page: Browser, desk: Desk) -> None:
+    """Goal: revenue and margin to the nano-dollar, the worst first, and who is under water."""
+    page.see("margin")
+    page.until("document.querySelector('#margin data')")
+    said = desk.said("pnl", "--outlook")
+    assert amounts(page, "#margin data") == [said["total"]["margin_usd"]]
+    assert amounts(page, "#revenue") == [said["total"]["revenue_usd"]]
+    customers = "table tbody tr td[data-label='Margin'] data"
+    assert amounts(page, customers) == [row["margin_usd"] for row in said["rows"]]
+    (acme,) = (one for one in said["outlook"] if one["customer"] == "acme")
+    assert acme["verdict"] == "under water"
+    page.see("overview")
+    page.until("document.querySelector('.attention')?.textContent.includes('Customer acme costs')")
+
+
 def test_a_name_stays_a_name(page: Browser) -> None:
     """Goal: markup, scripts and turned directions in a customer's name are only its letters."""
-    for view in ("overview", "customers", "budgets", "blocks"):
+    for view in ("overview", "customers", "budgets", "blocks", "margin"):
         page.see(view)
         page.until("document.querySelectorAll('main table').length > 0")
         assert page.js("document.querySelectorAll('main img, main b').length") == 0, view

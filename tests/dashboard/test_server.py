@@ -7,10 +7,11 @@ import json
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from tests.dashboard.business import build
+from tests.dashboard.business import build, revenue_csv
 from tests.dashboard.desk import Desk, Served
 
 
@@ -113,12 +114,34 @@ def test_figures_are_those_of_the_report(desk: Desk, served: Served) -> None:
     assert part["rows"] == desk.said("report", "--by", "feature", "--customer", "acme")["rows"]
 
 
+def test_margin_is_that_of_pnl(desk: Desk, served: Served) -> None:
+    """Goal: without revenue it says so; with it each figure is that of `noburn pnl --json`."""
+    assert served.data("/api/v1/margin") == {"known": False}
+    path = desk.home / "revenue.csv"
+    revenue_csv(path)
+    code, _, err = desk.here("import", "revenue", str(path))
+    assert code == 0, err
+    for period, asked in (("month", "month"), ("last", "last-month"), ("7d", "7d")):
+        shown = served.data(f"/api/v1/margin?period={period}")
+        assert (shown.pop("known"), shown.pop("period")) == (True, period)
+        said = desk.said("pnl", "--period", asked, "--outlook")
+        assert without_ends(shown) == without_ends(said)
+    by_plan = served.data("/api/v1/margin?by=plan")
+    assert by_plan["total"] == desk.said("pnl", "--by", "plan")["total"]
+
+
+def without_ends(data: dict[str, Any]) -> dict[str, Any]:
+    """But for projections, which go on with the clock."""
+    ends = [(one["customer"], one["margin_now_usd"]) for one in data["outlook"]]
+    return {**data, "outlook": ends}
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
         ("report?by=mood", 400), ("report?by=model,model", 400), ("report?period=year", 400),
-        ("report?mood=good", 400), ("nothing", 404), ("report?by=a,b,c,d", 400),
-        ("../../etc/passwd", 404),
+        ("report?mood=good", 400), ("margin?by=call", 400), ("margin?period=x", 400),
+        ("nothing", 404), ("report?by=a,b,c,d", 400), ("../../etc/passwd", 404),
     ],
 )  # fmt: skip
 def test_wrong_questions(served: Served, path: str, status: int) -> None:

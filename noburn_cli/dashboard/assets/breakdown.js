@@ -4,7 +4,7 @@ import { chart, label } from "./charts.js";
 import { dollars, el, fill, panel, part, table } from "./dom.js";
 import { count, nano, NONE, percent, plain } from "./format.js";
 import { byDay, change, exact, figure, TITLES } from "./figures.js";
-import { notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
+import { LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
   customers: ["customer", "Customers", "customer"],
@@ -55,9 +55,13 @@ export function breakdown(which) {
       const told = shown.rows_total > shown.rows.length ? el("p", { class: "quiet" }, `The dearest ${count(shown.rows.length)} of ${count(shown.rows_total)}; `, el("code", {}, `noburn report --by ${dimension} --csv`), " has all.") : null;
       return panel(
         TITLES[shown.period.name], { note: `${count(shown.rows_total)} ${word}${shown.rows_total === 1 ? "" : "s"}` },
-        table(`${title}: cost, calls and tokens`, reportColumns(dimension, title.slice(0, -1)), rows, { foot: { ...shown.total, total: true, key: {} }, order: sorting, sorted }),
+        table(`${title}: cost, calls and tokens`, columnsOf(title), rows, { foot: { ...shown.total, total: true, key: {} }, order: sorting, sorted }),
         told, notes(shown.total),
       );
+    }
+
+    function columnsOf(heading) {
+      return [...reportColumns(dimension, heading.slice(0, -1)), ...(dimension === "model" ? LATENCY_COLUMNS : [])];
     }
 
     function show() {
@@ -76,7 +80,7 @@ export function breakdown(which) {
 
     return {
       async refresh() {
-        report = await ctx.get("report", { by: dimension, period: ctx.period() });
+        report = await ctx.get("report", { by: dimension, period: ctx.period(), ...(dimension === "model" ? { latency: 1 } : {}) });
         show();
       },
     };

@@ -59,11 +59,26 @@ function layout(more) {
   };
 }
 
+const shown = new Set();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const one of shown) one.paint();
+});
+
+/** Let go of the charts of views that have been left. */
+function letGo() {
+  for (const one of shown) {
+    if (one.node.isConnected) continue;
+    shown.delete(one);
+    window.Plotly?.purge(one.node);
+  }
+}
+
 /** A place for a chart; `draw` takes traces (with `palette` for a colour's name) and a layout. */
 export function chart(title, { small = false } = {}) {
   const node = el("div", { class: small ? "chart small" : "chart", role: "img", "aria-label": title });
   let last = null;
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  letGo();
+  const one = { node, paint };
   async function paint() {
     const library = await plotly();
     if (library === null || last === null || !node.isConnected) {
@@ -74,11 +89,11 @@ export function chart(title, { small = false } = {}) {
     await library.react(node, traces, layout(last.layout), { displayModeBar: false, responsive: true });
     node.dataset.drawn = String(last.traces.length);
   }
-  dark.addEventListener("change", paint);
   return {
     node,
     draw(traces, more) {
       last = { traces, layout: more };
+      shown.add(one);
       return paint();
     },
   };

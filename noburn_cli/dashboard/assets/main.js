@@ -21,6 +21,10 @@ const REFRESH_SHARE = 5;
 const TOAST_MS = 8_000;
 const STALE_MS = 300_000;
 
+/** Views whose figures are of a period. */
+const OF_PERIOD = new Set(["overview", "customers", "features", "models", "margin"]);
+const PERIOD_KEPT = "noburn.period";
+
 const main = document.getElementById("main");
 const period = document.getElementById("period");
 const said = document.getElementById("said");
@@ -142,6 +146,7 @@ function open(ctx) {
   document.title = `${title ?? plain(value)} · noburn`;
   main.setAttribute("aria-busy", "true");
   main.dataset.view = first || "overview";
+  period.parentElement.hidden = !OF_PERIOD.has(id);
   view = make(main, ctx, value);
   if (last !== null) view.now?.(last);
   if (view.refresh) refresh();
@@ -151,6 +156,7 @@ function open(ctx) {
 
 async function begin() {
   navigation();
+  period.value = sessionStorage.getItem(PERIOD_KEPT) ?? period.value;
   let about;
   try {
     about = await get("about");
@@ -166,11 +172,14 @@ async function begin() {
     main.focus();
     scrollTo(0, 0);
   });
-  period.addEventListener("change", refresh);
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  period.addEventListener("change", () => {
+    sessionStorage.setItem(PERIOD_KEPT, period.value);
+    refresh();
+  });
   setInterval(tick, 1_000);
   setInterval(() => document.hidden || refresh(), STALE_MS);
-  listen({
+  // A page that nobody sees hears nothing: a browser has six connections to one server.
+  const hear = () => listen({
     now: heard,
     state(state) {
       if (state === "waiting") pill("bad", "not connected", "the dashboard does not answer; the page tries again");
@@ -179,6 +188,13 @@ async function begin() {
         failed(new Refused({ message: "the dashboard was started anew", next: "open the address that it printed" }, 401));
       }
     },
+  });
+  let source = hear();
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (document.hidden) return;
+    source = hear();
+    refresh();
   });
 }
 

@@ -41,6 +41,17 @@ export function reportColumns(dimension, label) {
   ];
 }
 
+/** How calls fared, beside what they cost. */
+export const LATENCY_COLUMNS = [
+  { label: "Errors", num: true, cell: (row) => (row.error_rate === null ? "" : percent(Number(row.error_rate))), sort: (row) => Number(row.error_rate ?? 0) },
+  { label: "Half within", num: true, cell: (row) => took(row.p50_latency_ms), sort: (row) => row.p50_latency_ms ?? 0 },
+  { label: "95 % within", num: true, cell: (row) => took(row.p95_latency_ms), sort: (row) => row.p95_latency_ms ?? 0 },
+];
+
+function took(ms) {
+  return ms === null ? "" : ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
 export function tokens(value) {
   return el("data", { value, title: `${count(value)} tokens` }, short(value));
 }
