@@ -1,15 +1,15 @@
 """What a configuration file may say, and what one says: text in, checked values out.
 
 Layer: core (pure).  Below: core.endpoints, core.policy_tables, core.gate_tables,
-core.config_values, core.profit_rules, core.service_keys, errors.
+core.config_values, core.profit_rules, core.revenue_keys, core.service_keys, errors.
 Above: noburn_cli.settings, which finds the files and decides which value wins.
 Owns: KEYS.  noburn_cli/data/noburn.schema.json says the same for editors; a test compares the two.
 Not for guests: it reads TOML, which Python 3.10 cannot.
 
 A file is read into values by dotted key: `run.wait`, `attributes.tags.team`, `ceilings.web_search`,
-`endpoint.NAME`, `notify.NAME`, `reconcile.NAME`; `budget` has all budgets (core.policy_tables),
-which nothing but `budget apply` puts in force, and `gate` the gate (core.gate_tables).  Every
-broken rule raises UsageError with the file, the key and the reason.
+`revenue.rates.EUR`, `endpoint.NAME`, `notify.NAME`, `reconcile.NAME`; `budget` has all budgets
+(core.policy_tables), which nothing but `budget apply` puts in force, and `gate` the gate
+(core.gate_tables).  Every broken rule raises UsageError with the file, the key and the reason.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from noburn_cli.core.config_values import (
 from noburn_cli.core.policy_tables import read_budgets
 from noburn_cli.core.profit_rules import PNL, PNL_KEYS
 from noburn_cli.core.reconcile_keys import RECONCILE, read_export
+from noburn_cli.core.revenue_keys import REVENUE, REVENUE_FAMILIES, REVENUE_KEYS
 from noburn_cli.core.service_keys import CHANNELS_MAX, DAEMON, DAEMON_KEYS, NOTIFY, read_channel
 from noburn_cli.errors import NoburnError, UsageError
 
@@ -84,6 +85,7 @@ KEYS: Mapping[str, Key] = {
     ),
     **PNL_KEYS,
     **DAEMON_KEYS,
+    **REVENUE_KEYS,
 }
 #: Tables whose keys are names that the person chooses: (pattern, what they are, how they are read).
 FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
@@ -92,13 +94,14 @@ FAMILIES: Mapping[str, tuple[re.Pattern[str], str, Callable[[Any], Any]]] = {
         _FIELD, "`user`, `safety_identifier` or `metadata.KEY`, in quotes", read_attribute,
     ),
     "ceilings": (re.compile("|".join(CEILINGS)), "the name of a ceiling", read_ceiling),
+    **REVENUE_FAMILIES,
 }  # fmt: skip
 ENDPOINT = "endpoint"
 BUDGET = "budget"
 GATE = "gate"
 _TABLES = (
     *("run", "attributes", "ceilings", "notional"),
-    *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, GATE, PNL),
+    *(ENDPOINT, BUDGET, DAEMON, NOTIFY, RECONCILE, REVENUE, GATE, PNL),
 )
 
 

@@ -56,7 +56,8 @@ class Rates:
             return replace(fact, amount_nano=nano, rate="", rate_source="")
         row = self.find(fact.currency, fact.at_ms)
         if row is None:
-            return replace(fact, amount_nano=None, rate="", rate_source="")
+            nothing = None if fact.amount_minor else 0
+            return replace(fact, amount_nano=nothing, rate="", rate_source="")
         nano = to_nano(fact.amount_minor, fact.currency, read_rate(row.rate))
         source = f"{TABLE}{row.origin}, from {row.starts_on}"
         return replace(fact, amount_nano=nano, rate=row.rate, rate_source=source)

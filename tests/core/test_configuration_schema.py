@@ -87,7 +87,7 @@ def test_it_lists_the_same_keys() -> None:
     tables = SCHEMA["properties"]
     listed = {
         f"{table}.{key}"
-        for table in ("run", "attributes", "notional", "daemon", "pnl")
+        for table in ("run", "attributes", "notional", "daemon", "pnl", "revenue")
         for key in tables[table]["properties"]
     }
     assert listed == {*KEYS, *(name for name in FAMILIES if name != "ceilings")}

@@ -256,5 +256,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The business's own time, as Stripe's is Stripe's."""
+        return super().date_time_string(self.serves.business.now)
+
     def log_message(self, *_: object) -> None:
         """Quiet."""

@@ -13,6 +13,7 @@ from noburn_cli.commands.importing import logs
 from noburn_cli.commands.importing.detect import import_callback
 from noburn_cli.commands.importing.keeping import list_command, undo_command
 from noburn_cli.commands.importing.revenue_file import revenue_command
+from noburn_cli.commands.importing.stripe_account import stripe_command
 from noburn_cli.commands.importing.table_file import csv_command
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
     callback=import_callback,
 )
 
+app.command("stripe")(stripe_command)
 app.command("revenue")(revenue_command)
 logs.add_to(app)
 app.command("csv")(csv_command)

@@ -1,29 +1,50 @@
-"""What a person has said of payers and rates, laid down in the revenue file.
+"""What a person has said of payers, rates and metadata, laid down in the revenue file.
 
-Layer: commands.  Below: revenue.csv_file, revenue.rating, revenue.store.
+Layer: commands.  Below: settings, revenue.csv_file, revenue.rating, revenue.store.
 Above: revenue_file, stripe_account: every import of revenue does this first.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from noburn_cli.revenue.store import RevenueStore
+    from noburn_cli.revenue.stripe_lines import Keys
 
-#: Who said it: a file that was named on the command line.
-FILE = "file"
+#: Who said it: a file that was named on the command line, or the configuration; the file wins.
+CONFIGURATION, FILE = "configuration", "file"
 
 
-def use_settings(store: RevenueStore, customers: Path | None) -> None:
-    """Keep what `--customers` says.
+def use_settings(store: RevenueStore, customers: Path | None) -> Keys:
+    """Keep what the configuration and `--customers` say; Stripe's metadata keys.
 
-    Raises InputRefused for a file that cannot be read, before anything is changed.
+    Rates that changed price again what they had priced.
+    Raises UsageError or InputRefused for what cannot be read, before anything is changed.
     """
-    from noburn_cli.revenue.csv_file import read_identities
+    from noburn_cli import settings
+    from noburn_cli.core.revenue_keys import CUSTOMERS, RATES
+    from noburn_cli.revenue.csv_file import price_again, read_identities
+    from noburn_cli.revenue.rating import RateRow, set_rates
+    from noburn_cli.revenue.stripe_keeping import Keeping
+    from noburn_cli.revenue.stripe_key import LIVE, TEST
+    from noburn_cli.revenue.stripe_lines import Keys
 
-    if customers is not None:
-        told = read_identities(customers)
-        with store.change():
+    found = settings.load(os.environ, Path.cwd())
+    told = None if customers is None else read_identities(customers)
+    rates = [
+        RateRow(currency, day, rate, source)
+        for currency, rows in found.below(RATES).items()
+        for day, rate, source in rows
+    ]
+    with store.change():
+        store.set_identities(found.below(CUSTOMERS), CONFIGURATION)
+        if told is not None:
             store.set_identities(told, FILE)
+        if set_rates(store, rates):
+            price_again(store)
+            for source in (LIVE, TEST):
+                Keeping(store, source).mark_all()
+    return Keys(*(found.value(f"revenue.{name}_key") for name in ("customer", "feature", "plan")))
