@@ -1,10 +1,10 @@
 """Revenue by day: what was billed, what of it is earned, what is still owed to the customer.
 
-Layer: core (pure).  Below: core.revenue, core.recognition_days, core.recognition_earning,
-core.recognition_credits.  Above: core.profit, noburn_cli.profit.
-Owns: which facts make one amount, over which days it is earned, and what state it is in.
-Not here: where facts are from (noburn_cli.revenue), costs (core.profit), rated usage that nobody
-billed yet (core.profit_rating).
+Layer: core (pure).  Below: core.revenue, core.recognition_earning.
+Above: core.recognition_reading (makes them of facts), core.profit_rating, core.profit,
+noburn_cli.profit.
+Owns: Stream, its states, and how it divides into what was sold, discounts and what was taken back.
+Not here: which facts make one amount, and over which days it is earned (core.recognition_reading).
 
 An amount is a line and everything that names it: its discounts and its tax belong to it from the
 start, refunds, credit notes, disputes and write-offs change it on their day.  Amounts are in
@@ -18,16 +18,13 @@ where deferred is billed and not earned yet, unbilled is earned and not billed y
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 from noburn_cli.core import revenue
-from noburn_cli.core.recognition_credits import Grant, Spent, credit_curves
-from noburn_cli.core.recognition_days import Curve, Days, Period, period_of, used_of
 from noburn_cli.core.recognition_earning import Change, Earning
-from noburn_cli.core.revenue import RevenueFact, shared
+from noburn_cli.core.revenue import RevenueFact
 
 # How far an amount can still be another one, the least certain first.
 PROVISIONAL = "provisional"  # rated, or a draft: nobody was billed
@@ -36,12 +33,6 @@ COLLECTED = "collected"  # paid; may still be given back or disputed
 FINAL = "final"  # paid for so long that it cannot be disputed, or given back or written off
 STATES = (PROVISIONAL, INVOICED, COLLECTED, FINAL)
 
-#: What is neither a line nor its price changes a line that it names.
-CHANGES = (
-    *(revenue.REFUND, revenue.CREDIT_NOTE, revenue.DISPUTE, revenue.DISPUTE_WON),
-    revenue.ADJUSTMENT,
-)
-LINES = (revenue.SUBSCRIPTION, revenue.USAGE, revenue.CREDIT_GRANT, revenue.ONE_OFF)
 #: Cost by day, in nano-dollars, of a customer's feature; of all features under None.
 UsageDays = Mapping[tuple[str, str | None], Mapping[int, int]]
 
@@ -187,217 +178,3 @@ class Recognition:
         """Where revenue stands at the end of a day; fees, which are a cost, are not in it."""
         revenues = (one for one in self.streams if one.kind != revenue.FEE)
         return sum((one.position(day) for one in revenues), Position())
-
-
-def recognise(
-    facts: Iterable[RevenueFact],
-    *,
-    days: Days,
-    usage: UsageDays,
-    now_ms: int,
-    final_after_days: int,
-    credit_draws: Mapping[str, Mapping[int, int]] | None = None,
-) -> Recognition:
-    """Make amounts of facts, and say over which days each is earned.
-
-    usage: cost by day, which says when usage that was billed was used.
-    final_after_days: how long after it was billed what was paid is final.
-    credit_draws: per customer and day, what usage was worth in credits, for grants whose spending
-        the source does not tell; nothing is spent without it.
-    """
-    return _Recogniser(facts, days, usage, now_ms, final_after_days, credit_draws or {}).read()
-
-
-class _Recogniser:
-    """One pass over facts: what belongs together, then one stream for each line and fee."""
-
-    def __init__(
-        self, facts: Iterable[RevenueFact], days: Days, usage: UsageDays, now_ms: int,
-        final_after_days: int, credit_draws: Mapping[str, Mapping[int, int]],
-    ) -> None:  # fmt: skip
-        counted = [fact for fact in facts if fact.state != revenue.VOID]
-        self._no_rate = tuple(fact for fact in counted if fact.amount_nano is None)
-        self._facts = {fact.id: fact for fact in counted if fact.amount_nano is not None}
-        self._days = days
-        self._usage = usage
-        self._final_from_ms = now_ms - final_after_days * 86_400_000
-        self._credit_draws = credit_draws
-        #: What names a line, by the line's id.
-        self._of: dict[str, list[RevenueFact]] = defaultdict(list)
-        self._roots: list[RevenueFact] = []
-        self._fees: list[RevenueFact] = []
-        self._by_document: dict[str, list[RevenueFact]] = defaultdict(list)
-
-    def read(self) -> Recognition:
-        for fact in self._facts.values():
-            self._sort(fact)
-        curves = self._credit_curves()
-        streams = [self._stream(root, curves.get(root.id)) for root in self._roots]
-        by_root = {root.id: one for root, one in zip(self._roots, streams, strict=True)}
-        for fee in self._fees:
-            streams.extend(self._fee_streams(fee, by_root))
-        tax = tuple(
-            (self._days.of(fact.at_ms), _nano(fact))
-            for fact in self._facts.values()
-            if fact.kind == revenue.TAX and fact.counts
-        )
-        return Recognition(tuple(streams), self._no_rate, tax)
-
-    def _sort(self, fact: RevenueFact) -> None:
-        root = self._root_of(fact)
-        if fact.kind == revenue.FEE:
-            self._fees.append(fact)
-        elif root is fact:
-            self._roots.append(fact)
-            self._by_document[fact.document].append(fact)
-        else:
-            self._of[root.id].append(fact)
-
-    def _root_of(self, fact: RevenueFact) -> RevenueFact:
-        """The line that a fact is about in the end; itself where it names none that is known."""
-        seen = {fact.id}
-        while fact.reverses and fact.reverses in self._facts and fact.reverses not in seen:
-            fact = self._facts[fact.reverses]
-            seen.add(fact.id)
-        return fact
-
-    def _change_of(self, fact: RevenueFact, root: RevenueFact) -> RevenueFact | None:
-        """The fact by which a line changes, when this one belongs to it; None for its price."""
-        while fact.id != root.id:
-            if fact.kind in CHANGES:
-                return fact
-            fact = self._facts[fact.reverses]
-        return None
-
-    def _stream(self, root: RevenueFact, credit: Spent | None) -> Stream:
-        gross, discount = _nano(root), 0
-        changed: dict[str, int] = defaultdict(int)
-        for fact in self._of[root.id]:
-            by = self._change_of(fact, root)
-            if by is not None:
-                changed[by.id] += _nano(fact)
-            elif fact.kind in (revenue.TAX, revenue.CREDIT_GRANT):
-                # Credits that pay for a line are earned by the grant that they were bought with.
-                gross += _nano(fact)
-            else:
-                discount += _nano(fact)
-        changes = tuple(
-            Change(self._days.of(self._facts[by].at_ms), nano, self._facts[by].kind)
-            for by, nano in sorted(changed.items())
-        )
-        if root.kind == revenue.TAX:  # of a line that is not known
-            gross = 0
-        curve = self._curve(root) if credit is None else credit.curve
-        return Stream(
-            payer=root.payer,
-            payer_name=root.payer_name,
-            customer=root.customer,
-            feature=root.feature,
-            plan=root.plan,
-            kind=root.kind,
-            state=self._state(root),
-            document=root.document,
-            earning=Earning(gross + discount, curve, changes),
-            gross_nano=gross,
-            discount_nano=discount,
-            billed_day=self._days.of(root.at_ms) if root.counts else None,
-            changes=changes,
-            curve_known=root.kind not in (revenue.USAGE, revenue.CREDIT_GRANT)
-            or not isinstance(curve, Period),
-            breakage=None if credit is None else credit.breakage,
-        )
-
-    def _curve(self, root: RevenueFact) -> Curve:
-        """The days that a line is earned over; what changes an unknown line does so on its day."""
-        if root.kind in CHANGES:
-            return period_of(self._days, root.at_ms, root.at_ms)
-        known = root.customer is not None and root.ends_ms > root.starts_ms
-        if root.kind == revenue.USAGE and root.customer is not None and known:
-            first, last = self._days.of(root.starts_ms), self._days.of(root.ends_ms - 1)
-            for feature in (root.feature, None):
-                by_day = self._usage.get((root.customer, feature), {})
-                used = used_of({d: cost for d, cost in by_day.items() if first <= d <= last})
-                if used is not None:
-                    return used
-        return period_of(self._days, root.starts_ms, root.ends_ms)
-
-    def _credit_curves(self) -> dict[str, Spent]:
-        """The curves of bought credits, by the id of the fact."""
-        grants: dict[str, list[Grant]] = defaultdict(list)
-        spent: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        told: set[str] = set()
-        for fact in self._facts.values():
-            if fact.kind != revenue.CREDIT_GRANT:
-                continue
-            whose = fact.customer or fact.payer
-            if fact.reverses or _nano(fact) < 0:
-                told.add(whose)
-                self._spend(fact, spent[whose])
-            else:
-                grants[whose].append(self._grant(fact))
-        found: dict[str, Spent] = {}
-        for whose, owned in grants.items():
-            draws = spent[whose] if whose in told else self._credit_draws.get(whose, {})
-            found.update(credit_curves(owned, draws))
-        return found
-
-    def _grant(self, fact: RevenueFact) -> Grant:
-        nano = _nano(fact) + sum(
-            _nano(other) for other in self._of[fact.id] if other.kind == revenue.TAX
-        )
-        expires = self._days.of(fact.ends_ms - 1) if fact.ends_ms > fact.starts_ms else None
-        return Grant(fact.id, nano, self._days.of(fact.starts_ms), expires)
-
-    def _spend(self, fact: RevenueFact, by_day: dict[int, int]) -> None:
-        """Credits that were spent on a usage line are spent on the days that it was used."""
-        line = self._root_of(fact)
-        curve = self._curve(line)
-        earning = Earning(-_nano(fact), curve)
-        before = 0
-        for day in range(curve.first, curve.last + 1):
-            after = earning.through(day)
-            if after != before:
-                by_day[day] += after - before
-            before = after
-
-    def _fee_streams(self, fee: RevenueFact, by_root: Mapping[str, Stream]) -> list[Stream]:
-        """A fee is spread like what it was charged for; one for nothing known, on its own day."""
-        root = self._root_of(fee)
-        lines: Sequence[Stream] = ()
-        if root.id in by_root:
-            lines = (by_root[root.id],)
-        elif root.id == fee.id:
-            documents = self._by_document.get(fee.document, ())
-            lines = [by_root[one.id] for one in documents if _nano(one) > 0]
-        own = period_of(self._days, fee.starts_ms, fee.ends_ms)
-        model = Stream(
-            fee.payer, fee.payer_name, fee.customer, fee.feature, fee.plan, revenue.FEE,
-            self._state(fee), fee.document, Earning(_nano(fee), own), 0, 0,
-            self._days.of(fee.at_ms) if fee.counts else None,
-        )  # fmt: skip
-        if not lines:
-            return [model]
-        parts = shared(_nano(fee), [max(0, line.earning.nano) for line in lines])
-        return [
-            replace(
-                model,
-                customer=line.customer,
-                feature=line.feature,
-                plan=line.plan,
-                earning=Earning(part, line.earning.curve),
-            )
-            for part, line in zip(parts, lines, strict=True)
-        ]
-
-    def _state(self, fact: RevenueFact) -> str:
-        if fact.state == revenue.DRAFT:
-            return PROVISIONAL
-        if fact.state == revenue.INVOICED:
-            return INVOICED
-        over = fact.state in (revenue.REFUNDED, revenue.UNCOLLECTIBLE)
-        return FINAL if over or fact.at_ms <= self._final_from_ms else COLLECTED
-
-
-def _nano(fact: RevenueFact) -> int:
-    assert fact.amount_nano is not None  # those without a rate were put aside
-    return fact.amount_nano

@@ -36,11 +36,15 @@ class Spent:
     breakage: tuple[int, int] | None = None
 
 
-def credit_curves(grants: Iterable[Grant], draws: Mapping[int, int]) -> dict[str, Spent]:
+def credit_curves(
+    grants: Iterable[Grant], draws: Mapping[int, int], *, as_told: bool = False
+) -> dict[str, Spent]:
     """The days on which each grant of one customer is earned, by its id.
 
     draws: by day, what usage was worth in credits (nano-dollars); what goes beyond all grants pays
         for nothing here.
+    as_told: that they were spent is known, of days before a grant as well: an invoice's usage was
+        used before the invoice.
     """
     owned = sorted(grants, key=lambda one: (one.expires or NEVER, one.day, one.id))
     left = {grant.id: grant.nano for grant in owned}
@@ -50,7 +54,7 @@ def credit_curves(grants: Iterable[Grant], draws: Mapping[int, int]) -> dict[str
         for grant in owned:
             if wanted <= 0:
                 break
-            if grant.day <= day <= (grant.expires or NEVER):
+            if as_told or grant.day <= day <= (grant.expires or NEVER):
                 taken = min(wanted, left[grant.id])
                 if taken:
                     left[grant.id] -= taken

@@ -49,7 +49,7 @@ class _Stretch:
 class Earning:
     """What is earned of one amount, day by day.  Whole nano-dollars; sums are exact.
 
-    nano: the amount, of any sign.  changes: in any order.
+    nano: the amount, of any sign.  changes: those of one day in the order of their moments.
     """
 
     def __init__(self, nano: int, curve: Curve, changes: Sequence[Change] = ()) -> None:
@@ -61,9 +61,11 @@ class Earning:
         #: What changes did to what was earned already: (day, nano, kind).
         self.jumps: list[Change] = []
         owed = nano
-        for change in sorted(changes, key=lambda one: (one.day, one.nano, one.kind)):
+        for change in sorted((one for one in changes if one.nano), key=lambda one: one.day):
             owed += change.nano
-            earned = self.through(change.day - 1)
+            # A second change of a day begins where the first one left off.
+            again = change.day == self._days[-1]
+            earned = self._stretches[-1].earned if again else self.through(change.day - 1)
             settled = self._after(change, earned, owed)
             if settled != earned:
                 self.jumps.append(Change(change.day, settled - earned, change.kind))

@@ -1,7 +1,8 @@
-"""The ledger's costs by day, customer, feature and model.
+"""The costs of days as profit and loss takes them.
 
-Layer: profit, I/O.  Below: ledger_file, core.profit.  Above: profit.reading.
-Owns: which day a call belongs to in the zone of the rules.
+Layer: profit, I/O.  Below: reports.costs, core.profit.  Above: profit.reading.
+Owns: that revenue without a ledger is shown all the same.
+Not here: which day a call belongs to, and calls that were imported (reports.costs).
 """
 
 from __future__ import annotations
@@ -13,24 +14,9 @@ from noburn_cli import paths
 from noburn_cli.core.budgets import NONE
 from noburn_cli.core.profit import CostLine
 from noburn_cli.core.recognition_days import Days
+from noburn_cli.core.usage import REASONING
 from noburn_cli.ledger_file import no_ledger
-from noburn_cli.reports.reading import reading
-
-_SLOT_MS = 900_000
-_CALLS = f"""
-    SELECT reserved_at_ms / {_SLOT_MS}, coalesce(customer, '{NONE}'), coalesce(feature, '{NONE}'),
-      coalesce(resolved_model, model, '{NONE}'),
-      coalesce(sum(cost_nano) FILTER (WHERE state <> 'held' AND paid), 0),
-      coalesce(sum(cost_nano) FILTER (WHERE state <> 'held' AND NOT paid), 0),
-      coalesce(sum(hold_nano) FILTER (WHERE state = 'held' AND paid), 0),
-      coalesce(sum(cost_nano) FILTER (WHERE state IN ('uncertain', 'orphaned') AND paid), 0),
-      coalesce(sum(requests), 0),
-      coalesce(sum(coalesce(input, 0) + coalesce(cache_read, 0) + coalesce(cache_write_5m, 0)
-        + coalesce(cache_write_1h, 0) + coalesce(output, 0)), 0)
-    FROM (SELECT *, coalesce(json_extract(detail, '$.notional'), 0) = 0 AS paid FROM calls)
-    WHERE state NOT IN ('blocked', 'refused') AND reserved_at_ms >= ? AND reserved_at_ms < ?
-    GROUP BY 1, 2, 3, 4
-"""  # noqa: S608 -- our own names
+from noburn_cli.reports.costs import daily_costs
 
 
 def cost_lines(
@@ -40,12 +26,14 @@ def cost_lines(
 
     has_revenue: whether there is anything to show without a ledger.  Raises LedgerUnavailable.
     """
-    path = paths.ledger_path(home)
-    if not path.exists():
+    ledger = paths.ledger_path(home)
+    if not ledger.exists() and not paths.imports_path(home).exists():
         if has_revenue:
             return
-        raise no_ledger(path)
-    with reading(path) as connection:
-        rows = connection.execute(_CALLS, (days.start_ms(first), days.start_ms(until)))
-        for slot, customer, feature, model, *sums in rows:
-            yield CostLine(days.of(slot * _SLOT_MS), customer, feature, model, *sums)
+        raise no_ledger(ledger)
+    for one in daily_costs(home, days.start_ms(first), days.start_ms(until), days.zone):
+        tokens = sum(count for kind, count in one.tokens.items() if kind != REASONING)
+        yield CostLine(
+            one.day.toordinal(), one.customer or NONE, one.feature or NONE, one.model or NONE,
+            one.cost_nano, one.notional_nano, one.held_nano, one.uncertain_nano, one.calls, tokens,
+        )  # fmt: skip

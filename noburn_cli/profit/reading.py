@@ -35,8 +35,9 @@ from noburn_cli.core.profit_rating import (
     usage_by_day,
 )
 from noburn_cli.core.profit_rules import Rules
-from noburn_cli.core.recognition import Recognition, Stream, recognise
+from noburn_cli.core.recognition import Recognition, Stream
 from noburn_cli.core.recognition_days import Days, month_of_day
+from noburn_cli.core.recognition_reading import recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
 

@@ -38,7 +38,7 @@ def this_month() -> tuple[str, str]:
 def test_a_margin_below_its_floor_is_told_once_and_stops_nobody(tmp_path, monkeypatch):
     """Goal: the very call that takes the margin below 20 % tells the channel; nothing else changes.
 
-    A cent of revenue, without a fifth of it and $0.00792 of overhead, leaves $0.00008 to spend; a call
+    A cent of revenue, less a fifth and $0.00792 of overhead, leaves $0.00008 to spend; a call
     of 10 in and 30 out costs 16,000 nano-dollars: five leave 20 %, the sixth does not.
     """
     first, following = this_month()
