@@ -22,7 +22,7 @@ from noburn_cli.importing import agents
 from noburn_cli.importing.fields import Unread
 from noburn_cli.importing.opening import Record, records
 from noburn_cli.importing.outcome import Outcome
-from noburn_cli.importing.reading import Asked, LeftOut, Reader, Source
+from noburn_cli.importing.reading import Asked, LeftOut, Reader, Source, plausible
 from noburn_cli.importing.sources.registry import SOURCES
 
 DAY_MS = 86_400_000
@@ -153,7 +153,7 @@ class _Calls:
                 if isinstance(found, LeftOut):
                     self._outcome.left[found.reason] += 1
                 else:
-                    self._keep(found, f"{path}:{record.line}")
+                    self._keep(plausible(found), f"{path}:{record.line}")
         except Unread as error:
             self._outcome.not_read(error.reason, f"{path}", record.line, error.what)
 

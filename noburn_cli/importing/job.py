@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from noburn_cli.importing.fields import Unread
 from noburn_cli.importing.mapping import Mapped
 from noburn_cli.importing.opening import JSON_LINES, Place, Record, records, shape_of
 from noburn_cli.importing.outcome import Outcome
-from noburn_cli.importing.reading import Asked, LeftOut, Reader, Source
+from noburn_cli.importing.reading import Asked, LeftOut, Reader, Source, plausible
 from noburn_cli.importing.sources.bills import read_bill
 from noburn_cli.importing.sources.registry import BILLS
 from noburn_cli.importing.store import Store, open_store
@@ -238,18 +238,9 @@ def _take(job: _Job, writer: Writer, reader: Reader, file: _File, record: Record
             if isinstance(found, LeftOut):
                 outcome.left[found.reason] += 1
             else:
-                outcome.became[writer.write(_plausible(found))[0]] += 1
+                outcome.became[writer.write(plausible(found))[0]] += 1
     except Unread as error:
         outcome.not_read(error.reason, f"{file.path}", record.line, error.what)
-
-
-def _plausible(call: ImportedCall) -> ImportedCall:
-    """A call whose times and names fit in a row."""
-    return replace(call, ran_ms=None) if (call.ran_ms or 0) > _RAN_MS_MAX else call
-
-
-#: A call of more than 30 days was none: a clock, or a unit that was another one.
-_RAN_MS_MAX = 30 * 86_400_000
 
 
 def _note(job: _Job, file: _File, reader: Reader | None, *, done: bool) -> None:
@@ -269,7 +260,11 @@ def _note(job: _Job, file: _File, reader: Reader | None, *, done: bool) -> None:
 
 
 def _import_bill(job: _Job, writer: Writer, file: _File) -> None:
-    calls = list(read_bill(file.path, job.wanted.source.name, job.wanted.mapped))
+    try:
+        calls = list(read_bill(file.path, job.wanted.source.name, job.wanted.mapped))
+        calls = [plausible(call) for call in calls]
+    except Unread as error:
+        raise InputRefused(f"{file.path}: {error.reason} {error.what}") from error
     for step in _parts(calls):
         with job.store.step():
             for call in step:

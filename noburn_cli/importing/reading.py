@@ -1,17 +1,18 @@
 """What a source is, and what its reader is asked and answers.
 
-Layer: importing, pure.  Below: core.imported, mapping.  Above: sources, job, detecting.
+Layer: importing, pure.  Below: core.imported, fields, mapping.  Above: sources, job, detecting.
 Owns: the seam between files (job) and formats (sources): records in, calls out, or why not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timezone, tzinfo
 from typing import Any, Protocol
 
 from noburn_cli.core.imported import ImportedCall
+from noburn_cli.importing.fields import Unread
 from noburn_cli.importing.mapping import Fields, Mapped
 
 #: Who paid for calls of coding agents, whose logs do not say: a plan, or an API key.
@@ -26,6 +27,22 @@ class LeftOut:
 
 
 Found = ImportedCall | LeftOut
+
+#: What one record can be, a day of a big business included: a million dollars, 1e12 tokens of a
+#: kind, 1e9 calls.  Some thousands of such records still add up within 64 bits.
+NANO_MAX, TOKENS_MAX, CALLS_MAX = 10**15, 10**12, 10**9
+#: A call of more than 30 days was none: a clock, or a unit that was another one.
+RAN_MS_MAX = 30 * 86_400_000
+
+
+def plausible(call: ImportedCall) -> ImportedCall:
+    """A call that fits in a row, and whose sums do.  Raises Unread."""
+    most = max(call.usage.values(), default=0)
+    if most > TOKENS_MAX or call.requests > CALLS_MAX:
+        raise Unread("it has more tokens or calls than a record can", max(most, call.requests))
+    if call.said_nano is not None and call.said_nano > NANO_MAX:
+        raise Unread("its cost is more than a record can have", call.said_nano)
+    return replace(call, ran_ms=None) if (call.ran_ms or 0) > RAN_MS_MAX else call
 
 
 @dataclass(frozen=True)

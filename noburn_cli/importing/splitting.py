@@ -18,7 +18,8 @@ TOO_LONG = "it is longer than 64 MiB"
 CUT_OFF = "the file ends in the middle of it"
 
 _BLANK = b" \t\r\n"
-#: In a JSON text: a whole string, a brace, or a string that has no end yet.
+#: In a JSON text: what a string goes on with; a whole string, a brace, or where a string begins.
+_INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]|"', re.DOTALL)
 
 
@@ -40,9 +41,13 @@ class Lines:
     """One record a line; empty lines are none.  The last one may lack its line end.
 
     at: offset in the file at which the bytes begin, `line` the number of that line.
+    blank: whether empty lines are given out as well.
     """
 
-    def __init__(self, *, at: int = 0, line: int = 1, bytes_max: int = PIECE_BYTES_MAX) -> None:
+    def __init__(
+        self, *, at: int = 0, line: int = 1, bytes_max: int = PIECE_BYTES_MAX, blank: bool = False
+    ) -> None:
+        self._blank = blank
         self._at = at
         self._line = line
         self._bytes_max = bytes_max
@@ -83,7 +88,7 @@ class Lines:
         self._tail, self._held, self._given_up = [], 0, False
         if given_up:
             yield Piece(line, self._at, b"", TOO_LONG)
-        elif content.strip(_BLANK):
+        elif content.strip(_BLANK) or (self._blank and end_bytes):
             yield Piece(line, self._at, content)
 
 
@@ -100,6 +105,7 @@ class Values:
         self._dropped = 0  # Bytes of the file before the buffer.
         self._line, self._marked = 1, 0  # The line at a place in the buffer.
         self._looked = 0  # Up to where the buffer was scanned.
+        self._in_string = False
         self._depth = 0
         self._begin: int | None = None
         self._given_up = 0  # The line of an object that was too long, while it lasts.
@@ -107,13 +113,13 @@ class Values:
     def receive(self, chunk: bytes) -> Iterator[Piece]:
         """The objects that `chunk` completes."""
         self._buffer += chunk
-        position = self._looked
-        for token in _TOKEN.finditer(self._buffer, position):
+        position = self._after_string(self._looked) if self._in_string else self._looked
+        for token in () if self._in_string else _TOKEN.finditer(self._buffer, position):
             mark = token[0]
-            if mark == b'"':  # Its end has not come; look again from here.
-                position = token.start()
-                break
             position = token.end()
+            if mark == b'"':  # Its end has not come.
+                position = self._after_string(position)
+                break
             if mark == b"{":
                 if self._begin is None and not self._given_up:
                     self._begin, self._depth = token.start(), 0
@@ -123,8 +129,15 @@ class Values:
                 if self._depth <= 0 and (self._begin is not None or self._given_up):
                     yield self._whole(position)
         else:
-            position = len(self._buffer)
+            position = position if self._in_string else len(self._buffer)
         self._trim(position)
+
+    def _after_string(self, position: int) -> int:
+        """Where a string that goes on ends, or up to where it is known to go on."""
+        inside = _INSIDE.match(self._buffer, position)
+        end = inside.end() if inside else position
+        self._in_string = self._buffer[end : end + 1] != b'"'
+        return end if self._in_string else end + 1
 
     def close(self) -> Iterator[Piece]:
         """An object that the end of the file cut off."""
@@ -153,8 +166,6 @@ class Values:
         if self._begin is not None and len(self._buffer) - self._begin > self._bytes_max:
             self._given_up, self._begin = self._line_of(self._begin), None
         keep = looked if self._begin is None else self._begin
-        if self._begin is None and len(self._buffer) - keep > self._bytes_max:
-            keep = len(self._buffer)  # A string without an end, in what is given up anyway.
         self._line_of(keep)
         self._marked -= keep
         self._dropped += keep
@@ -172,7 +183,7 @@ class Rows:
     """
 
     def __init__(self, *, bytes_max: int = PIECE_BYTES_MAX) -> None:
-        self._lines = Lines(bytes_max=bytes_max)
+        self._lines = Lines(bytes_max=bytes_max, blank=True)
         self._bytes_max = bytes_max
         self._held: list[Piece] = []
         self._size = 0
@@ -193,6 +204,8 @@ class Rows:
     def _take(self, piece: Piece) -> Iterator[Piece]:
         if piece.fault:
             yield piece
+            return
+        if not self._held and not piece.content.strip(_BLANK):
             return
         self._held.append(piece)
         self._size += len(piece.content)
