@@ -6,12 +6,14 @@ Layer: dashboard, I/O.  Below: server, access.  Above: commands.dashboard.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -39,6 +41,15 @@ def listen(port: int) -> socket.socket:
         ) from error
 
 
+def has_browser(environment: Mapping[str, str]) -> bool:
+    """Whether a browser would come up in a window, here: not in this terminal, nor far away."""
+    if "BROWSER" in environment or "WSL_DISTRO_NAME" in environment:
+        return True
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in environment
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
 async def serve(
     listening: socket.socket,
     home: Path,
@@ -51,7 +62,7 @@ async def serve(
     """Serve until SIGINT or SIGTERM.
 
     asked: the rules, plans and time zone of its profit and loss.
-    opens: whether a browser is started; tell: says the address to the person.
+    opens: whether a browser is started, where there is one; tell: says the address to the person.
     """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -71,7 +82,7 @@ async def serve(
         await web.SockSite(runner, listening).start()
         address = f"http://{HOST}:{port}/?token="
         tell(address + access.token)
-        if opens:
+        if opens and has_browser(os.environ):
             ticket = access.issue_ticket(secrets.token_urlsafe(_SECRET_BYTES), now_ms=now_ms())
             # In a thread that nobody waits for: a browser may take as long as it is open.
             threading.Thread(target=webbrowser.open, args=(address + ticket,), daemon=True).start()

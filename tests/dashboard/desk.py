@@ -86,8 +86,9 @@ class Desk:
         self._started.append(process)
         return process
 
-    def dashboard(self, *options: str) -> Served:
-        return Served(self.start("dashboard", "--no-open", "--port", "0", *options))
+    def dashboard(self, *options: str, opens: bool = False) -> Served:
+        quiet = () if opens else ("--no-open",)
+        return Served(self.start("dashboard", *quiet, "--port", "0", *options))
 
 
 class Served:

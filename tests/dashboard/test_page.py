@@ -236,6 +236,24 @@ def test_changes_are_asked_about_and_done(
     assert served.ask("/api/v1/changes/stop", allowed, ["run"])[0] == 400
 
 
+def test_without_plotly_the_tables_say_the_same(browser: Browser, tmp_path: Path) -> None:
+    """Goal: the extra is asked for by name, and nothing else is missing."""
+    (tmp_path / "plotly").mkdir()
+    (tmp_path / "plotly" / "__init__.py").touch()  # found before the real one, and without charts
+    with Desk() as plain:
+        build(plain.ledger, days=3, calls=40)
+        plain.environment["PYTHONPATH"] = str(tmp_path)
+        board = plain.dashboard()
+        browser.open(board.address)
+        browser.until("document.querySelectorAll('main table').length >= 4")
+        assert "noburn-cli[charts]" in browser.text("main > .callout")
+        assert amounts(browser, "#spend") != ["0"]
+        assert browser.js("document.querySelectorAll('.js-plotly-plot').length") == 0
+        assert browser.complaints() == []
+        browser.open("about:blank")  # before its server ends
+        assert "brings them" in board.end()[2]
+
+
 def test_an_empty_home_says_how_to_begin(browser: Browser) -> None:
     """Goal: the first day has a next step instead of a row of zeros and errors."""
     with Desk() as empty:
@@ -250,3 +268,4 @@ def test_an_empty_home_says_how_to_begin(browser: Browser) -> None:
             assert browser.js("probes.wide()") == [], view
             assert browser.js("document.documentElement.scrollWidth") <= 360, view
         assert browser.complaints() == []
+        browser.open("about:blank")

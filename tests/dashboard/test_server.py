@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,6 +177,32 @@ def test_an_empty_home_and_a_port_that_is_taken() -> None:
         assert (code, "cannot listen on port" in err) == (1, True)
         assert empty.here("dashboard", "--zone", "Mars/Base")[0] == 2
         assert list(empty.home.iterdir()) == []
+
+
+def test_the_browser_that_is_started_gets_an_address_that_works_once(tmp_path: Path) -> None:
+    """Goal: what other users can read in a process's arguments is of no use to them."""
+    script = tmp_path / "browser"
+    told = tmp_path / "told"
+    script.write_text(f'#!/bin/sh\necho "$1" > {told}.new && mv {told}.new {told}\n')
+    script.chmod(0o700)
+    with Desk() as desk:
+        desk.environment["BROWSER"] = str(script)
+        board = desk.dashboard(opens=True)
+        address = wait_for_file(told).strip()
+        assert address.startswith(f"{board.base}/?token=")
+        assert board.token not in address
+        path = address.removeprefix(board.base)
+        assert board.ask(path)[0] == 200
+        assert board.ask(path)[0] == 403
+        assert board.ask(f"/?token={board.token}")[0] == 200
+
+
+def wait_for_file(path: Path) -> str:
+    for _ in range(400):
+        if path.exists():
+            return path.read_text()
+        time.sleep(0.05)
+    raise AssertionError(f"{path} was never written")
 
 
 def test_a_damaged_ledger_is_told() -> None:

@@ -37,7 +37,7 @@ export function attention(now, earned) {
 export function overview(main, ctx) {
   const figures = part(figureRow);
   const looks = el("div", { hidden: true });
-  const runs = part((open) => open.length && panel("Running now", { more: el("a", { class: "more", href: "#/runs", "data-key": "more-runs" }, "all runs") }, el("ul", { class: "runs" }, open.slice(0, 4).map((run) => runCard(run, ctx)))));
+  const runs = part((open) => open.length > 0 && panel("Running now", { more: el("a", { class: "more", href: "#/runs", "data-key": "more-runs" }, "all runs") }, el("ul", { class: "runs" }, open.slice(0, 4).map((run) => runCard(run, ctx)))));
   const drawn = chart("Cost by day, by model");
   const below = part((spend) => spend && byDay(spend, drawn));
   const days = panel("Spend by day", {}, drawn.node, below.node);
