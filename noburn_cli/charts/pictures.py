@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.charts.model import Axis, Bars, Curve, ticks
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import NoburnError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def check_path(path: Path) -> None:
 def save(shown: Curve | Bars, path: Path) -> None:
     """Draw a chart into a file, which is replaced only by a whole one.
 
-    Raises UsageError as `check_path`, and where the file cannot be written.
+    Raises UsageError as `check_path`, and NoburnError where the file cannot be written.
     """
     check_path(path)
     with _quiet():
@@ -61,7 +61,7 @@ def save(shown: Curve | Bars, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise NoburnError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -107,12 +107,16 @@ def _sweeps(asked: opt.Asked, shown: list[Outlook], keep: Fraction) -> list[Swep
     """The curves that were asked for: --plot and --save alone are about tokens."""
     if asked.sweep is None and not asked.plot and asked.save is None:
         return []
-    widest = Span(TOKENS_USED, 0, max(_span(one) for one in shown), asked.points)
+    widest = Span(TOKENS_USED, 0, max(_span(one) for one in shown), asked.points, _drawn(asked))
     rows = [
         (one.name, one.scenario, widest if asked.sweep is None else _range(asked, one.scenario))
         for one in shown
     ]
     return swept(rows, target=keep)
+
+
+def _drawn(asked: opt.Asked) -> bool:
+    return asked.plot or asked.save is not None
 
 
 def _span(shown: Outlook) -> int:
@@ -137,7 +141,7 @@ def _range(asked: opt.Asked, scenario: Scenario) -> Span:
             f"--sweep {name.strip()} runs from {sought.show(first)} to {sought.show(last)}",
             why=f"it can be from {sought.show(sought.low)} to {sought.show(sought.high)}, upwards",
         )
-    return Span(sought, first, last, asked.points)
+    return Span(sought, first, last, asked.points, _drawn(asked))
 
 
 def _hint_eaten_dollar(asked: opt.Asked, shown: list[Outlook]) -> None:

@@ -299,6 +299,8 @@ def _free(asked: Asked, file: PlansFile | None, scenario: Scenario, rates: Rates
         return FreeUsers()
     if asked.free_tokens is not None:
         tokens = _count(asked.free_tokens, "--free-tokens")
+        if users is None and (asked.sweep or "").partition("=")[0].strip() == "free":
+            users = ZERO  # The sweep says how many.
         if users is None:
             raise UsageError(
                 "--free-tokens needs a number of free users",

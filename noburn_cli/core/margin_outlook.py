@@ -57,7 +57,7 @@ class Swept:
     """A plan over a quantity.
 
     months: by value, evenly spaced, the marked values among them.
-    curve: the same at so many values that it looks smooth.
+    curve: the same at so many values that it looks smooth, where one is to be drawn.
     edges: where a band, break-even or the target begins or ends.  bends: where an allowance is used
     up or a limit of the charge is met.
     """
@@ -76,12 +76,13 @@ class Swept:
 
 @dataclass(frozen=True)
 class Span:
-    """A quantity from low to high in so many rows."""
+    """A quantity from low to high in so many rows; drawn: as a curve too."""
 
     quantity: Quantity
     low: int
     high: int
     points: int
+    drawn: bool = False
 
 
 def swept(rows: Sequence[tuple[str, Scenario, Span]], *, target: Fraction) -> list[Swept]:
@@ -109,7 +110,8 @@ def _swept(name: str, scenario: Scenario, span: Span, target: Fraction) -> Swept
     ]
     bends = breaks(scenario, quantity, low=low, high=high)
     months = dict(sweep(scenario, quantity, low=low, high=high, points=span.points))
-    smooth = sweep(scenario, quantity, low=low, high=high, points=_CURVE_POINTS)
+    points = _CURVE_POINTS if span.drawn else 2
+    smooth = sweep(scenario, quantity, low=low, high=high, points=points)
     for value in (*(edge.value for edge in found), *(bend.value for bend in bends)):
         months.setdefault(value, month_of(quantity.put(scenario, value)))
     return Swept(

@@ -142,7 +142,7 @@ TOKENS_USED = Quantity(
     lambda scenario, value: replace(scenario, tokens=value),
 )  # fmt: skip
 SEATS = Quantity(
-    "seats", "seats", " seats", 10**9, True, 1,
+    "seats", "seats of the customer", " seats", 10**9, True, 1,
     lambda text: parse_count(text, what="a number of seats"), show_count,
     lambda scenario: scenario.plan.seats,
     lambda scenario, value: _plan(scenario, seats=value), low=1,

@@ -92,7 +92,7 @@ class Answer:
 class Edge:
     """A value of a quantity at which the margin passes a share of revenue.
 
-    value: the last step on the side that keeps it.  falls: whether it is lost beyond.
+    value: the last that can be charged on the side that keeps it.  falls: it is lost beyond.
     """
 
     value: int
@@ -114,12 +114,13 @@ def edges(
     """The ends of the ranges that lie between low and high."""
     curve = _Curve(scenario, quantity)
     pieces = list(_pieces(curve, low, high))
-    found = []
+    step, found = quantity.charged, []
     for one in _merged(_kept(curve, pieces, keep)):
+        up, down = -(-one.low // step) * step, one.high // step * step
         if one.low > low:
-            found.append(Edge(one.low, keep, falls=False))
+            found.append(Edge(up if up <= one.high else one.low, keep, falls=False))
         if one.high < high:
-            found.append(Edge(one.high, keep, falls=True))
+            found.append(Edge(down if down >= one.low else one.high, keep, falls=True))
     return found
 
 

@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from noburn_cli.core.economics import REFERENCE_RATE_PICO
@@ -115,7 +116,7 @@ class PricedUse:
     rates: Mapping[str, int]
     batch_rates: Mapping[str, int]
 
-    @property
+    @cached_property
     def rate_pico(self) -> Fraction:
         """Of an average token, before a semantic cache.  Raises PriceUnknown."""
         use = self.use
@@ -138,7 +139,7 @@ class PricedUse:
                     next_step="leave that kind out, or add the rate in your own price file",
                 )
 
-    @property
+    @cached_property
     def cost_nano(self) -> Fraction:
         """Of a seat and month, what a semantic cache answers left out."""
         return self.use.tokens * self.rate_pico * (ONE - self.use.hits) / PICO_PER_NANO

@@ -12,7 +12,7 @@ import pytest
 
 from noburn_cli.charts import pages, pictures, terminal
 from noburn_cli.charts.model import Axis, Bars, Curve, Level, Line, Mark, Series, ticks
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.render.table import display_width
 
 NASTY = "\x1b[31m<b>$x$</b></script>"
@@ -126,7 +126,7 @@ def test_pictures_are_whole_and_the_same_each_time(tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"}  # No part is left.
     with pytest.raises(UsageError, match="cannot be saved"):
         pictures.save(CURVE, tmp_path / "curve.pdf")
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(NoburnError, match="cannot be written"):
         pictures.save(CURVE, tmp_path / "none" / "curve.svg")
 
 

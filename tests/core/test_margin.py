@@ -158,7 +158,7 @@ scenarios = st.builds(
 keeps = st.fractions(-1, 1, max_denominator=100)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scenarios, st.sampled_from(NAMES), keeps, st.data())
 def test_ranges_hold_everywhere_inside_and_nowhere_outside(scenario, name, keep, data):
     try:

@@ -190,7 +190,7 @@ usages = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plans(), usages)
 def test_lines_add_up_and_none_is_negative(plan, usage):
     month = bill(plan, usage)
