@@ -1,6 +1,6 @@
 """What `noburn simulate` reads: the scenario's file, measured usage, rates of the price book.
 
-Layer: I/O.  Below: core.simulation_*, core.plan_usage, prices, reports.query, paths.
+Layer: I/O.  Below: core.simulation_*, core.plan_usage, prices, reports.lines, paths.
 Above: commands.simulate.
 Owns: which columns of a CSV are usage, and which calls of the ledger.
 Not here: what the options mean together (core.simulation_assembly).
@@ -90,11 +90,14 @@ def _ledger_sample() -> Sample:
     """Every customer of the last thirty days, by what they cost."""
     from noburn_cli import paths
     from noburn_cli.core.budgets import NONE
-    from noburn_cli.reports.query import Question, read_report
+    from noburn_cli.reports.lines import read_lines
+    from noburn_cli.reports.query import Question
 
     since = datetime.now(timezone.utc) - timedelta(days=LEDGER_DAYS)
+    # Quarters of an hour are what sums are kept by.
+    since = since.replace(minute=since.minute // 15 * 15, second=0, microsecond=0)
     question = Question(by=("customer",), since_ms=int(since.timestamp() * 1000))
-    report = read_report(paths.ledger_path(), question)
+    report = read_lines(paths.home(), question)
     sums = [line.sums for line in report.lines if line.keys != (NONE,)]
     if not any(one.cost_nano for one in sums):
         raise InputRefused(

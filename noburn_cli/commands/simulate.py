@@ -195,6 +195,12 @@ def simulate_command(
         mix=mix, work=work or [], changes=change or [],
     )  # fmt: skip
     options, file = _read(flags, scenario, plans)
+    if file is None and options.value("price") == 0 and options.value("overage") is None:
+        typer.echo(
+            "hint: the price is 0. If you wrote $29, the shell read `$2` as a variable:"
+            " write 29, '$29' or 29usd.",
+            err=True,
+        )
     found, assumptions = _found(options, file)
     if html is not None:
         _write_page(html, found, assumptions)

@@ -31,6 +31,8 @@ RUNAWAY_TIMES = 10
 NOTICED_DAYS = 7
 _DAYS = 30
 _CENT = 10_000_000
+#: Changing what customers are sold is not worth less than a point of margin.
+_WORTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def lever_words(pulled: Pulled) -> str:
 def _hybrid(facts: Facts) -> Advice | None:
     """When to leave flat prices."""
     flat = flat_segments(facts.scenario)
-    if not flat or facts.hybrid is None:
+    if not flat or facts.hybrid is None or not facts.expected.total.revenue_nano:
         return None
     paying = _paying_by_month(facts)
     passed = next((i + 1 for i, number in enumerate(paying) if number >= HYBRID_LOW), None)
@@ -121,6 +123,13 @@ def _hybrid(facts: Facts) -> Advice | None:
         )
     reasons = [_turning_reason(facts.turning, facts.scenario.target), _few_and_many(facts.turning)]
     before, after = facts.expected.total, facts.hybrid
+    part = percent(before.inference_nano / before.revenue_nano)
+    if (after.margin_share or 0.0) - (before.margin_share or 0.0) < _WORTH:
+        return Advice(
+            "hybrid",
+            "Stay flat: a hybrid would earn no more.",
+            (reasons[0], f"inference takes {part} of revenue; look again when usage has grown"),
+        )
     reasons.append(
         f"a sixth of the price in usage and cost + 20 % beyond would earn "
         f"{percent(after.margin_share)} instead of {percent(before.margin_share)}, with "
@@ -171,7 +180,7 @@ def _accounting(facts: Facts) -> Advice | None:
     noisy = _lost_from(facts.turning)
     if noisy is not None:
         reasons.append(
-            f"from about {noisy.customers} customers on, those under water take "
+            f"{_from(noisy)}, those under water take "
             f"{percent(LOST_SHARE, places=0)} of revenue or more in a typical month"
         )
     worst = _worst(facts)
@@ -182,7 +191,7 @@ def _accounting(facts: Facts) -> Advice | None:
     if promised:
         when = "already with the first customer"
     elif noisy is not None:
-        when = f"from about {noisy.customers} customers on"
+        when = _from(noisy)
     else:
         when = "where one runaway matters"
     return Advice(
@@ -190,6 +199,12 @@ def _accounting(facts: Facts) -> Advice | None:
         f"Counting after the call is not enough {when}: hold the money before it leaves.",
         tuple(reasons),
     )
+
+
+def _from(size: Size) -> str:
+    if size.customers == 1:
+        return "from the first customer on"
+    return f"from about {size.customers:,} customers on"
 
 
 def _promises_an_end(plan: Plan) -> bool:

@@ -85,6 +85,8 @@ def levers_of(scenario: Scenario, *, product: str | None) -> list[Lever]:
     hit = scenario.cache_hits(scenario.segments[0])
     hits = CACHE_HITS["repeating" if product is None else product]
     prices = {one.plan.price_nano for one in scenario.segments if one.plan.price_nano}
+    if any(one.plan.overage or one.plan.credits for one in scenario.segments):
+        prices = set()  # Then it is every price that is multiplied, and not one.
     found = [
         Lever("price", 1.0, PRICE_TIMES_MAX, _with_price,
               price_nano=prices.pop() if len(prices) == 1 else None),
@@ -207,11 +209,8 @@ def _each(scenario: Scenario, change: Callable[[Plan], Plan]) -> Scenario:
 
 
 def _with_price(scenario: Scenario, times: float) -> Scenario:
-    """Every price for a seat, now and later, times this much."""
-    segments = tuple(
-        replace(one, plan=replace(one.plan, price_nano=round(one.plan.price_nano * times)))
-        for one in scenario.segments
-    )
+    """Every price, of seats, usage and credits, now and later, times this much."""
+    segments = tuple(replace(one, plan=_priced(one.plan, times)) for one in scenario.segments)
     changes = tuple(
         change
         if change.price_nano is None
@@ -219,6 +218,22 @@ def _with_price(scenario: Scenario, times: float) -> Scenario:
         for change in scenario.changes
     )
     return replace(scenario, segments=segments, changes=changes)
+
+
+def _priced(plan: Plan, times: float) -> Plan:
+    over, prepaid = plan.overage, plan.credits
+    exact = Fraction(times)
+    if over is not None and over.markup is not None:
+        over = Overage(markup=(1 + over.markup) * exact - 1)
+    elif over is not None:
+        over = Overage(_scaled(over.per_million_nano, times), _scaled(over.per_request_nano, times))
+    if prepaid is not None:
+        prepaid = replace(prepaid, price_nano=_scaled(prepaid.price_nano, times))
+    return replace(plan, price_nano=round(plan.price_nano * times), overage=over, credits=prepaid)
+
+
+def _scaled(nano: int | None, times: float) -> int | None:
+    return None if nano is None else round(nano * times)
 
 
 def _with_cache(scenario: Scenario, hits: float) -> Scenario:

@@ -59,12 +59,14 @@ class MonthSpread:
 
 @dataclass(frozen=True)
 class PlanSpread:
-    """One plan over all months."""
+    """One plan over all months.  cost_share: its part of all inference."""
 
     name: str
     paying: bool
     customers: Spread
     revenue: Spread
+    inference: Spread
+    cost_share: Spread
     margin: Spread
     margin_share: Spread
     under_water: Spread
@@ -99,7 +101,7 @@ def summarise(
         ),
         total=_month(0, by_month.sum(axis=1), payers.sum(axis=1), fixed_nano * count, target),
         plans=tuple(
-            _plan(name, paying[place], futures.sums[:, place].sum(axis=1))
+            _plan(name, paying[place], futures.sums[:, place].sum(axis=1), by_month.sum(axis=1))
             for place, name in enumerate(names)
         ),
         top_share=(_spread(futures.top_share[:, 0]), _spread(futures.top_share[:, 1])),
@@ -145,13 +147,15 @@ def _month(
     )
 
 
-def _plan(name: str, paying: bool, sums: Floats) -> PlanSpread:
+def _plan(name: str, paying: bool, sums: Floats, everybody: Floats) -> PlanSpread:
     margin = _margin(sums)
     return PlanSpread(
         name=name,
         paying=paying,
         customers=_spread(sums[:, CUSTOMERS]),
         revenue=_spread(sums[:, REVENUE]),
+        inference=_spread(sums[:, INFERENCE]),
+        cost_share=_spread(_over(sums[:, INFERENCE], everybody[:, INFERENCE])),
         margin=_spread(margin),
         margin_share=_spread(_over(margin, sums[:, REVENUE])),
         under_water=_spread(_over(sums[:, UNDER_WATER], sums[:, CUSTOMERS])),

@@ -9,7 +9,9 @@ Not here: JSON (render.simulation_data), the HTML report (render.simulation_page
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
+from noburn_cli.core.economics import INFERENCE_SHARE_HIGH, INFERENCE_SHARE_LOW, band_of
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
@@ -54,7 +56,39 @@ def render_simulation(
 def spread_words(spread: Spread, show: object) -> str:
     """`61.6 % (48.1 to 70.2 %)`."""
     assert callable(show)
+    if spread.p50 is None:
+        return "-"
     return f"{show(spread.p50)} ({show(spread.p5)} to {show(spread.p95)})"
+
+
+def _rules(found: Findings) -> list[tuple[str, str]]:
+    """The band of the expected margin, and the rule of what inference may take."""
+    total = found.expected.total
+    if total.margin_share is None:
+        return []
+    part = total.inference_nano / total.revenue_nano
+    verdict = "above" if part > INFERENCE_SHARE_HIGH else "at the edge of"
+    verdict = "below" if part < INFERENCE_SHARE_LOW else verdict
+    band = band_of(Fraction(total.margin_share)).value
+    return [("", f"band: {band}; inference takes {percent(part)}, {verdict} the 15 to 20 % rule")]
+
+
+def outside_words(found: Findings) -> list[str]:
+    """What to think of an expectation that hardly any future has."""
+    spread, expected = found.summary.total.margin_share, found.expected.total.margin_share
+    if spread.p5 is None or spread.p95 is None or expected is None:
+        return []
+    if spread.p5 <= expected <= spread.p95:
+        return []
+    return [_OUTSIDE]
+
+
+#: Said where the mean of a heavy tail is no typical outcome.
+_OUTSIDE = (
+    "The expectation lies outside the futures' middle: it is made by customers so heavy that most "
+    "futures have none of them. Trust the futures for what will happen, and the expectation for "
+    "what it can come to."
+)
 
 
 def _answer(found: Findings, width: int | None) -> list[str]:
@@ -69,14 +103,16 @@ def _answer(found: Findings, width: int | None) -> list[str]:
     rows = [
         ("Margin", f"{spread_words(total.margin_share, percent)} of revenue, all months"),
         ("", f"expected {expected}; {reached} of the futures reach the target of {wanted}"),
+        *_rules(found),
         ("Revenue", spread_words(total.revenue, dollars)),
         ("Inference", spread_words(total.inference, dollars)),
         ("Margin in dollars", spread_words(total.margin, dollars)),
     ]
     if scenario.fixed_nano:
         rows.append(("After fixed costs", spread_words(total.result, dollars)))
+    if last.under_water.p50 is not None:
+        rows.append(("Under water", f"{under} of who pays in the last month, losing {lost}"))
     rows += [
-        ("Under water", f"{under} of who pays in the last month, losing {lost}"),
         ("Top tenth's spend", f"{top} of the cost in the last month"),
         *_break_even(found),
     ]
@@ -84,7 +120,8 @@ def _answer(found: Findings, width: int | None) -> list[str]:
         f"{scenario.draws:,} futures of {scenario.months} months: the middle one, and from the 5th "
         "to the 95th of a hundred"
     )
-    return [*wrap_line(title, width=width), "", *_pairs(rows, width)]
+    notes = [part for note in outside_words(found) for part in ("", *wrap_line(note, width=width))]
+    return [*wrap_line(title, width=width), "", *_pairs(rows, width), *notes]
 
 
 def _pairs(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
@@ -154,6 +191,7 @@ def _plans(found: Findings, width: int | None) -> list[str]:
         Column("PLAN", [one.name for one in plans], shorten=True),
         Column("CUSTOMER-MONTHS", [count(one.customers.p50) for one in plans], RIGHT, give_up=1),
         Column("REVENUE", [dollars(one.revenue.p50) for one in plans], RIGHT, give_up=2),
+        Column("COST SHARE", [percent(one.cost_share.p50) for one in plans], RIGHT, give_up=3),
         Column("MARGIN", [dollars(one.margin.p50) for one in plans], RIGHT),
         Column("MARGIN %", [percent(one.margin_share.p50) for one in plans], RIGHT),
         Column(

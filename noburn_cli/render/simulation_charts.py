@@ -21,6 +21,11 @@ def _short(share: float) -> str:
     return percent(share, places=0)
 
 
+def _power(at: float) -> str:
+    """The number at a place of a logarithmic axis; between powers of ten there is no label."""
+    return count(10**at) if abs(at - round(at)) < 1e-6 else ""
+
+
 def _money(dollars: float) -> str:
     return f"{'-' if dollars < 0 else ''}${abs(dollars):,.0f}"
 
@@ -82,7 +87,7 @@ def turning_curve(found: Findings) -> Curve:
         marks.append(Mark(math.log10(turned.turns_at), f"turns at about {turned.turns_at:,}"))
     return Curve(
         title=f"Margin of one month by number of customers; the band is {_SPREAD}",
-        x=Axis("customers", lambda at: count(10**at)),
+        x=Axis("customers", _power),
         # One customer alone can lose many times a price; the picture is about the others.
         y=Axis("margin of revenue", _short, low=max(-1.0, min(one.p5 for one in sizes))),
         lines=(

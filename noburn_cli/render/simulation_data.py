@@ -119,6 +119,8 @@ def _plan(one: PlanSpread) -> dict[str, Any]:
         "paying": one.paying,
         "customer_months": _spread(one.customers, _share),
         "revenue": _spread(one.revenue, _dollars),
+        "inference": _spread(one.inference, _dollars),
+        "cost_share": _spread(one.cost_share, _share),
         "margin": _spread(one.margin, _dollars),
         "margin_share": _spread(one.margin_share, _share),
         "under_water": _spread(one.under_water, _share),

@@ -15,7 +15,7 @@ from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
 from noburn_cli.core.simulation_findings import Findings
 from noburn_cli.core.simulation_words import count, dollars, percent, points
-from noburn_cli.render.simulation import spread_words, turning_words
+from noburn_cli.render.simulation import outside_words, spread_words, turning_words
 from noburn_cli.render.simulation_charts import (
     margin_curve,
     money_curve,
@@ -49,12 +49,11 @@ def simulation_page(found: Findings, assumptions: Sequence[Assumption]) -> str:
             _heading("Which assumption matters most"),
             figure_html("tornado", tornado(found)),
             _heading("Assumptions"),
-            table_html(
-                ("assumption", "value", "from"),
+            _list(
                 [
-                    (one.shown, one.value, f"{one.origin}{f': {one.why}' if one.why else ''}")
+                    f"{one.shown}: {one.value} ({one.origin}{f': {one.why}' if one.why else ''})"
                     for one in assumptions
-                ],
+                ]
             ),
         ],
     )
@@ -62,6 +61,11 @@ def simulation_page(found: Findings, assumptions: Sequence[Assumption]) -> str:
 
 def _heading(text: str) -> str:
     return f"<h2>{html.escape(text)}</h2>"
+
+
+def _list(texts: Sequence[str]) -> str:
+    """Lines that a phone can break, which a table's cells are not."""
+    return f"<ul>{''.join(f'<li>{html.escape(text)}</li>' for text in texts)}</ul>"
 
 
 def _line(text: str) -> str:
@@ -94,17 +98,20 @@ def _answer(found: Findings) -> list[str]:
             "none do" if even.customers is None else f"{even.customers:,}",
         )
     )
-    return [_line(title), table_html(("figure", "value"), rows)]
+    pairs = "".join(
+        f"<dt>{html.escape(name)}</dt><dd><strong>{html.escape(value)}</strong></dd>"
+        for name, value in rows
+    )
+    return [_line(title), f"<dl>{pairs}</dl>", *map(_line, outside_words(found))]
 
 
 def _advice(found: Findings) -> list[str]:
     if not found.advice:
         return [_line("None: the target is reached and nothing here calls for a change.")]
-    parts = []
-    for one in found.advice:
-        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in one.reasons)
-        parts.append(f"<p><strong>{html.escape(one.what)}</strong></p><ul>{reasons}</ul>")
-    return parts
+    return [
+        f"<p><strong>{html.escape(one.what)}</strong></p>{_list(one.reasons)}"
+        for one in found.advice
+    ]
 
 
 def _months(found: Findings) -> str:

@@ -141,6 +141,17 @@ def test_passing_the_cost_on_earns_only_above_cost_and_overhead():
         assert (expect(business(plan)).total.margin_nano > 0) is earns
 
 
+def test_one_feature_in_five_hands_is_two_thirds_of_the_spend():
+    """60 to 70 % of spend by 20 % of users: customers with a dear feature, and others without."""
+    plain = Segment(Plan(29 * NANO, name="chat"), 0.8, tokens=200_000.0, token_nano=TOKEN_NANO)
+    research = replace(plain, plan=replace(plain.plan, name="research"), share=0.2, tokens=2.1e6)
+    scenario = Scenario((plain, research), LogNormal(0.5), customers=2_000, months=1, draws=30)
+    found = {one.name: one for one in find(scenario).summary.plans}
+    # Of $2 for everybody and $19 more for a fifth of them the feature makes 3.8 of 5.8.
+    assert found["research"].cost_share.p50 == pytest.approx(4.2 / 5.8, abs=0.02)
+    assert 0.60 <= 3.8 / 5.8 <= 0.70
+
+
 def test_flat_is_fine_at_50_and_broken_at_500():
     """The same prices, the same customers, more of them: a typical month falls below the target."""
     turned = turning(business(Plan(29 * NANO), tokens=970_000, draws=1000))
