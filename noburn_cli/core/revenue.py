@@ -11,8 +11,8 @@ How facts add up.  For every document that is neither DRAFT nor VOID,
     all facts                           =  net revenue
 
 because amounts are gross: a line's fact includes its tax, whether that was inside its price or came
-on top, and a TAX fact takes it out again (and gives it back with a refund).  Whatever is taken
-back names the fact that it takes back (`reverses`) and has its service period.
+on top, and a TAX fact takes it out again (and gives it back with a refund).  Whatever takes away
+names what it takes away from (`reverses`) and has its service period.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class RevenueFact:
     starts_ms, ends_ms: the service period, epoch ms, half-open; both `at_ms` when it has none.
     at_ms: when it was billed, paid, given back.
     document: the invoice, charge or file line that it is from.
-    reverses: the id of the fact that it takes back, or "".
+    reverses: the id of the fact that it takes back or belongs to, or "": of a discount, a tax, a
+    fee and of spent credit the line; of a refund the line, of a refund's tax the refund; of a won
+    dispute the dispute.
     """
 
     id: str

@@ -149,7 +149,7 @@ def lines_of(
         tax = line["tax_inside"] + line["tax_on_top"]
         if tax:
             taxes.append(
-                replace(first, id=f"{first.id}:tax", kind=TAX, amount_minor=-tax, reverses="")
+                replace(first, id=f"{first.id}:tax", kind=TAX, amount_minor=-tax, reverses=first.id)
             )
         facts += own
         billed.append(BilledLine(first, sum(one.amount_minor for one in own), tax))
@@ -203,7 +203,7 @@ def _taken_off(line: Mapping[str, Any], first: RevenueFact, find: Find) -> list[
             replace(
                 first, id=f"{first.id}:credit:{spent or number}", amount_minor=-amount,
                 kind=DISCOUNT if given else CREDIT_GRANT,
-                reverses=first.id if given or grant is None else f"{first.source}:{grant.id}",
+                reverses=first.id,
             )
         )  # fmt: skip
     return found

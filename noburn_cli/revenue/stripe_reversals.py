@@ -62,7 +62,9 @@ class Taking:
             )  # fmt: skip
             facts.append(fact)
             if tax:
-                backs.append(replace(fact, id=f"{fact.id}:tax", kind=TAX, amount_minor=tax))
+                backs.append(
+                    replace(fact, id=f"{fact.id}:tax", kind=TAX, amount_minor=tax, reverses=fact.id)
+                )
         return [*in_dollars(facts, money), *in_dollars(backs, money)]
 
     def _tax_of(self, number: int, taken: int, known: int | None) -> int:
@@ -75,15 +77,16 @@ class Taking:
         self._tax_taken[number] += known
         return known
 
-    def fee(self, amount: int, currency: str, name: str, money: Money, at_ms: int,
-            state: str) -> list[RevenueFact]:  # fmt: skip
+    def fee(
+        self, amount: int, currency: str, name: str, money: Money, at_ms: int, state: str
+    ) -> list[RevenueFact]:
         """A fee (> 0; < 0 when it is given back), shared by what each line was billed."""
         weights = [max(0, one.gross) for one in self.lines]
         facts = [
             replace(
                 line.fact, id=f"{line.fact.source}:{name}:fee:{_short(line.fact)}", kind=FEE,
-                amount_minor=-part, currency=currency, at_ms=at_ms, state=state, reverses="",
-                amount_nano=0,
+                amount_minor=-part, currency=currency, at_ms=at_ms, state=state,
+                reverses=line.fact.id, amount_nano=0,
             )
             for line, part in zip(self.lines, shared(amount, weights), strict=True)
             if part
