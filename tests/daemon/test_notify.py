@@ -201,6 +201,7 @@ def test_a_slow_receiver_holds_up_nobody_and_nothing_is_lost_by_kill() -> None:
         eventually(lambda: slow.keys() == [first], "the first is under way")
         other = caller.ask(n=1, op="notify.test", channel="quick")["key"]
         eventually(lambda: quick.keys() == [other], "another channel waits for nobody")
+        eventually(lambda: listed(caller)[other]["delivered_at_ms"], "and that is on record")
         assert caller.reserve("a1")["ok"]
         running.kill()
         slow.held.set()
