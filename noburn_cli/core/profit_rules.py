@@ -116,6 +116,10 @@ PNL_KEYS: Mapping[str, Key] = {
 }
 
 
+#: The keys whose values are nano-dollars.
+PNL_AMOUNTS = tuple(f"{PNL}.{name}" for name, _, read, _ in _FIELDS if read is _dollars)
+
+
 def rules_of(values: Mapping[str, Any]) -> Rules:
     """The rules that settings give, by dotted key; missing ones are the defaults."""
     return Rules(

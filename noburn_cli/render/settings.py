@@ -6,10 +6,13 @@ Layer: render, pure.  Below: core.  Above: commands.config, commands.trust.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.endpoints import Endpoint
-from noburn_cli.core.money import DOLLARS, Limit, Nano, show_dollars
+from noburn_cli.core.money import DOLLARS, Limit, Nano, show_dollars, show_percent
+from noburn_cli.core.profit_rules import PNL_AMOUNTS
 from noburn_cli.core.service_keys import Channel
 
 NOTHING = "-"
@@ -27,8 +30,10 @@ def show_value(key: str, value: Any) -> str:
         return value.target
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    if key.startswith("ceilings."):
+    if _is_amount(key):
         return show_dollars(value)
+    if isinstance(value, Fraction):
+        return show_percent(value)
     if isinstance(value, float):
         return f"{value:g} s"
     return str(value)
@@ -53,7 +58,14 @@ def value_data(key: str, value: Any) -> Any:
         return {"unit": value.unit, "amount": exact}
     if isinstance(value, tuple):
         return list(value)
-    return Nano(value).exact() if key.startswith("ceilings.") else value
+    if isinstance(value, Fraction):
+        return Decimal(value.numerator) / value.denominator
+    return Nano(value).exact() if _is_amount(key) else value
+
+
+def _is_amount(key: str) -> bool:
+    """Whether the value of a key is nano-dollars."""
+    return key.startswith("ceilings.") or key in PNL_AMOUNTS
 
 
 def setting_rows(values: Mapping[str, tuple[Any, str]], *, origin: bool) -> list[list[str]]:
