@@ -1,48 +1,31 @@
 """From options to scenarios: what each plan's customer uses, at which rates, with which levers.
 
-Layer: commands.  Below: commands.margin_plans, core.margin_month, core.plan_usage; the price book
-only where a model is named.
+Layer: commands.  Below: commands.margin_plans, commands.margin_rates, core.margin_month,
+core.plan_use_words.
 Above: commands.margin.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import typer
-
 from noburn_cli.commands.margin_options import Asked
 from noburn_cli.commands.margin_plans import chosen_plans, read_file
+from noburn_cli.commands.margin_rates import Rates
 from noburn_cli.core.margin_month import FreeUsers, Levers, Scenario, free_user_nano
 from noburn_cli.core.money import TOKENS, parse_count, parse_share
-from noburn_cli.core.plan_usage import (
-    STANDARD,
-    PricedUse,
-    Use,
-    parse_calls,
-    parse_use,
-    price_flat,
-    price_use,
-    rate_of_million,
-    share_of_output,
-)
+from noburn_cli.core.plan_usage import STANDARD, PricedUse, Use, rate_of_million
+from noburn_cli.core.plan_use_words import parse_calls, parse_use, share_of_output
 from noburn_cli.core.plans import ZERO, Included, Kind, Plan
 from noburn_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from noburn_cli.core.models import Model
     from noburn_cli.core.plan_files import PlansFile
-    from noburn_cli.core.pricebook import PriceBook
 
 REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
-INPUT_ONLY_NOTE = (
-    "All tokens are priced as input, and output costs more: say the split with --output-share."
-)
 
 
 @dataclass(frozen=True)
@@ -51,39 +34,6 @@ class Question:
 
     rows: tuple[tuple[str, Scenario], ...]
     notes: tuple[str, ...]
-
-
-class Rates:
-    """The price book, read where a model is named, and what is to be said of its models."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self._now_ms = time.time_ns() // 1_000_000
-        self._book: PriceBook | None = None
-        self._warned: set[str] = set()
-
-    def price(self, use: Use) -> PricedUse:
-        """A use at its rates.  Raises ModelUnknown, PriceUnknown, UsageError."""
-        if use.model is None:
-            return price_flat(use)
-        model = self._model(use.model)
-        priced = price_use(use, model, at_ms=self._now_ms)
-        if not use.split_given:
-            self.notes.append(INPUT_ONLY_NOTE)
-        self.notes += _notes(model, use, self._now_ms)
-        return priced
-
-    def _model(self, name: str) -> Model:
-        from noburn_cli.core.models import is_retired, retired_warning
-        from noburn_cli.prices import load_book
-
-        if self._book is None:
-            self._book = load_book(os.environ)
-        found = self._book.resolve(name)
-        if found.name not in self._warned and is_retired(found, self._now_ms):
-            self._warned.add(found.name)
-            typer.echo(f"warning: {retired_warning(found)}", err=True)
-        return found
 
 
 def read_question(asked: Asked) -> Question:
@@ -315,19 +265,3 @@ def _free(asked: Asked, file: PlansFile | None, scenario: Scenario, rates: Rates
     if users is not None:
         raise UsageError("nobody said what a free user uses", next_step="say --free-tokens 50k")
     return FreeUsers()
-
-
-def _notes(model: Model, use: Use, now_ms: int) -> list[str]:
-    """What the answer takes for granted about one model's rates."""
-    notes = []
-    row = model.row_at(use.variant, now_ms)
-    if row is not None and len(row.tiers) > 1 and use.calls is None:
-        limit = row.tiers[1].above_input_tokens
-        notes.append(
-            f"{model.name}: calls above {limit:,} input tokens cost more;"
-            " say how many calls with --calls."
-        )
-    later = [r for r in model.rows if r.variant == use.variant and r.starts_at_ms > now_ms]
-    if later:
-        notes.append(f"{model.name}: other rates hold from {later[0].starts_on}.")
-    return notes

@@ -1,7 +1,7 @@
 """`plans.toml`: the plans that are sold, what customers use, and who pays for those that don't.
 
-Layer: core (pure).  Below: core.plans, core.plan_tables, core.plan_usage.  Above: plans_file, which
-reads the text; margin, simulate and pnl.
+Layer: core (pure).  Below: core.plans, core.plan_tables, core.plan_use_words.  Above: plans_file,
+which reads the text; margin, simulate and pnl.
 Owns: the file's keys; docs/plans.md describes them, with an example that a test reads.
 
     [fees]            of a card processor, for every plan that does not say its own
@@ -24,8 +24,9 @@ import tomllib
 
 from noburn_cli.core.config_values import Wrong
 from noburn_cli.core.plan_tables import Table, broken, unknown
-from noburn_cli.core.plan_usage import KEYS as USE_KEYS
-from noburn_cli.core.plan_usage import Use, use_of
+from noburn_cli.core.plan_usage import Use
+from noburn_cli.core.plan_use_words import KEYS as USE_KEYS
+from noburn_cli.core.plan_use_words import use_of
 from noburn_cli.core.plans import ZERO, Credits, Included, Kind, Overage, Plan
 from noburn_cli.errors import UsageError
 

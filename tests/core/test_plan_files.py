@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from noburn_cli.core.plan_files import parse_plans
-from noburn_cli.core.plan_usage import parse_use
+from noburn_cli.core.plan_use_words import parse_use
 from noburn_cli.core.plans import Credits, Included, Kind, Overage
 from noburn_cli.errors import UsageError
 from noburn_cli.plans_file import load_plans
