@@ -167,10 +167,14 @@ class ProfitAndLoss:
 
 
 def customer_of(stream: Stream) -> str:
-    """Whose revenue it is: the customer, or the payer that nobody has mapped."""
+    """Whose revenue it is: the customer, or the payer that nobody has mapped.
+
+    What is of no payer, such as a processor's own fees, goes to NONE, as calls of no customer do.
+    """
     if stream.customer is not None:
         return stream.customer
-    return f"{UNMAPPED}{stream.payer_name or stream.payer or NONE}"
+    payer = stream.payer_name or stream.payer
+    return f"{UNMAPPED}{payer}" if payer else NONE
 
 
 def unmapped_of(recognition: Recognition, by_customer: Mapping[str, Figures]) -> Unmapped:
@@ -178,11 +182,11 @@ def unmapped_of(recognition: Recognition, by_customer: Mapping[str, Figures]) ->
     payers: dict[tuple[str, str], int] = {}
     earning = set()
     for stream in recognition.streams:
-        if stream.customer is None:
+        if stream.customer is None and stream.payer:
             payers.setdefault((stream.payer, stream.payer_name), 0)
         elif stream.kind != revenue.FEE:
-            earning.add(stream.customer)
-    named = {f"{UNMAPPED}{name or payer or NONE}": (payer, name) for payer, name in payers}
+            earning.add(customer_of(stream))
+    named = {f"{UNMAPPED}{name or payer}": (payer, name) for payer, name in payers}
     for shown, figures in by_customer.items():
         if shown in named:
             payers[named[shown]] = figures.net_nano

@@ -114,7 +114,7 @@ def read(facts, costs, zone="UTC") -> Recognition:
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=35, deadline=None, phases=NO_SHRINK)
 @given(histories(), usages())
 def test_recognised_and_deferred_are_billed_at_every_day(facts, costs):
     """Goal: no day has money that nobody billed or that went nowhere; the end is what is owed."""
@@ -138,7 +138,7 @@ def test_recognised_and_deferred_are_billed_at_every_day(facts, costs):
     )
 
 
-@settings(max_examples=60, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=35, deadline=None, phases=NO_SHRINK)
 @given(histories(), usages())
 def test_a_line_is_never_earned_beyond_what_is_kept_of_it(facts, costs):
     """Goal: a refund never leaves more recognised than was collected, nor less than nothing."""
@@ -152,7 +152,7 @@ def test_a_line_is_never_earned_beyond_what_is_kept_of_it(facts, costs):
             assert 0 <= one.earning.through(day) <= now
 
 
-@settings(max_examples=40, deadline=None, phases=NO_SHRINK)
+@settings(max_examples=25, deadline=None, phases=NO_SHRINK)
 @given(
     histories(), usages(), st.integers(0, 60), st.integers(1, 60),
     st.sampled_from(["cost", "requests"]), st.integers(0, 10**10), st.integers(0, 10**6),
