@@ -34,6 +34,15 @@ export function attention(now, earned) {
   return found.sort((a, b) => order[a[0]] - order[b[0]]).slice(0, 8);
 }
 
+/** What is held: known while a daemon runs, and only once it has been asked. */
+function heldFigure(open) {
+  if (open === null) return figure("Held now", "–");
+  if (open.holds === null) return figure("Held now", dollars("0"), "nothing in flight");
+  const [known, calls, held] = open.holds;
+  if (!known) return figure("Held now", "unknown", "the daemon is not running");
+  return figure("Held now", dollars(held), `${count(calls)} ${calls === 1 ? "call" : "calls"} in flight`);
+}
+
 export function overview(main, ctx) {
   const figures = part(figureRow);
   const looks = el("div", { hidden: true });
@@ -69,13 +78,12 @@ export function overview(main, ctx) {
     const total = shown.by_model.total;
     const title = TITLES[shown.period.name];
     const isToday = shown.period.name === "today";
-    const held = open?.holds;
     return el(
       "dl", { class: "figures" },
       figure(title, dollars(total.cost_usd, { id: "spend" }), change(total, shown.before, shown.period.name), { class: "figure hero" }),
       isToday ? null : figure("Today", dollars(shown.today.total.cost_usd, { id: "today" }), change(shown.today.total, shown.today_before, "today")),
       profit && figure("Margin", signed(profit.margin), profit.share === null ? "" : [shareOf(profit.share), " of the revenue"]),
-      figure("Held now", held ? (held[0] ? dollars(held[2]) : "unknown") : dollars("0"), held ? (held[0] ? `${count(held[1])} calls in flight` : "the daemon is not running") : "nothing in flight"),
+      heldFigure(open),
       figure("Calls", count(total.calls), average(total)),
       figure("Blocked", count(total.blocked + total.refused), total.blocked + total.refused ? el("a", { href: "#/blocks", "data-key": "to-blocks" }, "before they left") : "none"),
     );

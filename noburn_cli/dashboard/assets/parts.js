@@ -99,7 +99,7 @@ export function runCard(run, ctx) {
   const attributes = whom(run.attributes);
   return el(
     "li", { class: "panel run" },
-    el("div", { class: "head" }, el("h3", { class: "mono" }, name(id)), el("span", { class: `pill ${STATES[run.state] ?? ""}` }, run.state), attributes && el("span", { class: "quiet" }, name(attributes))),
+    el("div", { class: "head" }, el("h3", { class: "mono" }, name(id)), id !== run.run && el("span", { class: "quiet" }, "in ", el("span", { class: "mono" }, name(run.run.slice(0, -id.length - 1)))), el("span", { class: `pill ${STATES[run.state] ?? ""}` }, run.state), attributes && el("span", { class: "quiet" }, name(attributes))),
     el("p", { class: "mono cmd" }, name(run.command.join(" "))),
     run.message && el("p", { class: "quiet" }, name(run.message)),
     el("p", { class: "spent" }, dollars(run.cost_usd, { class: "value" }), el("span", { class: "quiet" }, "spent")),
