@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.client import Client
+from tests.warm import run_noburn
 
 _FOREIGN = ("NOBURN_", "OPENAI_", "ANTHROPIC_")
 NOBURN = (sys.executable, "-m", "noburn_cli")
@@ -52,10 +53,8 @@ class Desk:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def noburn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*NOBURN, *arguments], env=self.environment, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+        """A command that runs to its end, in a process of its own."""
+        return run_noburn(arguments, env=self.environment)
 
     def here(self, *arguments: str) -> tuple[int, str, str]:
         """Code, output and errors of a command that starts nothing, in this process: fast."""
