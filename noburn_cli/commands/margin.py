@@ -161,30 +161,39 @@ def _print_text(
     solved: list[Answer | None],
     curves: list[Swept],
 ) -> None:
-    from noburn_cli.render.margin import render_outlook
-    from noburn_cli.render.margin_comparison import render_comparison
-    from noburn_cli.render.margin_solved import render_solved
-    from noburn_cli.render.margin_sweep import curve_of, render_sweep
-
-    width = terminal_width()
-    if len(shown) == 1:
-        lines = render_outlook(shown[0], notes=question.notes, width=width)
-    else:
-        lines = render_comparison(shown, notes=question.notes, width=width)
-    answers = [
-        line
-        for one, found in zip(shown, solved, strict=True)
-        if found is not None
-        for line in render_solved(one, found, named=len(shown) > 1, width=width)
-    ]
-    lines += ["", *answers] if answers else []
+    lines = _answers(shown, question)
+    lines += _solved_lines(shown, solved)
     if asked.sweep is not None:
-        lines += ["", *render_sweep(curves, width=width)]
+        from noburn_cli.render.margin_sweep import render_sweep
+
+        lines += ["", *render_sweep(curves, width=terminal_width())]
     if asked.plot:
         from noburn_cli.charts.terminal import curve, style_of
+        from noburn_cli.render.margin_sweep import curve_of
 
         lines += ["", *curve(curve_of(curves, target=shown[0].target), style_of())]
     typer.echo("\n".join(lines))
+
+
+def _answers(shown: list[Outlook], question: Question) -> list[str]:
+    if len(shown) == 1:
+        from noburn_cli.render.margin import render_outlook
+
+        return render_outlook(shown[0], notes=question.notes, width=terminal_width())
+    from noburn_cli.render.margin_comparison import render_comparison
+
+    return render_comparison(shown, notes=question.notes, width=terminal_width())
+
+
+def _solved_lines(shown: list[Outlook], solved: list[Answer | None]) -> list[str]:
+    lines: list[str] = []
+    for one, found in zip(shown, solved, strict=True):
+        if found is not None:
+            from noburn_cli.render.margin_solved import render_solved
+
+            named = len(shown) > 1
+            lines += render_solved(one, found, named=named, width=terminal_width())
+    return ["", *lines] if lines else []
 
 
 def _print_json(

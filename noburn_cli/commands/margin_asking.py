@@ -50,10 +50,30 @@ def read_question(asked: Asked) -> Question:
             scenario = Scenario(plan, uses, rates_name=_rates_name(uses, asked))
             if file is not None and _scales(asked, file, name):
                 scenario = replace(scenario, tokens=_count(asked.tokens or "", "--tokens"))
+            _check_calls(scenario)
             scenario = replace(scenario, levers=_levers(asked, scenario, rates))
             free = _free(asked, file, scenario, rates)
             rows.append((_row_name(name, uses, asked), replace(scenario, free=free)))
     return Question(tuple(rows), tuple(dict.fromkeys(rates.notes)))
+
+
+def _check_calls(scenario: Scenario) -> None:
+    """Raises UsageError where a plan counts requests, and nobody said how many there are."""
+    plan = scenario.plan
+    over, sold = plan.overage, plan.credits
+    counts = (
+        plan.overhead_request_nano,
+        plan.included.requests is not None,
+        over is not None and over.per_request_nano is not None,
+        sold is not None and sold.requests is not None,
+    )
+    if any(counts) and scenario.stated_tokens and not scenario.calls_per_token:
+        named = f"plan `{plan.name}`" if plan.name else "this plan"
+        raise UsageError(
+            f"{named} counts requests, and nobody said how many there are",
+            why="without them its overhead, allowance or overage would be taken for none",
+            next_step="say --calls 1000, or `calls` in --use or in the plans file",
+        )
 
 
 def _row_name(name: str, uses: Sequence[PricedUse], asked: Asked) -> str:

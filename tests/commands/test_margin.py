@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
+from noburn_cli.core.margin_quantities import NAMES
+from noburn_cli.core.plan_use_words import KEYS
 from noburn_cli.main import main
 
 #: Three rows with round rates: a plain model, one with a long-context tier, one that will change.
@@ -504,6 +509,8 @@ def test_a_margin_below_what_was_asked_for_fails_after_it_is_shown(margin):
         (("--price", "20", "--tokens", "1M", "--sweep", "cache=60%..0"), "upwards"),
         (("--price", "20", "--tokens", "1M", "--sweep", "cached=0..60%"), "rates of a model"),
         (("--plans", "no.toml"), "there is no such file"),
+        (("--price", "20", "--tokens", "1M", "--overhead-request", "1"), "counts requests"),
+        (("--price", "0", "--tokens", "1M", "--overage", "1/req"), "counts requests"),
     ],
 )
 def test_what_does_not_go_together_is_refused(margin, monkeypatch, tmp_path, arguments, said):
@@ -511,3 +518,23 @@ def test_what_does_not_go_together_is_refused(margin, monkeypatch, tmp_path, arg
     shown = margin(*arguments, code=2)
     assert said in shown.err
     assert shown.out == ""
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "margin.md"
+SESSIONS = re.findall(
+    r"```console\n\$ noburn margin (.*?)\n(.*?)```", PAGE.read_text("utf-8"), re.S
+)
+
+
+@pytest.mark.parametrize(("command", "printed"), SESSIONS)
+def test_the_sessions_of_the_page_are_what_is_printed(margin, command, printed):
+    assert len(SESSIONS) == 2
+    shown = margin(*shlex.split(command)).out
+    _, dots, end = printed.partition("…\n")
+    assert (end.rstrip() in shown) if dots else shown == printed
+
+
+def test_the_page_names_every_key_of_a_use_and_every_quantity():
+    page = PAGE.read_text("utf-8")
+    for word in (*KEYS, *NAMES):
+        assert f"`{word}`" in page
