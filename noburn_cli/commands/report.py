@@ -1,37 +1,45 @@
 """`noburn report`: who spent what, on which model.
 
-Layer: commands.  Below: reports.query, render.report, calibrating.  Reads the ledger's file; no
-daemon needed.
+Layer: commands.  Below: report_asking (options into a question), report_showing, report_views,
+calibrating.  Reads the ledger's file, and keeps sums beside it; no daemon needed.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import time
 from typing import Annotated
 
 import typer
 
-from noburn_cli.core.budgets import check_key
-from noburn_cli.errors import UsageError
-
-JSON_VERSION = 1
+_BY = (
+    "run, model, customer, feature, project, user, job, step, api, state, source, hour, day, week, "
+    "month or tag.NAME. Repeat, or join with commas, to group by several. `step` alone shows the "
+    "tree of chain steps, graph nodes and tools."
+)
 
 
 def report_command(
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="run, model, customer, feature, project, user, job, step, api, state, day or "
-            "tag.NAME. Repeat, or join with commas, to group by several. `step` alone shows the "
-            "tree of chain steps, graph nodes and tools.",
-            metavar="COLUMN",
-        ),
-    ] = None,
+    by: Annotated[list[str] | None, typer.Option(help=_BY, metavar="COLUMN")] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Calls from then on: 2026-11-01, 24h, 7d (UTC).", metavar="TIME"),
+        typer.Option(help="Calls from then on: 2026-11-01, 24h, 7d.", metavar="TIME"),
     ] = None,
     until: Annotated[str | None, typer.Option(help="Calls before then.", metavar="TIME")] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="today, yesterday, week, last-week, month (so far), last-month, year, 2026-10, "
+            "2026, 7d, 24h, 4w, DAY..DAY or all, instead of --since and --until.",
+            metavar="PERIOD",
+        ),
+    ] = None,
+    zone: Annotated[
+        str,
+        typer.Option(help="Whose clock tells hours, days and months: Asia/Tokyo.", metavar="ZONE"),
+    ] = "UTC",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Beside it the period before, as far into it.")
+    ] = False,
     run: Annotated[
         str | None, typer.Option(help="Only this run and the runs inside it.", metavar="ID")
     ] = None,
@@ -51,6 +59,47 @@ def report_command(
         list[str] | None,
         typer.Option(help="Only calls with this tag; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            help="ledger, imported (what `noburn import` brought) or all.", metavar="SOURCE"
+        ),
+    ] = "all",
+    latency: Annotated[
+        bool,
+        typer.Option("--latency", help="Error rates, median and 95th percentile beside the cost."),
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(help="The dearest N lines, and one for all others.", metavar="N", min=1),
+    ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option(
+            "--pareto", help="Which few make most of the spend, and how many users they serve."
+        ),
+    ] = False,
+    anomalies: Annotated[
+        bool,
+        typer.Option(
+            "--anomalies", help="Days far above what is normal for a customer (or feature, model)."
+        ),
+    ] = False,
+    times: Annotated[
+        str,
+        typer.Option(help="With --anomalies: how many times the norm.", metavar="FACTOR"),
+    ] = "5",
+    least: Annotated[
+        str,
+        typer.Option(help="With --anomalies: what a day must cost at least.", metavar="AMOUNT"),
+    ] = "$1",
+    forecast: Annotated[
+        bool,
+        typer.Option("--forecast", help="What this month will have cost at its end, and how sure."),
+    ] = False,
+    chart: Annotated[
+        bool, typer.Option("--chart", help="Bars of the lines, or a curve along time, as well.")
+    ] = False,
     calibration: Annotated[
         bool,
         typer.Option(
@@ -59,96 +108,54 @@ def report_command(
             "it. --by also takes basis and bound.",
         ),
     ] = False,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="table, csv, json, markdown or parquet.", metavar="FORMAT"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
+    output: Annotated[
+        str | None, typer.Option(help="Write to this file instead.", metavar="FILE")
+    ] = None,
+    rollups: Annotated[
+        bool,
+        typer.Option(
+            "--rollups/--no-rollups",
+            help="Answer from the sums that are kept beside the ledger, or read every call.",
+        ),
+    ] = True,
 ) -> None:
     """Show who spent what, on which model."""
-    from noburn_cli import paths
-    from noburn_cli.render.jsonout import print_json
-    from noburn_cli.render.report import render_report, report_csv, report_data
-    from noburn_cli.render.steps import render_steps, steps_csv, steps_data
-    from noburn_cli.reports import steps
-    from noburn_cli.reports.lines import read_lines
-    from noburn_cli.reports.query import Question
-    from noburn_cli.run_notes import RunNotes, read_notes
+    from noburn_cli.commands import report_asking, report_views
+    from noburn_cli.commands.report_showing import Output, show_report
 
-    if as_json and as_csv:
-        raise UsageError("--json and --csv are two forms of one output", next_step="choose one")
-    since_ms, until_ms = _period(since, until)
+    shape = report_asking.check_format(format_, as_json=as_json, as_csv=as_csv)
+    views = {
+        "--pareto": pareto, "--anomalies": anomalies, "--forecast": forecast,
+        "--calibration": calibration,
+    }  # fmt: skip
+    view = report_asking.check_one(views)
+    now_ms = time.time_ns() // 1_000_000
     named = {
         "project": project, "customer": customer, "feature": feature, "user": user, "job": job,
         "model": model,
     }  # fmt: skip
-    question = Question(
-        by=_columns(by, calibration=calibration),
-        since_ms=since_ms,
-        until_ms=until_ms,
-        where={**{k: v for k, v in named.items() if v is not None}, **_tags(tag or [])},
-        run=None if run is None else run.strip("/"),
-        step=None if step is None else step.strip("/"),
-    )
-    if calibration:
+    question = report_asking.question(
+        by, view=view, period=(period, since, until), zone=zone, named=named, tags=tag or [],
+        run=run, step=step, source=source, now_ms=now_ms, compare=compare, latency=latency,
+    )  # fmt: skip
+    out = Output(shape, output, top=top, chart=chart, rollups=rollups)
+    report_asking.check_view(view, question, out)
+    if view == "--calibration":
         from noburn_cli.commands.calibrating import show_calibration
 
-        show_calibration(question, as_json=as_json, as_csv=as_csv)
-        return
-    report = read_lines(paths.home(), question)
-    tree = question.by == steps.BY
-    notes = RunNotes() if question.run is None else read_notes(paths.ledger_path(), question.run)
-    if as_json:
-        period = {
-            "since_ms": since_ms, "until_ms": until_ms, "run": question.run, "step": question.step,
-        }  # fmt: skip
-        bypass = {} if question.run is None else {"bypass": notes.as_json()}
-        data = {
-            **period,
-            **bypass,
-            "where": question.where,
-            **(steps_data if tree else report_data)(report),
-        }
-        print_json("report", JSON_VERSION, data)
-    elif as_csv:
-        typer.echo((steps_csv if tree else report_csv)(report), nl=False)
-    elif report.lines:
-        typer.echo("\n".join((render_steps if tree else render_report)(report)))
+        show_calibration(question, as_json=shape == "json", as_csv=shape == "csv")
+    elif view == "--pareto":
+        report_views.show_pareto(question, out)
+    elif view == "--anomalies":
+        rule = report_asking.rule(times, least)
+        report_views.show_unusual(question, out, rule, now_ms=now_ms)
+    elif view == "--forecast":
+        report_views.show_outlook(question, out, now_ms=now_ms)
     else:
-        typer.echo("no calls match", err=True)
-    if question.run is not None and not as_csv and not as_json:
-        for line in notes.lines():
-            typer.echo(line)
-
-
-def _columns(by: list[str] | None, *, calibration: bool) -> tuple[str, ...]:
-    """The columns to group by, the model when nobody said.  Raises UsageError."""
-    from noburn_cli.reports.calibration import check_by
-    from noburn_cli.reports.query import check_column
-
-    names = [name.strip() for joined in by or ["model"] for name in joined.split(",")]
-    for name in names:
-        (check_by if calibration else check_column)(name)
-    if len(set(names)) != len(names):
-        raise UsageError(f"a column appears twice in --by {','.join(names)}")
-    return tuple(names)
-
-
-def _period(since: str | None, until: str | None) -> tuple[int | None, int | None]:
-    from noburn_cli.reports.query import parse_moment
-
-    now = datetime.now(timezone.utc)
-    since_ms = None if since is None else parse_moment(since, now=now, what="--since")
-    until_ms = None if until is None else parse_moment(until, now=now, what="--until")
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise UsageError("--since is not before --until", why="no moment lies between them")
-    return since_ms, until_ms
-
-
-def _tags(pairs: list[str]) -> dict[str, str]:
-    tags = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not value:
-            raise UsageError(
-                f"a tag cannot be read from {pair!r}", next_step="write it like --tag team=search"
-            )
-        tags[check_key(f"tag.{name.removeprefix('tag.')}")] = value
-    return tags
+        show_report(question, out)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
-from noburn_cli.render.table import format_table
+from noburn_cli.render.csv_cells import csv_text
+from noburn_cli.render.table import RIGHT, Column, fit_table
 from noburn_cli.reports.latencies import Latencies
-from noburn_cli.reports.totals import Line, Report, Sums
+from noburn_cli.reports.totals import IN_TIME, Line, Report, Sums, total_of
 
 NUMBERS = (
     "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
@@ -28,18 +30,114 @@ _SHARE_PLACES = 6
 P50, P95 = Fraction(1, 2), Fraction(19, 20)
 
 
-def render_report(report: Report) -> list[str]:
-    """The report as aligned lines, the total last."""
-    headers = (
-        *(name.upper() for name in report.by),
-        *("CALLS", "TOKENS IN", "TOKENS OUT", "COST", "SHARE", "HELD", "UNCERTAIN"),
-        *("BLOCKED", "CLAMPED"),
-    )
-    rows = [(*line.keys, *cells(line.sums, report.share(line))) for line in report.lines]
+def render_report(report: Report, *, width: int | None = None) -> list[str]:
+    """The report as aligned lines, the total last; on a terminal the least telling columns go."""
+    return [*fit_table(report_columns(report), width=width), *notes(report)]
+
+
+def report_columns(report: Report) -> list[Column]:
+    """The table's columns, the total in their last cells."""
+    lines = compared_lines(report)
     whole = Fraction(1) if report.total.cost_nano else None
-    blank = [""] * (len(report.by) - 1)
-    rows.append(("TOTAL", *blank, *cells(report.total, whole)))
-    return [*format_table(headers, rows, align="l" * len(report.by) + "r" * 9), *notes(report)]
+    shown = [cells(line.sums, report.share(line)) for line in lines]
+    shown.append(cells(report.total, whole))
+    columns = [
+        Column(
+            name.upper(), [*(line.keys[place] for line in lines), "" if place else "TOTAL"],
+            shorten=True,
+        )
+        for place, name in enumerate(report.by)
+    ]  # fmt: skip
+    numbers_shown = list(zip(*shown, strict=True))
+    columns += [
+        Column(header, numbers_shown[place], RIGHT, give_up=give_up)
+        for place, (header, give_up) in enumerate(_HEADERS)
+    ]
+    if report.before is not None:
+        columns[-5:-5] = _change_columns(report, report.before, lines)
+    if report.latencies is not None:
+        columns += _speed_columns(report, lines)
+    return columns
+
+
+#: Headers, and in which order columns go where a terminal is too narrow.
+_HEADERS = (
+    ("CALLS", None), ("TOKENS IN", 5), ("TOKENS OUT", 4), ("COST", None), ("SHARE", 7),
+    ("HELD", 2), ("UNCERTAIN", 3), ("BLOCKED", 6), ("CLAMPED", 1),
+)  # fmt: skip
+
+
+def _change_columns(report: Report, before: Report, lines: Sequence[Line]) -> list[Column]:
+    known = {line.keys: line.sums for line in before.lines}
+    if report.by[:1] and report.by[0] in IN_TIME:
+        sums: list[tuple[Sums, Sums | None]] = [(line.sums, None) for line in lines]
+    else:
+        sums = [(line.sums, known.get(line.keys, Sums())) for line in lines]
+    sums.append((report.total, before.total))
+    was = ["-" if then is None else show_dollars(then.cost_nano) for _, then in sums]
+    change = ["-" if then is None else _change(now, then) for now, then in sums]
+    return [Column("BEFORE", was, RIGHT), Column("CHANGE", change, RIGHT)]
+
+
+def _change(now: Sums, then: Sums) -> str:
+    """How the cost changed, relatively; where there was none before, that it is new."""
+    if now.cost_nano == then.cost_nano:
+        return "="
+    if then.cost_nano <= 0:
+        return "new"
+    tenths = round(Fraction(now.cost_nano - then.cost_nano, then.cost_nano) * 1000)
+    return f"{'+' if tenths > 0 else ''}{show_percent(Fraction(tenths, 1000))}"
+
+
+def _speed_columns(report: Report, lines: Sequence[Line]) -> list[Column]:
+    both = [*((line.sums, line.latencies) for line in lines), (report.total, report.latencies)]
+    rates = [
+        f"{sums.errors:,} ({_share_for_the_eye(sums.error_rate)})" if sums.errors else "-"
+        for sums, _ in both
+    ]
+    fast, slow = (
+        [_duration(percentile_ms(latencies, share)) for _, latencies in both]
+        for share in (P50, P95)
+    )
+    return [Column("ERRORS", rates, RIGHT), Column("P50", fast, RIGHT), Column("P95", slow, RIGHT)]
+
+
+def _duration(ms: int | None) -> str:
+    if ms is None:
+        return "-"
+    return f"{ms} ms" if ms < 1_000 else f"{ms / 1000:.3g} s"
+
+
+def compared_lines(report: Report) -> list[Line]:
+    """The lines, and those that the period before had and this one has not."""
+    lines = list(report.lines)
+    if report.before is None or (report.by[:1] and report.by[0] in IN_TIME):
+        return lines
+    known = {line.keys for line in lines}
+    took = None if report.latencies is None else Latencies({})
+    lines += [Line(one.keys, Sums(), took) for one in report.before.lines if one.keys not in known]
+    return lines
+
+
+def top_lines(report: Report, top: int) -> Report:
+    """The first lines, and one for all the others."""
+    rest = report.lines[top:]
+    if len(rest) < 2:
+        return report
+    took = [line.latencies for line in rest if line.latencies is not None]
+    others = Line(
+        (f"({len(rest):,} others)", *("" for _ in report.by[1:])),
+        total_of(line.sums for line in rest),
+        Latencies.joined(took) if took else None,
+    )
+    before = report.before
+    if before is not None:
+        kept = {line.keys for line in report.lines[:top]}
+        gone = [line for line in before.lines if line.keys not in kept]
+        shown = [line for line in before.lines if line.keys in kept]
+        shown.append(Line(others.keys, total_of(line.sums for line in gone)))
+        before = replace(before, lines=tuple(shown))
+    return replace(report, lines=(*report.lines[:top], others), before=before)
 
 
 def cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:
@@ -99,6 +197,17 @@ def notes(report: Report) -> list[str]:
     if total.refused:
         why = "no bound, no price or no recorded answer"
         said.append(f"{total.refused:,} of the blocked were refused: {why}.")
+    if report.imported.calls:
+        calls = ", ".join(f"{count:,} from {name}" for name, count in report.imported.calls.items())
+        cost = show_dollars(sum(report.imported.cost_nano.values()))
+        said.append(
+            f"{cost} is of calls that were imported ({calls}): noburn did not stand before them. "
+            "--source ledger leaves them out."
+        )
+    if report.imported.doubled:
+        said.append(
+            f"{report.imported.doubled:,} imported calls are in the ledger, and were counted once."
+        )
     if report.cut_months:
         said.append(
             f"Calls of {', '.join(report.cut_months)} are left out: they were compacted, and the "
@@ -114,7 +223,8 @@ def report_csv(report: Report) -> str:
     writer.writerow((*report.by, *NUMBERS))
     for line in report.lines:
         values = numbers(line.sums, report.share(line), line.latencies)
-        writer.writerow((*line.keys, *("" if n is None else n for n in values.values())))
+        keys = map(csv_text, line.keys)
+        writer.writerow((*keys, *("" if n is None else n for n in values.values())))
     return text.getvalue()
 
 
@@ -127,7 +237,38 @@ def report_data(report: Report) -> dict[str, Any]:
             report.total, Fraction(1) if report.total.cost_nano else None, report.latencies
         ),
         "cut_months": list(report.cut_months),
+        **_more_data(report),
     }
+
+
+def _more_data(report: Report) -> dict[str, Any]:
+    """What is there only when it was asked for, or happened."""
+    data: dict[str, Any] = {}
+    if report.before is not None:
+        whole = Fraction(1) if report.before.total.cost_nano else None
+        data["before"] = {
+            "rows": list(_row_data(report.before)), "total": numbers(report.before.total, whole),
+        }  # fmt: skip
+    if report.imported.calls or report.imported.doubled:
+        costs = report.imported.cost_nano
+        data["imported"] = {
+            "sources": {
+                name: {"calls": calls, "cost_usd": Nano(costs[name]).exact()}
+                for name, calls in report.imported.calls.items()
+            },
+            "left_out_as_known": report.imported.doubled,
+        }
+    if report.scanned is not None:
+        data["scanned"] = report.scanned
+    return data
+
+
+def report_rows(report: Report) -> list[dict[str, Any]]:
+    """The lines as flat rows: keys and numbers side by side."""
+    return [
+        {**_keys(report, line), **numbers(line.sums, report.share(line), line.latencies)}
+        for line in report.lines
+    ]
 
 
 def _row_data(report: Report) -> Iterator[dict[str, Any]]:

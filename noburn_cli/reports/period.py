@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from noburn_cli.core.windows import DAY_MS, UTC
 from noburn_cli.errors import UsageError
@@ -20,6 +20,7 @@ from noburn_cli.reports.query import Question
 
 WORDS = ("today", "yesterday", "week", "last-week", "month", "last-month", "year", "all")
 _LENGTH = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
+_YEAR = re.compile(r"(?:19|20|21)\d{2}", re.ASCII)
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _UNIT_MS = {"h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
@@ -40,7 +41,8 @@ def parse_period(text: str, *, now_ms: int, zone: str = UTC) -> Period:
     """Read `today`, `month`, `last-month`, `2026-10`, `24h`, `7d`, `4w`, `all`.
 
     `7d` are today and the six days before it in the zone, `4w` this week and the three before;
-    `24h` is as long as it says, to the minute.  Raises UsageError.
+    `24h` is as long as it says, to the minute; `2026-11-01..2026-11-15` has both days.
+    Raises UsageError.
     """
     local, word = LocalTime(zone), text.strip().lower()
     if word == "all":
@@ -51,10 +53,16 @@ def parse_period(text: str, *, now_ms: int, zone: str = UTC) -> Period:
     if _MONTH.fullmatch(word):
         noon = datetime(int(word[:4]), int(word[5:]), 2, 12, tzinfo=local.tz)
         return _calendar(local.month_bounds(int(noon.timestamp()) * 1000), now_ms)
+    if _YEAR.fullmatch(word):
+        return _days(local, f"{word}-01-01", f"{word}-12-31", text, now_ms)
+    if ".." in word:
+        first, _, last = word.partition("..")
+        return _days(local, first, last, text, now_ms)
     if word not in WORDS:
         raise UsageError(
             f"--period cannot be read from {text!r}",
-            why=f"known are {', '.join(WORDS)}, a month like 2026-10, and lengths like 24h, 7d, 4w",
+            why=f"known are {', '.join(WORDS)}, a month like 2026-10, a year, two days like"
+            " 2026-11-01..2026-11-15, and lengths like 24h, 7d, 4w",
         )
     day = local.day_bounds(now_ms)
     if word == "today":
@@ -86,6 +94,21 @@ def _rolling(count: int, unit: str, now_ms: int, local: LocalTime) -> Period:
     except (OverflowError, ValueError) as error:
         raise UsageError(f"--period {count}{unit} goes back too far") from error
     return Period(since_ms, None, is_open=True)
+
+
+def _days(local: LocalTime, first: str, last: str, text: str, now_ms: int) -> Period:
+    """From one day to another, both included."""
+    try:
+        begins, ends = date.fromisoformat(first), date.fromisoformat(last)
+        since_ms, until_ms = local.start_ms(begins), local.start_ms(ends + timedelta(days=1))
+    except (OverflowError, ValueError) as error:
+        raise UsageError(
+            f"--period cannot be read from {text!r}",
+            next_step="write it like 2026-11-01..2026-11-15",
+        ) from error
+    if ends < begins:
+        raise UsageError(f"--period {text} ends before it begins")
+    return _calendar((since_ms, until_ms), now_ms)
 
 
 def _calendar(bounds: tuple[int, int], now_ms: int) -> Period:

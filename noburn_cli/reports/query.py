@@ -14,7 +14,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -239,10 +239,10 @@ def check_column(name: str) -> str:
     )
 
 
-def parse_moment(text: str, *, now: datetime, what: str) -> int:
+def parse_moment(text: str, *, now: datetime, what: str, zone: str = UTC) -> int:
     """Read `2026-11-01`, `2026-11-01T14:00`, `24h`, `7d`, `2w` as epoch milliseconds.
 
-    A moment without a zone is UTC, like the ledger's windows.  Raises UsageError.
+    zone: of a moment that names none; UTC, like the ledger's windows.  Raises UsageError.
     """
     plain = text.strip()
     ago = _AGO.fullmatch(plain)
@@ -258,7 +258,7 @@ def parse_moment(text: str, *, now: datetime, what: str) -> int:
             next_step="write it like 2026-11-01, 2026-11-01T14:00, 24h or 7d",
         ) from error
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=LocalTime(zone).tz)
     return int(moment.timestamp() * 1000)
 
 

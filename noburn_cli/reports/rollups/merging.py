@@ -33,7 +33,7 @@ _STATE = "CASE state " + " ".join(f"WHEN {n} THEN '{s}'" for n, s in enumerate(S
 
 _CONTEXTS = """
     INSERT INTO main.contexts
-    SELECT id, coalesce(json_extract(text, '$.project'), ''),
+    SELECT number, coalesce(json_extract(text, '$.project'), ''),
       coalesce(json_extract(text, '$.customer'), ''), coalesce(json_extract(text, '$.feature'), ''),
       coalesce(json_extract(text, '$.user'), ''), coalesce(json_extract(text, '$.job'), ''),
       coalesce(json_extract(text, '$.run'), ''), coalesce(json_extract(text, '$.step'), ''),
@@ -41,16 +41,16 @@ _CONTEXTS = """
         WHERE t.key LIKE 'tag.%'), '{}')
     FROM (SELECT DISTINCT context AS number FROM temp.{table}
       WHERE context NOT IN (SELECT id FROM main.contexts))
-    JOIN (SELECT id, text FROM ledger.names UNION ALL SELECT 0, NULL) ON id = number
+    LEFT JOIN ledger.names ON id = number
 """
 _MODELS = """
     INSERT INTO main.models
-    SELECT id, coalesce(json_extract(text, '$[0]'), ''), coalesce(json_extract(text, '$[1]'), ''),
-      coalesce(json_extract(text, '$[2]'), ''),
+    SELECT number, coalesce(json_extract(text, '$[0]'), ''),
+      coalesce(json_extract(text, '$[1]'), ''), coalesce(json_extract(text, '$[2]'), ''),
       coalesce(json_extract(text, '$[2]'), json_extract(text, '$[1]'), '')
     FROM (SELECT DISTINCT model AS number FROM temp.{table}
       WHERE model NOT IN (SELECT id FROM main.models))
-    JOIN (SELECT id, text FROM ledger.names UNION ALL SELECT 0, NULL) ON id = number
+    LEFT JOIN ledger.names ON id = number
 """
 _CELLS = f"""
     INSERT INTO main.cells
@@ -70,6 +70,10 @@ CREATE TEMP TABLE IF NOT EXISTS daily (
 );
 CREATE TEMP TABLE IF NOT EXISTS taken (
   slot INTEGER, context INTEGER, model INTEGER, bucket INTEGER, lines INTEGER
+);
+CREATE TEMP TABLE IF NOT EXISTS timed (
+  day INTEGER, month INTEGER, customer TEXT, feature TEXT, model TEXT, step TEXT, bucket INTEGER,
+  calls INTEGER
 );
 CREATE TEMP TABLE IF NOT EXISTS fresh (
   at INTEGER, month INTEGER, a TEXT, b TEXT, c TEXT, {", ".join(f"{n} INTEGER" for n in MEASURES)}
@@ -232,10 +236,13 @@ def _merge(connection: apsw.Connection, projection: int, zone: int) -> None:
 
 def _add(connection: apsw.Connection, projection: int, zone: int, level: int, column: str) -> None:
     """Add `fresh` to `sums`, by its days or its months."""
+    # By days `fresh` is grouped already.
+    summed = _COLUMNS if column == "at" else _SUMMED
+    grouped = "" if column == "at" else f"GROUP BY {column}, a, b, c"
     connection.execute(
         f"""INSERT INTO main.sums
-        SELECT :projection, :zone, :level, {column}, a, b, c, {_SUMMED} FROM temp.fresh
-        WHERE 1 GROUP BY {column}, a, b, c ON CONFLICT DO UPDATE SET {_ADDED}""",  # noqa: S608
+        SELECT :projection, :zone, :level, {column}, a, b, c, {summed} FROM temp.fresh
+        WHERE 1 {grouped} ON CONFLICT DO UPDATE SET {_ADDED}""",  # noqa: S608 -- our own names
         {"projection": projection, "zone": zone, "level": level},
     )
 
@@ -247,17 +254,23 @@ def _merge_latencies(
     some = f"SELECT 1 FROM temp.{taken} WHERE bucket NOTNULL LIMIT 1"  # noqa: S608 -- our own names
     if next(iter(connection.execute(some)), None) is None:
         return
+    connection.execute("DELETE FROM temp.timed")
+    connection.execute(
+        f"""INSERT INTO temp.timed
+        SELECT day, month, x.customer, x.feature, m.named, x.step, bucket, sum(lines)
+        FROM temp.{taken} AS d JOIN temp.slots AS s USING (slot)
+        JOIN main.contexts AS x ON x.id = context JOIN main.models AS m ON m.id = model
+        WHERE bucket NOTNULL GROUP BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608
+    )
     for dimensions in TIMED:
-        columns = ["''" if name in empty else DIMENSIONS[name] for name in dimensions]
+        columns = ["''" if name in empty else name for name in dimensions]
         a, b = (*columns, "''", "''")[:2]
         values = {"projection": PROJECTIONS.index(dimensions), "zone": zone}
         for level, column in ((DAY, "day"), (MONTH, "month")):
             connection.execute(
                 f"""INSERT INTO main.latencies
-                SELECT :projection, :zone, :level, {column}, {a}, {b}, bucket, sum(lines)
-                FROM temp.{taken} AS d JOIN temp.slots AS s USING (slot)
-                JOIN main.contexts AS x ON x.id = context JOIN main.models AS m ON m.id = model
-                WHERE bucket NOTNULL GROUP BY {column}, {a}, {b}, bucket
+                SELECT :projection, :zone, :level, {column}, {a}, {b}, bucket, sum(calls)
+                FROM temp.timed WHERE 1 GROUP BY {column}, {a}, {b}, bucket
                 ON CONFLICT DO UPDATE SET calls = calls + excluded.calls""",  # noqa: S608
                 {**values, "level": level},
             )

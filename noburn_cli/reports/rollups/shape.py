@@ -61,10 +61,7 @@ DAILY = ("customer", "feature", "model", "project", "api", "state")
 #: A tag's name and its value, of calls that have it.
 TAGS = len(PROJECTIONS)
 #: Groupings of which latencies are kept.
-TIMED: tuple[tuple[str, ...], ...] = (
-    (), ("model",), ("feature",), ("customer",), ("customer", "feature"), ("feature", "model"),
-    ("step",),
-)  # fmt: skip
+TIMED: tuple[tuple[str, ...], ...] = ((), ("model",), ("feature",), ("customer",), ("step",))
 
 #: Levels of `sums`: days and months of a zone, and compacted months, which are UTC's.
 DAY, MONTH, ROLLED = 0, 1, 2
