@@ -102,14 +102,14 @@ def pnl_command(
     if watch:
         from noburn_cli.commands.pnl_watching import watch_pnl
 
-        watch_pnl(asked)
+        watch_pnl(asked, alerts=alerts)
         return
     now_ms = time.time_ns() // 1_000_000
     books = _read(asked(now_ms), now_ms, more=outlook or suggest_plans)
     if alerts:
         from noburn_cli.commands.pnl_alerting import update_alerts
 
-        update_alerts(books)
+        typer.echo(update_alerts(books), err=True)
     _show(books, now_ms, wanted, by_request=by == REQUEST, outlook=outlook,
           suggest_plans=suggest_plans, limit=limit)  # fmt: skip
 

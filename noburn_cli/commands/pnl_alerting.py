@@ -5,8 +5,6 @@ Layer: commands.  Below: profit.alerts, client.
 
 from __future__ import annotations
 
-import typer
-
 from noburn_cli import protocol
 from noburn_cli.errors import UsageError
 from noburn_cli.profit.alerts import Steps, steps_to, watched
@@ -16,8 +14,8 @@ from noburn_cli.profit.reading import Books
 _STEPS_MAX = 1_000
 
 
-def update_alerts(books: Books) -> None:
-    """Set, change and remove what is needed, and say on stderr how much that was.
+def update_alerts(books: Books) -> str:
+    """Set, change and remove what is needed; how much that was, in a sentence.
 
     Raises UsageError without a floor, and for a channel that there is not.
     """
@@ -36,7 +34,7 @@ def update_alerts(books: Books) -> None:
         requests = steps.requests()
         for start in range(0, len(requests), _STEPS_MAX):
             client.request(protocol.BUDGET_APPLY, steps=requests[start : start + _STEPS_MAX])
-    typer.echo(_said(steps, channels=rules.notify), err=True)
+    return _said(steps, channels=rules.notify)
 
 
 def _said(steps: Steps, *, channels: tuple[str, ...]) -> str:

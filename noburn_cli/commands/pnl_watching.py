@@ -24,8 +24,10 @@ INTERVAL_S = 1.0
 ASK_S = 60.0
 
 
-def watch_pnl(asked: Callable[[int], Question]) -> None:
-    """Show a question until q is pressed.  asked: the question at a moment, epoch ms.
+def watch_pnl(asked: Callable[[int], Question], *, alerts: bool) -> None:
+    """Show a question until q is pressed.
+
+    asked: the question at a moment, epoch ms.  alerts: keep the alerts of margins up to date.
 
     Raises UsageError where there is no terminal.
     """
@@ -39,7 +41,7 @@ def watch_pnl(asked: Callable[[int], Question]) -> None:
         )
     home = paths.home()
     with Screen() as screen:
-        board = _Board(home, asked)
+        board = _Board(home, asked, alerts=alerts)
         while True:
             board.look()
             board.draw(screen)
@@ -51,7 +53,8 @@ def watch_pnl(asked: Callable[[int], Question]) -> None:
 class _Board:
     """What was read last, and whether it has to be read again."""
 
-    def __init__(self, home: Path, asked: Callable[[int], Question]) -> None:
+    def __init__(self, home: Path, asked: Callable[[int], Question], *, alerts: bool) -> None:
+        self._alerts = alerts
         self._home = home
         self._asked = asked
         self._seen: object = None
@@ -71,6 +74,10 @@ class _Board:
         try:
             books = read_books(self._home, self._asked(now_ms), now_ms=now_ms)
             self._found, self._said = lines_of(books), ""
+            if self._alerts:
+                from noburn_cli.commands.pnl_alerting import update_alerts
+
+                self._said = update_alerts(books)
         except NoburnError as error:
             self._said = error.message
 
@@ -88,7 +95,7 @@ class _Board:
 def _stamp(home: Path) -> object:
     """What changes with every commit to the ledger or the revenue file."""
     found: list[object] = []
-    for base in (paths.ledger_path(home), paths.revenue_path(home)):
+    for base in (paths.ledger_path(home), paths.revenue_path(home), paths.imports_path(home)):
         for path in (base, base.with_name(base.name + "-wal")):
             try:
                 status = path.stat()

@@ -5,8 +5,9 @@ Owns: what is projected from what, and when there is too little to say anything:
 - Inference: the mean cost of a day, over the whole days of the last four weeks since the customer's
   first call, for the rest of the month; of at least BASIS_DAYS_MIN days.
 - Revenue that was billed for the month is known.  A subscription whose last period ends within the
-  month, and not before yesterday, is taken to renew at the same price by day.  Revenue by use
-  grows with inference.
+  month, and not before yesterday, is taken to renew at the same price by day.  Revenue by use is
+  what the customer's plan charges for the month's usage, grown as inference is; without a plan
+  that says so it grows with inference.
 - Overhead and fees: as in the month so far, per day.
 The interval is for one customer's costs: 80 % of the ends of months would lie in it if days were
 alike and independent.  Statistics are floats; no amount that was earned or spent is.
@@ -15,7 +16,7 @@ alike and independent.  Statistics are floats; no amount that was earned or spen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -46,6 +47,8 @@ class Basis:
     daily_nano: inference of the last whole days, oldest first.  days_left: of the month, today's
     rest included.  known_nano: net revenue billed for the whole month, use left out.
     renewed_nano: of subscriptions that are taken to renew.
+    by_use: the month's revenue by use where inference grows to so many times what it is; None where
+    no plan says it.
     """
 
     daily_nano: Sequence[int]
@@ -53,6 +56,7 @@ class Basis:
     days_so_far: Fraction
     known_nano: int
     renewed_nano: int
+    by_use: Callable[[Fraction], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,9 @@ def outlook_of(customer: str, now: Figures, basis: Basis) -> Outlook:
 def _end(now: Figures, basis: Basis, more_nano: int) -> tuple[int, int, int]:
     """(margin, cost, net revenue) at the month's end, with so much more inference."""
     cost = now.cost_nano + more_nano
-    by_use = Fraction(now.usage_nano)
-    if now.cost_nano > 0:
-        by_use = by_use * cost / now.cost_nano
-    net = basis.known_nano + basis.renewed_nano + round(by_use)
+    growth = Fraction(cost, now.cost_nano) if now.cost_nano > 0 else Fraction(1)
+    by_use = round(now.usage_nano * growth) if basis.by_use is None else basis.by_use(growth)
+    net = basis.known_nano + basis.renewed_nano + by_use
     other = now.overhead_nano - now.fees_nano
     if basis.days_so_far > 0:
         other = round(other * (basis.days_so_far + basis.days_left) / basis.days_so_far)

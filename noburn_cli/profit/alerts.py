@@ -23,12 +23,13 @@ from typing import Any
 
 from noburn_cli.core.actions import WARN
 from noburn_cli.core.budget_spec import BudgetSpec, spec_from
-from noburn_cli.core.budgets import NONE, margin_floor, margin_scope
+from noburn_cli.core.budgets import check_name, margin_floor, margin_scope
 from noburn_cli.core.money import AMOUNT_MAX, DOLLARS
 from noburn_cli.core.policy_plan import removal, setting
 from noburn_cli.core.profit import CUSTOMER, UNMAPPED
 from noburn_cli.core.recognition_days import month_of_day
 from noburn_cli.core.windows import MONTH
+from noburn_cli.errors import UsageError
 from noburn_cli.profit.outlooks import renewals
 from noburn_cli.profit.reading import Books, lines_of
 
@@ -64,7 +65,7 @@ def watched(books: Books) -> list[BudgetSpec]:
     found = []
     for name, figures in lines_of(replace(books, question=asked)).by_customer.items():
         net = figures.net_nano + renewed.get(name, 0)
-        if not net or name.startswith(UNMAPPED) or name == NONE:
+        if not net or name.startswith(UNMAPPED) or not _can_be_watched(name):
             continue
         keeps = net * (1 - floor) + figures.fees_nano - figures.overhead_nano
         found.append(
@@ -76,6 +77,14 @@ def watched(books: Books) -> list[BudgetSpec]:
             )
         )  # fmt: skip
     return found
+
+
+def _can_be_watched(customer: str) -> bool:
+    """Whether a budget can be about exactly this customer: a name that a call can have."""
+    try:
+        return check_name(CUSTOMER, customer) == customer
+    except UsageError:
+        return False
 
 
 def steps_to(wanted: Iterable[BudgetSpec], listed: Iterable[Mapping[str, Any]]) -> Steps:

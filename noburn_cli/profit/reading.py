@@ -41,6 +41,11 @@ from noburn_cli.core.recognition_reading import recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
 
+_NO_REVENUE = (
+    "No revenue is known for this period: bring it with `noburn import stripe` or `noburn import "
+    "revenue`."
+)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -109,7 +114,7 @@ def read_books(
     costs = list(cost_lines(home, days, first, until, has_revenue=bool(facts)))
     usage = _usage(costs)
     by_day = usage_by_day(costs)
-    notes: list[str] = []
+    notes = [] if facts else [_NO_REVENUE]
     draws: dict[str, dict[int, int]] = {}
     draft = recognise(
         facts, days=days, usage=usage, now_ms=now_ms,

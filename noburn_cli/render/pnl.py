@@ -12,7 +12,7 @@ from noburn_cli.core.money import show_count, show_dollars
 from noburn_cli.core.profit import Figures, Line, ProfitAndLoss
 from noburn_cli.core.recognition_days import day_text
 from noburn_cli.render.pnl_words import notes, share_text
-from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, wrap_line
+from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, safe_text, wrap_line
 
 #: Headers of the figures, and what gives way first on a narrow terminal.
 _GIVE_UP = {
@@ -32,7 +32,8 @@ def render_pnl(
         said += fit_table(_columns(found, shown), width=width)
     if len(shown) < len(found.lines):
         said.append(f"… and {len(found.lines) - len(shown):,} more")
-    remarks = [line for note in notes(found) for line in wrap_line(note, width=width)]
+    said_below = [safe_text(note) for note in notes(found)]  # names come from outside
+    remarks = [line for note in said_below for line in wrap_line(note, width=width)]
     return [*said, *([""] if remarks else []), *remarks]
 
 

@@ -88,6 +88,7 @@ def test_a_margin_below_its_floor_is_told_once_and_stops_nobody(tmp_path, monkey
         assert "0 of them new or changed, 1 no longer" in noburn("pnl", "--alerts").stderr
         with Client() as client:
             assert client.request(protocol.BUDGET_LIST)["budgets"] == []
+        assert noburn("ledger", "verify").exit_code == 0
 
 
 def test_a_channel_that_there_is_not_is_refused_and_changes_nothing(tmp_path, monkeypatch):

@@ -264,3 +264,15 @@ def test_without_anything_it_says_how_to_begin(tmp_path, monkeypatch):
     monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
     with pytest.raises(LedgerUnavailable):
         noburn("pnl")
+
+
+def test_names_of_others_move_no_cursor_and_are_no_formula(books):
+    """Goal: a payer's name is text in a terminal, a spreadsheet and a page."""
+    import_revenue(books, ["x1,2026-10-03,5,USD,,,=1+1|cmd,cus_9,,,,,,",
+                           "x2,2026-10-03,5,USD,,,,\x1b[2Jcus,,,,,,"])  # fmt: skip
+    table = noburn("pnl", "--period", "2026-10").stdout
+    assert "\x1b" not in table
+    assert "\\x1b[2Jcus" in table
+    assert "'=1+1|cmd" in noburn("pnl", "--period", "2026-10", "--format", "csv").stdout
+    page = noburn("pnl", "--period", "2026-10", "--format", "markdown").stdout
+    assert "<code>=1+1&#124;cmd</code>" in page
