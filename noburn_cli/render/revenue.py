@@ -5,18 +5,15 @@ Layer: render.  Below: render.table, core.plurals.  Above: commands.importing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.core.money import Nano, show_dollars
 from noburn_cli.core.plurals import counted
-from noburn_cli.core.revenue import KINDS
 from noburn_cli.render.table import format_table, safe_text
 
 if TYPE_CHECKING:
-    from noburn_cli.core.revenue import RevenueFact
     from noburn_cli.revenue.csv_file import Read
     from noburn_cli.revenue.stripe_import import Imported
 
@@ -46,61 +43,45 @@ def csv_data(
 def render_stripe(
     source: str,
     done: Imported,
-    facts: Sequence[RevenueFact],
+    sums: Sequence[tuple[str, int, int]],
     unmapped: Sequence[tuple[str, str, int]],
+    missing: Mapping[str, int],
 ) -> list[str]:
-    """The lines for `noburn import stripe`."""
+    """The lines for `noburn import stripe`.  sums: (kind, nano-dollars, facts) of what counts."""
     until = datetime.fromtimestamp(done.until_s, tz=timezone.utc)
     mode = "test mode" if source.endswith("-test") else "live mode"
     went = "went on where the last import stopped; " if done.resumed else ""
     lines = [
         (
             f"{went}Stripe, {mode}, until {until:%Y-%m-%d %H:%M} UTC: {done.roots:,} invoices and "
-            f"payments looked at, {counted(len(facts), 'fact')} kept"
+            f"payments looked at"
         )
     ]
-    sums = _sums(facts)
     if sums:
-        rows = [(kind, show_dollars(nano), str(count)) for kind, nano, count in sums]
+        rows = [(kind, show_dollars(nano), f"{count:,}") for kind, nano, count in _with_net(sums)]
         lines += ["", *format_table(["KIND", "AMOUNT", "FACTS"], rows, align="lrr")]
-    return [*lines, *render_gaps(unmapped, _without_rate(facts))]
+    return [*lines, *render_gaps(unmapped, missing)]
 
 
 def stripe_data(
     source: str,
     done: Imported,
-    facts: Sequence[RevenueFact],
+    sums: Sequence[tuple[str, int, int]],
     unmapped: Sequence[tuple[str, str, int]],
+    missing: Mapping[str, int],
 ) -> dict[str, Any]:
     """The same for `--json`."""
-    kinds = [{"kind": k, "amount": Nano(nano), "facts": count} for k, nano, count in _sums(facts)]
+    *kinds, net = _with_net(sums)
     return {
-        "source": source,
-        "until": done.until_s,
-        "resumed": done.resumed,
-        "first": done.first,
-        "documents": done.roots,
-        "facts": len(facts),
-        "kinds": kinds,
-        **gaps_data(unmapped, _without_rate(facts)),
-    }
+        "source": source, "until": done.until_s, "resumed": done.resumed, "first": done.first,
+        "documents": done.roots, "net": Nano(net[1]), "facts": net[2],
+        "kinds": [{"kind": kind, "amount": Nano(nano), "facts": n} for kind, nano, n in kinds],
+        **gaps_data(unmapped, missing),
+    }  # fmt: skip
 
 
-def _sums(facts: Sequence[RevenueFact]) -> list[tuple[str, int, int]]:
-    """(kind, nano-dollars, facts) of what counts, in the order of the kinds, and the net sum."""
-    found = []
-    for kind in KINDS:
-        mine = [fact for fact in facts if fact.kind == kind and fact.counts]
-        if mine:
-            found.append((kind, sum(fact.amount_nano or 0 for fact in mine), len(mine)))
-    if found:
-        found.append(("net", sum(nano for _, nano, _ in found), sum(n for _, _, n in found)))
-    return found
-
-
-def _without_rate(facts: Sequence[RevenueFact]) -> dict[str, int]:
-    counts = Counter(fact.currency for fact in facts if fact.amount_nano is None)
-    return dict(sorted(counts.items()))
+def _with_net(sums: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    return [*sums, ("net", sum(nano for _, nano, _ in sums), sum(n for _, _, n in sums))]
 
 
 def render_gaps(unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, int]) -> list[str]:

@@ -9,7 +9,7 @@ Not here: what Stripe itself converted at (revenue.settled).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -77,12 +77,3 @@ def set_rates(store: RevenueStore, rows: Iterable[RateRow]) -> bool:
     store.connection.execute("DELETE FROM rates")
     store.connection.executemany("INSERT INTO rates VALUES (?, ?, ?, ?)", wanted)
     return True
-
-
-def without_rate(facts: Iterable[RevenueFact]) -> Mapping[str, int]:
-    """How many facts of each currency have no amount in dollars, for want of a rate."""
-    counts: dict[str, int] = {}
-    for fact in facts:
-        if fact.amount_nano is None:
-            counts[fact.currency] = counts.get(fact.currency, 0) + 1
-    return dict(sorted(counts.items()))

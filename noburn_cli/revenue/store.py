@@ -17,7 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noburn_cli.core.revenue import RevenueFact
+from noburn_cli.core.revenue import KINDS, UNCOUNTED, RevenueFact
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_cli.revenue.schema import check_version, migrate
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BUSY_MS = 5_000
 _FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+#: A moment that nothing comes after.
+_ALWAYS = 2**62
 #: Facts of this source are a rehearsal: nobody gets them who does not ask.
 TEST_SOURCE = "stripe-test"
 _NAMES = tuple(field.name for field in fields(RevenueFact))
@@ -89,19 +91,15 @@ class RevenueStore:
         or whose service period reaches into it.  None: no bound.
         sources: None for all but the test mode's.
         """
+        where, chosen = _of_sources(sources)
         # A period without length is a moment, and is in it when the moment is.
-        where = ["min(facts.starts_ms, facts.at_ms) < ?", "max(facts.ends_ms, facts.at_ms + 1) > ?"]
-        bounds: list[Any] = [2**62 if until_ms is None else until_ms]
-        bounds.append(-(2**62) if since_ms is None else since_ms)
-        if sources is None:
-            where.append("facts.source <> ?")
-            bounds.append(TEST_SOURCE)
-        else:
-            chosen = list(sources)
-            where.append(f"facts.source IN ({', '.join('?' * len(chosen))})")
-            bounds += chosen
-        sql = f"{_FACTS} WHERE {' AND '.join(where)} ORDER BY facts.at_ms, facts.id"
-        return [RevenueFact(*row) for row in self.rows(sql, *bounds)]
+        sql = (
+            f"{_FACTS} WHERE min(facts.starts_ms, facts.at_ms) < ? AND "
+            f"max(facts.ends_ms, facts.at_ms + 1) > ? AND {where} ORDER BY facts.at_ms, facts.id"
+        )
+        until = _ALWAYS if until_ms is None else until_ms
+        since = -_ALWAYS if since_ms is None else since_ms
+        return [RevenueFact(*row) for row in self.rows(sql, until, since, *chosen)]
 
     def cursor(self, source: str, name: str) -> str | None:
         found = self.rows("SELECT value FROM cursors WHERE source = ? AND name = ?", source, name)
@@ -130,12 +128,41 @@ class RevenueStore:
 
     def unmapped(self, sources: Iterable[str] | None = None) -> list[tuple[str, str, int]]:
         """Payers that are nobody's customer: (payer, its name, facts), the most facts first."""
-        counts: dict[str, tuple[str, int]] = {}
-        for fact in self.facts(sources=sources):
-            if fact.customer is None and fact.payer:
-                counts[fact.payer] = (fact.payer_name, counts.get(fact.payer, ("", 0))[1] + 1)
-        found = [(payer, name, count) for payer, (name, count) in counts.items()]
-        return sorted(found, key=lambda one: (-one[2], one[0]))
+        where, chosen = _of_sources(sources)
+        return self.rows(
+            "SELECT payer, max(payer_name), count(*) AS facts FROM facts "  # noqa: S608 -- our own
+            f"LEFT JOIN identities USING (payer) WHERE {where} AND payer <> '' "
+            "AND identities.customer IS NULL AND facts.customer IS NULL "
+            "GROUP BY payer ORDER BY facts DESC, payer",
+            *chosen,
+        )
+
+    def sums(self, source: str) -> list[tuple[str, int, int]]:
+        """(kind, nano-dollars, facts) of what counts, by kind in the order of KINDS."""
+        uncounted = ", ".join("?" * len(UNCOUNTED))
+        rows = self.rows(
+            "SELECT kind, coalesce(sum(amount_nano), 0), count(*) FROM facts "  # noqa: S608
+            f"WHERE source = ? AND state NOT IN ({uncounted}) GROUP BY kind",
+            source, *UNCOUNTED,
+        )  # fmt: skip
+        return sorted(rows, key=lambda one: KINDS.index(one[0]))
+
+    def without_rate(self, source: str) -> dict[str, int]:
+        """How many facts of each currency have no amount in dollars, for want of a rate."""
+        rows = self.rows(
+            "SELECT currency, count(*) FROM facts WHERE source = ? AND amount_nano IS NULL "
+            "GROUP BY currency ORDER BY currency",
+            source,
+        )
+        return dict(rows)
+
+
+def _of_sources(sources: Iterable[str] | None) -> tuple[str, list[str]]:
+    """A condition and its values; None is every source but the test mode's."""
+    if sources is None:
+        return "facts.source <> ?", [TEST_SOURCE]
+    chosen = list(sources)
+    return f"facts.source IN ({', '.join('?' * len(chosen))})", chosen
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ from noburn_cli.revenue.store import RevenueStore
 from noburn_cli.revenue.stripe_api import NotThere, StripeApi
 from noburn_cli.revenue.stripe_pass import OVERLAP_S, Pass, Reader, Tell
 
+#: The kind of wanting to know which invoice a payment is for.
+_LINK = "invoice of intent"
 #: Younger than that an event is surely there.
 EVENTS_KEPT_S = 28 * 86_400
 #: A question takes at most twenty names.
@@ -121,9 +123,22 @@ class Changes:
         done = 0
         while wanted := self._keeping.wanted():
             for kind, name in wanted:
-                self._one(kind, name)
+                if kind == _LINK:
+                    self._link(name)
+                else:
+                    self._one(kind, name)
                 done += 1
                 self._tell(done, "changes")
+
+    def _link(self, intent: str) -> None:
+        """Ask which invoice a payment intent paid, if any."""
+        question = {"type": "payment_intent", "payment_intent": intent}
+        pages = list(self._api.pages("/v1/invoice_payments", payment=question))
+        with self._store.change():
+            self._keeping.got(_LINK, intent)
+            for page in pages:
+                for found in page:
+                    self._reader.take(found)
 
     def _one(self, kind: str, name: str) -> None:
         found: Mapping[str, Any] | None
@@ -153,5 +168,8 @@ class Changes:
         """What an object names and a list may not have told yet: its movement, its payments."""
         kind = found.get("object")
         balance = found.get("balance_transaction")
+        intent = found.get("payment_intent")
+        if kind == "charge" and intent and self._keeping.get(str(intent)) is None:
+            self._keeping.want(_LINK, str(intent))
         if kind in ("charge", "refund") and balance and self._keeping.get(str(balance)) is None:
             self._keeping.want("balance_transaction", str(balance))

@@ -9,7 +9,7 @@ import that was killed at any moment goes on where it was; doing a step twice ch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from noburn_cli.revenue.rating import stored_rates
 from noburn_cli.revenue.store import RevenueStore
@@ -64,26 +64,37 @@ class StripeImport:
     def run(self, *, since_s: int | None = None, look_back_s: int = 0) -> Imported:
         """Bring everything that is new or changed.
 
-        since_s: for the first import, from when on, epoch seconds; None for everything.
+        since_s: list what was made from then on, epoch seconds; None for everything in the first
+            import, and for what is new in later ones.
         Raises NoburnError; what was kept until then stays, and the next import goes on there.
         """
         self._check_keys()
         found = unfinished_pass(self.store, self.api.source)
         last_s = last_done_s(self.store, self.api.source)
-        one = found or self._begun(last_s, since_s)
+        done = self._pass(found or self._begun(last_s, since_s), last_s, look_back_s)
+        if found is not None and self.api.clock_s - done.until_s > OVERLAP_S:
+            # What was broken off is whole now, as of then; and what came since?
+            roots = done.roots
+            done = self._pass(self._begun(done.until_s, since_s), done.until_s, look_back_s)
+            done = replace(done, roots=roots + done.roots)
+        return replace(done, resumed=found is not None, first=last_s is None)
+
+    def _pass(self, one: Pass, last_s: int | None, look_back_s: int) -> Imported:
         self._reader.read(one)
         if last_s is not None:
             self.changes.find(one, last_s, look_back_s=look_back_s)
         roots = self.catch_up()
         self._reader.end(one)
-        return Imported(found is not None, last_s is None, roots, one.until_s)
+        return Imported(False, last_s is None, roots, one.until_s)
 
     def _begun(self, last_s: int | None, since_s: int | None) -> Pass:
         if last_s is None:
             self.api.check_permissions([listing.path for listing in LISTS])
         self.api.ask("/v1/events", limit=1)  # Stripe's clock.
         now_s = self.api.clock_s
-        since = since_s or 0 if last_s is None else last_s - OVERLAP_S
+        since = since_s or 0
+        if last_s is not None:
+            since = min(last_s - OVERLAP_S, last_s if since_s is None else since_s)
         one = Pass(max(0, since), now_s)
         self._reader.begin(one)
         return one

@@ -143,7 +143,8 @@ def lines_of(
     facts: list[RevenueFact] = []
     taxes: list[RevenueFact] = []
     billed: list[BilledLine] = []
-    for line in invoice.data["lines"]:
+    lines = [*invoice.data["lines"], *_without_line(invoice)]
+    for line in lines:
         first = _line_fact(invoice, line, source, naming, state, grants)
         own = [first, *_taken_off(line, first, find)]
         tax = line["tax_inside"] + line["tax_on_top"]
@@ -154,6 +155,22 @@ def lines_of(
         facts += own
         billed.append(BilledLine(first, sum(one.amount_minor for one in own), tax))
     return [*in_dollars(facts, money), *in_dollars(taxes, money)], billed
+
+
+def _without_line(invoice: Kept) -> list[dict[str, Any]]:
+    """What an invoice's total has beyond its lines (shipping), as a line of its own."""
+    said = sum(
+        line["amount"] + line["tax_on_top"] - line["discount"] - sum(c for _, c in line["credits"])
+        for line in invoice.data["lines"]
+    )
+    rest = invoice.data["total"] - said
+    if not rest:
+        return []
+    nothing = {"discount": 0, "credits": [], "tax_inside": 0, "tax_on_top": 0, "metadata": {}}
+    moment = invoice.data["at"]
+    return [
+        {"id": f"{invoice.id}:other", "amount": rest, "start": moment, "end": moment, **nothing}
+    ]
 
 
 def _line_fact(

@@ -20,7 +20,7 @@ from typing import Any
 from noburn_cli.revenue.store import RevenueStore
 from noburn_cli.revenue.stripe_api import NotThere, StripeApi
 from noburn_cli.revenue.stripe_keeping import Keeping
-from noburn_cli.revenue.stripe_shapes import Shapes
+from noburn_cli.revenue.stripe_shapes import Kept, Shapes
 
 OVERLAP_S = 3_600
 _PASS, _DONE = "pass", "done"
@@ -56,6 +56,10 @@ LISTS = (
     Listing("/v1/billing/credit_grants", "credit grants", created=False),
 )
 
+#: What an object hangs on, by its type: it may be older than what is listed.
+_ABOVE = {
+    "refund": "charge", "dispute": "charge", "credit_note": "invoice", "invoice_payment": "invoice",
+}  # fmt: skip
 Tell = Callable[[int, str], None]
 
 
@@ -163,7 +167,20 @@ class Reader:
             self.keeping.want(f"{kind}_lines", str(found["id"]))
             return
         self.keeping.put(kept)
+        self._want_above(kept)
         for line in kept[0].data.get("lines", []) if kind == "invoice" and kept else []:
             for spent, _ in line["credits"]:
                 if self.keeping.get(spent) is None:
                     self.keeping.want("billing.credit_balance_transaction", spent)
+
+    def _want_above(self, kept: list[Kept]) -> None:
+        """Inside `change`: ask for the charge or invoice that an object is about, if it is unknown.
+
+        One that is only just being listed is here before the import asks.
+        """
+        for one in kept:
+            above = _ABOVE.get(one.type)
+            if above and one.parent and self.keeping.get(one.parent) is None:
+                if one.parent.startswith("pi_"):
+                    continue
+                self.keeping.want(above, one.parent)

@@ -105,7 +105,7 @@ class Webhook:
             takes = webhook
 
         try:
-            self._server = HTTPServer((HOST, port), Handler)
+            self._server = _Server((HOST, port), Handler)
         except (OSError, OverflowError) as error:
             raise NoburnError(
                 f"{HOST}:{port} cannot be listened at: {error}", next_step="name another port"
@@ -163,6 +163,11 @@ class Webhook:
             raise EventRefused("that is no event of Stripe's") from error
         take_event(self._job, event)
         self._kept.set()
+
+
+class _Server(HTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up in the middle is no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):

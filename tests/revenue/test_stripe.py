@@ -260,7 +260,7 @@ def test_a_killed_process_loses_and_doubles_nothing(tmp_path):
         )  # fmt: skip
         data = json.loads(ran.stdout)["data"]
         assert data["resumed"]
-        assert data["facts"] == len(wanted)
+        assert data["facts"] == sum(fact.counts for fact in wanted.values())
         assert not any("/v1/invoices" in target for _, target in double.requests[before:])
     with reading(tmp_path / "revenue.sqlite3") as store:
         assert {fact.id: fact for fact in store.facts(sources=[SOURCE])} == wanted
@@ -386,3 +386,94 @@ def test_events_bring_changes_at_once_and_forged_ones_nothing(tmp_path):
         assert revenue.DISPUTE in {fact.kind for fact in facts}
         with pytest.raises(NoburnError, match="line 1"):
             take_lines(job, [b"{}"])
+
+
+def test_what_hangs_on_something_older_brings_it_along(tmp_path):
+    """Goal: an import from a day on knows the charges and invoices that were taken back since, and
+    a later one from an earlier day is as if it had begun there."""
+    b = Business("2025-01-01")
+    acme = b.customer("Acme", {"noburn_customer": "acme"})
+    b.subscribe(acme, b.price("Pro", 2_000))
+    b.advance("2025-05-10")
+    b.refund(b.charges_of(acme)[0], 500)
+    note = b.invoices_of(acme)[1]
+    b.credit_note(note, {b.lines_of(note)[0]["id"]: 700})
+    path = tmp_path / "revenue.sqlite3"
+    with StripeDouble(b) as double:
+        done, facts = imported(double, path, since_s=b.now - 86_400)
+        assert done.first
+        invoices = {b.invoices_of(acme)[0]["id"], note["id"]}
+        assert {fact.document for fact in facts.values()} == invoices
+        assert Counter(fact.kind for fact in facts.values()) == {
+            "subscription": 2, "fee": 2, "refund": 1, "credit_note": 1,
+        }  # fmt: skip
+        everything = imported(double, path, since_s=1)[1]
+        assert everything == imported(double, tmp_path / "new.sqlite3")[1]
+        assert {fact.customer for fact in everything.values()} == {"acme"}
+        assert double.refused == []
+
+
+def test_an_old_import_that_was_broken_off_is_finished_and_brought_up_to_date(tmp_path):
+    b = Business("2025-01-01")
+    acme = b.customer("Acme")
+    b.subscribe(acme, b.price("Pro", 2_000))
+    path = tmp_path / "revenue.sqlite3"
+
+    def stop(_count, what):
+        if what == "charges":
+            raise KeyboardInterrupt
+
+    with StripeDouble(b) as double:
+        with pytest.raises(KeyboardInterrupt):
+            imported(double, path, tell=stop)
+        b.advance("2025-04-15")
+        b.refund(b.charges_of(acme)[0])
+        done, facts = imported(double, path)
+        assert done.resumed
+        assert done.until_s == b.now
+        assert facts == imported(double, tmp_path / "new.sqlite3")[1]
+
+
+def test_a_total_beyond_the_lines_is_a_fact_of_its_own(tmp_path):
+    """Shipping stands on no line of an invoice."""
+    b = Business("2025-01-01")
+    acme = b.customer("Acme", pays=False)
+    b.item(acme, 1_000)
+    invoice = b.invoice_items(acme)
+    for name in ("total", "amount_due", "amount_remaining"):
+        invoice[name] += 250
+    b.pay(invoice)
+    with StripeDouble(b) as double:
+        _, facts = imported(double, tmp_path / "revenue.sqlite3")
+    counted = [fact for fact in facts.values() if fact.kind != "fee"]
+    assert sorted(fact.amount_minor for fact in counted) == [250, 1_000]
+
+
+def test_a_currency_without_a_rate_is_listed_until_it_has_one(tmp_path, monkeypatch):
+    """Goal: an account that settles in euros has no rate; none is invented, and one that is told
+    prices what was there."""
+    from typer.testing import CliRunner
+
+    from noburn_cli.cli import app
+
+    b = Business("2025-01-01", settles="eur")
+    b.subscribe(b.customer("Acme"), b.price("Pro", 2_000, currency="eur"))
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    words = ["import", "stripe", "--json", "--base-url"]
+    with StripeDouble(b) as double:
+        monkeypatch.setenv("STRIPE_API_KEY", double.key)
+        ran = CliRunner().invoke(app, [*words, double.base], catch_exceptions=False)
+        data = json.loads(ran.stdout)["data"]
+        assert (data["without_rate"], data["net"]) == ({"EUR": 2}, "0")
+        folder = tmp_path / "home" / "config"
+        folder.mkdir(parents=True)
+        (folder / "noburn.toml").write_text(
+            '[revenue.rates.EUR]\nsource = "bank"\n2025-01-01 = "1.25"\n'
+            f'[revenue.customers]\n{b.records.all("customer")[0]["id"]} = "acme"\n',
+            encoding="utf-8",
+        )
+        ran = CliRunner().invoke(app, [*words, double.base], catch_exceptions=False)
+        data = json.loads(ran.stdout)["data"]
+    assert (data["without_rate"], data["unmapped"]) == ({}, [])
+    assert data["net"] == "23.9"  # (20.00 - 0.88) euros at 1.25

@@ -204,6 +204,9 @@ def _matches(one: dict[str, Any], query: dict[str, Any], created: str) -> bool:
         elif name == "types":
             if one["type"] not in wanted:
                 return False
+        elif name == "payment":
+            if one["payment"].get(wanted["type"]) != wanted[wanted["type"]]:
+                return False
         elif name == "pending":
             if (one["invoice"] is None) != (wanted == "true"):
                 return False

@@ -35,7 +35,7 @@ def revenue_command(
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.revenue import csv_data, render_csv
     from noburn_cli.revenue.csv_file import SOURCE, Read, read_csv, store_facts
-    from noburn_cli.revenue.rating import stored_rates, without_rate
+    from noburn_cli.revenue.rating import stored_rates
     from noburn_cli.revenue.store import writing
 
     if file is None and customers is None:
@@ -47,7 +47,7 @@ def revenue_command(
         done = Read(0, 0, 0)
         if file is not None:
             done = store_facts(store, read_csv(file, rates=stored_rates(store)))
-        missing = without_rate(store.facts(sources=[SOURCE]))
+        missing = store.without_rate(SOURCE)
         unmapped = store.unmapped([SOURCE])
     if as_json:
         print_json("import.revenue", JSON_VERSION, csv_data(done, unmapped, missing))

@@ -34,7 +34,8 @@ def stripe_command(
     since: Annotated[
         str | None,
         typer.Option(
-            help="The first import begins there: 2026-01-01; everything unless given.",
+            help="List what was made from then on: 2026-01-01; unless given everything the first "
+            "time, and then what is new.",
             metavar="DAY",
         ),
     ] = None,
@@ -120,12 +121,13 @@ def _show(job: StripeImport, done: Imported, *, as_json: bool) -> None:
     from noburn_cli.render.revenue import render_stripe, stripe_data
 
     source = job.api.source
-    facts = job.store.facts(sources=[source])
+    sums, missing = job.store.sums(source), job.store.without_rate(source)
     unmapped = job.store.unmapped([source])
     if as_json:
-        print_json("import.stripe", JSON_VERSION, stripe_data(source, done, facts, unmapped))
+        data = stripe_data(source, done, sums, unmapped, missing)
+        print_json("import.stripe", JSON_VERSION, data)
     else:
-        typer.echo("\n".join(render_stripe(source, done, facts, unmapped)))
+        typer.echo("\n".join(render_stripe(source, done, sums, unmapped, missing)))
 
 
 def _serve(job: StripeImport, port: int, secret: str) -> None:
