@@ -55,7 +55,9 @@ UNLIMITED = Included()
 
 @dataclass(frozen=True)
 class Overage:
-    """What usage beyond the included costs the customer, before tax: exactly one of three.
+    """What usage beyond the included costs the customer: exactly one of three.
+
+    Tax is inside it, or comes on top, as with the plan's price.
 
     per_million_nano: nano-dollars per million tokens.  per_request_nano: per request.
     markup: what it costs us and this share of it on top; 0 passes the cost on as it is.

@@ -38,7 +38,12 @@ def render_outlook(shown: Outlook, *, notes: Sequence[str], width: int | None = 
 
     notes: what was taken for granted.  width: columns of the terminal, or None for a pipe.
     """
-    lines = [*format_table((), _money_rows(shown), align="lr"), ""]
+    money = _money_rows(shown)
+    before_notes = sum(max(len(row[place]) for row in money) + len(GAP) for place in (0, 1))
+    lines = []
+    for line in format_table((), money, align="lr"):
+        lines += wrap_line(line, width=width, indent=before_notes)
+    lines.append("")
     answers = _answer_rows(shown)
     indent = max(len(label) for label, _ in answers) + len(GAP)
     for line in format_table((), answers):

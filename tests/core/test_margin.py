@@ -131,6 +131,9 @@ def test_caching_and_routing_are_solved_to_a_hundredth_of_a_per_cent():
         replace(scenario, levers=Levers(ratio=Fraction(10), routed=Fraction(4445, 10**4)))
     )
     assert won == Fraction(4445, 10**4) * Fraction(9, 10) / 2
+    # What the cache answers is not routed: half of the calls, and of the rest half at a tenth.
+    both = Levers(Fraction(1, 2), Fraction(1, 2), Fraction(10))
+    assert both.kept == Fraction(1, 2) * Fraction(55, 100)
     with pytest.raises(UsageError, match="cheaper model"):
         solved(at_reference(Plan(1), 1), "routing")
     with pytest.raises(UsageError, match="no overage"):
