@@ -139,6 +139,8 @@ def text_of(value: object, characters_max: int = VALUE_CHARS_MAX) -> str:
 
     Control characters become spaces, and what is longer is cut: it is a name, to be shown.
     """
+    if type(value) is str and len(value) <= characters_max and value.isprintable():
+        return value.strip()
     if isinstance(value, datetime):
         value = value.isoformat()
     if not isinstance(value, str):

@@ -238,7 +238,7 @@ def _take(job: _Job, writer: Writer, reader: Reader, file: _File, record: Record
             if isinstance(found, LeftOut):
                 outcome.left[found.reason] += 1
             else:
-                outcome.became[writer.write(plausible(found))[0]] += 1
+                outcome.became[writer.write(plausible(found))] += 1
     except Unread as error:
         outcome.not_read(error.reason, f"{file.path}", record.line, error.what)
 
@@ -269,7 +269,7 @@ def _import_bill(job: _Job, writer: Writer, file: _File) -> None:
         with job.store.step():
             for call in step:
                 job.outcome.records += 1
-                job.outcome.became[writer.write(call)[0]] += 1
+                job.outcome.became[writer.write(call)] += 1
         job.tell(job.outcome.records, file.path.name)
     with job.store.step():
         _note(job, file, None, done=True)

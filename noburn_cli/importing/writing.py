@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -23,11 +22,13 @@ from noburn_cli.importing.store import Store
 #: What became of a record; REPEATED: the batch has told of the call already, or knows it better.
 NEW, REPLACED, SAME, REPEATED = "new", "replaced", "same", "repeated"
 
+#: The last two are what a bill of the day may decide later (batches.settle_bills).
 _COLUMNS = (
-    "at_ms", "model", "context", *KINDS, "extra", "said_nano", "list_nano", "cost_nano", "counts",
-    "notional", "requests", "ran_ms", "status", "failure", "variant", "provider_id", "note", "rank",
+    "at_ms", "model", "context", *KINDS, "extra", "said_nano", "list_nano", "notional",
+    "requests", "ran_ms", "status", "failure", "variant", "provider_id", "note", "rank",
+    "cost_nano", "counts",
 )  # fmt: skip
-#: What `import` leaves to the view where a bill tells of a day's costs (batches.settle_bills).
+_DECIDED_LATER = 2
 _FIND = f"SELECT seq, batch, rank, {', '.join(_COLUMNS)} FROM imported WHERE source = ? AND id = ?"  # noqa: S608
 _ADD = (
     f"INSERT INTO imported (source, id, batch, book, {', '.join(_COLUMNS)}) "  # noqa: S608
@@ -60,31 +61,28 @@ class Writer:
         """Equal records are counted anew in every file."""
         self._store.execute("DELETE FROM seen")
 
-    def write(self, call: ImportedCall) -> tuple[str, Priced]:
-        """(what became of it, its costs).  Raises apsw.Error."""
+    def write(self, call: ImportedCall) -> str:
+        """Write a call; what became of it.  Raises apsw.Error."""
         identity = call.id or self._by_content(call)
-        priced = self._prices.price(call, trust=self._trust, rule=self._rule)
         found = next(iter(self._store.execute(_FIND, (self._source, identity))), None)
         if found is None:
-            values = self._values(call, priced)
-            self._store.execute(
-                _ADD, (self._source, identity, self._batch, self._prices.version, *values)
-            )
-            return NEW, priced
+            head = (self._source, identity, self._batch, self._prices.version)
+            self._store.execute(_ADD, (*head, *self._values(call)))
+            return NEW
         seq, batch, rank, *before = found
-        if self._earliest:
-            call = replace(call, at_ms=min(call.at_ms, before[0]))
-        values = self._values(call, priced)
-        if _comparable(values) == _comparable(tuple(before)):
-            return REPEATED if batch == self._batch else SAME, priced
         if call.rank < rank:
             self._note_time(seq, call.at_ms, before[0])
-            return REPEATED, priced
+            return REPEATED
+        if self._earliest and before[0] < call.at_ms:
+            call = replace(call, at_ms=before[0])
+        values = self._values(call)
+        if values[:-_DECIDED_LATER] == tuple(before[:-_DECIDED_LATER]):
+            return REPEATED if batch == self._batch else SAME
         self._store.execute(_CHANGE, (self._batch, self._prices.version, *values, seq))
-        return REPEATED if batch == self._batch else REPLACED, priced
+        return REPEATED if batch == self._batch else REPLACED
 
     def _note_time(self, seq: int, at_ms: int, before: int) -> None:
-        if at_ms < before:
+        if self._earliest and at_ms < before:
             self._store.execute("UPDATE imported SET at_ms = ? WHERE seq = ?", (at_ms, seq))
 
     def _by_content(self, call: ImportedCall) -> str:
@@ -101,16 +99,16 @@ class Writer:
         )
         return f"row:{digest.hex()}:{number}"
 
-    def _values(self, call: ImportedCall, priced: Priced) -> tuple[object, ...]:
+    def _values(self, call: ImportedCall) -> tuple[object, ...]:
+        priced = self._prices.price(call, trust=self._trust, rule=self._rule)
         text, extra = split_usage(call.usage)
-        counts = Counter(text)
         return (
             call.at_ms, self._model(call, priced), self._context(call.attributes),
-            *(counts[kind] for kind in KINDS),
+            *(text.get(kind, 0) for kind in KINDS),
             json.dumps(extra, sort_keys=True) if extra else None,
-            call.said_nano, priced.list_nano, priced.cost_nano, priced.counts,
-            int(call.notional), call.requests, call.ran_ms, call.status, call.failure or None,
-            call.variant, call.provider_id or None, call.note or None, call.rank,
+            call.said_nano, priced.list_nano, int(call.notional), call.requests, call.ran_ms,
+            call.status, call.failure or None, call.variant, call.provider_id or None,
+            call.note or None, call.rank, priced.cost_nano, priced.counts,
         )  # fmt: skip
 
     def _model(self, call: ImportedCall, priced: Priced) -> int:
@@ -148,10 +146,3 @@ class Writer:
 
 #: Contexts that are remembered; sessions come and go, and an old one is looked up again.
 _NAMES_MAX = 50_000
-_COUNTS_AT = _COLUMNS.index("counts")
-_COST_AT = _COLUMNS.index("cost_nano")
-
-
-def _comparable(values: tuple[object, ...]) -> tuple[object, ...]:
-    """A row without what a bill's day decides later."""
-    return tuple(v for n, v in enumerate(values) if n not in (_COUNTS_AT, _COST_AT))

@@ -84,10 +84,10 @@ def calls(tmp_path):
     def calls(where="1"):
         """`where`: SQL."""
         with read_store(tmp_path / "home") as connection:
-            cursor = connection.execute(
+            names = [row[1] for row in connection.execute("PRAGMA table_info(calls)")]
+            rows = connection.execute(
                 f"SELECT * FROM calls WHERE {where} ORDER BY reserved_at_ms, call"
             )
-            names = [column[0] for column in cursor.get_description()]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            return [dict(zip(names, row, strict=True)) for row in rows]
 
     return calls

@@ -16,6 +16,7 @@ import pytest
 
 from noburn_cli.errors import InputRefused, LedgerUnavailable, NoburnError
 from noburn_cli.importing import batches
+from noburn_cli.importing.forgetting import forget
 from noburn_cli.importing.job import STEP_RECORDS
 from noburn_cli.importing.mapping import Mapped, parse_chosen
 from noburn_cli.importing.reading import Source
@@ -195,3 +196,22 @@ def kept(home):
         if connection is not None:
             return next(iter(connection.execute("SELECT count(*) FROM imported")))[0]
     return 0
+
+
+def test_a_name_is_forgotten(bring, calls, tmp_path):
+    """Goal: no byte of the file says it, the calls stay together, and two names may become one."""
+    home = tmp_path / "home"
+    for source in ("litellm", "helicone", "portkey"):
+        bring(source, *sorted(CORPUS.glob(f"{source}*")), mapped=Mapped({}, {"tag.team": "acme"}))
+    before = sum(call["cost_nano"] or 0 for call in calls("customer = 'acme'"))
+    said = forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=True)
+    assert said == forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=False) > 5
+    assert calls("customer = 'acme'") == []
+    assert sum(c["cost_nano"] or 0 for c in calls("customer = '(forgotten 1)'")) == before
+    assert {call["tags"] for call in calls()} >= {'{"team": "acme"}'}, "another key's value stays"
+    forget(home, "tag.team", "acme", stand_in="(forgotten 2)", dry_run=False)
+    forget(home, "customer", "globex", stand_in="(forgotten 1)", dry_run=False)
+    kept_bytes = b"".join(path.read_bytes() for path in home.iterdir())
+    assert b"acme" not in kept_bytes
+    assert b"globex" not in kept_bytes
+    assert forget(tmp_path / "nowhere", "customer", "acme", stand_in="x", dry_run=False) == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,6 +98,7 @@ def forget_command(
     """Put a pseudonym made at random wherever the ledger says a name; balances stay."""
     from noburn_cli import paths
     from noburn_cli.core.budgets import check_name
+    from noburn_cli.importing.forgetting import forget
     from noburn_cli.render.jsonout import print_json
 
     key, equals, value = name.partition("=")
@@ -105,6 +107,10 @@ def forget_command(
     value = check_name(key, value)
     _check_there_is_one(paths.ledger_path())
     done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value, dry_run=dry_run)
+    stand_in = done.get("as") or f"(forgotten {secrets.token_hex(4)})"
+    imported = forget(paths.home(), key, value, stand_in=stand_in, dry_run=dry_run)
+    if not dry_run:
+        _drop_sums(paths.reports_path())
     copies = _copies(paths.ledger_path())
     logs = _logs(paths.log_path(), value)
     erased = erase_copies and not dry_run
@@ -116,6 +122,7 @@ def forget_command(
     if as_json:
         found = {"copies": [str(c) for c in copies], "logs": [str(log) for log in logs]}
         more = {**found, "erased": erased}
+        more["imported"] = imported
         print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **more})
         return
     where = f"{counted(done['texts'], 'text')} and {counted(done['rows'], 'row')}"
@@ -126,6 +133,11 @@ def forget_command(
         typer.echo(
             f"{where} that name {name} {would} changed"
             + ("" if dry_run else f"; it is {key}={done['as']} now")
+        )
+    if imported:
+        typer.echo(
+            f"{counted(imported, 'imported record')} {would} changed, too; "
+            "importing the same files again brings the name back"
         )
     for what, files in (("copy", copies), ("log", logs)):
         for file in files:
@@ -156,6 +168,12 @@ def _wait_for(op: str, **fields: Any) -> dict[str, Any]:
             tell("rows copied", reply["done"], reply["total"])
             time.sleep(_ASK_AGAIN_S)
     return {key: value for key, value in reply.items() if key not in ("n", "ok", "state")}
+
+
+def _drop_sums(cache: Path) -> None:
+    """Remove what reports keep of the ledger, which says the name; the next one makes it anew."""
+    for ending in ("", "-wal", "-shm"):
+        cache.with_name(cache.name + ending).unlink(missing_ok=True)
 
 
 def _copies(ledger_path: Path) -> list[Path]:

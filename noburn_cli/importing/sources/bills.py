@@ -11,6 +11,8 @@ money; one of costs has money and no tokens.  Where both are there, the money co
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,8 +26,8 @@ from noburn_cli.importing.mapping import Mapped
 from noburn_cli.reconcile.bill import BillRow
 from noburn_cli.reconcile.formats import read_file
 
-#: Of the id of a record with money.
-MONEY = "cost:"
+#: How the id of a record begins that has money, and of one that has tokens.
+MONEY, USAGE = "cost:", "usage:"
 
 
 @dataclass
@@ -55,11 +57,16 @@ def read_bill(path: Path, provider: str, mapped: Mapped) -> Iterator[ImportedCal
         record = {"project": project, "key": key}
         attributes = mapped.attributes(record, {"project": ("project",), "tag.key": ("key",)})
         yield ImportedCall(
-            f"{MONEY if money else 'usage:'}{day}:{model}:{key}:{project}:{kind}",
+            f"{MONEY if money else USAGE}{day}:{_place_id(model, key, project, kind)}",
             _first_ms(day), model or "(no model)", dict(found.tokens),
             said_nano=None if found.dollars is None else round(found.dollars * NANO_PER_DOLLAR),
             attributes=attributes, maker=provider, requests=0 if money else found.requests,
         )  # fmt: skip
+
+
+def _place_id(*place: str) -> str:
+    """A digest: an id that says no name has none to be forgotten."""
+    return hashlib.sha256(json.dumps(place).encode()).hexdigest()[:24]
 
 
 def _first_ms(day: str) -> int:
