@@ -113,6 +113,10 @@ def forget_command(
         _drop_sums(paths.reports_path())
     copies = _copies(paths.ledger_path())
     logs = _logs(paths.log_path(), value)
+    if not dry_run:  # Reports make their sums anew, without the name.
+        for part in ("", "-wal", "-shm"):
+            sums = paths.reports_path()
+            sums.with_name(sums.name + part).unlink(missing_ok=True)
     erased = erase_copies and not dry_run
     if erased:
         for copy in copies:
