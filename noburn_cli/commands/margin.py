@@ -51,8 +51,8 @@ def margin_command(
     free_users_per_payer: opt.FreeUsers = None,
     conversion: opt.Conversion = None,
     free_tokens: opt.FreeTokens = None,
-    cache_hits: opt.CacheHits = None,
-    route_share: opt.RouteShare = None,
+    cache: opt.Cache = None,
+    routed: opt.Routed = None,
     route_ratio: opt.RouteRatio = None,
     route_model: opt.RouteModel = None,
     plans: opt.Plans = None,
@@ -63,7 +63,7 @@ def margin_command(
     points: opt.Points = 9,
     plot: opt.Plot = False,
     save: opt.Save = None,
-    fail_under: opt.FailUnder = None,
+    fail_below_target: opt.FailBelowTarget = False,
     as_json: opt.Json = False,
 ) -> None:
     """Show what a plan earns after its tokens are paid.
@@ -81,7 +81,6 @@ def _run(asked: opt.Asked) -> None:
 
         check_path(Path(asked.save))
     keep = parse_share(asked.target, what="--target")
-    least = None if asked.fail_under is None else parse_share(asked.fail_under, what="--fail-under")
     question = read_question(asked)
     shown = [outlook(name, scenario, target=keep) for name, scenario in question.rows]
     solved = [_solved(one, asked.solve) for one in shown]
@@ -93,7 +92,8 @@ def _run(asked: opt.Asked) -> None:
         _print_text(asked, shown, question, solved, curves)
     if asked.save is not None:
         _save(asked.save, curves, keep, quiet=asked.as_json)
-    _fail_under(shown, least)
+    if asked.fail_below_target:
+        _fail_below_target(shown, keep)
 
 
 def _solved(shown: Outlook, name: str | None) -> Answer | None:
@@ -226,18 +226,18 @@ def _save(name: str, curves: list[Swept], keep: Fraction, *, quiet: bool) -> Non
         typer.echo(f"Saved {name}.", err=True)
 
 
-def _fail_under(shown: list[Outlook], least: Fraction | None) -> None:
+def _fail_below_target(shown: list[Outlook], target: Fraction) -> None:
     """Raises LimitReached, after everything was shown, for the first plan that leaves less."""
     from noburn_cli.core.money import show_percent
 
-    for one in shown if least is not None else ():
-        share, kind = one.month.margin_share, one.scenario.plan.kind
-        if kind is Kind.FREE and len(shown) > 1:
+    for one in shown:
+        share = one.month.margin_share
+        if one.scenario.plan.kind is Kind.FREE and len(shown) > 1:
             continue  # A free plan among others is paid for by them.
-        if least is not None and (share is None or share < least):
+        if share is None or share < target:
             name = f" of `{one.name}`" if one.name else ""
             left = "no revenue" if share is None else show_percent(share)
             raise LimitReached(
-                f"the margin{name} is {left}, below {show_percent(least)}",
-                why="--fail-under asks for at least that much",
+                f"the margin{name} is {left}, below {show_percent(target)}",
+                why="--fail-below-target asks for at least that much",
             )

@@ -215,8 +215,8 @@ def _rate(text: str) -> Fraction:
 
 
 def _levers(asked: Asked, scenario: Scenario, rates: Rates) -> Levers:
-    hits = _share(asked.cache_hits, "--cache-hits") or ZERO
-    routed = _share(asked.route_share, "--route-share") or ZERO
+    hits = _share(asked.cache, "--cache") or ZERO
+    routed = _share(asked.routed, "--routed") or ZERO
     if asked.route_ratio is not None and asked.route_model is not None:
         raise UsageError("--route-ratio and --route-model say the same", next_step="say one")
     ratio = None if asked.route_ratio is None else _ratio(asked.route_ratio)

@@ -95,10 +95,10 @@ Conversion = Annotated[
     _Text, _option("SHARE", "Instead: how many of all users pay; the others are free.")
 ]
 FreeTokens = Annotated[_Text, _option("TOKENS", "Tokens a free user uses a month.")]
-CacheHits = Annotated[
+Cache = Annotated[
     _Text, _option("SHARE", "How many of the calls a semantic cache answers, at no cost.")
 ]
-RouteShare = Annotated[_Text, _option("SHARE", "How much is routed to a cheaper model.")]
+Routed = Annotated[_Text, _option("SHARE", "How much is routed to a cheaper model.")]
 RouteRatio = Annotated[_Text, _option("TIMES", "How many times cheaper that model is.")]
 RouteModel = Annotated[_Text, _option("MODEL", "Instead: that model, at its rates.")]
 Plans = Annotated[
@@ -125,8 +125,9 @@ Plot = Annotated[
     bool, typer.Option("--plot", help="Draw the curve here; without --sweep, over tokens.")
 ]
 Save = Annotated[_Text, _option("FILE", "Draw the curve into margin.svg or margin.png.")]
-FailUnder = Annotated[
-    _Text, _option("SHARE", "Exit with 3 when a plan leaves less margin than this.")
+FailBelowTarget = Annotated[
+    bool,
+    typer.Option("--fail-below-target", help="Exit with 3 when a plan misses the target."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -161,8 +162,8 @@ class Asked:
     free_users_per_payer: str | None = None
     conversion: str | None = None
     free_tokens: str | None = None
-    cache_hits: str | None = None
-    route_share: str | None = None
+    cache: str | None = None
+    routed: str | None = None
     route_ratio: str | None = None
     route_model: str | None = None
     plans: str | None = None
@@ -173,5 +174,5 @@ class Asked:
     points: int = 9
     plot: bool = False
     save: str | None = None
-    fail_under: str | None = None
+    fail_below_target: bool = False
     as_json: bool = False

@@ -478,10 +478,10 @@ def test_the_curve_in_the_terminal_and_as_a_picture(margin, tmp_path, plans):
 
 def test_a_margin_below_what_was_asked_for_fails_after_it_is_shown(margin):
     base = ("--price", "20", "--tokens", "1M")
-    shown = margin(*base, "--fail-under", "60%", code=3)
+    shown = margin(*base, "--target", "60%", "--fail-below-target", code=3)
     assert "Gross margin  $10.00  50 %" in shown.out
     assert "the margin is 50 %, below 60 %" in shown.err
-    margin(*base, "--fail-under", "50%")
+    margin(*base, "--target", "50%", "--fail-below-target")
 
 
 @pytest.mark.parametrize(
@@ -496,7 +496,7 @@ def test_a_margin_below_what_was_asked_for_fails_after_it_is_shown(margin):
         (("--price", "20", "--tokens", "1M", "--solve", "seats"), "no quantity 'seats'"),
         (("--price", "20", "--tokens", "1M", "--solve", "overage"), "no overage"),
         (("--price", "20", "--tokens", "1M", "--solve", "routing"), "cheaper model"),
-        (("--price", "20", "--tokens", "1M", "--route-share", "10%"), "cheaper model"),
+        (("--price", "20", "--tokens", "1M", "--routed", "10%"), "cheaper model"),
         (("--price", "20", "--tokens", "1M", "--route-ratio", "0.5"), "dearer"),
         (
             (*("--price", "20", "--tokens", "1M", "--model", "plain"), "--route-model", "tiered"),
