@@ -17,10 +17,11 @@ from noburn_cli.errors import LimitReached, NoburnError, UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.core.plan_files import PlansFile
-    from noburn_cli.core.simulation_assembly import Sample, Sold
+    from noburn_cli.core.simulation_assembly import Sample
     from noburn_cli.core.simulation_assumptions import Assumption
     from noburn_cli.core.simulation_findings import Findings
     from noburn_cli.core.simulation_options import Layer, Options
+    from noburn_cli.core.simulation_sold import Sold
 
 JSON_VERSION = 1
 
@@ -239,9 +240,10 @@ def _read(
 
 def _found(options: Options, file: PlansFile | None) -> tuple[Findings, list[Assumption]]:
     """Assemble, simulate, and list what was assumed."""
-    from noburn_cli.core.simulation_assembly import assemble, needs_use, plans_of, work_of
+    from noburn_cli.core.simulation_assembly import assemble, needs_use, work_of
     from noburn_cli.core.simulation_assumptions import assumptions_of
     from noburn_cli.core.simulation_findings import find
+    from noburn_cli.core.simulation_sold import plans_of
     from noburn_cli.render.progress import Progress
     from noburn_cli.simulation_inputs import price_uses, read_sample
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from noburn_cli.core.economics import HYBRID_BEFORE
 from noburn_cli.core.plans import Plan
 from noburn_cli.core.simulation_expected import Month, Outlook
-from noburn_cli.core.simulation_levers import Pulled, flat_segments
+from noburn_cli.core.simulation_levers import flat_segments
+from noburn_cli.core.simulation_pulling import Pulled
 from noburn_cli.core.simulation_scenario import Scenario
 from noburn_cli.core.simulation_sensitivity import AT_START, Swing
 from noburn_cli.core.simulation_summary import Summary

@@ -1,8 +1,8 @@
-"""Options, plans and usage made into one scenario, with everything that was assumed.
+"""Options, plans and usage made into one scenario.
 
-Layer: core (pure, numpy through the shapes).  Below: core.plans, core.plan_files, core.plan_usage,
-core.simulation_options, core.simulation_scenario.  Above: commands.simulate.
-Owns: which plan customers are on, what they use and cost where several places say it.
+Layer: core (pure, numpy through the shapes).  Below: core.simulation_sold, core.plan_usage,
+core.simulation_options, core.simulation_scenario.  Above: commands.simulate, simulation_inputs.
+Owns: Sample, and what customers use and cost where several places say it.
 Not here: reading files, the price book (noburn_cli.simulation_inputs).
 """
 
@@ -14,22 +14,18 @@ from fractions import Fraction
 
 from noburn_cli.core.economics import REFERENCE_RATE_PICO
 from noburn_cli.core.money import (
-    DOLLARS,
     PICO_PER_NANO,
-    TOKENS,
-    Limit,
     parse_count,
     parse_dollars,
-    parse_limit,
     parse_share,
 )
 from noburn_cli.core.plan_files import PlansFile
-from noburn_cli.core.plan_tables import parse_markup
 from noburn_cli.core.plan_usage import PricedUse, Use
-from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
-from noburn_cli.core.simulation_options import PARETO, Options, parse_moving
+from noburn_cli.core.simulation_keys import PARETO, parse_moving
+from noburn_cli.core.simulation_options import Options
 from noburn_cli.core.simulation_reach import CACHE_HITS, PROMPT_PRICE
 from noburn_cli.core.simulation_scenario import Change, Savings, Scenario, Segment
+from noburn_cli.core.simulation_sold import Sold
 from noburn_cli.core.simulation_usage import (
     LogNormal,
     Pareto,
@@ -39,8 +35,6 @@ from noburn_cli.core.simulation_usage import (
     pareto_of,
 )
 from noburn_cli.errors import UsageError
-
-STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -56,125 +50,6 @@ class Sample:
     cost_nano: float | None
     requests: float
     origin: str
-
-
-@dataclass(frozen=True)
-class Sold:
-    """A plan, the part of the customers on it, and what a seat of it uses."""
-
-    plan: Plan
-    share: float
-    uses: tuple[Use, ...]
-
-
-def plans_of(options: Options, file: PlansFile | None) -> list[Sold]:
-    """What is sold to whom.  file: None where a price was said, or there is no plans file.
-
-    Raises UsageError.
-    """
-    if file is None:
-        return [Sold(_own_plan(options), 1.0, _own_uses(options))]
-    shares = _mix(options, file)
-    own = _own_uses(options)
-    return [
-        Sold(file.plan(name), share, own or file.uses_of(name)) for name, share in shares.items()
-    ]
-
-
-def _own_plan(options: Options) -> Plan:
-    """The one plan that the options say."""
-    price = options.value("price")
-    if price is None:
-        raise UsageError(
-            "nothing is sold",
-            why="there is neither a price nor a plans file",
-            next_step="for example: noburn simulate --price 29 --tokens 600k --customers 200",
-        )
-    included = _included(options)
-    overage = _overage(options, included)
-    return Plan(
-        price_nano=price,
-        seats=options.value("seats"),
-        included=overage.nothing if overage is not None and included is None
-        else included or UNLIMITED,
-        overage=overage,
-        fee_share=options.value("fee_percent"),
-        fee_fixed_nano=options.value("fee_fixed"),
-        overhead_nano=options.value("overhead"),
-        trial_days=options.value("trial_days"),
-    )  # fmt: skip
-
-
-def _included(options: Options) -> Included | None:
-    text = options.value("included")
-    if text is None:
-        return None
-    limit: Limit = parse_limit(text)
-    if limit.unit == DOLLARS:
-        return Included(cost_nano=limit.amount)
-    return (
-        Included(tokens=limit.amount) if limit.unit == TOKENS else Included(requests=limit.amount)
-    )
-
-
-def _overage(options: Options, included: Included | None) -> Overage | None:
-    text = options.value("overage")
-    if text is None or text == STOP:
-        return None
-    if text.strip().endswith("%"):
-        return Overage(markup=parse_markup(text, what="overage"))
-    price = parse_dollars(text, what="overage")
-    if included is not None and included.requests is not None:
-        return Overage(per_request_nano=price)
-    return Overage(per_million_nano=price)
-
-
-def _own_uses(options: Options) -> tuple[Use, ...]:
-    """What the options say that a seat uses; nothing where they don't."""
-    tokens, requests = options.value("tokens"), options.value("requests")
-    if tokens is None and requests is None:
-        return ()
-    model, rate = options.value("model"), options.value("rate")
-    if model is not None and rate is not None:
-        raise UsageError("a rate and a model each say what tokens cost", next_step="say one")
-    return (
-        Use(
-            name="usage",
-            tokens=tokens or 0,
-            model=model,
-            rate_pico=rate,
-            output=options.value("output_share"),
-            calls=requests or None,
-            split_given=options.said("output_share"),
-        ),
-    )
-
-
-def _mix(options: Options, file: PlansFile) -> dict[str, float]:
-    """The part of the customers on each plan; all of them together are 1."""
-    if options.mix:
-        shares = {
-            name: parse_share(text, what=f"mix: {name}") for name, text in options.mix.items()
-        }
-        for name in shares:
-            file.plan(name)
-        if sum(shares.values()) != 1:
-            raise UsageError(
-                "the parts of the mix are not the whole",
-                why=f"they add up to {float(sum(shares.values())):.2%}",
-                next_step="say them so that they make 100 %",
-            )
-        return {name: float(share) for name, share in shares.items() if share}
-    free = file.free
-    paying = [name for name in file.plans if free is None or name != free.plan]
-    if not paying:
-        raise UsageError("only the free plan is sold", next_step="add a plan with a price")
-    shares = dict.fromkeys(paying, Fraction(1, len(paying)))
-    if free is not None:
-        payers = 1 / (1 + free.users_per_payer)
-        shares = {name: share * payers for name, share in shares.items()}
-        shares[free.plan] = 1 - payers
-    return {name: float(share) for name, share in shares.items() if share}
 
 
 def needs_use(sold: list[Sold], sample: Sample | None) -> None:

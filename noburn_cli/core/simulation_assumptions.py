@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from noburn_cli.core.money import show_dollars, show_percent
 from noburn_cli.core.plans import Kind, Plan
-from noburn_cli.core.simulation_options import OPTIONS, SPREADS, Options
+from noburn_cli.core.simulation_keys import OPTIONS, SPREADS
+from noburn_cli.core.simulation_options import Options
 from noburn_cli.core.simulation_scenario import Scenario, Segment
 from noburn_cli.core.simulation_words import count, dollars, percent
 

@@ -21,12 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noburn_cli.core.simulation_bill import Amount, ManyBills, Tariff
-from noburn_cli.core.simulation_scenario import (
-    TRIAL_MONTH_DAYS,
-    Scenario,
-    Segment,
-    expected_arrivals,
-)
+from noburn_cli.core.simulation_population import TRIAL_MONTH_DAYS
+from noburn_cli.core.simulation_scenario import Scenario, Segment, population
 from noburn_cli.core.simulation_usage import Floats
 
 #: Customers of one stream: small enough for a processor's cache, and part of what a seed means.
@@ -104,7 +100,7 @@ class _World:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.expected = expected_arrivals(scenario)
+        self.expected = population(scenario).arrivals
         self.months = [
             [_month(scenario, segment, month) for month in range(scenario.months)]
             for segment in scenario.segments

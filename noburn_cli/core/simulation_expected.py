@@ -19,12 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from noburn_cli.core.simulation_bill import ManyBills, Tariff, keeps_credits
-from noburn_cli.core.simulation_scenario import (
-    Scenario,
-    Segment,
-    expected_arrivals,
-    survival,
-)
+from noburn_cli.core.simulation_population import Population
+from noburn_cli.core.simulation_scenario import Scenario, Segment, population
 from noburn_cli.core.simulation_usage import Floats
 
 
@@ -88,12 +84,16 @@ class Outlook:
         return sum(self.months, Month())
 
 
-def expect(scenario: Scenario) -> Outlook:
-    """The expectation of every month and segment."""
-    arrivals = expected_arrivals(scenario)
-    nodes = scenario.shape.nodes()
+def expect(scenario: Scenario, *, coarse: bool = False) -> Outlook:
+    """The expectation of every month and segment.
+
+    coarse: a tenth of the nodes, for who asks often: sums of money are out by 1e-5 at most, shares
+    of customers by 2e-3.
+    """
+    people = population(scenario)
+    nodes = _fewer(*scenario.shape.nodes()) if coarse else scenario.shape.nodes()
     return Outlook(
-        tuple(_segment(scenario, segment, arrivals, nodes) for segment in scenario.segments)
+        tuple(_segment(scenario, place, people, nodes) for place in range(len(scenario.segments)))
     )
 
 
@@ -105,15 +105,16 @@ def mean_customer(scenario: Scenario, segment: Segment, *, month: int = 0) -> Mo
 
 
 def _segment(
-    scenario: Scenario, segment: Segment, arrivals: list[float], nodes: tuple[Floats, Floats]
+    scenario: Scenario, place: int, people: Population, nodes: tuple[Floats, Floats]
 ) -> tuple[Month, ...]:
+    segment = scenario.segments[place]
     customers = _Customers(scenario, segment, nodes)
     found = [Month()] * scenario.months
-    for start, came in enumerate(arrivals):
+    for start, came in enumerate(people.arrivals):
         count = (scenario.customers if start == 0 else came) * segment.share
         if not count:
             continue
-        for age, alive in enumerate(survival(scenario, segment, start)):
+        for age, alive in enumerate(people.alive[place][start]):
             one = customers.at(start, age)
             found[start + age] = found[start + age] + one.times(count * alive)
     return tuple(found)

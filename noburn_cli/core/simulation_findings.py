@@ -12,18 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from noburn_cli.core.simulation_advice import Advice, Facts, advise
+from noburn_cli.core.simulation_break_even import BreakEven, break_even
 from noburn_cli.core.simulation_engine import draw_futures
 from noburn_cli.core.simulation_expected import Month, Outlook, expect
-from noburn_cli.core.simulation_levers import (
-    BreakEven,
-    Pulled,
-    WonBack,
-    break_even,
-    cheapest,
-    flat_segments,
-    hybrid_of,
-    won_back,
-)
+from noburn_cli.core.simulation_levers import flat_segments, hybrid_of
+from noburn_cli.core.simulation_pulling import Pulled, WonBack, cheapest, won_back
 from noburn_cli.core.simulation_reach import ROUTE_RATIOS
 from noburn_cli.core.simulation_scenario import Scenario
 from noburn_cli.core.simulation_sensitivity import Swing, sensitivity

@@ -1,7 +1,8 @@
 """One business to simulate: who comes, what they use, what it costs, what they are sold.
 
-Layer: core (pure, numpy through the shapes).  Below: core.plans, core.simulation_usage,
-core.simulation_bill.  Above: core.simulation_engine and its neighbours, core.simulation_options.
+Layer: core (pure, numpy through the shapes).  Below: core.plans, core.simulation_population,
+core.simulation_usage, core.simulation_bill.  Above: core.simulation_engine and its neighbours,
+core.simulation_assembly.
 Owns: Scenario and its parts, and what holds in which month.
 Not here: how a person says it (core.simulation_options), chance (core.simulation_engine).
 
@@ -10,16 +11,14 @@ Months count from 0 inside; a person says month 1 for the first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from noburn_cli.core.plans import Plan
 from noburn_cli.core.simulation_bill import Load
+from noburn_cli.core.simulation_population import TRIAL_MONTH_DAYS, Group, Population, expected
 from noburn_cli.core.simulation_usage import Shape
 from noburn_cli.errors import UsageError
 
-#: Days of a month, for a trial that is shorter or longer than one.
-TRIAL_MONTH_DAYS = 30
 CUSTOMERS_MAX = 1_000_000
 MONTHS_MAX = 120
 DRAWS_MAX = 100_000
@@ -134,7 +133,7 @@ class Scenario:
         for segment in self.segments:
             if not 0 <= segment.churn <= 1:
                 raise UsageError("churn is a share of the customers")
-        if max(expected_arrivals(self)) * self.months > 10 * CUSTOMERS_MAX:
+        if max(population(self).arrivals) * self.months > 10 * CUSTOMERS_MAX:
             raise UsageError(
                 "growth would bring more customers than can be simulated",
                 why=f"at most {10 * CUSTOMERS_MAX:,} over the whole time",
@@ -191,45 +190,17 @@ class Scenario:
         return (1 - self.cache_hits(segment)) * routing * prompt
 
 
-def survival(scenario: Scenario, segment: Segment, start: int) -> list[float]:
-    """The chance that who came in month `start` is there in each month from then on.
-
-    Who is there at the start, in month 0, has the trial behind them.
-    """
-    alive = 1.0
-    chances = []
-    trial_end = -(-segment.plan.trial_days // TRIAL_MONTH_DAYS)
-    for month in range(start, scenario.months):
-        age = month - start
-        if age:
-            alive *= 1 - segment.churn
-            alive *= 1 - scenario.leaving_in(segment, month)
-        if start and age and age == trial_end:
-            alive *= segment.trial_keeps
-        chances.append(alive)
-    return chances
-
-
-def expected_arrivals(scenario: Scenario) -> list[float]:
-    """New customers in each month, all segments together: none in month 0, then as growth says."""
-    present = [[scenario.customers * segment.share] for segment in scenario.segments]
-    starts = [[survival(scenario, segment, start) for start in range(scenario.months)]
-              for segment in scenario.segments]  # fmt: skip
-    arrivals = [0.0]
-    for month in range(1, scenario.months):
-        before = _present(present, starts, month - 1)
-        came = before * scenario.growth + scenario.arrivals
-        arrivals.append(came)
-        for cohort, segment in zip(present, scenario.segments, strict=True):
-            cohort.append(came * segment.share)
-    return arrivals
-
-
-def _present(
-    cohorts: Sequence[Sequence[float]], starts: Sequence[Sequence[Sequence[float]]], month: int
-) -> float:
-    return sum(
-        count * chances[start][month - start]
-        for cohort, chances in zip(cohorts, starts, strict=True)
-        for start, count in enumerate(cohort[: month + 1])
+def population(scenario: Scenario) -> Population:
+    """How many customers are expected, by segment."""
+    months = range(scenario.months)
+    groups = tuple(
+        Group(
+            share=segment.share,
+            churn=segment.churn,
+            trial_days=segment.plan.trial_days,
+            trial_keeps=segment.trial_keeps,
+            leaving=tuple(scenario.leaving_in(segment, month) for month in months),
+        )
+        for segment in scenario.segments
     )
+    return expected(groups, float(scenario.customers), scenario.growth, scenario.arrivals)

@@ -17,14 +17,15 @@ from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
 from noburn_cli.core.simulation_expected import Month
 from noburn_cli.core.simulation_findings import Findings
-from noburn_cli.core.simulation_levers import Pulled
+from noburn_cli.core.simulation_pulling import Pulled, WonBack
+from noburn_cli.core.simulation_sensitivity import Swing
 from noburn_cli.core.simulation_summary import MonthSpread, PlanSpread, Spread
 from noburn_cli.core.simulation_turning import Size
 
 
 def simulation_data(found: Findings, assumptions: Sequence[Assumption]) -> dict[str, Any]:
     """Everything that was found, and everything that was assumed."""
-    scenario, even, turned = found.scenario, found.break_even, found.turning
+    scenario = found.scenario
     return {
         "seed": scenario.seed,
         "draws": scenario.draws,
@@ -43,45 +44,52 @@ def simulation_data(found: Findings, assumptions: Sequence[Assumption]) -> dict[
             "last_month": _spread(found.summary.top_share[1], _share),
             "of_the_shape": _share(scenario.shape.top_share(0.1)),
         },
-        "break_even": {
-            "contribution": _dollars(even.contribution_nano),
-            "contribution_by_plan": {name: _dollars(one) for name, one in even.by_plan},
-            "customers": even.customers,
-            "customers_19_of_20": turned.covered_at,
-            "free_carried": _share(even.free_carried),
-        },
+        "break_even": _break_even(found),
         "turning": {
-            "turns_at": turned.turns_at,
-            "always_misses": turned.always_misses,
-            "sure_from": turned.sure_from,
-            "sizes": [_size(one) for one in turned.sizes],
+            "turns_at": found.turning.turns_at,
+            "always_misses": found.turning.always_misses,
+            "sure_from": found.turning.sure_from,
+            "sizes": [_size(one) for one in found.turning.sizes],
         },
-        "won_back": [
-            {
-                "change": one.what,
-                "saves_a_month": _dollars(one.saved_nano),
-                "margin_share": _share(one.margin_share),
-                "points": _share(one.points),
-            }
-            for one in found.won_back
-        ],
+        "won_back": [_won(one) for one in found.won_back],
         "levers": [_lever(one) for one in found.levers],
-        "sensitivity": [
-            {
-                "assumption": one.name,
-                "low": one.low,
-                "high": one.high,
-                "margin_low": _dollars(one.low_nano),
-                "margin_high": _dollars(one.high_nano),
-                "margin_share_low": _share(one.low_share),
-                "margin_share_high": _share(one.high_share),
-                "under_water_low": _share(one.low_under_water),
-                "under_water_high": _share(one.high_under_water),
-            }
-            for one in found.swings
-        ],
+        "sensitivity": [_swing(one) for one in found.swings],
         "hybrid": None if found.hybrid is None else _expected(found.hybrid),
         "advice": [asdict(one) for one in found.advice],
+    }
+
+
+def _break_even(found: Findings) -> dict[str, Any]:
+    even = found.break_even
+    return {
+        "contribution": _dollars(even.contribution_nano),
+        "contribution_by_plan": {name: _dollars(one) for name, one in even.by_plan},
+        "customers": even.customers,
+        "customers_19_of_20": found.turning.covered_at,
+        "free_carried": _share(even.free_carried),
+    }
+
+
+def _won(one: WonBack) -> dict[str, Any]:
+    return {
+        "change": one.what,
+        "saves_a_month": _dollars(one.saved_nano),
+        "margin_share": _share(one.margin_share),
+        "points": _share(one.points),
+    }
+
+
+def _swing(one: Swing) -> dict[str, Any]:
+    return {
+        "assumption": one.name,
+        "low": one.low,
+        "high": one.high,
+        "margin_low": _dollars(one.low_nano),
+        "margin_high": _dollars(one.high_nano),
+        "margin_share_low": _share(one.low_share),
+        "margin_share_high": _share(one.high_share),
+        "under_water_low": _share(one.low_under_water),
+        "under_water_high": _share(one.high_under_water),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from noburn_cli.core.simulation_options import OPTIONS
+from noburn_cli.core.simulation_keys import OPTIONS
 from noburn_cli.main import main
 
 #: Everybody alike, nobody comes or goes: every figure can be reckoned by hand.

@@ -11,16 +11,12 @@ import numpy as np
 import pytest
 
 from noburn_cli.core.plans import Credits, Included, Overage, Plan
+from noburn_cli.core.simulation_break_even import break_even
 from noburn_cli.core.simulation_engine import BLOCK, CUSTOMERS, METRICS, draw_futures
 from noburn_cli.core.simulation_expected import expect
 from noburn_cli.core.simulation_findings import find
-from noburn_cli.core.simulation_levers import (
-    break_even,
-    cheapest,
-    flat_segments,
-    hybrid_of,
-    won_back,
-)
+from noburn_cli.core.simulation_levers import flat_segments, hybrid_of
+from noburn_cli.core.simulation_pulling import cheapest, won_back
 from noburn_cli.core.simulation_scenario import Change, Savings, Scenario, Segment
 from noburn_cli.core.simulation_sensitivity import sensitivity
 from noburn_cli.core.simulation_turning import turning
