@@ -1,0 +1,1 @@
+"""Budgets of other tools, measured against the repository's own billing provider."""
