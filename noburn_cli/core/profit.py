@@ -75,7 +75,9 @@ class Figures:
 
     def add(self, other: Figures) -> None:
         for name in _FIGURES:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            more = getattr(other, name)
+            if more:
+                setattr(self, name, getattr(self, name) + more)
 
     @property
     def net_nano(self) -> int:

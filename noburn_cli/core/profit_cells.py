@@ -110,20 +110,21 @@ class Cells:
     def _add_stream(self, stream: Stream) -> None:
         customer = customer_of(stream)
         plan = (stream.plan or NONE) if PLAN in self._by else ALL
+        also = [] if stream.kind == revenue.FEE else [state_field(stream.state)]
+        if stream.kind == revenue.USAGE:
+            also.append("usage_nano")
         for day, amounts in self._amounts(stream):
             given = {name: value for name, value in vars(amounts).items() if value}
             if not given:
                 continue
             weights = self._split_of(customer, day, stream.feature)
             for name, value in given.items():
-                # What a cell's revenue is in state and use follows its parts, roundings included.
-                also = []
-                if stream.kind != revenue.FEE:
-                    also.append(state_field(stream.state))
-                if stream.kind == revenue.USAGE:
-                    also.append("usage_nano")
-                for (feature, model), part in share_out(value, weights).items():
+                parts = (
+                    share_out(value, weights) if len(weights) > 1 else dict.fromkeys(weights, value)
+                )
+                for (feature, model), part in parts.items():
                     figures = self.cells[Cell(customer, plan, feature, model, day)]
+                    # What a cell's revenue is in state and use follows its parts, roundings too.
                     for field in (name, *also):
                         setattr(figures, field, getattr(figures, field) + part)
 
@@ -134,7 +135,8 @@ class Cells:
         if DAY not in self._by:
             yield ALL, stream.amounts(self._first, self._until)
             return
-        for day in range(self._first, min(self._until, earning.ends + 1)):
+        first = max(self._first, earning.begins)
+        for day in range(first, min(self._until, earning.ends + 1)):
             yield day_text(day), stream.amounts(day, day + 1)
 
     def _split_of(self, customer: str, day: str, feature: str | None) -> dict[tuple[str, str], int]:

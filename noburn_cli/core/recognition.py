@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from noburn_cli.core import revenue
+from noburn_cli.core.recognition_days import half_even
 from noburn_cli.core.recognition_earning import Change, Earning
 from noburn_cli.core.revenue import RevenueFact
 
@@ -137,9 +137,10 @@ class Stream:
             if whole or not self.discount_nano:
                 return flowed, 0
             # All of it is discounted: nothing flows, and both sides are shown.
-            given = round(self.gross_nano * curve.through(day) / curve.through(curve.last))
+            given = half_even(self.gross_nano * curve.through(day), curve.through(curve.last))
             return given, -given
-        gross = round(Fraction(flowed * self.gross_nano, whole))
+        sign = 1 if whole > 0 else -1
+        gross = half_even(sign * flowed * self.gross_nano, sign * whole)
         return gross, flowed - gross
 
     def position(self, day: int) -> Position:

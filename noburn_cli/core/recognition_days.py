@@ -8,6 +8,7 @@ Not here: what is taken back later (core.recognition_earning).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +20,6 @@ from typing import Protocol, TypeVar
 
 from noburn_cli.core.windows import DAY, DAY_MS, UTC, Window
 
-ONE = Fraction(1)
-ZERO = Fraction(0)
 #: What is shared out among: keys that can be put in order.
 K = TypeVar("K")
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -76,7 +75,7 @@ def month_of_day(day: int) -> tuple[int, int]:
 
 
 class Curve(Protocol):
-    """How much of an amount is earned by when: weights by day, added up."""
+    """How much of an amount is earned by when: whole weights by day, added up."""
 
     @property
     def first(self) -> int: ...
@@ -84,29 +83,35 @@ class Curve(Protocol):
     @property
     def last(self) -> int: ...
 
-    def through(self, day: int) -> Fraction:
+    def through(self, day: int) -> int:
         """The weight of all days up to and including `day`; 0 before the first."""
         ...
 
 
 @dataclass(frozen=True)
 class Period:
-    """A service period: whole days weigh 1, its first and last as much as it covers of them."""
+    """A service period: whole days weigh `unit`, its first and last what it covers of them."""
 
     first: int
     last: int
-    first_weight: Fraction = ONE
-    last_weight: Fraction = ONE
+    unit: int = 1
+    first_weight: int = 1
+    last_weight: int = 1
 
-    def through(self, day: int) -> Fraction:
+    def through(self, day: int) -> int:
         if day < self.first:
-            return ZERO
-        if day >= self.last:
-            day = self.last
-            if self.first == self.last:
-                return self.first_weight
-            return self.first_weight + (self.last - self.first - 1) + self.last_weight
-        return self.first_weight + (day - self.first)
+            return 0
+        if day < self.last:
+            return self.first_weight + (day - self.first) * self.unit
+        if self.first == self.last:
+            return self.first_weight
+        whole = self.last - self.first - 1
+        return self.first_weight + whole * self.unit + self.last_weight
+
+    @property
+    def days(self) -> Fraction:
+        """How many days it is."""
+        return Fraction(self.through(self.last), self.unit)
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,9 @@ class Used:
     def last(self) -> int:
         return self.days[-1]
 
-    def through(self, day: int) -> Fraction:
+    def through(self, day: int) -> int:
         at = bisect_right(self.days, day)
-        return Fraction(self.sums[at - 1]) if at else ZERO
+        return self.sums[at - 1] if at else 0
 
 
 def period_of(days: Days, starts_ms: int, ends_ms: int) -> Period:
@@ -139,12 +144,22 @@ def period_of(days: Days, starts_ms: int, ends_ms: int) -> Period:
     if first == last:
         return Period(first, first)
     last_start, last_end = days.bounds(last)
+    first_ms, last_ms = first_end - first_start, last_end - last_start
+    unit = math.lcm(first_ms, last_ms)
     return Period(
         first,
         last,
-        Fraction(first_end - starts_ms, first_end - first_start),
-        Fraction(ends_ms - last_start, last_end - last_start),
+        unit,
+        (first_end - starts_ms) * (unit // first_ms),
+        (ends_ms - last_start) * (unit // last_ms),
     )
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """A ratio as the nearest whole number, half to even.  denominator: above 0."""
+    whole, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))
 
 
 def used_of(weights: Mapping[int, int]) -> Used | None:
@@ -162,10 +177,12 @@ def share_out(amount: int, weights: Mapping[K, int]) -> dict[K, int]:
     exact share, and the same whatever order the weights came in.
     """
     whole = sum(weights.values())
+    if whole < 0:
+        whole, weights = -whole, {key: -weight for key, weight in weights.items()}
     found, before, run = {}, 0, 0
     for key in sorted(weights):  # type: ignore[type-var]
         run += weights[key]
-        after = round(Fraction(amount * run, whole))
+        after = half_even(amount * run, whole)
         found[key] = after - before
         before = after
     return found

@@ -19,9 +19,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from noburn_cli.core.recognition_days import Curve
+from noburn_cli.core.recognition_days import Curve, half_even
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class _Stretch:
 
     earned: int
     left: int
-    weight_before: Fraction
-    weight_left: Fraction
+    weight_before: int
+    weight_left: int
 
 
 class Earning:
@@ -79,7 +78,7 @@ class Earning:
             return owed
         if (change.nano < 0) == (self.nano > 0):  # taken back
             return min(earned, owed) if self.nano > 0 else max(earned, owed)
-        due = round(owed * self.curve.through(change.day - 1) / self._whole)
+        due = half_even(owed * self.curve.through(change.day - 1), self._whole)
         return max(earned, due) if self.nano > 0 else min(earned, due)
 
     def _stretch(self, day: int, earned: int, left: int) -> _Stretch:
@@ -92,7 +91,7 @@ class Earning:
         if not found.left:
             return found.earned
         weight = self.curve.through(day) - found.weight_before
-        return found.earned + round(found.left * weight / found.weight_left)
+        return found.earned + half_even(found.left * weight, found.weight_left)
 
     @property
     def begins(self) -> int:

@@ -254,7 +254,10 @@ class _Recogniser:
                 customer=line.customer,
                 feature=line.feature,
                 plan=line.plan,
-                earning=Earning(part, line.earning.curve),
+                # Credits may never be spent; their fee is paid.
+                earning=Earning(
+                    part, own if line.kind == revenue.CREDIT_GRANT else line.earning.curve
+                ),
             )
             for part, line in zip(parts, lines, strict=True)
         ]

@@ -20,7 +20,7 @@ from noburn_cli.core.profit_advice import MONTH_DAYS, Advice, advise
 from noburn_cli.core.profit_outlook import BASIS_DAYS, Basis, Outlook, daily_series, outlook_of
 from noburn_cli.core.profit_rating import ByDay, billed_through, usage_by_day
 from noburn_cli.core.recognition import PROVISIONAL, Stream
-from noburn_cli.core.recognition_days import month_of_day
+from noburn_cli.core.recognition_days import Period, month_of_day
 from noburn_cli.profit.reading import Books, lines_of
 
 
@@ -124,9 +124,11 @@ def _revenue(
     renewed = {}
     for name, stream in last.items():
         curve = stream.earning.curve
-        if books.today - 1 <= curve.last < following - 1 and stream.state != PROVISIONAL:
-            days = curve.through(curve.last)
-            renewed[name] = round(stream.earning.owed * (following - 1 - curve.last) / days)
+        if not isinstance(curve, Period) or stream.state == PROVISIONAL:
+            continue
+        if books.today - 1 <= curve.last < following - 1:
+            more = following - 1 - curve.last
+            renewed[name] = round(Fraction(stream.earning.owed * more) / curve.days)
     return known, renewed
 
 
