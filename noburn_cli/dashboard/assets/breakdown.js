@@ -2,8 +2,9 @@
 
 import { chart, label } from "./charts.js";
 import { dollars, el, fill, panel, part, table } from "./dom.js";
-import { count, nano, NONE, percent, plain } from "./format.js";
+import { count, money, nano, NONE, percent, plain } from "./format.js";
 import { byDay, change, exact, figure, TITLES } from "./figures.js";
+import { signed } from "./margin.js";
 import { LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
@@ -33,17 +34,38 @@ function brief(text) {
   return text.length > NAME_MAX ? `${text.slice(0, NAME_MAX - 1)}…` : text;
 }
 
+/** Bars by place: two names that look alike once they are shortened stay two. */
+function named(names) {
+  return { x: names.map((_, index) => index), text: names.map(label), textposition: "none" };
+}
+
+const TICKS_MAX = 12;
+const TICKS_WIDTH = 640;
+
+function axisOf(names) {
+  const legible = names.length <= TICKS_MAX && innerWidth > TICKS_WIDTH;
+  return { tickangle: names.length > 5 ? -35 : 0, showticklabels: legible, tickvals: names.map((_, index) => index), ticktext: names.map((one) => label(brief(one))) };
+}
+
+/** What each customer or feature earns, where revenue is known: by its name. */
+async function margins(ctx, dimension) {
+  if (dimension === "model") return null;
+  const found = await ctx.get("margin", { period: ctx.period(), by: dimension });
+  return found.known ? Object.fromEntries(found.rows.map((row) => [row.key[dimension], row.margin_usd])) : null;
+}
+
 /** A view of every line by one attribute. */
 export function breakdown(which) {
   return (main, ctx) => {
     const [dimension, title, word] = WORDS[which];
     let report = null;
     let order = null;
+    let earned = null;
     const note = el("p", {});
     const filter = el("input", { type: "search", placeholder: `Find a ${word}`, "aria-label": `Find a ${word}`, id: "find", on: { input: () => show() } });
     const drawn = chart(`${title} by cost`, { small: true });
     const bars = panel(`${title} by cost`, {}, drawn.node);
-    const body = part((shown, rows, sorting) => lines(shown, rows, sorting));
+    const body = part(lines);
     fill(main, el("div", { class: "title" }, el("h1", {}, title), note, filter), bars, body.node);
 
     function lines(shown, rows, sorting) {
@@ -61,7 +83,12 @@ export function breakdown(which) {
     }
 
     function columnsOf(heading) {
-      return [...reportColumns(dimension, heading.slice(0, -1)), ...(dimension === "model" ? LATENCY_COLUMNS : [])];
+      const columns = reportColumns(dimension, heading.slice(0, -1));
+      if (dimension === "model") return [...columns, ...LATENCY_COLUMNS];
+      if (earned === null) return columns;
+      const of = (row) => earned[row.key[dimension]] ?? null;
+      const margin = { label: "Margin", num: true, cell: (row) => of(row) && signed(of(row)), sort: (row) => Number(of(row) ?? 0) };
+      return [...columns.slice(0, 4), margin, ...columns.slice(4)];
     }
 
     function show() {
@@ -69,18 +96,20 @@ export function breakdown(which) {
       const wanted = filter.value.trim().toLowerCase();
       const rows = report.rows.filter((row) => row.key[dimension].toLowerCase().includes(wanted));
       note.textContent = concentration(report, word) ?? "";
-      body.show(report, rows, order);
+      body.show(report, rows, order, earned);
       const top = report.rows.filter((row) => row.cost_usd !== "0").slice(0, PARETO_MAX);
       bars.hidden = top.length < 2 || ctx.about.charts === null;
       if (!bars.hidden) {
-        drawn.draw([{ type: "bar", palette: "--c1", x: top.map((row) => label(brief(row.key[dimension]))), y: top.map((row) => Number(row.cost_usd)), hovertemplate: "$%{y:,.4~f}<extra></extra>" }],
-          { xaxis: { type: "category", tickangle: -35, showticklabels: top.length <= 12 && innerWidth > 640 }, yaxis: { tickprefix: "$", nticks: 4 } });
+        drawn.draw([{ type: "bar", palette: "--c1", ...named(top.map((row) => row.key[dimension])), y: top.map((row) => Number(row.cost_usd)), customdata: top.map((row) => money(row.cost_usd)), hovertemplate: "%{text}: %{customdata}<extra></extra>" }],
+          { hovermode: "closest", xaxis: axisOf(top.map((row) => row.key[dimension])), yaxis: { tickprefix: "$", nticks: 4 } });
       }
     }
 
     return {
       async refresh() {
         report = await ctx.get("report", { by: dimension, period: ctx.period(), ...(dimension === "model" ? { latency: 1 } : {}) });
+        show();
+        earned = await margins(ctx, dimension);
         show();
       },
     };

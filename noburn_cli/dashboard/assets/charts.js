@@ -54,7 +54,7 @@ function layout(more) {
     margin: { l: 4, r: 4, t: 8, b: 4 }, dragmode: false, hovermode: "x unified",
     hoverlabel: { bgcolor: color("--panel"), bordercolor: color("--line"), font: { ...font, color: color("--text") } },
     ...more,
-    xaxis: { ...axis, showgrid: false, ...more.xaxis },
+    xaxis: { ...axis, showgrid: false, zeroline: false, ...more.xaxis },
     yaxis: { ...axis, zeroline: true, ...more.yaxis },
   };
 }

@@ -127,10 +127,10 @@ export function margin(main, ctx) {
     bars.hidden = rows.length < 2 || ctx.about.charts === null;
     if (!bars.hidden) {
       drawn.draw([{
-        type: "bar", x: rows.map((row) => label(row.key.customer)), y: rows.map((row) => Number(row.margin_usd)),
+        type: "bar", x: rows.map((_, index) => index), text: rows.map((row) => label(row.key.customer)), textposition: "none", y: rows.map((row) => Number(row.margin_usd)),
         palette: rows.map((row) => (nano(row.margin_usd) < 0n ? "--bad" : "--c3")),
-        customdata: rows.map((row) => money(row.margin_usd)), hovertemplate: "%{customdata}<extra></extra>",
-      }], { xaxis: { type: "category", showticklabels: false }, yaxis: { tickprefix: "$", nticks: 4 } });
+        customdata: rows.map((row) => money(row.margin_usd)), hovertemplate: "%{text}: %{customdata}<extra></extra>",
+      }], { hovermode: "closest", xaxis: { showticklabels: false }, yaxis: { tickprefix: "$", nticks: 4 } });
     }
   }
 
