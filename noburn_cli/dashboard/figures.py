@@ -20,15 +20,21 @@ from noburn_cli.core.windows import UTC
 from noburn_cli.dashboard.periods import TODAY, Period, find_period
 from noburn_cli.dashboard.shown import stopped_data
 from noburn_cli.render.report import report_data
+from noburn_cli.render.report_views import outlook_data, pareto_data, unusual_data
+from noburn_cli.reports.anomalies import Rule
 from noburn_cli.reports.blocks import read_last_stopped
 from noburn_cli.reports.head import read_head
 from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.outlook import read_outlook, read_unusual
+from noburn_cli.reports.pareto import read_pareto
 from noburn_cli.reports.query import Question, check_column
 from noburn_cli.reports.totals import Report, make_report
 
 #: Reports that are kept; each of the pages' questions is one.
 _KEPT_MAX = 64
 _BLOCKS_SHOWN_MAX = 50
+#: For how long the month's end is as it was, while nothing is written.
+_OUTLOOK_MS = 900_000
 #: Lines that a page is sent of a report; the total is always that of all.  Of days it needs each.
 LINES_MAX = 500
 
@@ -49,6 +55,7 @@ class Figures:
         self.zone = zone
         #: How far the kept sums have caught up, (rows done, rows in all); None when they have.
         self.counting: tuple[int, int] | None = None
+        self._outlook: tuple[object, Document] | None = None
         self._kept: OrderedDict[object, tuple[object, Report]] = OrderedDict()
         self._reading = threading.Lock()
 
@@ -84,6 +91,43 @@ class Figures:
             "before": self._before(period, where),
             **self._told(period, by, where, latency=latency),
         }
+
+    def outlook(self) -> Document:
+        """How the month will end, and customers' days of the last week far above their norm.
+
+        As `noburn report --forecast` and `--anomalies`.  Raises NoburnError.
+        """
+        if not self._ledger.exists() and not self._imports.exists():
+            return {"forecast": None, "unusual": None}
+        now_ms, by = self._now_ms(), "customer"
+        with self._reading:
+            stamp = (self._stamp(), now_ms // _OUTLOOK_MS)
+            if self._outlook is None or self._outlook[0] != stamp:
+                asked = Question((by,), zone=self.zone)
+                ends = read_outlook(self._home, asked, now_ms=now_ms, tell=self._tell)
+                unusual = read_unusual(self._home, asked, now_ms=now_ms, tell=self._tell)
+                self.counting = None
+                data = {
+                    "forecast": outlook_data(ends),
+                    "unusual": unusual_data(unusual, by, Rule()),
+                }
+                self._outlook = (stamp, data)
+            return self._outlook[1]
+
+    def served(self, by: str, name: str) -> Document:
+        """How many users, or else customers, each value of a column serves.  Raises NoburnError.
+
+        As `noburn report --pareto`.
+        """
+        check_column(by)
+        period = find_period(name, now_ms=self._now_ms(), zone=self.zone)
+        if not self._ledger.exists() and not self._imports.exists():
+            return {"served": None, "rows": []}
+        question = self._question((by,), period.since_ms, period.until_ms, None)
+        with self._reading:
+            found = read_pareto(self._home, question, tell=self._tell)
+            self.counting = None
+        return pareto_data(found, top=LINES_MAX)
 
     def blocks(self) -> Document:
         """The calls that were stopped last.  Raises LedgerUnavailable."""

@@ -75,6 +75,8 @@ class Dashboard:
                 web.get(f"{API}/about", self._about),
                 web.get(f"{API}/overview", self._overview),
                 web.get(f"{API}/report", self._report),
+                web.get(f"{API}/served", self._served),
+                web.get(f"{API}/outlook", self._outlook),
                 web.get(f"{API}/margin", self._margin),
                 web.get(f"{API}/blocks", self._blocks),
                 web.get(f"{API}/now", self._now),
@@ -181,6 +183,13 @@ class Dashboard:
         where = {name: value for name, value in request.query.items() if name not in own}
         read = partial(self._figures.report, by, period, where, latency=latency)
         return _json("report", await asyncio.to_thread(read))
+
+    async def _served(self, request: web.Request) -> web.StreamResponse:
+        by, period = request.query.get("by", "feature"), request.query.get("period", THIS_MONTH)
+        return _json("served", await asyncio.to_thread(self._figures.served, by, period))
+
+    async def _outlook(self, _: web.Request) -> web.StreamResponse:
+        return _json("outlook", await asyncio.to_thread(self._figures.outlook))
 
     async def _margin(self, request: web.Request) -> web.StreamResponse:
         period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")

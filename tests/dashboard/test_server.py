@@ -116,6 +116,26 @@ def test_figures_are_those_of_the_report(desk: Desk, served: Served) -> None:
     assert part["rows"] == desk.said("report", "--by", "feature", "--customer", "acme")["rows"]
 
 
+def test_the_months_end_and_who_is_served_are_those_of_the_report(
+    desk: Desk, served: Served
+) -> None:
+    shown, said = served.data("/api/v1/outlook"), desk.said("report", "--forecast")
+    moving = {"expected_usd", "low_usd", "high_usd", "days_left"}  # they go on with the clock
+    assert without(shown["forecast"], moving) == without(said, {*moving, *WHAT_WAS_ASKED})
+    assert shown["forecast"]["expected_usd"] is not None
+    unusual = desk.said("report", "--anomalies", "--by", "customer")
+    assert shown["unusual"] == without(unusual, WHAT_WAS_ASKED)
+    found = served.data("/api/v1/served?by=feature&period=all")
+    assert found == without(desk.said("report", "--pareto", "--by", "feature"), WHAT_WAS_ASKED)
+
+
+WHAT_WAS_ASKED = {"since_ms", "until_ms", "run", "step", "where", "zone", "sources", "source"}
+
+
+def without(data: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in names}
+
+
 def test_margin_is_that_of_pnl(desk: Desk, served: Served) -> None:
     """Goal: without revenue it says so; with it each figure is that of `noburn pnl --json`."""
     assert served.data("/api/v1/margin") == {"known": False}

@@ -28,6 +28,13 @@ function concentration(report, word) {
   return null;
 }
 
+/** How many users or customers a feature serves, of all. */
+function servedColumn(served) {
+  const counts = new Map(served.rows.map((row) => [row.key.feature, row.served]));
+  const of = (row) => (row.total ? served.served_total : counts.get(row.key.feature) ?? 0);
+  return { label: served.served === "user" ? "Users" : "Customers", num: true, cell: (row) => count(of(row)), sort: of };
+}
+
 const NAME_MAX = 18;
 
 function brief(text) {
@@ -61,6 +68,7 @@ export function breakdown(which) {
     let report = null;
     let order = null;
     let earned = null;
+    let served = null;
     const note = el("p", {});
     const filter = el("input", { type: "search", placeholder: `Find a ${word}`, "aria-label": `Find a ${word}`, id: "find", on: { input: () => show() } });
     const drawn = chart(`${title} by cost`, { small: true });
@@ -85,6 +93,7 @@ export function breakdown(which) {
     function columnsOf(heading) {
       const columns = reportColumns(dimension, heading.slice(0, -1));
       if (dimension === "model") return [...columns, ...LATENCY_COLUMNS];
+      if (served?.served) columns.splice(4, 0, servedColumn(served));
       if (earned === null) return columns;
       const of = (row) => earned[row.key[dimension]] ?? null;
       const margin = { label: "Margin", num: true, cell: (row) => of(row) && signed(of(row)), sort: (row) => Number(of(row) ?? 0) };
@@ -96,7 +105,7 @@ export function breakdown(which) {
       const wanted = filter.value.trim().toLowerCase();
       const rows = report.rows.filter((row) => row.key[dimension].toLowerCase().includes(wanted));
       note.textContent = concentration(report, word) ?? "";
-      body.show(report, rows, order, earned);
+      body.show(report, rows, order, earned, served);
       const top = report.rows.filter((row) => row.cost_usd !== "0").slice(0, PARETO_MAX);
       bars.hidden = top.length < 2 || ctx.about.charts === null;
       if (!bars.hidden) {
@@ -110,6 +119,7 @@ export function breakdown(which) {
         report = await ctx.get("report", { by: dimension, period: ctx.period(), ...(dimension === "model" ? { latency: 1 } : {}) });
         show();
         earned = await margins(ctx, dimension);
+        served = dimension === "feature" ? await ctx.get("served", { by: dimension, period: ctx.period() }) : null;
         show();
       },
     };

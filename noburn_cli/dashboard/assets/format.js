@@ -32,6 +32,12 @@ export function money(text) {
   return `${sign}$${fixed(size, places).replace(/0+$/, "")}`;
 }
 
+/** To a dollar from ten on, where an estimate is no truer. */
+export function whole(text) {
+  const value = nano(text);
+  return value >= 10n * NANO ? `$${((value + NANO / 2n) / NANO).toLocaleString("en-US")}` : `$${fixed(value, 2)}`;
+}
+
 export function count(value) {
   return Number(value).toLocaleString("en-US");
 }

@@ -3,14 +3,14 @@
 import { chart } from "./charts.js";
 import { callout, dollars, el, fill, name, panel, part } from "./dom.js";
 import { byDay, change, exact, figure, TITLES } from "./figures.js";
-import { count, money, nano, percent, plain, span } from "./format.js";
+import { count, day, money, nano, percent, plain, span, whole } from "./format.js";
 import { shareOf, signed } from "./margin.js";
-import { fullness, nothingYet, notes, runCard, topPanel } from "./parts.js";
+import { address, fullness, nothingYet, notes, runCard, topPanel } from "./parts.js";
 
 const HOLD_OLD_MS = 15 * 60 * 1000;
 
 /** What wants a look, most pressing first: [level, text, address]. */
-export function attention(now, earned) {
+export function attention(now, earned, outlook) {
   const found = [];
   for (const warning of now.daemon.warnings ?? []) found.push(["bad", [plain(warning)], null]);
   for (const budget of now.budgets ?? []) {
@@ -24,6 +24,9 @@ export function attention(now, earned) {
     if (end.verdict === "under water") found.push(["bad", ["Customer ", el("strong", {}, name(end.customer)), ` costs ${money(end.margin_now_usd.replace("-", ""))} more this month than they bring`], "#/margin"]);
     else if (end.verdict === "will be under water") found.push(["warn", ["Customer ", el("strong", {}, name(end.customer)), " will be under water by the month’s end"], "#/margin"]);
   }
+  for (const one of (outlook?.unusual?.rows ?? []).slice(0, 3)) {
+    found.push(["warn", ["Customer ", el("strong", {}, name(one.key.customer)), ` spent ${money(one.cost_usd)} on ${day(one.day)}, ${Number(one.times).toFixed(1)} times the usual`], address("customer", one.key.customer)]);
+  }
   const holds = now.holds;
   const oldest = holds?.known ? holds.rows[0] : undefined;
   if (oldest && now.now_ms - oldest.reserved_at_ms > HOLD_OLD_MS) {
@@ -32,6 +35,13 @@ export function attention(now, earned) {
   if (now.daemon.waiters) found.push(["warn", [`${count(now.daemon.waiters)} calls wait for money in flight`], "#/budgets"]);
   const order = { bad: 0, warn: 1 };
   return found.sort((a, b) => order[a[0]] - order[b[0]]).slice(0, 8);
+}
+
+/** On course for so much, in the month that goes on; nothing where too little is known. */
+function ends(shown, forecast) {
+  if (shown.period.name !== "month" || !forecast?.expected_usd) return "";
+  const range = `${money(forecast.low_usd)} to ${money(forecast.high_usd)} with a confidence of 80 %`;
+  return el("span", { class: "ends", title: range }, "on course for ", dollars(forecast.expected_usd, { id: "forecast", title: range }), ` (${whole(forecast.low_usd)}–${whole(forecast.high_usd)})`);
 }
 
 /** What is held: known while a daemon runs, and only once it has been asked. */
@@ -60,27 +70,28 @@ export function overview(main, ctx) {
   let spend = null;
   let now = null;
   let earned = null;
+  let outlook = null;
   function show() {
     const nothing = spend !== null && spend.by_model.rows_total === 0 && now !== null && now.head === null;
     empty.hidden = !nothing;
     for (const node of [days, tops.node, models.node]) node.hidden = nothing;
-    if (spend) figures.show(spend, now && { holds: now.holds && [now.holds.known, now.holds.calls, now.holds.held_usd], runs: now.runs.length }, earned && { margin: earned.total.margin_usd, share: earned.total.margin_share });
+    if (spend) figures.show(spend, now && { holds: now.holds && [now.holds.known, now.holds.calls, now.holds.held_usd], runs: now.runs.length }, earned && { margin: earned.total.margin_usd, share: earned.total.margin_share }, outlook?.forecast);
     if (spend && !nothing) for (const one of [below, tops, models]) one.show(spend);
     if (now) {
       runs.show(now.runs);
-      const found = attention(now, earned);
+      const found = attention(now, earned, outlook);
       looks.hidden = found.length === 0;
       fill(looks, found.length ? panel("Worth a look", {}, el("ul", { class: "attention" }, found.map(([level, text, to]) => el("li", {}, el("span", { class: `pill ${level}` }, level === "bad" ? "now" : "soon"), to ? el("a", { href: to, "data-key": `look-${to}` }, text) : el("span", {}, text))))) : []);
     }
   }
 
-  function figureRow(shown, open, profit) {
+  function figureRow(shown, open, profit, forecast) {
     const total = shown.by_model.total;
     const title = TITLES[shown.period.name];
     const isToday = shown.period.name === "today";
     return el(
       "dl", { class: "figures" },
-      figure(title, dollars(total.cost_usd, { id: "spend" }), change(total, shown.before, shown.period.name), { class: "figure hero" }),
+      figure(title, dollars(total.cost_usd, { id: "spend" }), [change(total, shown.before, shown.period.name), ends(shown, forecast)], { class: "figure hero" }),
       isToday ? null : figure("Today", dollars(shown.today.total.cost_usd, { id: "today" }), change(shown.today.total, shown.today_before, "today")),
       profit && figure("Margin", signed(profit.margin), profit.share === null ? "" : [shareOf(profit.share), " of the revenue"]),
       heldFigure(open),
@@ -96,6 +107,7 @@ export function overview(main, ctx) {
       show();
       const found = await ctx.get("margin", { period });
       earned = found.known ? found : null;
+      outlook = await ctx.get("outlook");
       show();
     },
     now(said) {
