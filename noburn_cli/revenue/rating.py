@@ -3,7 +3,7 @@
 Layer: revenue.  Below: core.currencies, core.revenue, revenue.store.
 Above: revenue.csv_file, revenue.deriving, commands.importing.
 Owns: which row holds on a day, and pricing facts again when the table changes.
-Not here: what Stripe itself converted at (revenue.settled).
+Not here: what Stripe itself converted at (revenue.stripe_settling).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import apsw
 
 BUSY_MS = 5_000
+_LOCK_PAUSE_S = 0.05
 _FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
 #: A moment that nothing comes after.
 _ALWAYS = 2**62
@@ -166,9 +168,10 @@ def _of_sources(sources: Iterable[str] | None) -> tuple[str, list[str]]:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[RevenueStore]:
+def writing(path: Path, *, wait_s: float = 0) -> Iterator[RevenueStore]:
     """The file to write, made when it is not there; nobody else writes it meanwhile.
 
+    wait_s: how long another writer is waited for.
     Raises NoburnError while another import runs, LedgerUnavailable for a file that cannot be used.
     """
     try:
@@ -177,10 +180,7 @@ def writing(path: Path) -> Iterator[RevenueStore]:
     except OSError as error:
         raise _unusable(path, error) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise _busy(path) from error
+        _lock(descriptor, path, time.monotonic() + wait_s)
         with contextlib.closing(_opened(path)) as connection:
             yield RevenueStore(connection, path)
     finally:
@@ -207,6 +207,18 @@ def reading(path: Path) -> Iterator[RevenueStore]:
             raise _unusable(path, "it is a database, but not one of revenue")
         with connection:
             yield RevenueStore(connection, path)
+
+
+def _lock(descriptor: int, path: Path, until: float) -> None:
+    """Hold the lock by `until`, by the monotonic clock.  Raises NoburnError."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if time.monotonic() >= until:
+                raise _busy(path) from error
+        time.sleep(_LOCK_PAUSE_S)
 
 
 def is_there(path: Path) -> bool:

@@ -3,8 +3,7 @@
 Layer: revenue.  Below: revenue.stripe_api, stripe_keeping, stripe_pass.
 Above: revenue.stripe_import, revenue.stripe_webhook.
 Owns: which events matter, that an event is only a hint (the object is asked for again, as it is
-now), and what is looked at when events are no longer there: Stripe keeps them for 30 days
-(https://docs.stripe.com/api/events, looked up 2026-11-27).
+now), and what is looked at when events are no longer there.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ from typing import Any
 
 from noburn_cli.revenue.store import RevenueStore
 from noburn_cli.revenue.stripe_api import NotThere, StripeApi
-from noburn_cli.revenue.stripe_pass import OVERLAP_S, Pass, Reader, Tell
+from noburn_cli.revenue.stripe_pass import EVENTS_KEPT_S, OVERLAP_S, Pass, Reader, Tell
 
 #: The kind of wanting to know which invoice a payment is for.
 _LINK = "invoice of intent"
-#: Younger than that an event is surely there.
-EVENTS_KEPT_S = 28 * 86_400
 #: A question takes at most twenty names.
 _EVENTS = (
     (
@@ -68,10 +65,6 @@ class Changes:
                 self._events(one, last_s, types)
         else:
             self._look_again()
-        with self._store.change():
-            for kind, name in self._keeping.unfinished():
-                if kind == "invoiceitem":
-                    self._keeping.want(kind, name)
         if look_back_s:
             self._look_back(one.until_s - look_back_s)
 
@@ -93,13 +86,13 @@ class Changes:
             self._keeping.want(kind, str(about["id"]))
 
     def _look_again(self) -> None:
-        """Events are gone: ask for all that can still become something else, and all names."""
+        """Events are gone: ask for all that can still become something else.
+
+        Names are listed anew by the pass itself.
+        """
         with self._store.change():
             for kind, name in self._keeping.unfinished():
                 self._keeping.want(kind, name)
-            for kind in ("customer", "subscription", "product", "price", "billing.credit_grant"):
-                for name in self._of(kind):
-                    self._keeping.want(kind, name)
 
     def _look_back(self, since_s: int) -> None:
         with self._store.change():
@@ -111,12 +104,6 @@ class Changes:
                 )  # fmt: skip
                 for (name,) in rows:
                     self._keeping.want(kind, name)
-
-    def _of(self, kind: str) -> list[str]:
-        rows = self._store.rows(
-            "SELECT id FROM objects WHERE source = ? AND type = ?", self._api.source, kind
-        )
-        return [name for (name,) in rows]
 
     def fetch(self) -> None:
         """Ask for everything wanted, and for what that wants, until nothing is."""

@@ -1,8 +1,9 @@
 """From what Stripe told to facts: one root (an invoice, a charge) at a time.
 
-Layer: revenue.  Below: stripe_keeping, stripe_lines, stripe_reversals, rating, core.revenue.
+Layer: revenue.  Below: stripe_keeping, stripe_lines, stripe_reversals, stripe_settling,
+core.revenue.
 Above: revenue.stripe_import.
-Owns: in which order what happened to a root is applied, at which rate, and the state of its facts.
+Owns: in which order what happened to a root is applied, and the state of its facts.
 The facts of a root follow from the kept objects alone: the same again whenever they are made.
 """
 
@@ -10,27 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core import revenue
-from noburn_cli.core.currencies import USD, minor_digits, nano_per_minor, read_rate
-from noburn_cli.core.money import NANO_PER_DOLLAR
 from noburn_cli.core.revenue import RevenueFact
-from noburn_cli.revenue.rating import TABLE, Rates
+from noburn_cli.revenue.rating import Rates
 from noburn_cli.revenue.stripe_keeping import Keeping
 from noburn_cli.revenue.stripe_lines import BilledLine, Keys, Money, Naming, in_dollars, lines_of
 from noburn_cli.revenue.stripe_reversals import Taking
+from noburn_cli.revenue.stripe_settling import Settling
 from noburn_cli.revenue.stripe_shapes import Kept
 
-_NANO_PER_CENT = NANO_PER_DOLLAR // 100
 _INVOICE_STATES = {
     "draft": revenue.DRAFT, "open": revenue.INVOICED, "paid": revenue.COLLECTED,
     "void": revenue.VOID, "uncollectible": revenue.UNCOLLECTIBLE,
 }  # fmt: skip
 #: Movements of the balance that are Stripe's own charges, about no object of ours.
 _OWN_FEES = ("stripe_fee", "stripe_fx_fee", "network_cost")
-_DOLLARS = Money(Fraction(_NANO_PER_CENT), "", "")
 
 
 class Deriving:
@@ -39,7 +36,7 @@ class Deriving:
     def __init__(self, keeping: Keeping, keys: Keys, rates: Rates) -> None:
         self._keeping = keeping
         self._source = keeping.source
-        self._rates = rates
+        self._rates = Settling(keeping, rates)
         self._named: dict[str, Kept | None] = {}
         self._naming = Naming(keys, self._find)
 
@@ -71,7 +68,9 @@ class Deriving:
         state = _INVOICE_STATES[invoice.data["status"]]
         grants = [one for one in tree if one.type == "billing.credit_grant"]
         charges = [one for one in tree if one.type == "charge"]
-        money = self._settled(charges, str(invoice.data["currency"]), invoice.data["at"] * 1000)
+        money = self._rates.settled(
+            charges, str(invoice.data["currency"]), invoice.data["at"] * 1000
+        )
         facts, billed = lines_of(
             invoice, self._source, self._naming, money, state, grants, self._find
         )
@@ -93,7 +92,7 @@ class Deriving:
             return []
         currency = str(charge.data["currency"])
         at_ms = charge.data["created"] * 1000
-        money = self._settled([charge], currency, at_ms)
+        money = self._rates.settled([charge], currency, at_ms)
         words = self._naming.words({"metadata": charge.data["metadata"]})
         payer = charge.customer
         fact = RevenueFact(
@@ -138,7 +137,7 @@ class Deriving:
             elif order == 2:
                 facts += self._dispute(one, taking)
             else:
-                facts += self._fee(self._balance(one), taking, at * 1000, state)
+                facts += self._fee(self._rates.balance(one), taking, at * 1000, state)
         return facts
 
     def _credit_note(
@@ -157,7 +156,7 @@ class Deriving:
                 taxes[number] = taxes.get(number, 0) + tax
         paid_back = [refunds[name] for name, _ in note.data["refunds"] if name in refunds]
         if len(paid_back) == 1 and paid_back[0].data["amount"] == note.data["total"]:
-            money = self._refunded(paid_back[0], money)
+            money = self._rates.refunded(paid_back[0], money)
         at_ms = note.data["at"] * 1000
         facts = taking.take(
             parts, note.id, revenue.CREDIT_NOTE, money, at_ms=at_ms, state=state, taxes=taxes
@@ -174,7 +173,7 @@ class Deriving:
         if left <= 0:
             return []
         return taking.spread(
-            left, refund.id, revenue.REFUND, self._refunded(refund, money),
+            left, refund.id, revenue.REFUND, self._rates.refunded(refund, money),
             at_ms=refund.data["created"] * 1000, state=revenue.REFUNDED,
         )  # fmt: skip
 
@@ -185,7 +184,7 @@ class Deriving:
         for balance in sorted(dispute.data["balances"], key=lambda b: (b["created"], b["id"])):
             at_ms = balance["created"] * 1000
             amount = dispute.data["amount"]
-            money = self._moved(balance, -amount if balance["amount"] < 0 else amount,
+            money = self._rates.moved(balance, -amount if balance["amount"] < 0 else amount,
                                 str(dispute.data["currency"]))  # fmt: skip
             if balance["amount"] < 0 and not taken:
                 before = taking.left()
@@ -207,7 +206,7 @@ class Deriving:
         if balance is None or not balance["fee"]:
             return []
         currency = balance["currency"].upper()
-        money = self._by_table(currency, at_ms)
+        money = self._rates.by_table(currency, at_ms)
         # What was paid for processing stays paid, whatever becomes of the invoice.
         state = revenue.COLLECTED if state in (revenue.INVOICED, revenue.UNCOLLECTIBLE) else state
         return taking.fee(balance["fee"], currency, balance["id"], money, at_ms, state)
@@ -240,52 +239,6 @@ class Deriving:
             shown.append(fact)
         return shown
 
-    # Rates.
-
-    def _settled(self, charges: Sequence[Kept], currency: str, at_ms: int) -> Money:
-        """What was settled for the charges of a root, else the table's rate."""
-        if currency == "usd":
-            return _DOLLARS
-        minor = settled = 0
-        found: dict[str, Any] | None = None
-        for charge in charges:
-            balance = self._balance(charge)
-            if charge.data["currency"] == currency and balance and balance["currency"] == "usd":
-                minor += charge.data["amount"]
-                settled += balance["amount"]
-                found = balance
-        if found is None or not minor:
-            return self._by_table(currency.upper(), at_ms)
-        return _converted(settled, minor, currency.upper(), found)
-
-    def _balance(self, one: Kept) -> dict[str, Any] | None:
-        """The movement of the balance that a charge or refund made."""
-        found = self._keeping.get(one.data.get("balance", ""))
-        return found.data if found else None
-
-    def _refunded(self, refund: Kept, otherwise: Money) -> Money:
-        balance = self._balance(refund)
-        if balance is None:
-            return otherwise
-        return self._moved(balance, -refund.data["amount"], str(refund.data["currency"]))
-
-    def _moved(self, balance: dict[str, Any], minor: int, currency: str) -> Money:
-        """At what a movement of the balance was converted."""
-        if currency == "usd":
-            return _DOLLARS
-        if balance["currency"] != "usd" or not minor or not balance["amount"]:
-            return self._by_table(currency.upper(), balance["created"] * 1000)
-        return _converted(balance["amount"], minor, currency.upper(), balance)
-
-    def _by_table(self, currency: str, at_ms: int) -> Money:
-        if currency == USD:
-            return _DOLLARS
-        row = self._rates.find(currency, at_ms)
-        if row is None:
-            return Money(None, "", "")
-        each = nano_per_minor(currency, read_rate(row.rate))
-        return Money(each, row.rate, f"{TABLE}{row.origin}, from {row.starts_on}")
-
     # What is no invoice and no charge.
 
     def _item(self, item: Kept) -> list[RevenueFact]:
@@ -307,7 +260,7 @@ class Deriving:
             currency=currency, amount_nano=0, rate="", rate_source="", starts_ms=starts_ms,
             ends_ms=ends_ms, at_ms=at_ms, document=item.id, state=revenue.DRAFT,
         )  # fmt: skip
-        return in_dollars([fact], self._by_table(currency, at_ms))
+        return in_dollars([fact], self._rates.by_table(currency, at_ms))
 
     def _own_fee(self, balance: Kept) -> list[RevenueFact]:
         """What Stripe takes for its services, of no customer."""
@@ -321,16 +274,4 @@ class Deriving:
             rate_source="", starts_ms=at_ms, ends_ms=at_ms, at_ms=at_ms, document=balance.id,
             state=revenue.COLLECTED,
         )  # fmt: skip
-        return in_dollars([fact], self._by_table(currency, at_ms))
-
-
-def _converted(settled: int, minor: int, currency: str, balance: dict[str, Any]) -> Money:
-    """What cents were settled for minor units: exactly those, whatever the rate's digits say."""
-    each = Fraction(settled * _NANO_PER_CENT, minor)
-    rate = balance["rate"] or "settled"
-    digits = minor_digits(currency)
-    if balance["rate"] and digits != 2:
-        # Stripe's rate is between minor units; ours is dollars for one whole unit.
-        scale = Fraction(10**digits, 100)
-        rate = format(float(Fraction(balance["rate"]) * scale), ".12g")
-    return Money(each, rate, f"stripe {balance['id']}")
+        return in_dollars([fact], self._rates.by_table(currency, at_ms))

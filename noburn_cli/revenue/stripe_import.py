@@ -19,6 +19,7 @@ from noburn_cli.revenue.stripe_deriving import Deriving
 from noburn_cli.revenue.stripe_keeping import Keeping
 from noburn_cli.revenue.stripe_lines import Keys
 from noburn_cli.revenue.stripe_pass import (
+    EVENTS_KEPT_S,
     LISTS,
     OVERLAP_S,
     Pass,
@@ -95,7 +96,9 @@ class StripeImport:
         since = since_s or 0
         if last_s is not None:
             since = min(last_s - OVERLAP_S, last_s if since_s is None else since_s)
-        one = Pass(max(0, since), now_s)
+        since = max(0, since)
+        events = last_s is not None and now_s - last_s < EVENTS_KEPT_S
+        one = Pass(since, now_s, names_s=since if events or last_s is None else 0)
         self._reader.begin(one)
         return one
 

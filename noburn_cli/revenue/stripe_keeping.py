@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from noburn_cli.revenue.store import RevenueStore
@@ -48,6 +49,12 @@ class Keeping:
                 (self.source, one.id, one.type, one.parent, one.customer, data),
             )
             self._touch(one)
+
+    def invoiced(self, item: str, invoice: str) -> None:
+        """A pending item stands on an invoice now, and is a line there."""
+        one = self.get(item)
+        if one is not None and not one.data["invoice"]:
+            self.put([replace(one, data={**one.data, "invoice": invoice})])
 
     def remove(self, identifier: str) -> None:
         """Forget an object that is gone: a draft that was deleted, an item."""
@@ -162,10 +169,16 @@ class Keeping:
         """(type, id) of objects that may still become something else."""
         rows = self.store.rows(
             "SELECT type, id, data ->> 'status' FROM objects WHERE source = ? AND type IN "
-            "('invoice', 'dispute', 'refund', 'charge', 'invoiceitem')",
+            "('invoice', 'dispute', 'refund', 'charge')",
             self.source,
         )
-        return [(kind, name) for kind, name, status in rows if status not in _FINAL.get(kind, ())]
+        found = [(kind, name) for kind, name, status in rows if status not in _FINAL[kind]]
+        pending = self.store.rows(
+            "SELECT type, id FROM objects WHERE source = ? AND type = 'invoiceitem' "
+            "AND data ->> 'invoice' = ''",
+            self.source,
+        )
+        return [*found, *pending]
 
 
 #: A paid or void invoice, a decided dispute, a refund that arrived: what changes them later is an
@@ -175,7 +188,6 @@ _FINAL = {
     "dispute": ("lost", "won", "prevented", "warning_closed"),
     "refund": ("succeeded", "failed", "canceled"),
     "charge": ("succeeded", "failed"),
-    "invoiceitem": (),
 }
 
 

@@ -23,28 +23,34 @@ from noburn_cli.revenue.stripe_keeping import Keeping
 from noburn_cli.revenue.stripe_shapes import Kept, Shapes
 
 OVERLAP_S = 3_600
+#: Younger than that an event is surely there: Stripe keeps them for 30 days
+#: (https://docs.stripe.com/api/events, looked up 2026-11-27).
+EVENTS_KEPT_S = 28 * 86_400
 _PASS, _DONE = "pass", "done"
-#: How far back of a deleted cursor a list is read on.
-_SAME_SECOND = 1
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One list.  created: whether it can be asked between moments."""
+    """One list.
+
+    created: whether it can be asked between moments.  names: whether it tells names, which change
+    without another object being made.
+    """
 
     path: str
     what: str
     created: bool = True
+    names: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: Names first, then what was billed, then how it was paid, then what was taken back: what a page
 #: needs for its facts is there before it, though facts are made when all is.
 LISTS = (
-    Listing("/v1/products", "products"),
-    Listing("/v1/prices", "prices"),
-    Listing("/v1/customers", "customers"),
-    Listing("/v1/subscriptions", "subscriptions", more={"status": "all"}),
+    Listing("/v1/products", "products", names=True),
+    Listing("/v1/prices", "prices", names=True),
+    Listing("/v1/customers", "customers", names=True),
+    Listing("/v1/subscriptions", "subscriptions", names=True, more={"status": "all"}),
     Listing("/v1/invoices", "invoices"),
     Listing("/v1/invoiceitems", "pending items", created=False, more={"pending": "true"}),
     Listing("/v1/invoice_payments", "payments of invoices"),
@@ -65,16 +71,26 @@ Tell = Callable[[int, str], None]
 
 @dataclass
 class Pass:
-    """Where a pass is.  places: by a list's path, the last id that was kept, or "done"."""
+    """Where a pass is.
+
+    since_s, until_s: what is listed, by when it was made, epoch seconds; names_s: the same as
+    since_s for what tells names, 0 where no event tells any more which of them changed.
+    places: by a list's path, the last id that was kept, or "done".
+    """
 
     since_s: int
     until_s: int
+    names_s: int
     places: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         return json.dumps(
-            {"since": self.since_s, "until": self.until_s, "places": self.places}, sort_keys=True
-        )
+            {
+                "since": self.since_s, "until": self.until_s, "names": self.names_s,
+                "places": self.places,
+            },
+            sort_keys=True,
+        )  # fmt: skip
 
 
 def unfinished_pass(store: RevenueStore, source: str) -> Pass | None:
@@ -83,7 +99,7 @@ def unfinished_pass(store: RevenueStore, source: str) -> Pass | None:
     if text is None:
         return None
     said = json.loads(text)
-    return Pass(said["since"], said["until"], said["places"])
+    return Pass(said["since"], said["until"], said["names"], said["places"])
 
 
 def last_done_s(store: RevenueStore, source: str) -> int | None:
@@ -134,7 +150,8 @@ class Reader:
     def _question(self, one: Pass, listing: Listing) -> dict[str, Any]:
         question = dict(listing.more)
         if listing.created:
-            question["created"] = {"gte": one.since_s, "lte": one.until_s}
+            since_s = one.names_s if listing.names else one.since_s
+            question["created"] = {"gte": since_s, "lte": one.until_s}
         return question
 
     def _pages(
@@ -168,7 +185,9 @@ class Reader:
             return
         self.keeping.put(kept)
         self._want_above(kept)
-        for line in kept[0].data.get("lines", []) if kind == "invoice" and kept else []:
+        for line in kept[0].data["lines"] if kind == "invoice" and kept else ():
+            if line["item"]:
+                self.keeping.invoiced(line["item"], kept[0].id)
             for spent, _ in line["credits"]:
                 if self.keeping.get(spent) is None:
                     self.keeping.want("billing.credit_balance_transaction", spent)

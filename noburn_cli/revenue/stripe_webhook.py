@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
@@ -89,14 +90,19 @@ def take_lines(job: StripeImport, lines: Iterable[bytes]) -> Taken:
     return Taken(events, roots)
 
 
+#: The import of one account, with the file locked while it is open.
+OpenJob = Callable[[], AbstractContextManager[StripeImport]]
+
+
 class Webhook:
     """Serves POST requests with signed events on 127.0.0.1 while the `with` lasts.
 
+    The revenue file is opened for each event, so that other imports can run meanwhile.
     port: 0 for any that is free.  Raises NoburnError when it is taken.
     """
 
-    def __init__(self, job: StripeImport, secret: str, port: int) -> None:
-        self._job = job
+    def __init__(self, open_job: OpenJob, secret: str, port: int) -> None:
+        self._open_job = open_job
         self._secret = secret
         self._kept = threading.Event()
         webhook = self
@@ -140,7 +146,8 @@ class Webhook:
 
     def _catch_up(self, tell: Callable[[str], None]) -> None:
         try:
-            roots = self._job.catch_up()
+            with self._open_job() as job:
+                roots = job.catch_up()
         except NoburnError as error:
             self._kept.set()
             tell(f"{error.message}; tried again")
@@ -161,7 +168,8 @@ class Webhook:
             raise EventRefused("the signature is not Stripe's, or too old") from error
         except (ValueError, RecursionError) as error:
             raise EventRefused("that is no event of Stripe's") from error
-        take_event(self._job, event)
+        with self._open_job() as job:
+            take_event(job, event)
         self._kept.set()
 
 

@@ -5,6 +5,7 @@ Layer: commands.  Below: revenue.stripe_import, revenue.stripe_webhook, render.r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from noburn_cli.render.progress import Progress
+    from noburn_cli.revenue.stripe_api import StripeApi
     from noburn_cli.revenue.stripe_import import Imported, StripeImport
+    from noburn_cli.revenue.stripe_lines import Keys
 
 JSON_VERSION = 1
 _DAY_S = 86_400
+_LOCK_WAIT_S = 5.0
 
 
 def stripe_command(
@@ -96,10 +100,10 @@ def stripe_command(
         finally:
             progress.end()
         _show(job, done, as_json=as_json)
-        if webhook is not None and secret is not None:
-            _serve(job, webhook, secret)
-        elif events is not None:
+        if events is not None:
             _take(job, events)
+    if webhook is not None and secret is not None:
+        _serve(api, keys, webhook, secret)
 
 
 def _told(progress: Progress) -> Callable[[int, str], None]:
@@ -130,10 +134,19 @@ def _show(job: StripeImport, done: Imported, *, as_json: bool) -> None:
         typer.echo("\n".join(render_stripe(source, done, sums, unmapped, missing)))
 
 
-def _serve(job: StripeImport, port: int, secret: str) -> None:
+def _serve(api: StripeApi, keys: Keys, port: int, secret: str) -> None:
+    from noburn_cli import paths
+    from noburn_cli.revenue.store import writing
+    from noburn_cli.revenue.stripe_import import StripeImport
     from noburn_cli.revenue.stripe_webhook import Webhook
 
-    with Webhook(job, secret, port) as hook:
+    @contextlib.contextmanager
+    def open_job() -> Iterator[StripeImport]:
+        # Less than Stripe waits for an answer; an event that finds no room comes again.
+        with writing(paths.revenue_path(), wait_s=_LOCK_WAIT_S) as store:
+            yield StripeImport(api, store, keys, lambda *_: None)
+
+    with Webhook(open_job, secret, port) as hook:
         typer.echo(
             f"noburn: taking Stripe's events at http://127.0.0.1:{hook.port}/, until Ctrl-C",
             err=True,
