@@ -17,7 +17,6 @@ from typing import Any
 
 from noburn_cli.errors import UsageError
 from noburn_cli.importing.outcome import Money
-from noburn_cli.importing.schema import SHADOWED
 from noburn_cli.importing.sources.bills import MONEY
 from noburn_cli.importing.sources.registry import BILLS
 from noburn_cli.importing.store import Store, open_store, read_store
@@ -102,7 +101,7 @@ def settle_bills(store: Store, source: str) -> int:
         return int(next(found)[0])
 
 
-_MONEY = f"""
+_MONEY = """
     SELECT count(*) AS records, coalesce(sum(requests), 0) AS calls, min(at_ms) AS first_ms,
       max(at_ms) AS last_ms, count(said_nano) AS said, coalesce(sum(said_nano), 0) AS said_nano,
       count(list_nano) AS listed, coalesce(sum(list_nano), 0) AS list_nano,
@@ -115,9 +114,9 @@ _MONEY = f"""
       count(*) FILTER (WHERE notional) AS notional,
       coalesce(sum(cost_nano) FILTER (WHERE notional), 0) AS notional_nano,
       count(*) FILTER (WHERE said_nano = 0 AND counts <> 'source') AS zero_said,
-      count(*) FILTER (WHERE {SHADOWED}) AS shadowed
-    FROM imported AS i WHERE batch = ?
-"""  # noqa: S608 -- our own constants
+      count(*) FILTER (WHERE shadowed) AS shadowed
+    FROM imported WHERE batch = ?
+"""
 
 
 def money_of(store: Store, batch: int) -> Money:
@@ -177,14 +176,31 @@ def undo(home: Path, batches: list[Batch]) -> int:
     with open_store(home) as store:
         for batch in batches:
             with store.step():
-                store.execute("DELETE FROM imported WHERE batch = ?", (batch.id,))
-                gone += store.connection.changes()
+                gone += _take_out(store, batch.id)
                 store.execute("DELETE FROM batches WHERE id = ?", (batch.id,))
                 store.execute("DELETE FROM files WHERE source = ?", (batch.source,))
                 _sweep(store)
             settle_bills(store, batch.source)
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return gone
+
+
+def _take_out(store: Store, batch: int) -> int:
+    """Delete a batch's calls; those of other sources that waited behind them count again."""
+    store.execute("CREATE TEMP TABLE gone (provider_id TEXT PRIMARY KEY)")
+    store.execute(
+        "INSERT OR IGNORE INTO gone SELECT provider_id FROM imported "
+        "WHERE batch = ? AND provider_id NOTNULL", (batch,),
+    )  # fmt: skip
+    store.execute("DELETE FROM imported WHERE batch = ?", (batch,))
+    count = int(store.connection.changes())
+    store.execute(
+        "UPDATE imported AS i SET shadowed = EXISTS (SELECT 1 FROM imported AS o WHERE "
+        "o.provider_id = i.provider_id AND o.source <> i.source AND o.seq < i.seq) "
+        "WHERE provider_id IN (SELECT provider_id FROM gone)"
+    )
+    store.execute("DROP TABLE gone")
+    return count
 
 
 def _sweep(store: Store) -> None:

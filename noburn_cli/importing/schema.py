@@ -87,7 +87,8 @@ CREATE TABLE imported (
   book TEXT,
   provider_id TEXT,
   note TEXT,
-  rank INTEGER NOT NULL
+  rank INTEGER NOT NULL,
+  shadowed INTEGER NOT NULL    -- whether another source told of the same call before
 ) STRICT;
 CREATE UNIQUE INDEX imported_id ON imported (source, id);
 CREATE INDEX imported_provider ON imported (provider_id) WHERE provider_id IS NOT NULL;
@@ -95,12 +96,7 @@ CREATE INDEX imported_batch ON imported (batch);
 CREATE INDEX imported_time ON imported (at_ms);
 """
 
-#: Whether another source told of the same call before.
-SHADOWED = """EXISTS (
-  SELECT 1 FROM imported AS o
-  WHERE o.provider_id = i.provider_id AND o.source <> i.source AND o.seq < i.seq)"""
-
-VIEWS = f"""
+VIEWS = """
 CREATE VIEW calls AS
 SELECT
   'import:' || i.source || ':' || i.id AS call,
@@ -115,12 +111,12 @@ SELECT
   NULL AS hold_nano, i.cost_nano AS cost_nano,
   NULL AS bound, NULL AS input_bound, NULL AS wanted, NULL AS granted, 0 AS clamped,
   NULL AS waited_ms, i.book AS book, i.variant AS variant, i.provider_id AS provider_id,
-  CASE WHEN i.notional THEN '{{"notional":true}}' END AS detail,
+  CASE WHEN i.notional THEN '{"notional":true}' END AS detail,
   i.extra AS extra, NULL AS extra_max, NULL AS ceiling_nano, i.requests AS requests,
   i.source AS source, i.batch AS batch, i.said_nano AS said_nano, i.list_nano AS list_nano,
   i.counts AS counts, i.note AS note
 FROM imported AS i
 JOIN models AS m ON m.id = i.model
 JOIN contexts AS x ON x.id = i.context
-WHERE NOT {SHADOWED};
-"""  # noqa: S608 -- our own constants
+WHERE NOT i.shadowed;
+"""

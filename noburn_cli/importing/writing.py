@@ -30,14 +30,18 @@ _COLUMNS = (
 )  # fmt: skip
 _DECIDED_LATER = 2
 _FIND = f"SELECT seq, batch, rank, {', '.join(_COLUMNS)} FROM imported WHERE source = ? AND id = ?"  # noqa: S608
+#: Another source has told of the call, by the provider's id of its answer.
+_TOLD = "EXISTS (SELECT 1 FROM imported WHERE provider_id = ? AND source <> ? AND seq < ?)"
 _ADD = (
-    f"INSERT INTO imported (source, id, batch, book, {', '.join(_COLUMNS)}) "  # noqa: S608
-    f"VALUES (?, ?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
+    f"INSERT INTO imported (source, id, batch, book, {', '.join(_COLUMNS)}, shadowed) "  # noqa: S608
+    f"VALUES (?, ?, ?, ?, {', '.join('?' for _ in _COLUMNS)}, {_TOLD})"
 )
 _CHANGE = (
-    f"UPDATE imported SET batch = ?, book = ?, {', '.join(f'{c} = ?' for c in _COLUMNS)} "  # noqa: S608
-    "WHERE seq = ?"
+    f"UPDATE imported SET batch = ?, book = ?, {', '.join(f'{c} = ?' for c in _COLUMNS)}, "  # noqa: S608
+    f"shadowed = {_TOLD} WHERE seq = ?"
 )
+_SHADOW = "UPDATE imported SET shadowed = 1 WHERE provider_id = ? AND source <> ? AND seq > ?"
+_SEQ_MAX = 2**63 - 1
 
 
 class Writer:
@@ -67,7 +71,8 @@ class Writer:
         found = next(iter(self._store.execute(_FIND, (self._source, identity))), None)
         if found is None:
             head = (self._source, identity, self._batch, self._prices.version)
-            self._store.execute(_ADD, (*head, *self._values(call)))
+            told = (call.provider_id or None, self._source, _SEQ_MAX)
+            self._store.execute(_ADD, (*head, *self._values(call), *told))
             return NEW
         seq, batch, rank, *before = found
         if call.rank < rank:
@@ -78,7 +83,9 @@ class Writer:
         values = self._values(call)
         if values[:-_DECIDED_LATER] == tuple(before[:-_DECIDED_LATER]):
             return REPEATED if batch == self._batch else SAME
-        self._store.execute(_CHANGE, (self._batch, self._prices.version, *values, seq))
+        told = (call.provider_id or None, self._source, seq)
+        self._store.execute(_CHANGE, (self._batch, self._prices.version, *values, *told, seq))
+        self._store.execute(_SHADOW, told)
         return REPEATED if batch == self._batch else REPLACED
 
     def _note_time(self, seq: int, at_ms: int, before: int) -> None:

@@ -103,6 +103,11 @@ def _doubts(money: Money) -> list[str]:
             f"{money.shadowed:,} are calls that another source told of before: they are in no "
             "report while it is there"
         )
+    if money.calls != money.records:
+        lines.append(
+            "sums of days, not calls: they stand beside whatever else tells of the same days "
+            "(docs/import.md)"
+        )
     lines += [f"{count:,} {safe_text(note)}" for note, count in money.notes.items()]
     return lines
 

@@ -204,6 +204,11 @@ def notes(report: Report) -> list[str]:
             f"{cost} is of calls that were imported ({calls}): noburn did not stand before them. "
             "--source ledger leaves them out."
         )
+    if report.imported.unpriced:
+        said.append(
+            f"{report.imported.unpriced:,} imported calls have no known price, and are in no "
+            "amount; `--by model,state` shows them."
+        )
     if report.imported.doubled:
         said.append(
             f"{report.imported.doubled:,} imported calls are in the ledger, and were counted once."
@@ -257,6 +262,7 @@ def _more_data(report: Report) -> dict[str, Any]:
                 for name, calls in report.imported.calls.items()
             },
             "left_out_as_known": report.imported.doubled,
+            "unpriced": report.imported.unpriced,
         }
     if report.scanned is not None:
         data["scanned"] = report.scanned

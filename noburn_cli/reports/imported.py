@@ -11,6 +11,7 @@ The file has a view `calls` with the columns of the ledger's (noburn_cli.importi
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ from noburn_cli.reports.totals import Imported, Line
 if TYPE_CHECKING:
     import apsw
 
+#: The state of a call whose cost nobody knows: it is in no amount, and no amount is 0 for it.
+UNPRICED = "unpriced"
 #: How far the clocks of a program and of whoever recorded its calls may differ, and how long a call
 #: may take: a call's provider id is looked for that far around it.
 _AROUND_MS = 2 * 86_400_000
@@ -58,12 +61,16 @@ def imported_lines(
         if ledger is not None and ledger.exists():
             _find_doubled(connection, ledger)
         lines = grouped(connection, question, _CALLS)
-        calls, costs = {}, {}
-        for line in grouped(connection, parts(question, by=("source",)), _CALLS):
-            calls[line.keys[0]] = line.sums.calls
-            costs[line.keys[0]] = line.sums.cost_nano
+        calls: Counter[str] = Counter()
+        costs: Counter[str] = Counter()
+        unpriced = 0
+        for line in grouped(connection, parts(question, by=("source", "state")), _CALLS):
+            source, state = line.keys
+            calls[source] += line.sums.calls
+            costs[source] += line.sums.cost_nano
+            unpriced += line.sums.calls if state == UNPRICED else 0
         (doubled,) = connection.execute("SELECT count(*) FROM temp.doubled").fetchone() or (0,)
-    return lines, Imported(calls, costs, int(doubled))
+    return lines, Imported(calls, costs, int(doubled), unpriced)
 
 
 def _find_doubled(connection: apsw.Connection, ledger: Path) -> None:

@@ -112,11 +112,13 @@ class Imported:
 
     calls, cost_nano: of each source, the part that is in the lines.  doubled: imported calls that
     the ledger knows by the provider's id, and which were therefore left out.
+    unpriced: calls in the lines whose cost nobody knows; they are in no amount.
     """
 
     calls: Mapping[str, int] = field(default_factory=dict)
     cost_nano: Mapping[str, int] = field(default_factory=dict)
     doubled: int = 0
+    unpriced: int = 0
 
 
 @dataclass(frozen=True)

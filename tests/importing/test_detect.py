@@ -104,6 +104,10 @@ def test_from_the_command_line(machine, capsys, tmp_path):
     assert "Claude Code: 2 files; 5 new" in shown
     assert "cost unknown, and not zero: claude-made-up-9 (1)" in shown
     assert "one.jsonl:9" in shown
+    assert main(["report"]) == 0
+    shown = capsys.readouterr().out
+    assert "5 from claude-code" in shown
+    assert "1 imported calls have no known price, and are in no amount" in shown
     assert main(["import", "claude-code"]) == 0
     assert "2 more unchanged" in capsys.readouterr().out
     assert main(["import", "codex", "--billing", "api", "--json"]) == 0

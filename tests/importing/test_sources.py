@@ -7,6 +7,7 @@ import json
 import pytest
 
 from noburn_cli.core.usage import KINDS
+from noburn_cli.importing import batches
 from tests.importing.conftest import CORPUS
 
 
@@ -177,8 +178,13 @@ def test_one_call_that_two_sources_tell_of_counts_once(bring, calls, tmp_path):
     bring("litellm", CORPUS / "litellm.json")
     outcome = bring("langsmith", CORPUS / "langsmith.jsonl")
     assert outcome.money.shadowed == 1
-    assert len(calls("provider_id = 'chatcmpl-0001'")) == 1
+    assert [call["source"] for call in calls("provider_id = 'chatcmpl-0001'")] == ["litellm"]
     assert calls("source = 'langsmith'")[0]["failure"] == "error"
+    bring("langsmith", CORPUS / "langsmith.jsonl", rule="list")  # Replaced, and still behind it.
+    assert len(calls("provider_id = 'chatcmpl-0001'")) == 1
+    home = tmp_path / "home"
+    batches.undo(home, batches.chosen(home, "litellm"))
+    assert [call["source"] for call in calls("provider_id = 'chatcmpl-0001'")] == ["langsmith"]
 
 
 def test_no_prompt_is_kept(bring, tmp_path):
