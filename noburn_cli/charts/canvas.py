@@ -39,6 +39,10 @@ class Canvas:
             self._dots[column, row] = bits
             self.put(column, row, chr(_BRAILLE + bits), colour)
 
+    def colour(self, column: int, row: int) -> int | None:
+        """Of a cell inside the canvas; None where no line runs."""
+        return self._cells[row][column][1]
+
     def rows(self) -> Iterator[list[tuple[str, int | None]]]:
         yield from self._cells
 

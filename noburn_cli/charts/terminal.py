@@ -122,14 +122,27 @@ def _draw_words(shown: Curve, frame: _Frame) -> None:
 
     A letter stands on its mark's point where it has one, else at the foot.
     """
+    letters = {frame.column(mark.x) for mark in shown.marks}
     for level in shown.levels:
         text = f" {safe_text(level.label)} "
-        start = frame.canvas.width - len(text)
+        row, right = frame.row(level.y), max(frame.canvas.width - len(text), 0)
+        # As far right as it hides nothing.
+        start = min(
+            range(right, -1, -1),
+            key=lambda start: _covered(frame.canvas, start, len(text), row, letters),
+        )
         for place, glyph in enumerate(text):
-            frame.canvas.put(start + place, frame.row(level.y), glyph)
+            frame.canvas.put(start + place, row, glyph)
     for place, mark in enumerate(shown.marks):
         row = frame.canvas.height - 1 if mark.y is None else frame.row(mark.y)
         frame.canvas.put(frame.column(mark.x), row, _letter(place))
+
+
+def _covered(canvas: Canvas, start: int, length: int, row: int, letters: set[int]) -> int:
+    """How much a text would hide at a place: marks above all, then parts of lines."""
+    span = range(start, min(start + length, canvas.width))
+    lines = sum(canvas.colour(column, row) is not None for column in span)
+    return lines + 100 * len(letters.intersection(span))
 
 
 def _letter(place: int) -> str:

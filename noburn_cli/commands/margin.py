@@ -146,7 +146,8 @@ def _range(asked: opt.Asked, scenario: Scenario) -> Span:
 
 def _hint_eaten_dollar(asked: opt.Asked, shown: list[Outlook]) -> None:
     plan = shown[0].scenario.plan
-    if asked.price is not None and not plan.price_nano and plan.overage is None:
+    sold = plan.overage is not None or not plan.included.unlimited
+    if asked.price is not None and not plan.price_nano and not sold:
         typer.echo(
             "hint: the price is 0. If you wrote $20, the shell read `$2` as a variable:"
             " write 20, '$20' or 20usd.",

@@ -135,8 +135,11 @@ def _marks(curves: Sequence[Swept], target: Fraction) -> list[Mark]:
 
 
 def _short(text: str) -> str:
-    """A count for an axis: `2M` for `2,000,000`."""
-    for zeros, letter in ((",000,000,000", "B"), (",000,000", "M"), (",000", "k")):
-        if text.endswith(zeros):
-            return text.removesuffix(zeros) + letter
+    """A count for an axis: `1.5M` for `1,500,000`."""
+    digits = text.replace(",", "")
+    if not digits.isdecimal():
+        return text
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if int(digits) >= size:
+            return f"{int(digits) / size:.6g}{letter}"
     return text

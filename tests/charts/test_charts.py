@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import re
+import struct
 import sys
+import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +76,14 @@ def test_a_curve_puts_its_points_levels_and_marks_where_they_belong():
     assert all(len(line) <= 71 for line in lines)
 
 
+def test_a_name_of_a_level_hides_no_mark():
+    """A mark near the right end of a level moves the level's name to the left of it."""
+    marked = replace(CURVE, marks=[Mark(39.0, "late", 0.7)])
+    lines = terminal.curve(marked, terminal.Style(unicode=False))
+    (target,) = [line for line in lines if " target " in line]
+    assert target.index("target") < target.index("A")
+
+
 def test_one_line_is_dots_and_several_are_told_apart_without_colour():
     alone = "\n".join(terminal.curve(CURVE, terminal.Style()))
     assert re.search("[\u2801-\u28ff]", alone)
@@ -111,6 +124,19 @@ def test_colour_is_for_terminals_that_want_it(tmp_path):
     bare = [re.sub(r"\x1b\[\d+m", "", line) for line in coloured]
     assert bare == terminal.curve(CURVE, terminal.Style())
     assert all(line.count("\x1b[0m") == len(re.findall(r"\x1b\[3\dm", line)) for line in coloured)
+
+
+def test_a_terminal_says_what_it_can_show(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 63, 0, 0))
+    with os.fdopen(follower, "w", encoding="utf-8") as file:
+        seen = terminal.style_of(file, {"TERM": "xterm"})
+        assert (seen.width, seen.unicode, seen.colour) == (63, True, True)
+        assert not terminal.style_of(file, {"TERM": "xterm", "NO_COLOR": "1"}).colour
+        dumb = terminal.style_of(file, {"TERM": "dumb"})
+        assert (dumb.unicode, dumb.colour) == (False, False)
+    os.close(leader)
 
 
 def test_pictures_are_whole_and_the_same_each_time(tmp_path):
