@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noburn_cli.core.simulation_bill import ManyBills, Tariff, keeps_credits
+from noburn_cli.core.plans import Plan
+from noburn_cli.core.simulation_bill import Load, ManyBills, Tariff, keeps_credits
 from noburn_cli.core.simulation_population import Population
 from noburn_cli.core.simulation_scenario import Scenario, Segment, population
 from noburn_cli.core.simulation_usage import Floats
@@ -108,49 +109,71 @@ def _segment(
     scenario: Scenario, place: int, people: Population, nodes: tuple[Floats, Floats]
 ) -> tuple[Month, ...]:
     segment = scenario.segments[place]
-    customers = _Customers(scenario, segment, nodes)
-    found = [Month()] * scenario.months
-    for start, came in enumerate(people.arrivals):
-        count = (scenario.customers if start == 0 else came) * segment.share
-        if not count:
-            continue
-        for age, alive in enumerate(people.alive[place][start]):
-            one = customers.at(start, age)
-            found[start + age] = found[start + age] + one.times(count * alive)
+    months = [_month(scenario, segment, month) for month in range(scenario.months)]
+    counts = _counts(scenario, place, people)
+    if keeps_credits(segment.plan):
+        return _followed(segment, months, counts, _fewer(*nodes))
+    known: dict[object, Month] = {}
+    found = []
+    for number, (plan, load) in enumerate(months):
+        tariff = None
+        total = Month()
+        for trial, count in _by_trial(segment, counts, number).items():
+            key = (plan, load, trial)
+            if key not in known:
+                tariff = tariff or Tariff(plan, load)
+                bills = tariff.bill(nodes[0], trial=trial)
+                known[key] = _summed(bills, nodes[1], paying=segment.paying)
+            total = total + known[key].times(count)
+        found.append(total)
     return tuple(found)
 
 
-class _Customers:
-    """One customer's expected month, worked out once for all months that are alike."""
+def _month(scenario: Scenario, segment: Segment, month: int) -> tuple[Plan, Load]:
+    return scenario.plan_in(segment, month), scenario.load_in(segment, month)
 
-    def __init__(self, scenario: Scenario, segment: Segment, nodes: tuple[Floats, Floats]) -> None:
-        self._scenario, self._segment = scenario, segment
-        self._multiples, self._weights = nodes
-        self._keeps = keeps_credits(segment.plan)
-        if self._keeps:  # A customer of each start is followed: a tenth of the nodes will do.
-            self._multiples, self._weights = _fewer(*nodes)
-        self._tariffs: dict[object, Tariff] = {}
-        self._known: dict[object, Month] = {}
-        self._lots: Floats | None = None
 
-    def at(self, start: int, age: int) -> Month:
-        """The customer who came in month `start`, `age` months later; ages are asked in order."""
-        trial = min(max(self._segment.trial_months - age, 0.0), 1.0) if start else 0.0
-        plan = self._scenario.plan_in(self._segment, start + age)
-        load = self._scenario.load_in(self._segment, start + age)
-        key = (plan, load)
-        if key not in self._tariffs:
-            self._tariffs[key] = Tariff(plan, load)
-        if self._keeps:
-            bills = self._tariffs[key].bill(
-                self._multiples, trial=trial, lots=self._lots if age else None
-            )
-            self._lots = bills.lots
-            return _summed(bills, self._weights, paying=self._segment.paying)
-        if (key, trial) not in self._known:
-            bills = self._tariffs[key].bill(self._multiples, trial=trial)
-            self._known[key, trial] = _summed(bills, self._weights, paying=self._segment.paying)
-        return self._known[key, trial]
+def _counts(scenario: Scenario, place: int, people: Population) -> list[list[float]]:
+    """Customers who are expected, by month of arrival and month."""
+    share = scenario.segments[place].share
+    arrivals = [float(scenario.customers), *people.arrivals[1:]]
+    return [
+        [0.0] * start + [came * share * alive for alive in people.alive[place][start]]
+        for start, came in enumerate(arrivals)
+    ]
+
+
+def _by_trial(segment: Segment, counts: list[list[float]], month: int) -> dict[float, float]:
+    """How many there are in a month, by the part of it that is a trial."""
+    found: dict[float, float] = {}
+    for start in range(month + 1):
+        trial = _trial(segment, start, month)
+        found[trial] = found.get(trial, 0.0) + counts[start][month]
+    return found
+
+
+def _trial(segment: Segment, start: int, month: int) -> float:
+    return min(max(segment.trial_months - (month - start), 0.0), 1.0) if start else 0.0
+
+
+def _followed(
+    segment: Segment,
+    months: list[tuple[Plan, Load]],
+    counts: list[list[float]],
+    nodes: tuple[Floats, Floats],
+) -> tuple[Month, ...]:
+    """Customers whose credits last: those of each start are followed month by month."""
+    tariffs = [Tariff(plan, load) for plan, load in months]
+    found = [Month()] * len(months)
+    for start in range(len(months)):
+        lots: Floats | None = None
+        for month in range(start, len(months)) if counts[start][start] else ():
+            trial = _trial(segment, start, month)
+            bills = tariffs[month].bill(nodes[0], trial=trial, lots=lots)
+            lots = bills.lots
+            one = _summed(bills, nodes[1], paying=segment.paying)
+            found[month] = found[month] + one.times(counts[start][month])
+    return tuple(found)
 
 
 def _fewer(multiples: Floats, weights: Floats, *, by: int = 10) -> tuple[Floats, Floats]:
