@@ -28,7 +28,7 @@ from benchmarks.ledger import machine
 RESULTS = Path(__file__).parent / "results"
 CORPUS = Path(__file__).resolve().parents[1] / "tests" / "corpus" / "imports"
 MEGABYTE = 1_000_000
-PROMPT = "made up " * 300
+PROMPT = "made up " * 1_500
 TOOL_RESULT = "made up " * 2_000
 BARE = "import json, sys\nfor line in open(sys.argv[1], 'rb'):\n    json.loads(line)\n"
 

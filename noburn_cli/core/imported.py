@@ -53,7 +53,7 @@ class ImportedCall:
     at_ms: when it was made.  model: as the source names it.  usage: counts by kind (core.usage).
     said_nano: the source's cost in nano-dollars; None where it says none.
     attributes: by noburn's names (`customer`, `tag.team`).  maker: who served it, in its words.
-    requests: how many calls the record sums.
+    requests: how many calls the record sums; 0 where it does not say, and for money alone.
     ran_ms: how long it took.  status: HTTP.  failure: why it failed, in one of few words.
     provider_id: the provider's id of the answer, by which the ledger may know the same call.
     notional: a subscription paid for it.  note: what about it could not be priced.
@@ -129,7 +129,9 @@ class ListPrices:
         model = self.model(call.model, call.maker)
         listed: int | None = None
         why = ""
-        if model is None:
+        if not call.requests and not call.usage:
+            why = "it is money alone"
+        elif model is None:
             why = "the price book does not have the model"
         else:
             try:

@@ -228,7 +228,7 @@ def _take_some(
 def _take(job: _Job, writer: Writer, reader: Reader, file: _File, record: Record) -> None:
     outcome = job.outcome
     if record.skipped:
-        outcome.left["a line that tells of no call"] += 1
+        outcome.left["lines that tell of no call"] += 1
         return
     if record.values is None:
         outcome.not_read(record.fault, f"{file.path}", record.line)

@@ -49,7 +49,9 @@ def _came(outcome: Outcome) -> str:
 
 def _calls(money: Money) -> str:
     calls = counted(money.calls, "call")
-    return calls if money.calls == money.records else f"{calls} in {money.records:,} records"
+    return (
+        calls if money.calls == money.records else f"{calls} in {counted(money.records, 'record')}"
+    )
 
 
 def _costs(money: Money, *, agent: bool) -> list[str]:
@@ -66,6 +68,8 @@ def _costs(money: Money, *, agent: bool) -> list[str]:
         lines.append(
             f"the source said {show_dollars(money.said_nano)} for {money.said:,}; "
             f"our book says {show_dollars(money.list_nano)} for {money.listed:,}"
+            if money.listed
+            else f"the source said {show_dollars(money.said_nano)} for {money.said:,}"
         )
     if money.both:
         drift = money.both_list_nano - money.both_said_nano

@@ -162,7 +162,7 @@ def test_damage_is_told_and_the_rest_is_kept(bring, calls, tmp_path):
     broken = tmp_path / "broken.jsonl"
     broken.write_bytes(b'{"a": 1}\n\xff\xfe\n[]\n{"a": ' + b"[" * 100_000 + b"\n" + lines[4])
     outcome = bring("claude-code", broken)
-    assert outcome.left == {"a line that tells of no call": 4}
+    assert outcome.left == {"lines that tell of no call": 4}
     with pytest.raises(InputRefused, match="cannot be read"):
         bring("claude-code", tmp_path / "missing.jsonl")
 

@@ -51,7 +51,7 @@ def test_claude_code(bring, calls):
     assert found["msg_01C"]["cost_nano"] is None
     assert outcome.money.unpriced == {"claude-made-up-9": 1}
     assert reasons(outcome) == {"it has no timestamp": [9]}
-    assert outcome.left["Claude Code's own words, not a model's"] == 1
+    assert outcome.left["lines of Claude Code's own, not of a model"] == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -102,7 +102,7 @@ def test_litellm(bring, calls):
     assert found["chatcmpl-0006"]["counts"] == "list"
     assert found["chatcmpl-0006"]["cost_nano"] == 900_000
     assert outcome.money.zero_said == 2
-    assert outcome.left == {"no call of a model": 1}
+    assert outcome.left == {"records without a model and tokens": 1}
     assert reasons(outcome) == {"it is not CSV with as many fields as the heading": [4]}
 
 
@@ -143,7 +143,7 @@ def test_langsmith(bring, calls):
         1_620_000, "chat", "th-1", "draft",
     )  # fmt: skip
     assert (failed["failure"], failed["counts"]) == ("error", "list")
-    assert outcome.left == {"a step that calls no model": 1}
+    assert outcome.left == {"steps that call no model": 1}
     assert reasons(outcome) == {"its tokens do not add up": [4]}
 
 

@@ -25,7 +25,7 @@ FIELDS = {"project": ("noburn_folder",), "run": ("sessionId", "session_id")}
 _SYNTHETIC = "<synthetic>"
 #: Ranks: a line of the conversation itself before a sidechain's copy of it, then more output.
 _OWN = 1 << 40
-_PARTS = "some of its usage is of a kind that is not priced"
+_PARTS = "with usage of a kind that is not priced"
 
 
 class ReadSession:
@@ -48,7 +48,7 @@ class ReadSession:
             return ()
         model = text_of(message.get("model"))
         if model == _SYNTHETIC:
-            return (LeftOut("Claude Code's own words, not a model's"),)
+            return (LeftOut("lines of Claude Code's own, not of a model"),)
         if not model:
             raise Unread("it has no model")
         return (self._call(record, message, usage, model),)

@@ -97,7 +97,7 @@ class ReadSession:
         if total is None:
             total = _sum(self._before or _NOTHING, last or _NOTHING)
         if total == self._before:
-            return (LeftOut("written again, with nothing used since"),)
+            return (LeftOut("counts written again with nothing used since"),)
         new = _since(total, self._before, last)
         self._before = total
         if new == _NOTHING:

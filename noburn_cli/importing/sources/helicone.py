@@ -63,7 +63,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     )  # fmt: skip
     if not model or model == "unknown":
         if not usage:
-            return LeftOut("no call of a model")
+            return LeftOut("records without a model and tokens")
         raise Unread("it has no model")
     cached = bool(text_of(record.get("cache_reference_id")).strip("0-"))
     told = text_of(record.get("response_status"), 8)

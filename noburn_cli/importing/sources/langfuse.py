@@ -56,9 +56,9 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     """One observation.  Raises Unread."""
     kind = text_of(record.get("type")).upper()
     if kind and kind not in _CALLS:
-        return LeftOut("a step that calls no model")
+        return LeftOut("steps that call no model")
     if not kind and "observations" in record:
-        return LeftOut("a trace: its observations have the tokens")
+        return LeftOut("traces, whose observations have the tokens")
     model = next(
         (one for name in ("provided_model_name", "model", "providedModelName", "modelName")
          if (one := text_of(record.get(name)))), "",
@@ -66,7 +66,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     usage = _usage(record)
     if not model:
         if not usage:
-            return LeftOut("no call of a model")
+            return LeftOut("records without a model and tokens")
         raise Unread("it has no model")
     record = {**record, "metadata": object_of(record.get("metadata"))}
     start = moment_ms(_either(record, "start_time", "startTime"), asked.zone, what="start_time")

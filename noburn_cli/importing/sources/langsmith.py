@@ -45,7 +45,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     """One run.  Raises Unread."""
     kind = text_of(record.get("run_type")).lower()
     if kind not in _CALLS:
-        return LeftOut("a step that calls no model" if kind else "no run of LangSmith")
+        return LeftOut("steps that call no model" if kind else "records that are no runs")
     record = {**record, **{name: object_of(record.get(name)) for name in ("extra", "metadata")}}
     usage = _usage(record)
     model = _first(record, "ls_model_name") or text_of(
@@ -55,7 +55,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     failed = text_of(record.get("status")).lower() == "error" or bool(record.get("error"))
     if not model:
         if not usage:
-            return LeftOut("no call of a model")
+            return LeftOut("records without a model and tokens")
         raise Unread("it has no model")
     start = moment_ms(record.get("start_time"), asked.zone, what="start_time")
     end = record.get("end_time")

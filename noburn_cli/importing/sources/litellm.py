@@ -53,7 +53,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     said = nano_of(record.get("spend"))
     if not model:
         if not usage and not said:
-            return LeftOut("no call of a model")
+            return LeftOut("records without a model and tokens")
         raise Unread("it has no model")
     answered = is_true(record.get("cache_hit"))
     failed = text_of(record.get("status")).lower() == "failure"

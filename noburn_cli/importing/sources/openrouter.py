@@ -84,7 +84,7 @@ def _usage(record: Mapping[str, Any]) -> dict[str, int]:
 def _day(record: Mapping[str, Any], asked: Asked) -> Found:
     requests = count_of(record.get("requests"), "requests")
     if not requests:
-        return LeftOut("a day without requests")
+        return LeftOut("days without requests")
     model = text_of(record.get("model_permaslug")) or text_of(record.get("model"))
     day, endpoint = text_of(record.get("date"))[:10], text_of(record.get("endpoint_id"))
     return ImportedCall(

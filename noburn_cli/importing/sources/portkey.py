@@ -51,7 +51,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     usage = _usage(record, answer)
     if not model:
         if not usage:
-            return LeftOut("no call of a model")
+            return LeftOut("records without a model and tokens")
         raise Unread("it has no ai_model")
     hit = text_of(record.get("cache_status")).upper() in ("HIT", "SEMANTIC HIT")
     failed = text_of(record.get("is_success")).lower() in ("0", "false")
