@@ -252,6 +252,25 @@ class PlansByDay:
         return spans[-1][2] if spans else None
 
 
+def plan_names(billed: Iterable[str], plans: Iterable[str]) -> dict[str, str]:
+    """Billed names of plans as the plans file calls them: `Pro plus` is `pro-plus` there.
+
+    A name that only differs in case, blanks, `-` and `_` from exactly one plan's is that plan's.
+    """
+    known: dict[str, list[str]] = defaultdict(list)
+    for name in plans:
+        known[_plain(name)].append(name)
+    found = {}
+    for name in billed:
+        same = known.get(_plain(name), [])
+        found[name] = name if name in same or len(same) != 1 else same[0]
+    return found
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " -_")
+
+
 def state_field(state: str) -> str:
     """The field of Figures that has the revenue of a state."""
     assert state in STATES, state

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from noburn_cli import paths
@@ -24,6 +24,7 @@ from noburn_cli.core.profit import (
     ProfitAndLoss,
     customer_of,
     in_order,
+    plan_names,
     plans_by_day,
     unmapped_of,
 )
@@ -103,7 +104,7 @@ def read_books(
     """
     days = Days(question.rules.zone)
     today = days.of(now_ms)
-    facts = _facts(home, question, days)
+    facts = _with_plans(_facts(home, question, days), question.plans)
     first = min(
         question.first,
         month_of_day(min(question.first, today))[0],
@@ -187,6 +188,17 @@ def _facts(home: Path, question: Question, days: Days) -> list[RevenueFact]:
         if file.rows(grants, revenue.CREDIT_GRANT)[0][0]:
             since_ms = -(2**62)
         return file.facts(since_ms, sources=question.sources)
+
+
+def _with_plans(facts: list[RevenueFact], plans: Mapping[str, Plan]) -> list[RevenueFact]:
+    """The same with plans as the plans file calls them."""
+    names = plan_names({fact.plan for fact in facts if fact.plan is not None}, plans)
+    return [
+        fact
+        if fact.plan is None or names[fact.plan] == fact.plan
+        else replace(fact, plan=names[fact.plan])
+        for fact in facts
+    ]
 
 
 def _first_use(facts: Iterable[RevenueFact], days: Days, first: int) -> int:

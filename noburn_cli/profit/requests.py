@@ -8,9 +8,11 @@ one is seen.  (Parts by cost would give every request the same margin.)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from noburn_cli import paths
 from noburn_cli.core.budgets import NONE
@@ -19,15 +21,22 @@ from noburn_cli.core.profit_rules import BY_REQUESTS
 from noburn_cli.profit.reading import Books, lines_of
 from noburn_cli.reports.reading import reading
 
-_DEAREST = f"""
+if TYPE_CHECKING:
+    import apsw
+
+#: Ends of calls, the dearest first.  The view `calls` alone would look up the end of every call.
+_ENDS = """
+    SELECT call FROM journal
+    WHERE kind IN ('settle', 'lose', 'orphan') AND at_ms >= :since AND cost_nano > 0
+    ORDER BY cost_nano DESC, call
+"""
+_CALL = f"""
     SELECT call, reserved_at_ms, coalesce(customer, '{NONE}'), coalesce(feature, '{NONE}'),
       coalesce(resolved_model, model, '{NONE}'), cost_nano, state
     FROM calls
-    WHERE state NOT IN ('held', 'blocked', 'refused', 'voided', 'correction')
-      AND reserved_at_ms >= :since AND reserved_at_ms < :until
+    WHERE call = :call AND reserved_at_ms >= :since AND reserved_at_ms < :until
+      AND state IN ('settled', 'uncertain', 'orphaned')
       AND coalesce(json_extract(detail, '$.notional'), 0) = 0
-      AND (:customer IS NULL OR coalesce(customer, '{NONE}') = :customer)
-    ORDER BY cost_nano DESC, call LIMIT :limit
 """  # noqa: S608 -- our own names
 
 
@@ -59,14 +68,9 @@ def dearest(home: Path, books: Books, *, limit: int) -> list[Request]:
     rules = replace(question.rules, split=BY_REQUESTS)
     asked = replace(question, by=(CUSTOMER, FEATURE), rules=rules)
     lines = {one.keys: one.figures for one in lines_of(replace(books, question=asked)).lines}
-    values = {
-        "since": books.days.start_ms(question.first),
-        "until": books.days.start_ms(question.until),
-        "customer": question.customer,
-        "limit": limit,
-    }
+    since_ms, until_ms = (books.days.start_ms(day) for day in (question.first, question.until))
     with reading(path) as connection:
-        rows = list(connection.execute(_DEAREST, values))
+        rows = list(_rows(connection, since_ms, until_ms, question.customer, limit))
     found = []
     for call, at_ms, customer, feature, model, cost, state in rows:
         figures = lines.get((customer, feature), Figures())
@@ -79,3 +83,18 @@ def dearest(home: Path, books: Books, *, limit: int) -> list[Request]:
             )
         )  # fmt: skip
     return found
+
+
+def _rows(
+    connection: apsw.Connection, since_ms: int, until_ms: int, customer: str | None, limit: int
+) -> Iterator[tuple[Any, ...]]:
+    """The dearest calls of a period, as `_CALL` tells them."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for (call,) in connection.execute(_ENDS, {"since": since_ms}):
+        if len(found) >= limit:
+            break
+        values = {"call": call, "since": since_ms, "until": until_ms}
+        for row in connection.execute(_CALL, values):
+            if customer in (None, row[2]):
+                found[call] = row
+    yield from sorted(found.values(), key=lambda row: (-row[5], row[0]))

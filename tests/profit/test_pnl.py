@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from noburn_cli import paths
-from noburn_cli.core.profit import Figures
+from noburn_cli.core.profit import Figures, plan_names
 from noburn_cli.core.profit_outlook import (
     FINE,
     LIKELY,
@@ -276,3 +276,33 @@ def test_names_of_others_move_no_cursor_and_are_no_formula(books):
     assert "'=1+1|cmd" in noburn("pnl", "--period", "2026-10", "--format", "csv").stdout
     page = noburn("pnl", "--period", "2026-10", "--format", "markdown").stdout
     assert "<code>=1+1&#124;cmd</code>" in page
+
+
+def test_a_zone_moves_calls_between_days_and_no_money(books):
+    """Goal: days of the far side of the date line have other calls, and the same total."""
+    for zone in ("Pacific/Apia", "America/New_York"):
+        data = pnl("--period", "2026-10-02..2026-10-30", "--by", "day", "--zone", zone)
+        assert data["zone"] == zone
+        assert [row["calls"] for row in data["rows"]] == [5] * 29
+        assert sum(Fraction(row["inference_usd"]) for row in data["rows"]) == EACH * 5 * 29
+
+
+def test_plans_are_found_by_what_stripe_calls_them():
+    found = plan_names(["Pro Plus", "TEAM", "other", "a-b"], ["pro-plus", "team", "ab", "a_b"])
+    assert found == {"Pro Plus": "pro-plus", "TEAM": "team", "other": "other", "a-b": "a-b"}
+
+
+def test_credits_are_spent_at_what_the_plan_sells_them_for(books):
+    """Goal: where nobody says what was spent, the calls do, at the plan's price of a credit."""
+    (books / "plans.toml").write_text(
+        '[plan.pre]\nprice = 0\ncredits = { granted = 0, price = "$0.05", requests = 1 }\n'
+    )
+    import_revenue(books, [
+        "g1,2026-10-01,5,USD,credit_grant,collected,beta,cus_2,,pre,2026-10-01,2026-11-11,,",
+        "s2,2026-10-11,0,EUR,subscription,collected,beta,cus_2,,pre,2026-10-11,2026-11-01,,1.5",
+    ])  # fmt: skip
+    rows = by_key(pnl("--period", "2026-10"), "customer")
+    assert dollars(rows["beta"], "revenue") == [Fraction("1.55")]  # 31 calls.
+    later = pnl("--period", "2026-11-01..2026-11-10")
+    assert dollars(by_key(later, "customer")["beta"], "revenue") == [Fraction("3.45")]
+    assert later["breakage_usd"] == "3.45"
