@@ -9,14 +9,16 @@ exactly while their inference is at most
 
 so that is the limit of a budget on their cost, in the calendar month of the zone of `[pnl]`, whose
 threshold of 100 % is the alert: told once a month, the moment that a call passes it.  It blocks
-nothing, warns no program, and is charged beside any other budget of the customer.
+nothing, warns no program, and is charged beside any other budget of the customer.  Where the plan
+charges for use, revenue grows as the customer spends: then the limit is the first amount at which
+the margin is below the floor, and there is no budget where no amount is.
 Not here: how a message gets out (the daemon), its words (noburn_daemon.alerts).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -26,15 +28,18 @@ from noburn_cli.core.budget_spec import BudgetSpec, spec_from
 from noburn_cli.core.budgets import check_name, margin_floor, margin_scope
 from noburn_cli.core.money import AMOUNT_MAX, DOLLARS
 from noburn_cli.core.policy_plan import removal, setting
-from noburn_cli.core.profit import CUSTOMER, UNMAPPED
+from noburn_cli.core.profit import CUSTOMER, UNMAPPED, Figures
 from noburn_cli.core.recognition_days import month_of_day
 from noburn_cli.core.windows import MONTH
 from noburn_cli.errors import UsageError
-from noburn_cli.profit.outlooks import renewals
+from noburn_cli.profit.outlooks import charges_for_use, renewals
 from noburn_cli.profit.reading import Books, lines_of
 
 #: Of what may be spent: the margin is below its floor.
 THRESHOLDS = (100,)
+#: How far use may grow in a month before it is not looked at any more; in steps of a tenth.
+_GROWTH_MAX = 100_000
+_STEP = 11
 
 
 @dataclass(frozen=True)
@@ -67,16 +72,51 @@ def watched(books: Books) -> list[BudgetSpec]:
         net = figures.net_nano + renewed.get(name, 0)
         if not net or name.startswith(UNMAPPED) or not _can_be_watched(name):
             continue
-        keeps = net * (1 - floor) + figures.fees_nano - figures.overhead_nano
+        limit = _limit(
+            figures, net - figures.usage_nano, floor, charges_for_use(books, name, first)
+        )
+        if limit is None:
+            continue
         found.append(
             BudgetSpec(
                 margin_scope(name, int(floor * 100)), MONTH, DOLLARS,
                 # A nano-dollar more, so that reaching it is being below the floor.
-                min(max(0, math.floor(Fraction(keeps))) + 1, AMOUNT_MAX), action=WARN,
-                zone=rules.zone, thresholds=THRESHOLDS, notify=rules.notify,
+                min(max(0, limit) + 1, AMOUNT_MAX), action=WARN, zone=rules.zone,
+                thresholds=THRESHOLDS, notify=rules.notify,
             )
         )  # fmt: skip
     return found
+
+
+def _limit(
+    figures: Figures, fixed: int, floor: Fraction, by_use: Callable[[Fraction], int] | None
+) -> int | None:
+    """The most inference that keeps a margin; None where any does.
+
+    fixed: the month's net revenue without use.  by_use: what use is charged, by how much it grows.
+    """
+    other = figures.fees_nano - figures.overhead_nano
+
+    cost = figures.cost_nano
+
+    def affords(spent: int) -> int:
+        grows = by_use is not None and cost > 0
+        charged = by_use(Fraction(spent, cost)) if by_use and grows else figures.usage_nano
+        return math.floor((fixed + charged) * (1 - floor)) + other
+
+    now = affords(cost)
+    if by_use is None or cost <= 0 or now < cost:
+        return now
+    # What is charged is linear piece by piece: the first step that is below, then the place in it.
+    low, high = cost, cost * _STEP // 10 + 1
+    while affords(high) >= high:
+        low, high = high, high * _STEP // 10 + 1
+        if low > cost * _GROWTH_MAX:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if affords(middle) < middle else (middle, high)
+    return low
 
 
 def _can_be_watched(customer: str) -> bool:

@@ -18,7 +18,7 @@ from noburn_cli.core.plan_billing import PlanUsage, bill
 from noburn_cli.core.profit import CUSTOMER, Figures, customer_of
 from noburn_cli.core.profit_advice import MONTH_DAYS, Advice, advise
 from noburn_cli.core.profit_outlook import BASIS_DAYS, Basis, Outlook, daily_series, outlook_of
-from noburn_cli.core.profit_rating import ByDay, billed_through, usage_by_day
+from noburn_cli.core.profit_rating import usage_by_day
 from noburn_cli.core.recognition import PROVISIONAL, Stream
 from noburn_cli.core.recognition_days import Period, month_of_day
 from noburn_cli.profit.reading import Books, lines_of
@@ -46,8 +46,6 @@ def outlooks(books: Books, now_ms: int) -> list[Outlook]:
     so_far = books.today - first + gone
     by_day, first_call = _by_day(books)
     known, renewed = _revenue(books, first, following)
-    billed = billed_through(books.facts, books.days)
-    usage = usage_by_day(line for line in books.costs if first <= line.day <= books.today)
     found = []
     for name, figures in month_so_far(books).items():
         if books.question.customer not in (None, name):
@@ -60,23 +58,24 @@ def outlooks(books: Books, now_ms: int) -> list[Outlook]:
             days_so_far=so_far,
             known_nano=known.get(name, 0),
             renewed_nano=renewed.get(name, 0),
-            by_use=_by_use(books, name, usage.get(name, {}), billed.get(name, 0) >= first),
+            by_use=charges_for_use(books, name, first),
         )
         found.append(outlook_of(name, figures, basis))
     return sorted(found, key=_worst)
 
 
-def _by_use(
-    books: Books, name: str, by_day: ByDay, is_billed: bool
-) -> Callable[[Fraction], int] | None:
-    """What the plan of a customer charges for use in the month, by how much that grows.
+def charges_for_use(books: Books, name: str, first: int) -> Callable[[Fraction], int] | None:
+    """What the plan of a customer charges for use in the running month, by how much that grows.
 
-    is_billed: whether some of the month's use is billed already; then the plan is not asked.
+    first: the month's first day.  None without a plan that charges for use, and where some of the
+    month's use is billed already: then the plan is not asked.
     """
     plan = books.question.plans.get(books.on.latest(name) or "")
-    if plan is None or plan.overage is None or is_billed:
+    if plan is None or plan.overage is None or books.billed.get(name, 0) >= first:
         return None
-    sums = [sum(one[place] for one in by_day.values()) for place in range(3)]
+    by_day = books.usage.get(name, {})
+    used = [one for day, one in by_day.items() if first <= day <= books.today]
+    sums = [sum(one[place] for one in used) for place in range(3)]
 
     def charged(growth: Fraction) -> int:
         cost, tokens, requests = (amount * growth for amount in sums)

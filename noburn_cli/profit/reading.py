@@ -81,6 +81,9 @@ class Books:
     recognition: Recognition
     on: PlansByDay
     notes: tuple[str, ...]
+    #: Of every customer: usage by day, and the last day whose use is billed.
+    usage: Mapping[str, Mapping[int, list[int]]] = field(default_factory=dict)
+    billed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def streams(self) -> Sequence[Stream]:
@@ -129,9 +132,8 @@ def read_books(
             facts, days=days, usage=usage, now_ms=now_ms, credit_draws=draws,
             final_after_days=question.rules.final_after_days,
         )  # fmt: skip
-    rated = rated_streams(
-        by_day, on, question.plans, through=billed_through(facts, days), today=today
-    )
+    billed = billed_through(facts, days)
+    rated = rated_streams(by_day, on, question.plans, through=billed, today=today)
     if rated:
         names = {stream.customer for stream in rated}
         notes.append(
@@ -140,7 +142,7 @@ def read_books(
         )
     notes += _spread_notes(draft.streams)
     whole = Recognition((*draft.streams, *rated), draft.no_rate, draft.tax)
-    return Books(question, days, today, facts, costs, whole, on, tuple(notes))
+    return Books(question, days, today, facts, costs, whole, on, tuple(notes), by_day, billed)
 
 
 def lines_of(books: Books) -> ProfitAndLoss:

@@ -11,6 +11,7 @@ from fractions import Fraction
 import pytest
 
 from noburn_cli import paths
+from noburn_cli.core.budgets import margin_scope
 from noburn_cli.core.profit import Figures, plan_names
 from noburn_cli.core.profit_outlook import (
     FINE,
@@ -26,6 +27,7 @@ from noburn_cli.core.profit_rules import Rules
 from noburn_cli.errors import LedgerUnavailable, UsageError
 from noburn_cli.plans_file import load_plans
 from noburn_cli.profit import Question
+from noburn_cli.profit.alerts import watched
 from noburn_cli.profit.outlooks import advices, history_first, outlooks
 from noburn_cli.profit.reading import lines_of, read_books
 from tests.profit.books import Call, at_ms, import_revenue, noburn, pnl, write_ledger
@@ -306,3 +308,27 @@ def test_credits_are_spent_at_what_the_plan_sells_them_for(books):
     later = pnl("--period", "2026-11-01..2026-11-10")
     assert dollars(by_key(later, "customer")["beta"], "revenue") == [Fraction("3.45")]
     assert later["breakage_usd"] == "3.45"
+
+
+@pytest.mark.parametrize(("floor", "markup"), [(20, 20), (20, 10), (10, 20), (50, 100)])
+def test_a_margin_that_grows_with_use_is_watched_where_it_falls(books, floor, markup):
+    """Goal: the limit is the first spend that takes the margin below; none where use pays for it.
+
+    $2 a month, a cent of cost included, beyond it cost and a markup.
+    """
+    plan = '[plan.grow]\nprice = 2\nincluded = { usage = "$0.01" }\n'
+    (books / "plans.toml").write_text(f'{plan}overage = {{ markup = "{markup}%" }}\n')
+    import_revenue(books, [
+        "s2,2026-10-01,2,USD,subscription,collected,beta,cus_2,,Grow,2026-10-01,2026-11-01,,",
+    ])  # fmt: skip
+    read, _ = october(31, margin_min=Fraction(floor, 100))
+    found = {one.scope.pairs[0][1]: one for one in watched(read)}
+    share, each = Fraction(floor, 100), 1 + Fraction(markup, 100)
+    # 2 + (c - 0.01) * each - c = share * (2 + (c - 0.01) * each), solved for c.
+    slope = 1 - each * (1 - share)
+    if slope <= 0:
+        assert "beta" not in found
+        return
+    spend = (1 - share) * (2 - each / 100) / slope
+    assert abs(found["beta"].limit - spend * 10**9) <= 2 + 2 / slope
+    assert found["beta"].scope == margin_scope("beta", floor)
