@@ -111,5 +111,4 @@ def _limit_nano(before: list[int], norm: int, rule: Rule) -> Fraction | float:
     middle = median(logs)
     spread = _PER_MEDIAN_DISTANCE * median(abs(one - middle) for one in logs)
     by_spread = norm * math.exp(_DEVIATIONS * max(_SPREAD_MIN, spread))
-    limits: tuple[Fraction | float, ...] = (Fraction(rule.least_nano), rule.times * norm, by_spread)
-    return max(limits)
+    return max(Fraction(rule.least_nano), rule.times * norm, by_spread)
