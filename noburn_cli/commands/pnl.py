@@ -63,7 +63,7 @@ def pnl_command(
         bool, typer.Option("--suggest-plans", help="Show what plan each customer should be on.")
     ] = False,
     limit: Annotated[
-        int, typer.Option(help="Lines of the table and requests at most; 0 for all.", min=0)
+        int, typer.Option(help="Lines of each table at most; 0 for all (requests: 20).", min=0)
     ] = 0,
     form: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="table, csv, json or markdown.")
@@ -217,7 +217,7 @@ def _show(
         else pnl_outlook.render_requests(calls, width=width)
     ]
     if ends is not None:
-        parts.append(pnl_outlook.render_outlooks(ends, width=width))
+        parts.append(pnl_outlook.render_outlooks(ends, width=width, lines_max=limit or None))
     if plans is not None:
-        parts.append(pnl_outlook.render_advices(plans, width=width))
+        parts.append(pnl_outlook.render_advices(plans, width=width, lines_max=limit or None))
     typer.echo("\n\n".join("\n".join(part) for part in parts))

@@ -26,14 +26,17 @@ _BASIS = (
 )
 
 
-def render_outlooks(found: Sequence[Outlook], *, width: int | None) -> list[str]:
-    """Who is, and who will be, under water by the end of the month."""
-    shown = [one for one in found if one.verdict not in (FINE, TOO_EARLY)]
+def render_outlooks(
+    found: Sequence[Outlook], *, width: int | None, lines_max: int | None = None
+) -> list[str]:
+    """Who is, and who will be, under water by the end of the month; the worst first."""
+    troubled = [one for one in found if one.verdict not in (FINE, TOO_EARLY)]
+    shown = troubled[:lines_max]
     early = sum(one.verdict == TOO_EARLY for one in found)
     said = ["By the end of the month:", ""]
     if shown:
         said += fit_table(_outlook_columns(shown), width=width)
-        said += ["", *wrap_line(_BASIS, width=width)]
+        said += [*_more(troubled, shown), "", *wrap_line(_BASIS, width=width)]
     else:
         said.append("nobody is under water, or likely to be")
     if early:
@@ -49,8 +52,8 @@ def _outlook_columns(shown: Sequence[Outlook]) -> list[Column]:
         Column("CUSTOMER", [one.customer for one in shown], LEFT, shorten=True),
         Column("NOW", [show_dollars(one.now.margin_nano) for one in shown], RIGHT),
         Column("MONTH'S END", [_dollars(one.margin_nano) for one in shown], RIGHT),
-        Column("FROM", [_dollars(one.low_nano) for one in shown], RIGHT, 2),
-        Column("TO", [_dollars(one.high_nano) for one in shown], RIGHT, 2),
+        Column("LOW", [_dollars(one.low_nano) for one in shown], RIGHT, 2),
+        Column("HIGH", [_dollars(one.high_nano) for one in shown], RIGHT, 2),
         Column("DAYS", [str(one.basis_days) for one in shown], RIGHT, 1),
         Column("", [one.verdict for one in shown], LEFT),
     ]
@@ -60,10 +63,18 @@ def _dollars(nano: int | None) -> str:
     return "-" if nano is None else show_dollars(nano)
 
 
-def render_advices(found: Sequence[Advice], *, width: int | None) -> list[str]:
-    """What plan each customer should be on."""
-    if not found:
+def _more(every: Sequence[object], shown: Sequence[object]) -> list[str]:
+    left = len(every) - len(shown)
+    return [f"… and {left:,} more"] if left else []
+
+
+def render_advices(
+    every: Sequence[Advice], *, width: int | None, lines_max: int | None = None
+) -> list[str]:
+    """What plan each customer should be on, the dearest first."""
+    if not every:
         return ["no calls in the last 30 days"]
+    found = every[:lines_max]
     columns = [
         Column("CUSTOMER", [one.customer for one in found], LEFT, shorten=True),
         Column("PLAN", [one.plan or "-" for one in found]),
@@ -74,7 +85,13 @@ def render_advices(found: Sequence[Advice], *, width: int | None) -> list[str]:
         Column("MARGIN", [_share(one.best) for one in found], RIGHT),
         Column("", [_remark(one) for one in found], LEFT, 0),
     ]
-    return [*fit_table(columns, width=width), "", *wrap_line(CANNOT_KNOW, width=width)]
+    table = [*fit_table(columns, width=width), *_more(every, found)]
+    missed = sum(not one.reaches_target for one in every)
+    said = [CANNOT_KNOW]
+    if missed:
+        said.insert(0, f"For {missed:,} of {len(every):,} no plan reaches the target: the one with "
+                       "the highest margin is named.")  # fmt: skip
+    return [*table, "", *(line for one in said for line in wrap_line(one, width=width))]
 
 
 def _best(one: Advice) -> str:

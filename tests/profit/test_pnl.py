@@ -144,6 +144,11 @@ def test_every_grouping_and_format_has_the_same_total(books):
     assert sum(Fraction(line["margin_usd"]) for line in lines) == Fraction(totals[0]["margin_usd"])
     table = noburn("pnl", "--period", "2026-10").stdout
     assert "No rate is known for 7.00 CHF" in table
+    both = noburn(
+        "pnl", "--period", "2026-10", "--outlook", "--suggest-plans", "--limit", "1"
+    ).stdout
+    assert "By the end of the month:" in both
+    assert "… and 3 more" in both
     assert "| **total** |" in noburn("pnl", "--period", "2026-10", "--format", "markdown").stdout
 
 
