@@ -32,6 +32,8 @@ _FLAGS = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
 _ALWAYS = 2**62
 #: Facts of this source are a rehearsal: nobody gets them who does not ask.
 TEST_SOURCE = "stripe-test"
+#: The origin of identities that stand in for a forgotten customer.
+FORGOTTEN = "forgotten"
 _NAMES = tuple(field.name for field in fields(RevenueFact))
 _COLUMNS = ", ".join(_NAMES)
 #: A person's own word on who a payer is beats what the source's metadata say.
@@ -120,12 +122,16 @@ class RevenueStore:
         )
 
     def set_identities(self, customers: Mapping[str, str], origin: str) -> None:
-        """Inside `change`: what one origin says of payers, by payer, in place of what it said."""
+        """Inside `change`: what one origin says of payers, by payer, in place of what it said.
+
+        A payer whose customer was forgotten stays that one's stand-in.
+        """
         self.connection.execute("DELETE FROM identities WHERE origin = ?", (origin,))
         self.connection.executemany(
             "INSERT INTO identities VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-            "SET customer = excluded.customer, origin = excluded.origin",
-            [(payer, customer, origin) for payer, customer in customers.items()],
+            "SET customer = excluded.customer, origin = excluded.origin "
+            "WHERE identities.origin <> ?",
+            [(payer, customer, origin, FORGOTTEN) for payer, customer in customers.items()],
         )
 
     def unmapped(self, sources: Iterable[str] | None = None) -> list[tuple[str, str, int]]:

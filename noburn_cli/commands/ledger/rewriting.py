@@ -100,6 +100,7 @@ def forget_command(
     from noburn_cli.core.budgets import check_name
     from noburn_cli.importing.forgetting import forget
     from noburn_cli.render.jsonout import print_json
+    from noburn_cli.revenue.forgetting import forget as forget_revenue
 
     key, equals, value = name.partition("=")
     if not equals or not value.strip():
@@ -109,14 +110,11 @@ def forget_command(
     done = _wait_for(protocol.LEDGER_FORGET, key=key, value=value, dry_run=dry_run)
     stand_in = done.get("as") or f"(forgotten {secrets.token_hex(4)})"
     imported = forget(paths.home(), key, value, stand_in=stand_in, dry_run=dry_run)
+    billed = forget_revenue(paths.home(), key, value, stand_in=stand_in, dry_run=dry_run)
     if not dry_run:
         _drop_sums(paths.reports_path())
     copies = _copies(paths.ledger_path())
     logs = _logs(paths.log_path(), value)
-    if not dry_run:  # Reports make their sums anew, without the name.
-        for part in ("", "-wal", "-shm"):
-            sums = paths.reports_path()
-            sums.with_name(sums.name + part).unlink(missing_ok=True)
     erased = erase_copies and not dry_run
     if erased:
         for copy in copies:
@@ -127,6 +125,7 @@ def forget_command(
         found = {"copies": [str(c) for c in copies], "logs": [str(log) for log in logs]}
         more = {**found, "erased": erased}
         more["imported"] = imported
+        more["revenue"] = billed
         print_json("ledger.forget", JSON_VERSION, {"dry_run": dry_run, **done, **more})
         return
     where = f"{counted(done['texts'], 'text')} and {counted(done['rows'], 'row')}"
@@ -142,6 +141,11 @@ def forget_command(
         typer.echo(
             f"{counted(imported, 'imported record')} {would} changed, too; "
             "importing the same files again brings the name back"
+        )
+    if billed:
+        typer.echo(
+            f"{counted(billed, 'fact')} of revenue {would} changed, too; "
+            "what the source says of who pays is the source's"
         )
     for what, files in (("copy", copies), ("log", logs)):
         for file in files:
