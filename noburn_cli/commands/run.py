@@ -242,7 +242,16 @@ def _report(
             "failure": outcome.failure,
         }
         _write_summary(summary_file, data)
+    _keep_sums_warm(ledger)
     return exit_code
+
+
+def _keep_sums_warm(ledger: Path) -> None:
+    """So that the next report need not: only where it is done in an instant."""
+    from noburn_cli import paths
+    from noburn_cli.reports.rollups.cache import warm
+
+    warm(ledger, paths.reports_path(ledger.parent))
 
 
 def _announced(ledger: Path, outcome: RunOutcome, summary: RunSummary) -> list[PriceNotice]:

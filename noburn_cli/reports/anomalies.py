@@ -105,10 +105,10 @@ def _before(days: Mapping[date, int], day: date) -> Iterator[int]:
             yield cost
 
 
-def _limit_nano(before: list[int], norm: int, rule: Rule) -> Fraction | float:
+def _limit_nano(before: list[int], norm: int, rule: Rule) -> Fraction:
     """From which cost on a day is unusual."""
     logs = [math.log(cost) for cost in before]
     middle = median(logs)
     spread = _PER_MEDIAN_DISTANCE * median(abs(one - middle) for one in logs)
-    by_spread = norm * math.exp(_DEVIATIONS * max(_SPREAD_MIN, spread))
+    by_spread = norm * Fraction(math.exp(_DEVIATIONS * max(_SPREAD_MIN, spread)))
     return max(Fraction(rule.least_nano), rule.times * norm, by_spread)

@@ -112,7 +112,7 @@ def forget_command(
     imported = forget(paths.home(), key, value, stand_in=stand_in, dry_run=dry_run)
     billed = forget_revenue(paths.home(), key, value, stand_in=stand_in, dry_run=dry_run)
     if not dry_run:
-        _drop_sums(paths.reports_path())
+        _throw_away(paths.reports_path())
     copies = _copies(paths.ledger_path())
     logs = _logs(paths.log_path(), value)
     erased = erase_copies and not dry_run
@@ -155,6 +155,18 @@ def forget_command(
         typer.echo(f"head {done['head']}")
 
 
+def _throw_away(kept_sums: Path) -> None:
+    """Delete the sums that reports keep: they say the name, and the next report makes them anew."""
+    from noburn_cli.reports.rollups.files import Unusable, throw_away
+
+    if not kept_sums.exists():
+        return
+    try:
+        throw_away(kept_sums)
+    except Unusable as error:
+        typer.echo(f"warning: {kept_sums} still says it: {error}", err=True)
+
+
 def _check_there_is_one(ledger_path: Path) -> None:
     """Raises LedgerUnavailable where a daemon that is asked would begin a ledger."""
     from noburn_cli.ledger_file import no_ledger
@@ -176,12 +188,6 @@ def _wait_for(op: str, **fields: Any) -> dict[str, Any]:
             tell("rows copied", reply["done"], reply["total"])
             time.sleep(_ASK_AGAIN_S)
     return {key: value for key, value in reply.items() if key not in ("n", "ok", "state")}
-
-
-def _drop_sums(cache: Path) -> None:
-    """Remove what reports keep of the ledger, which says the name; the next one makes it anew."""
-    for ending in ("", "-wal", "-shm"):
-        cache.with_name(cache.name + ending).unlink(missing_ok=True)
 
 
 def _copies(ledger_path: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noburn_cli.core.windows import UTC
+from noburn_cli.errors import NoburnError
 from noburn_cli.ledger_file import SCHEMA
 from noburn_cli.reports.localtime import LocalTime
 from noburn_cli.reports.rollups import changes, merging, zones
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Some seconds' work.
 CHUNK_ROWS = 200_000
+#: What is caught up with in passing: a few tenths of a second.
+WARM_ROWS_MAX = 2_000
 #: Another process that catches up is waited for while it gets on, and this long if it does not.
 STUCK_S = 20.0
 _TRY_MS = 200
@@ -80,6 +83,27 @@ def kept_sums(
         kept.connection.close()
 
 
+def warm(ledger_path: Path, cache_path: Path, *, rows_max: int = WARM_ROWS_MAX) -> bool:
+    """Catch up where that is done in an instant, so that no person waits for it later.
+
+    Whether it was done.  Where nobody reads reports there is no file, and none is made; what is
+    wrong is for the next report to tell.
+    """
+    import apsw
+
+    if not cache_path.exists():
+        return False
+    try:
+        connection, _ = open_cache(cache_path, ledger_path)
+        try:
+            reaching = _Reaching(connection, LocalTime(), lambda _done, _total: None)
+            return reaching.is_near(rows_max) and reaching.run() is not None
+        finally:
+            connection.close()
+    except (apsw.Error, OSError, Unusable, NoburnError):
+        return False
+
+
 def _reach(ledger_path: Path, cache_path: Path, local: LocalTime, tell: Tell) -> Kept:
     import apsw
 
@@ -111,6 +135,11 @@ class _Reaching:
         self._connection = connection
         self._local = local
         self._tell = tell
+
+    def is_near(self, rows_max: int) -> bool:
+        """Whether the file is this ledger's, and at most so many rows behind."""
+        upto = self._upto()
+        return upto is not None and upto >= 0 and self._number(_HEAD) - upto <= rows_max
 
     def run(self) -> Kept | None:
         """The sums, inside a transaction; None when the file is not this ledger's."""
