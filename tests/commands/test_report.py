@@ -194,3 +194,76 @@ def test_total_is_the_sum_and_shares_make_one(rows: list[tuple[str, int, int]]) 
         assert sum((share for share in shares if share is not None), Fraction(0)) == 1
     else:
         assert all(share is None for share in shares)
+
+
+# What else is asked of it: periods, comparison, views, formats.
+
+
+def test_views_and_formats(here: Any, filled: Any, tmp_path: Any) -> None:
+    """Goal: every way to ask answers from one ledger, and the exact sums agree."""
+    total = json.loads(here.said("report", "--json"))["data"]["total"]
+    scanned = json.loads(here.said("report", "--json", "--no-rollups"))["data"]["total"]
+    assert total == scanned
+    for column in ("hour", "day", "week", "month", "user", "step", "tag.team"):
+        rows = json.loads(here.said("report", "--json", "--by", column))["data"]["rows"]
+        assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal(total["cost_usd"])
+    found = json.loads(here.said("report", "--pareto", "--json"))["data"]
+    assert (found["served"], found["served_total"], found["rows"][0]["share"]) == (
+        "customer", 2, "1.000000",
+    )  # fmt: skip
+    assert "is 100 % of the spend and serves 1 of 2 customers (50 %)" in here.said(
+        "report", "--pareto"
+    )
+    unusual = json.loads(here.said("report", "--anomalies", "--times", "3", "--json"))["data"]
+    assert (unusual["rows"], unusual["rule"]["times"]) == ([], "3.000000")
+    outlook = json.loads(here.said("report", "--forecast", "--json"))["data"]
+    assert (outlook["spent_usd"], outlook["expected_usd"]) == (total["cost_usd"], None)
+    assert "it needs 7 whole days" in here.said("report", "--forecast")
+    compared = here.said("report", "--by", "customer", "--period", "2w", "--compare")
+    assert compared.splitlines()[0].split()[7:9] == ["BEFORE", "CHANGE"]
+    assert "new" in compared
+    markdown = here.said("report", "--by", "customer", "--format", "markdown").splitlines()
+    assert markdown[0].startswith("| customer | calls |")
+    assert markdown[2].startswith("| `acme` | ")
+    target = tmp_path / "report.parquet"
+    here.said("report", "--by", "customer,state", "--format", "parquet", "--output", str(target))
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(target)
+    assert sum(table["cost_usd"].to_pylist()) == Decimal(total["cost_usd"])
+    assert {"customer", "state"} <= set(table.schema.names)
+    top = here.said("report", "--by", "state", "--top", "2", "--chart", "--latency")
+    assert "(5 others)" in top
+    assert "cost by state" in top
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--period", "moth"), "--period cannot be read"),
+        (("--period", "month", "--since", "1h"), "two ways to say one thing"),
+        (("--compare",), "no period before one that has no beginning"),
+        (("--pareto", "--forecast"), "views of their own"),
+        (("--pareto", "--by", "day"), "looks at one column"),
+        (("--anomalies", "--times", "0.5"), "--times cannot be read"),
+        (("--format", "xml"), "unknown format"),
+        (("--format", "csv", "--json"), "two forms of one output"),
+        (("--format", "parquet"), "written to a file"),
+        (("--zone", "Europe/Berln"), "Europe/Berlin"),
+        (("--source", "others"), "unknown source"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_read(
+    here: Any, arguments: tuple[str, ...], said: str
+) -> None:
+    done = here.noburn("report", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert not list(here.path.iterdir())
+
+
+def test_a_name_is_no_formula(home: Any, reserve: Any) -> None:
+    home.said("budget", "set", "global", "1")
+    with home.client() as client:
+        assert client.reserve(reserve("s1", attrs={"customer": "=HYPERLINK(1)"}))["ok"]
+    assert "\n'=HYPERLINK(1)," in home.said("report", "--by", "customer", "--csv")
