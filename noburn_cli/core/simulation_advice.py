@@ -86,19 +86,23 @@ def _target(facts: Facts) -> Advice | None:
 
 
 def lever_words(pulled: Pulled) -> str:
-    """A lever at its amount: `semantic cache with 24.4 % hits (today 0.0 %)`."""
+    """A lever at its amount: `a semantic cache with 24.4 % hits`; an allowance is of a seat."""
     lever, amount = pulled.lever, pulled.amount
     if lever.name == "price" and lever.price_nano is not None:
         cents = math.ceil(lever.price_nano * amount / _CENT - 1e-6)
         return f"a price of {dollars(cents * _CENT)} (today {dollars(lever.price_nano)})"
     if lever.name == "price":
         return f"every price times {amount:.3f}"
-    if lever.name in ("overage", "hard limit"):
-        beyond = "cost + 20 % beyond" if lever.name == "overage" else "usage stops there"
-        return f"{lever.name}: {dollars(amount)} of usage in a seat's price, {beyond}"
-    cheaper = f"of the calls to a model {pulled.route_ratio:g}x cheaper"
-    what = {"semantic cache": "hits", "routing": cheaper, "prompt cache": "of the input"}
-    return f"{lever.name} for {percent(amount)} {what[lever.name]} (today {percent(lever.now)})"
+    if lever.name == "overage":
+        return f"overage beyond {dollars(amount)} of usage, at cost + 20 %"
+    if lever.name == "hard limit":
+        return f"a hard limit at {dollars(amount)} of usage"
+    words = {
+        "semantic cache": f"a semantic cache with {percent(amount)} hits",
+        "routing": f"{percent(amount)} of calls to a model {pulled.route_ratio:g}x cheaper",
+        "prompt cache": f"a prompt cache for {percent(amount)} of input",
+    }[lever.name]
+    return f"{words} (today {percent(lever.now)})" if lever.now else words
 
 
 def _hybrid(facts: Facts) -> Advice | None:

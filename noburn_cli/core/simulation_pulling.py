@@ -114,8 +114,8 @@ def _rank(pulled: Pulled) -> tuple[bool, float, float, float]:
     share = pulled.margin_share
     return (
         not pulled.reaches,
-        # To five figures: two ways of earning the same money differ in rounding alone.
-        float(f"{pulled.price_nano:.4e}") if pulled.reaches else 0.0,
+        # To three figures: two ways of earning the same money differ in rounding alone.
+        float(f"{pulled.price_nano:.2e}") if pulled.reaches else 0.0,
         (pulled.lever.answers(pulled.amount) if pulled.reaches else 0.0) + pulled.touched,
         -(share if share is not None else float("-inf")),
     )

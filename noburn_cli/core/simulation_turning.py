@@ -8,8 +8,8 @@ Not here: growth over months (core.simulation_engine): this is the first month, 
 Usage has a heavy tail, so the mean of few customers is usually below the mean of all: fifty on a
 flat price look fine, and with five hundred the few who use most are among them.  The margin of a
 typical month (the median) therefore falls with the number of customers, down to the expectation.
-One set of customers is drawn, and each number of customers is the beginning of it, so that the
-lines of one number are comparable with those of the next.
+Customers are drawn in sets of the largest number, and each set is cut into groups of every smaller
+one: many groups tell a median well, and the lines of one number are comparable with the next's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from noburn_cli.core.simulation_usage import Floats
 SIZES = (
     1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000,
 )  # fmt: skip
-_DRAWS_MAX = 1_000
+#: Sets of customers, and the groups of one number that a set is cut into at most: a median of fewer
+#: than ten thousand small groups would turn anywhere.
+_SETS = 400
+_GROUPS_MAX = 40
 #: A stream of its own, beside those of the futures.
 _PLACE = 2**31
 #: "As good as always": nineteen months of twenty.
@@ -77,23 +80,10 @@ class Turning:
 
 def turning(scenario: Scenario) -> Turning:
     """Draw the customers once, and look at each number of them."""
-    draws = min(scenario.draws, _DRAWS_MAX)
-    columns = [_prefixes(scenario, number) for number in range(draws)]
-    revenue, margin, under, lost, largest, cost = np.array(columns).transpose(1, 0, 2)
-    share = _over(margin, revenue)
+    sets = [_sums(scenario, number) for number in range(_SETS)]
     sizes = tuple(
-        Size(
-            customers=count,
-            p5=_quantile(share[:, i], 0.05),
-            p50=_quantile(share[:, i], 0.5),
-            p95=_quantile(share[:, i], 0.95),
-            misses=float(np.mean(~(share[:, i] >= scenario.target))),
-            under_water=float(under[:, i].mean()),
-            lost=_quantile(_over(lost, revenue)[:, i], 0.5),
-            largest=_quantile(_over(largest, cost)[:, i], 0.5),
-            covers=float(np.mean(margin[:, i] >= scenario.fixed_nano)),
-        )
-        for i, count in enumerate(SIZES)
+        _size(scenario, count, np.concatenate([one[place] for one in sets], axis=1))
+        for place, count in enumerate(SIZES)
     )
     typical = [size.p50 - scenario.target for size in sizes]
     return Turning(
@@ -102,6 +92,23 @@ def turning(scenario: Scenario) -> Turning:
         always_misses=typical[0] < 0 and typical[-1] < 0,
         sure_from=_lasting([1 - SURE - size.misses for size in sizes]),
         covered_at=_lasting([size.covers - SURE for size in sizes]),
+    )
+
+
+def _size(scenario: Scenario, count: int, sums: Floats) -> Size:
+    """What the groups of one number say.  sums: rows as `_sums` makes them."""
+    revenue, margin, under, lost, largest, cost = sums
+    share = _over(margin, revenue)
+    return Size(
+        customers=count,
+        p5=_quantile(share, 0.05),
+        p50=_quantile(share, 0.5),
+        p95=_quantile(share, 0.95),
+        misses=float(np.mean(~(share >= scenario.target))),
+        under_water=float(under.mean()),
+        lost=_quantile(_over(lost, revenue), 0.5),
+        largest=_quantile(_over(largest, cost), 0.5),
+        covers=float(np.mean(margin >= scenario.fixed_nano)),
     )
 
 
@@ -143,8 +150,8 @@ def _between(excess: list[float], first: int) -> int:
     return math.ceil(round(math.exp(low + part * (high - low)), 6))
 
 
-def _prefixes(scenario: Scenario, number: int) -> Floats:
-    """Sums over the first so many customers of a draw: rows as `turning` takes them apart."""
+def _sums(scenario: Scenario, number: int) -> list[Floats]:
+    """Sums of one set, by number of customers: rows of figures, a column for each group."""
     stream = np.random.Generator(
         np.random.SFC64(np.random.SeedSequence(scenario.seed, spawn_key=(number, _PLACE)))
     )
@@ -160,17 +167,17 @@ def _prefixes(scenario: Scenario, number: int) -> Floats:
         cost[mine] = bills.inference_nano
         if segment.paying:
             of_payers[mine] = margin[mine]
-    ends = np.array(SIZES) - 1
-    return np.array(
-        [
-            np.cumsum(revenue)[ends],
-            np.cumsum(margin)[ends],
-            np.cumsum(of_payers < 0)[ends],
-            np.cumsum(-np.minimum(of_payers, 0.0))[ends],
-            np.maximum.accumulate(cost)[ends],
-            np.cumsum(cost)[ends],
-        ]
+    added = np.array(
+        [revenue, margin, of_payers < 0, -np.minimum(of_payers, 0.0), cost, cost], dtype=np.float64
     )
+    found = []
+    for size in SIZES:
+        groups = min(count // size, _GROUPS_MAX)
+        parts = added[:, : groups * size].reshape(len(added), groups, size)
+        sums = parts.sum(axis=2)
+        sums[4] = parts[4].max(axis=1)  # The heaviest customer's, and not their sum.
+        found.append(sums)
+    return found
 
 
 def _margin(bills: ManyBills) -> Floats:

@@ -300,7 +300,7 @@ def _advice(found: Findings, width: int | None) -> list[str]:
         return ["Advice: none; the target is reached and nothing here calls for a change."]
     lines = ["Advice"]
     for one in found.advice:
-        lines += wrap_line(safe_text(f"- {one.what}"), width=width)
+        lines += wrap_line(safe_text(f"- {one.what}"), width=width, indent=2)
         for reason in one.reasons:
             lines += wrap_line(safe_text(f"    {reason}"), width=width, indent=4)
     return lines
