@@ -223,13 +223,21 @@ def in_order(by: Sequence[str], lines: Mapping[tuple[str, ...], Figures]) -> tup
 
 
 def plans_by_day(streams: Iterable[Stream]) -> PlansByDay:
-    """Which plan each customer is on, by day."""
-    found: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    """Which plan each customer is on, by day.
+
+    By subscriptions: a metered price has a name of its own, which is that of no plan.  By whatever
+    was billed for a customer who has none.
+    """
+    found: dict[bool, dict[str, list[tuple[int, int, str]]]] = {
+        True: defaultdict(list), False: defaultdict(list),
+    }  # fmt: skip
     for stream in streams:
         if stream.plan is not None and stream.kind != revenue.FEE and stream.gross_nano >= 0:
             curve = stream.earning.curve
-            found[customer_of(stream)].append((curve.first, curve.last, stream.plan))
-    return PlansByDay({name: tuple(sorted(spans)) for name, spans in found.items()})
+            spans = found[stream.kind == revenue.SUBSCRIPTION][customer_of(stream)]
+            spans.append((curve.first, curve.last, stream.plan))
+    both = {**found[False], **found[True]}
+    return PlansByDay({name: tuple(sorted(spans)) for name, spans in both.items()})
 
 
 @dataclass(frozen=True)

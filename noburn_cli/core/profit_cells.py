@@ -109,7 +109,7 @@ class Cells:
 
     def _add_stream(self, stream: Stream) -> None:
         customer = customer_of(stream)
-        plan = (stream.plan or NONE) if PLAN in self._by else ALL
+        plan = self._plan_paid(stream, customer) if PLAN in self._by else ALL
         also = [] if stream.kind == revenue.FEE else [state_field(stream.state)]
         if stream.kind == revenue.USAGE:
             also.append("usage_nano")
@@ -127,6 +127,14 @@ class Cells:
                     # What a cell's revenue is in state and use follows its parts, roundings too.
                     for field in (name, *also):
                         setattr(figures, field, getattr(figures, field) + part)
+
+    def _plan_paid(self, stream: Stream, customer: str) -> str:
+        """The plan that revenue is of: a subscription's own; else the one the customer is on."""
+        if stream.kind == revenue.SUBSCRIPTION:
+            return stream.plan or NONE
+        last = min(stream.earning.curve.last, self._until - 1)
+        on = self._on.on(customer, last)
+        return on if on != NONE else stream.plan or NONE
 
     def _amounts(self, stream: Stream) -> Iterator[tuple[str, Amounts]]:
         earning = stream.earning

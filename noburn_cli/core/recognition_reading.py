@@ -38,6 +38,8 @@ CHANGES = (
 )
 LINES = (revenue.SUBSCRIPTION, revenue.USAGE, revenue.CREDIT_GRANT, revenue.ONE_OFF)
 _TAX, _CREDIT = ":tax", ":credit:"
+#: A source that says itself what was spent of credits: nothing is, before it does.
+_TELLS = "stripe"
 
 
 def recognise(
@@ -198,6 +200,8 @@ class _Recogniser:
                 self._spend(fact, spent[whose])
             else:
                 grants[whose].append(self._grant(fact))
+                if fact.source.startswith(_TELLS):
+                    told.add(whose)
         found: dict[str, Spent] = {}
         for whose, owned in grants.items():
             if whose in told:

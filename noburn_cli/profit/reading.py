@@ -219,11 +219,12 @@ def _usage(costs: Iterable[CostLine]) -> dict[tuple[str, str | None], dict[int, 
 
 
 def _credit_notes(facts: Iterable[RevenueFact], at_cost: Sequence[str]) -> list[str]:
-    bought = {fact.customer for fact in facts if fact.kind == revenue.CREDIT_GRANT}
+    grants = [fact for fact in facts if fact.kind == revenue.CREDIT_GRANT]
+    bought = {fact.customer for fact in grants}
     told = {
         fact.customer
-        for fact in facts
-        if fact.kind == revenue.CREDIT_GRANT and (fact.reverses or fact.amount_minor < 0)
+        for fact in grants
+        if fact.reverses or fact.amount_minor < 0 or fact.source.startswith("stripe")
     }
     guessed = sorted(name for name in at_cost if name in bought - told)
     if not guessed:
