@@ -21,6 +21,7 @@ from noburn_cli.errors import LedgerUnavailable
 from noburn_cli.ledger_file import BUSY_MS
 from noburn_cli.reports.query import SHARED_COLUMNS, Question, grouped, parts
 from noburn_cli.reports.recorded import stretch
+from noburn_cli.reports.rollups.doubles import AROUND_MS, doubled_ids
 from noburn_cli.reports.totals import Imported, Line
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 #: The state of a call whose cost nobody knows: it is in no amount, and no amount is 0 for it.
 UNPRICED = "unpriced"
-#: How far the clocks of a program and of whoever recorded its calls may differ, and how long a call
-#: may take: a call's provider id is looked for that far around it.
-_AROUND_MS = 2 * 86_400_000
-
 _CALLS = f"""
     SELECT {SHARED_COLUMNS}, requests, detail, NULL AS month, reserved_at_ms AS first_ms,
       reserved_at_ms AS last_ms, NULL AS overage_nano, latency_ms, status, failure, source
@@ -49,16 +46,24 @@ _DOUBLED = """
 
 
 def imported_lines(
-    imports: Path, ledger: Path | None, question: Question
+    imports: Path, ledger: Path | None, question: Question, *, cache: Path | None = None
 ) -> tuple[list[Line], Imported]:
     """The lines of a question over imported calls, and what they add.
 
     ledger: None where the ledger's own calls are not asked about: then nothing is left out.
+    cache: where what both know is kept; None looks for it anew.
     Raises LedgerUnavailable when the file cannot be read.
     """
+    counts_twice = ledger is not None and ledger.exists()
+    known: list[str] | None = None
+    if ledger is not None and counts_twice and cache is not None:
+        known = doubled_ids(cache, ledger, imports)
     with _opened(imports) as connection:
         connection.execute("CREATE TEMP TABLE doubled (provider_id TEXT PRIMARY KEY) WITHOUT ROWID")
-        if ledger is not None and ledger.exists():
+        if known is not None:
+            ids = [(one,) for one in known]
+            connection.executemany("INSERT INTO temp.doubled VALUES (?)", ids)
+        elif ledger is not None and counts_twice:
             _find_doubled(connection, ledger)
         lines = grouped(connection, question, _CALLS)
         calls: Counter[str] = Counter()
@@ -79,7 +84,7 @@ def _find_doubled(connection: apsw.Connection, ledger: Path) -> None:
     if first_ms is None or last_ms is None:
         return
     connection.execute("ATTACH ? AS ledger", (f"file:{quote(str(ledger))}?mode=ro",))
-    part = stretch(connection, since_ms=first_ms - _AROUND_MS, until_ms=last_ms + _AROUND_MS)
+    part = stretch(connection, since_ms=first_ms - AROUND_MS, until_ms=last_ms + AROUND_MS)
     connection.execute(_DOUBLED, (part.first, part.end))
 
 

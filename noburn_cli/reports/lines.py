@@ -56,7 +56,8 @@ def _answered(home: Path, question: Question, tell: Tell | None, *, rollups: boo
     imported = Imported()
     if has_imports:
         known = ledger if LEDGER in question.sources else None
-        more, imported = imported_lines(imports, known, question)
+        cache = paths.reports_path(home) if rollups and scanned is None else None
+        more, imported = imported_lines(imports, known, question, cache=cache)
         lines = _joined(lines, more)
     return make_report(question.by, lines, cut_months=cut, scanned=scanned, imported=imported)
 

@@ -107,7 +107,7 @@ class Made:
     def _named(self, place: int) -> str:
         return self._calls[-1 - place][0] if place < len(self._calls) else "0" * 32
 
-    def _end(self, op: str, place: int, **more: Any) -> None:
+    def end(self, op: str, place: int, **more: Any) -> None:
         said = {key: value for key, value in more.items() if value is not None}
         frame = read({"n": 1, "op": op, "call": self._named(place), **said})
         getattr(ending, op)(self.book, frame, self.now_ms)
@@ -117,16 +117,16 @@ class Made:
     ) -> None:
         failure = "aborted: 9 tokens" if latency == 1 else None
         name = self._named(place)
-        self._end(
+        self.end(
             "settle", place, usage={k: v for k, v in usage.items() if v}, status=status,
             latency_ms=latency, failure=failure, provider_id=f"resp-{name}",
         )  # fmt: skip
 
     def _lose(self, place: int, status: int | None, latency: int | None) -> None:
-        self._end("lose", place, reason="reset", status=status, latency_ms=latency)
+        self.end("lose", place, reason="reset", status=status, latency_ms=latency)
 
     def _void(self, place: int, status: int | None) -> None:
-        self._end("void", place, reason="refused", status=status)
+        self.end("void", place, reason="refused", status=status)
 
     def _orphan(self, place: int) -> None:
         number = len(self._calls) - 1 - place

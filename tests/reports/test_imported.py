@@ -1,0 +1,75 @@
+"""Imported calls in a report: added, marked, and never counted beside the ledger's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from noburn_cli import paths, resources
+from noburn_cli.core.imported import ListPrices
+from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.importing.job import Wanted, import_files
+from noburn_cli.importing.sources.registry import SOURCES
+from noburn_cli.render.report import notes, report_data
+from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.query import IMPORTED, LEDGER, Question
+from tests.reports.made_ledger import Made
+
+_CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "imports"
+_BY = Question(by=("source",))
+
+
+def _bring(home: Path, source: str) -> None:
+    prices = ListPrices(PriceBook.from_texts([resources.shipped_prices()]))
+    files = sorted(_CORPUS.glob(f"{source}*"))
+    wanted = Wanted(SOURCES[source], files, now_ms=1_795_000_000_000)
+    import_files(home, wanted, prices, tell=lambda *_: None)
+
+
+def _calls(home: Path, question: Question = _BY) -> dict[str, int]:
+    return {line.keys[0]: line.sums.calls for line in read_lines(home, question).lines}
+
+
+def _named(home: Path) -> list[tuple[str, int]]:
+    connection = apsw.Connection(str(paths.imports_path(home)), flags=apsw.SQLITE_OPEN_READONLY)
+    sql = "SELECT provider_id, min(reserved_at_ms) FROM calls WHERE provider_id NOTNULL GROUP BY 1"
+    try:
+        return [(str(one), int(at_ms)) for one, at_ms in connection.execute(sql)]
+    finally:
+        connection.close()
+
+
+def test_imported_calls_are_added_once_and_marked(tmp_path: Path) -> None:
+    _bring(tmp_path, "litellm")
+    alone = _calls(tmp_path)  # No ledger yet.
+    assert set(alone) == {"litellm"}
+    (first, at_ms), (second, later_ms), *_ = _named(tmp_path)
+    made = Made(paths.ledger_path(tmp_path), begin_ms=min(at_ms, later_ms) - 1)
+    made.do(("reserve", {"customer": "acme"}, "gpt-6-luna", False))
+    made.do(("reserve", {"customer": "acme"}, "gpt-6-luna", False))
+    made.do(("reserve", {"customer": "acme"}, "gpt-6-luna", False))
+    made.end("settle", 0, usage={"output": 9}, provider_id=first)
+    made.commit()
+    both = _calls(tmp_path)
+    assert both == {"ledger": 3, "litellm": alone["litellm"] - 1}
+    # What both know is kept beside the sums, and looked for again only in what is new.
+    question = Question(by=("customer",))
+    report = read_lines(tmp_path, question)
+    assert (report.total.calls, report.imported.doubled) == (sum(both.values()), 1)
+    made.end("settle", 1, usage={"output": 9}, provider_id=second)
+    made.commit()
+    report = read_lines(tmp_path, question)
+    assert report.imported.doubled == 2
+    scanned = read_lines(tmp_path, question, rollups=False)
+    assert (report.lines, report.imported) == (scanned.lines, scanned.imported)
+    assert any(f"{alone['litellm'] - 2:,} from litellm" in note for note in notes(report))
+    assert report_data(report)["imported"]["left_out_as_known"] == 2
+    only = {source: read_lines(tmp_path, Question((), sources=(source,))) for source in (
+        LEDGER, IMPORTED)}  # fmt: skip
+    assert only[LEDGER].total.calls == 3
+    assert only[IMPORTED].total.calls == alone["litellm"]
+    made.end("settle", 2, usage={"output": 9}, provider_id="nobody else's")
+    made.close()
+    _bring(tmp_path, "helicone")
+    assert read_lines(tmp_path, question).imported.doubled >= 2
