@@ -106,6 +106,7 @@ class _Calls:
         self._outcome = outcome
         self._since_ms = since_ms
         self._lineage: dict[str, str] = {}
+        self._answers: dict[str, str] = {}  # Of providers' ids, the calls' own.
         self._read: set[Path] = set()
 
     def read(self, files: list[Path], tell: Callable[[int, int, str], None]) -> None:
@@ -159,6 +160,8 @@ class _Calls:
 
     def _keep(self, call: ImportedCall, place: str) -> None:
         identity = call.id or place
+        if call.provider_id:
+            identity = self._answers.setdefault(call.provider_id, identity)
         before = self.best.get(identity)
         if before is None or call.rank >= before.rank:
             self.best[identity] = call

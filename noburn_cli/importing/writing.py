@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from noburn_cli.core.imported import ImportedCall, ListPrices, Priced
 from noburn_cli.core.usage import KINDS
@@ -29,7 +30,9 @@ _COLUMNS = (
     "cost_nano", "counts",
 )  # fmt: skip
 _DECIDED_LATER = 2
-_FIND = f"SELECT seq, batch, rank, {', '.join(_COLUMNS)} FROM imported WHERE source = ? AND id = ?"  # noqa: S608
+_ROW = f"SELECT seq, batch, rank, {', '.join(_COLUMNS)} FROM imported"  # noqa: S608
+_FIND = f"{_ROW} WHERE source = ? AND id = ?"
+_FIND_COPY = f"{_ROW} WHERE source = ? AND provider_id = ?"
 #: Another source has told of the call, by the provider's id of its answer.
 _TOLD = "EXISTS (SELECT 1 FROM imported WHERE provider_id = ? AND source <> ? AND seq < ?)"
 _ADD = (
@@ -49,7 +52,9 @@ class Writer:
 
     def __init__(self, store: Store, *, source: str, batch: int, prices: ListPrices,
                  trust: str, rule: str, earliest: bool) -> None:  # fmt: skip
-        """earliest: whether of two records of one call the earlier time holds, as in a stream."""
+        """earliest: whether of two records of one call the earlier time holds, as in agents' logs,
+        which tell of one call several times.
+        """
         self._store = store
         self._source = source
         self._batch = batch
@@ -68,7 +73,7 @@ class Writer:
     def write(self, call: ImportedCall) -> str:
         """Write a call; what became of it.  Raises apsw.Error."""
         identity = call.id or self._by_content(call)
-        found = next(iter(self._store.execute(_FIND, (self._source, identity))), None)
+        found = self._known(identity, call.provider_id)
         if found is None:
             head = (self._source, identity, self._batch, self._prices.version)
             told = (call.provider_id or None, self._source, _SEQ_MAX)
@@ -87,6 +92,13 @@ class Writer:
         self._store.execute(_CHANGE, (self._batch, self._prices.version, *values, *told, seq))
         self._store.execute(_SHADOW, told)
         return REPEATED if batch == self._batch else REPLACED
+
+    def _known(self, identity: str, provider_id: str) -> tuple[Any, ...] | None:
+        """The row of a call; of an agent's, also by the provider's id: its logs copy each other."""
+        found = next(iter(self._store.execute(_FIND, (self._source, identity))), None)
+        if found is None and provider_id and self._earliest:
+            found = next(iter(self._store.execute(_FIND_COPY, (self._source, provider_id))), None)
+        return found
 
     def _note_time(self, seq: int, at_ms: int, before: int) -> None:
         if self._earliest and at_ms < before:

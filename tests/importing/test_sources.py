@@ -72,6 +72,19 @@ def test_codex_counts_what_was_used_once(bring, calls, order):
     assert {call["project"] for call in found} == {"desk"}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_codex_answers_that_are_told_by_id(bring, calls, order):
+    """Goal: newer logs name each answer; a child's copy of its parent's is the same answer."""
+    bring("codex", *[CORPUS / "codex_answers.jsonl", CORPUS / "codex_child.jsonl"][::order])
+    assert [(call["provider_id"], told(call), call["model"]) for call in calls()] == [
+        ("resp_01", {
+            "input": 9_200, "cache_read": 500, "cache_write_5m": 300, "output": 60, "reasoning": 20,
+        }, "gpt-6.1-sol"),
+        ("resp_02", {"input": 10_500, "cache_read": 500, "output": 60}, "gpt-6.1-sol"),
+        ("resp_03", {"input": 9_000, "output": 30}, "gpt-6-luna"),
+    ]  # fmt: skip
+
+
 def test_gemini_cli(bring, calls):
     bring("gemini-cli", CORPUS / "gemini_cli.jsonl", CORPUS / "gemini_cli_old.json")
     old, new = calls()

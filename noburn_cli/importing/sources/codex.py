@@ -6,11 +6,15 @@ issues 1288 (events written again), 1370 and 897 (forks), openai/codex `protocol
 with `cache_write_input_tokens` in newer versions), codeburn #458 (how copies are told).
 Lines: `session_meta` (id, cwd, `forked_from_id`), `turn_context` (model), `event_msg` of the type
 `token_count` with `info.total_token_usage`, which is cumulative, and `info.last_token_usage`, the
-last answer's.  Input contains what was read from and written to a cache; output contains reasoning.
+last answer's.  Newer versions (seen in logs that codex-cli 0.171.0 wrote here) tell of each answer
+in a line `token_usage_record` before it: `usage`, `thread_token_usage`, which is cumulative, and
+`response_id`, the provider's.  Input contains what was read from and written to a cache; output
+contains reasoning.
 
 An event is known by its session and its cumulative counts: codex writes events again when nothing
 was used, and a fork begins with a copy of its parent's events under new times.  So a fork's events
-count as its parent's: a copy is one event with the original, whichever file is read first.
+count as its parent's: a copy is one event with the original, whichever file is read first.  So does
+the provider's id, where a thread keeps its parent's history and does not say so.
 Who paid is not said of each answer.
 """
 
@@ -31,6 +35,7 @@ _COUNTS = (
     "reasoning_output_tokens",
 )  # fmt: skip
 _NOTHING = (0,) * len(_COUNTS)
+_WORDS = (b"token_count", b"token_usage_record", b"turn_context", b"session_meta")
 #: In the order of _COUNTS.
 Counts = tuple[int, ...]
 
@@ -48,7 +53,7 @@ class ReadSession:
         self._before: Counts = tuple(known.get("before") or ())
 
     def wants(self, line: bytes) -> bool:
-        return b"token_count" in line or b"turn_context" in line or b"session_meta" in line
+        return any(word in line for word in _WORDS)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -66,7 +71,13 @@ class ReadSession:
             self._model = text_of(payload.get("model")) or self._model
             self._folder = folder_name(text_of(payload.get("cwd"), 4096)) or self._folder
         elif kind == "event_msg" and payload.get("type") == "token_count":
-            return self._event(record, payload)
+            info = object_of(payload.get("info"))
+            last, total = info.get("last_token_usage"), info.get("total_token_usage")
+            return self._event(record, _counts(last), _counts(total))
+        elif kind == "token_usage_record":
+            last, total = payload.get("usage"), payload.get("thread_token_usage")
+            answer = text_of(payload.get("response_id"))
+            return self._event(record, _counts(last), _counts(total), answer)
         return ()
 
     def _meet(self, payload: Mapping[str, Any]) -> None:
@@ -88,10 +99,10 @@ class ReadSession:
             session = parent
         return session
 
-    def _event(self, record: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterable[Found]:
-        info = object_of(payload.get("info"))
-        last = _counts(info.get("last_token_usage"))
-        total = _counts(info.get("total_token_usage"))
+    def _event(
+        self, record: Mapping[str, Any], last: Counts | None, total: Counts | None, answer: str = ""
+    ) -> Iterable[Found]:
+        """What was used since the event before.  answer: the provider's id of the last answer."""
         if last is None and total is None:
             return ()  # How much of the plan is left, and no usage.
         if total is None:
@@ -106,10 +117,13 @@ class ReadSession:
             raise Unread("no model was named before it")
         at_ms = moment_ms(record.get("timestamp"), what="timestamp")
         return [
-            self._call(at_ms, total, part, number) for number, part in enumerate(_parts(new, last))
+            self._call(at_ms, total, part, number, answer if part == last else "")
+            for number, part in enumerate(_parts(new, last))
         ]
 
-    def _call(self, at_ms: int, total: Counts, used: Counts, number: int) -> ImportedCall:
+    def _call(
+        self, at_ms: int, total: Counts, used: Counts, number: int, answer: str
+    ) -> ImportedCall:
         read, written = min(used[1], used[0]), used[2]
         usage = disjoint(
             input_tokens=used[0], output_tokens=used[3], cache_read=read, write_5m=written,
@@ -122,7 +136,7 @@ class ReadSession:
         return ImportedCall(
             f"{namespace}:{place}", at_ms, self._model, usage,
             attributes=self._asked.mapped.attributes(named, FIELDS), maker="openai",
-            notional=self._asked.billing != BY_API,
+            notional=self._asked.billing != BY_API, provider_id=answer,
             # The original's time and place count: it was there before its copies.
             rank=-(at_ms // 1000),
         )  # fmt: skip
