@@ -207,8 +207,12 @@ def _show(
         print_json("pnl", JSON_VERSION, data)
         return
     if wanted in ("csv", "markdown"):
-        text = pnl_data.pnl_csv(found) if wanted == "csv" else pnl_data.pnl_markdown(found)
-        sys.stdout.write(text)
+        if calls is not None:
+            shown = pnl_data.requests_csv if wanted == "csv" else pnl_data.requests_markdown
+            sys.stdout.write(shown(calls))
+        else:
+            write = pnl_data.pnl_csv if wanted == "csv" else pnl_data.pnl_markdown
+            sys.stdout.write(write(found))
         return
     width = terminal_width()
     parts = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from noburn_cli.core.money import show_count, show_dollars
 from noburn_cli.core.profit import Figures, Line, ProfitAndLoss
-from noburn_cli.core.recognition_days import day_text
+from noburn_cli.core.recognition_days import day_text, half_even
 from noburn_cli.render.pnl_words import notes, share_text
 from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, safe_text, wrap_line
 
@@ -62,7 +62,7 @@ def _columns(found: ProfitAndLoss, lines: Sequence[Line]) -> list[Column]:
 
 def figure_cells(one: Figures) -> dict[str, str]:
     """The cells of a line by their headers."""
-    per_call = "-" if not one.calls else show_dollars(round(one.margin_nano / one.calls))
+    per_call = "-" if not one.calls else show_dollars(half_even(one.margin_nano, one.calls))
     state = one.state or "-"
     if one.uncertain_nano:
         state += " *"

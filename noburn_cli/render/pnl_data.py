@@ -195,10 +195,36 @@ def pnl_csv(found: ProfitAndLoss) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*found.by, *NUMBERS))
     for line in found.lines:
-        names = (f"'{name}" if name.startswith(_FORMULA) else name for name in line.keys)
+        names = map(_as_text, line.keys)
         values = numbers(line.figures).values()
         writer.writerow((*names, *("" if one is None else one for one in values)))
     return text.getvalue()
+
+
+def requests_csv(found: Sequence[Request]) -> str:
+    """The requests with a heading."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    rows = [_request(one) for one in found]
+    writer.writerow(rows[0] if rows else ("call",))
+    for row in rows:
+        writer.writerow(_as_text(value) for value in row.values())
+    return text.getvalue()
+
+
+def requests_markdown(found: Sequence[Request]) -> str:
+    """The requests as a table of GitHub's Markdown."""
+    rows = [_request(one) for one in found]
+    headers = list(rows[0]) if rows else ["call"]
+    numbers_too = ["r" if name.endswith(("_usd", "_ms")) else "l" for name in headers]
+    cells = [[markdown.code(str(value)) for value in row.values()] for row in rows]
+    return "\n".join(markdown.table(headers, "".join(numbers_too), cells)) + "\n"
+
+
+def _as_text(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula; amounts below 0 are numbers."""
+    is_name = isinstance(value, str) and not value.lstrip("-").replace(".", "").isdigit()
+    return f"'{value}" if is_name and value.startswith(_FORMULA) else value
 
 
 def pnl_markdown(found: ProfitAndLoss) -> str:

@@ -157,6 +157,10 @@ def test_the_dearest_requests_are_seen(books):
     first = data["requests"][0]
     assert len(data["requests"]) == 2
     assert (first["customer"], first["inference_usd"]) == ("acme", "0.00051")
+    for form, begin in (("csv", "call,at_ms,customer"), ("markdown", "| call | at_ms | customer")):
+        text = noburn("pnl", "--period", "2026-10", "--by", "request", "--format", form).stdout
+        assert text.startswith(begin)
+        assert first["call"] in text
     assert first["call"] in noburn("pnl", "--period", "2026-10", "--by", "request", "--customer",
                                    "acme", "--limit", "2").stdout  # fmt: skip
 
@@ -271,6 +275,9 @@ def test_without_anything_it_says_how_to_begin(tmp_path, monkeypatch):
     monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
     with pytest.raises(LedgerUnavailable):
         noburn("pnl")
+    import_revenue(tmp_path, REVENUE[:1])  # What was paid is shown without a ledger as well.
+    assert pnl("--period", "2026-10")["total"]["revenue_usd"] == "31"
+    assert pnl("--period", "2026-10", "--by", "request")["requests"] == []
 
 
 def test_names_of_others_move_no_cursor_and_are_no_formula(books):
