@@ -136,13 +136,16 @@ def rule(times: str, least: str) -> Rule:
 
 def _columns(by: Sequence[str] | None, view: str | None) -> tuple[str, ...]:
     """The columns to group by; the model, or what a view is about, when nobody said."""
-    from noburn_cli.reports.calibration import check_by
     from noburn_cli.reports.query import check_column
+
+    check = check_column
+    if view == "--calibration":  # a tenth of a second to import
+        from noburn_cli.reports.calibration import check_by as check
 
     default = {"--pareto": "feature", "--anomalies": "customer"}.get(view or "", "model")
     names = [name.strip() for joined in by or [default] for name in joined.split(",")]
     for name in names:
-        (check_by if view == "--calibration" else check_column)(name)
+        check(name)
     if len(set(names)) != len(names):
         raise UsageError(f"a column appears twice in --by {','.join(names)}")
     return tuple(names)
