@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from noburn_cli.core.economics import HYBRID_BEFORE
 from noburn_cli.core.plans import Plan
 from noburn_cli.core.simulation_expected import Month, Outlook
-from noburn_cli.core.simulation_levers import flat_segments
+from noburn_cli.core.simulation_levers import MARKUP, Lever, flat_segments
 from noburn_cli.core.simulation_pulling import Pulled
 from noburn_cli.core.simulation_scenario import Scenario
 from noburn_cli.core.simulation_sensitivity import AT_START, Swing
@@ -94,7 +94,7 @@ def lever_words(pulled: Pulled) -> str:
     if lever.name == "price":
         return f"every price times {amount:.3f}"
     if lever.name == "overage":
-        return f"overage beyond {dollars(amount)} of usage, at cost + 20 %"
+        return f"overage beyond {dollars(amount)} of usage{_at(lever)}"
     if lever.name == "hard limit":
         return f"a hard limit at {dollars(amount)} of usage"
     words = {
@@ -103,6 +103,11 @@ def lever_words(pulled: Pulled) -> str:
         "prompt cache": f"a prompt cache for {percent(amount)} of input",
     }[lever.name]
     return f"{words} (today {percent(lever.now)})" if lever.now else words
+
+
+def _at(lever: Lever) -> str:
+    """The price of an overage that is not there today."""
+    return f", at cost + {percent(float(MARKUP), places=0)}" if lever.new else ""
 
 
 def _hybrid(facts: Facts) -> Advice | None:

@@ -87,7 +87,7 @@ def assemble(
         savings=_savings(options),
         customers=_customers(options, file),
         growth=float(options.value("growth")),
-        arrivals=float(options.value("arrivals")),
+        arrivals=float(options.value("arrivals") * _everybody(options, file)),
         months=options.value("months"),
         steadiness=float(options.value("steadiness")),
         usage_growth=float(options.value("usage_growth")),
@@ -101,11 +101,16 @@ def assemble(
 
 
 def _customers(options: Options, file: PlansFile | None) -> int:
-    """Everybody who is there.  Where free users come with those who pay, the latter were said."""
+    """Everybody who is there at the start."""
     said: int = options.value("customers")
+    return round(said * _everybody(options, file))
+
+
+def _everybody(options: Options, file: PlansFile | None) -> Fraction:
+    """How many come with one who was said: where free users come along, those who pay were said."""
     if file is None or file.free is None or options.mix:
-        return said
-    return round(said * (1 + file.free.users_per_payer))
+        return Fraction(1)
+    return 1 + file.free.users_per_payer
 
 
 def _segment(one: Sold, uses: list[PricedUse], options: Options, sample: Sample | None) -> Segment:

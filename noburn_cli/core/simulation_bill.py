@@ -94,6 +94,11 @@ class Tariff:
         self._fee_share = float(plan.fee_share)
         self._end, self._beyond_nano = _allowance(plan, load)
 
+    @property
+    def allowance_ends(self) -> float:
+        """The multiple at which what is included ends; infinite where nothing does."""
+        return self._end
+
     def bill(
         self, multiples: Floats, *, trial: Amount = 0.0, lots: Floats | None = None
     ) -> ManyBills:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
+from noburn_cli.core.simulation_bill import Load
 from noburn_cli.core.simulation_reach import CACHE_HITS, PROMPT_CACHED, ROUTED
 from noburn_cli.core.simulation_scenario import Scenario, Segment
 
@@ -29,6 +30,7 @@ class Lever:
 
     apply: the scenario with this amount.  answers: the share of requests that somebody else, or
     nobody, answers then.  price_nano: the one price that it multiplies, None for several.
+    new: there is nothing of the kind today.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Lever:
     answers: Callable[[float], float] = lambda amount: 0.0  # noqa: ARG005
     reach: str = ""
     price_nano: int | None = None
+    new: bool = False
 
 
 def levers_of(scenario: Scenario, *, product: str | None) -> list[Lever]:
@@ -63,7 +66,7 @@ def levers_of(scenario: Scenario, *, product: str | None) -> list[Lever]:
     ends = [end for segment in scenario.segments if (end := _included_now(scenario, segment))]
     if any(limitable(segment.plan) for segment in scenario.segments):
         most = max(ends, default=_mean_cost(scenario) * 100)
-        found.append(Lever("overage", most, 0.0, _with_overage))
+        found.append(Lever("overage", most, 0.0, _with_overage, new=not ends))
         found.append(Lever("hard limit", most, 0.0, _with_limit))
     return found
 
@@ -73,14 +76,20 @@ def hybrid_of(scenario: Scenario, *, included_share: Fraction = Fraction(1, 6)) 
     beyond it at cost and MARKUP.  A sixth of $29 is some $5, inside the 15-20 % that inference may
     cost.
     """
-    return _each(
-        scenario,
-        lambda plan: replace(
-            plan,
-            included=Included(cost_nano=round(plan.price_nano * included_share)),
-            overage=Overage(markup=MARKUP),
-        ),
+    segments = tuple(
+        replace(
+            one,
+            plan=replace(
+                one.plan,
+                included=Included(cost_nano=round(one.plan.price_nano * included_share)),
+                overage=Overage(markup=MARKUP),
+            ),
+        )
+        if limitable(one.plan) and _unlimited(one.plan)
+        else one
+        for one in scenario.segments
     )
+    return replace(scenario, segments=segments)
 
 
 def flat_segments(scenario: Scenario) -> list[Segment]:
@@ -93,17 +102,8 @@ def _unlimited(plan: Plan) -> bool:
 
 
 def limitable(plan: Plan) -> bool:
-    """Whether an allowance in dollars of usage can be put under a plan."""
-    over = plan.overage
-    return bool(plan.price_nano) and plan.credits is None and (over is None or bool(over.markup))
-
-
-def _each(scenario: Scenario, change: Callable[[Plan], Plan]) -> Scenario:
-    segments = tuple(
-        replace(one, plan=change(one.plan)) if limitable(one.plan) else one
-        for one in scenario.segments
-    )
-    return replace(scenario, segments=segments)
+    """Whether another allowance can be put under a plan."""
+    return bool(plan.price_nano) and plan.credits is None
 
 
 def _with_price(scenario: Scenario, times: float) -> Scenario:
@@ -147,21 +147,38 @@ def with_prompt_cache(scenario: Scenario, share: float) -> Scenario:
 
 
 def _with_overage(scenario: Scenario, included_nano: float) -> Scenario:
-    """Usage at this cost is in the price of a seat, and more costs its cost and the markup."""
-
-    def change(plan: Plan) -> Plan:
-        over = plan.overage or Overage(markup=MARKUP)
-        return replace(plan, included=Included(cost_nano=round(included_nano)), overage=over)
-
-    return _each(scenario, change)
+    """Usage at this cost is in the price of a seat; more costs what it costs beyond today's
+    allowance, or its cost and MARKUP.
+    """
+    return _with_allowance(scenario, included_nano, stops=False)
 
 
 def _with_limit(scenario: Scenario, included_nano: float) -> Scenario:
     """Usage at this cost is in the price of a seat, and there is no more."""
-    return _each(
-        scenario,
-        lambda plan: replace(plan, included=Included(cost_nano=round(included_nano)), overage=None),
-    )
+    return _with_allowance(scenario, included_nano, stops=True)
+
+
+def _with_allowance(scenario: Scenario, included_nano: float, *, stops: bool) -> Scenario:
+    segments = []
+    for one in scenario.segments:
+        plan = one.plan
+        over = plan.overage or Overage(markup=MARKUP)
+        included = _counted(scenario.load_in(one, 0), over, included_nano)
+        if limitable(plan) and included is not None:
+            plan = replace(plan, included=included, overage=None if stops else over)
+        segments.append(replace(one, plan=plan))
+    return replace(scenario, segments=tuple(segments))
+
+
+def _counted(load: Load, over: Overage, nano: float) -> Included | None:
+    """Usage at this cost, in what an overage counts; None where there is none of that."""
+    if over.markup is not None:
+        return Included(cost_nano=round(nano))
+    amount = load.tokens if over.per_million_nano is not None else load.requests
+    if not amount or not load.cost_nano:
+        return None
+    units = round(nano / load.cost_nano * amount)
+    return Included(tokens=units) if over.per_million_nano is not None else Included(requests=units)
 
 
 def _mean_cost(scenario: Scenario) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from noburn_cli.core.simulation_bill import Tariff
 from noburn_cli.core.simulation_expected import Month, expect
 from noburn_cli.core.simulation_levers import (
     Lever,
@@ -138,10 +139,9 @@ def _touched(scenario: Scenario) -> float:
     multiples, weights = scenario.shape.nodes()
     found = 0.0
     for segment in scenario.segments:
-        if limitable(segment.plan) and segment.plan.included.cost_nano is not None:
-            load = scenario.load_in(segment, 0)
-            limit = segment.plan.included.cost_nano * segment.plan.units(segment.plan.seats)
-            found += segment.share * float(weights[multiples * load.cost_nano > limit].sum())
+        if limitable(segment.plan):
+            ends = Tariff(segment.plan, scenario.load_in(segment, 0)).allowance_ends
+            found += segment.share * float(weights[multiples > ends].sum())
     return found / sum(one.share for one in scenario.segments)
 
 

@@ -154,8 +154,15 @@ def _population(scenario: Scenario) -> list[_Move]:
                 ),
             )
         )  # fmt: skip
+    if scenario.arrivals:
+        found.append(
+            _fifth("new customers besides", scenario,
+                   lambda one, times: replace(one, arrivals=one.arrivals * times))
+        )  # fmt: skip
     if any(one.churn for one in scenario.segments):
         found.append(_fifth("churn", scenario, _churned))
+    if any(one.plan.trial_days for one in scenario.segments):
+        found.append(_fifth("trials that stay", scenario, _kept))
     return found
 
 
@@ -181,6 +188,12 @@ def _rated(scenario: Scenario, times: float) -> Scenario:
 
 def _churned(scenario: Scenario, times: float) -> Scenario:
     return _segments(scenario, lambda one: replace(one, churn=min(1.0, one.churn * times)))
+
+
+def _kept(scenario: Scenario, times: float) -> Scenario:
+    return _segments(
+        scenario, lambda one: replace(one, trial_keeps=min(1.0, one.trial_keeps * times))
+    )
 
 
 def _overhead(scenario: Scenario, times: float) -> Scenario:

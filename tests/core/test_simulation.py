@@ -355,3 +355,20 @@ def test_advice_says_when_and_why():
     promised = find(business(stops, draws=20))
     kept = {one.key: one for one in promised.advice}["before the call"]
     assert "already with the first customer" in kept.what
+
+
+def test_an_allowance_in_tokens_is_a_lever_as_well():
+    """What is included is lowered in what the overage counts, at today's price beyond it."""
+    plan = replace(
+        FLAT, included=Included(tokens=2_000_000), overage=Overage(per_million_nano=30 * NANO)
+    )
+    for over in (plan, replace(HYBRID, included=Included(cost_nano=20 * NANO))):
+        scenario = business(over, tokens=1_300_000, target=0.72)
+        found = {one.lever.name: one for one in cheapest(scenario, product=None, work_nano={})}
+        pulled = found["overage"]
+        assert pulled.reaches is (over is plan)  # Cost and a fifth earn no 72 % on all this usage.
+        changed = pulled.lever.apply(scenario, pulled.amount).segments[0].plan
+        assert changed.overage == over.overage
+        assert type(changed.included.tokens) is type(over.included.tokens)
+        assert pulled.amount <= 20 * NANO * (1 + 1e-9)
+        assert hybrid_of(scenario) == scenario  # No flat plan: nothing becomes hybrid.
