@@ -76,18 +76,19 @@ class Figures:
         }
 
     def report(
-        self, by: tuple[str, ...], name: str, where: Mapping[str, str], *, latency: bool
+        self, by: tuple[str, ...], name: str, chosen: tuple[tuple[str, str], ...], latency: bool
     ) -> Document:
         """One report, and the total of the period before.  Raises NoburnError.
 
-        latency: with the percentiles of how long calls took.
+        chosen: attributes and their values; latency: with the percentiles of how long calls took.
         """
+        where = dict(chosen)
         for column in (*by, *where):
             check_column(column)
         period = find_period(name, now_ms=self._now_ms(), zone=self.zone)
         return {
             "period": period_data(period, self.zone),
-            "where": dict(where),
+            "where": where,
             "before": self._before(period, where),
             **self._told(period, by, where, latency=latency),
         }

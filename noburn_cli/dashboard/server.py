@@ -12,7 +12,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from noburn_cli.dashboard.figures import Figures
 from noburn_cli.dashboard.live import Live
 from noburn_cli.dashboard.margins import Margins
 from noburn_cli.dashboard.periods import THIS_MONTH
+from noburn_cli.dashboard.sharing import Sharing, StillReading
 from noburn_cli.errors import LedgerUnavailable, NoburnError, Unavailable, UsageError
 from noburn_cli.profit.reading import Question
 from noburn_cli.render.jsonout import format_json
@@ -62,6 +63,7 @@ class Dashboard:
         self._cookie = cookie
         self._allow_changes = allow_changes
         self._figures = Figures(home, now_ms=now_ms, zone=asked.rules.zone)
+        self._sharing = Sharing()
         self._margins = Margins(home, asked, now_ms=now_ms)
         self._live = Live(home, now_ms=now_ms, counting=lambda: self._figures.counting)
 
@@ -171,7 +173,7 @@ class Dashboard:
 
     async def _overview(self, request: web.Request) -> web.StreamResponse:
         period = request.query.get("period", THIS_MONTH)
-        return _json("overview", await asyncio.to_thread(self._figures.overview, period))
+        return await self._read("overview", self._figures.overview, period)
 
     async def _report(self, request: web.Request) -> web.StreamResponse:
         by = tuple(request.query.get("by", "model").split(","))
@@ -181,22 +183,31 @@ class Dashboard:
         latency = request.query.get("latency") == "1"
         own = ("by", "period", "latency")
         where = {name: value for name, value in request.query.items() if name not in own}
-        read = partial(self._figures.report, by, period, where, latency=latency)
-        return _json("report", await asyncio.to_thread(read))
+        return await self._read(
+            "report", self._figures.report, by, period, tuple(sorted(where.items())), latency
+        )
 
     async def _served(self, request: web.Request) -> web.StreamResponse:
         by, period = request.query.get("by", "feature"), request.query.get("period", THIS_MONTH)
-        return _json("served", await asyncio.to_thread(self._figures.served, by, period))
+        return await self._read("served", self._figures.served, by, period)
 
     async def _outlook(self, _: web.Request) -> web.StreamResponse:
-        return _json("outlook", await asyncio.to_thread(self._figures.outlook))
+        return await self._read("outlook", self._figures.outlook)
 
     async def _margin(self, request: web.Request) -> web.StreamResponse:
         period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")
-        return _json("margin", await asyncio.to_thread(self._margins.read, period, by))
+        return await self._read("margin", self._margins.read, period, by)
 
     async def _blocks(self, _: web.Request) -> web.StreamResponse:
-        return _json("blocks", await asyncio.to_thread(self._figures.blocks))
+        return await self._read("blocks", self._figures.blocks)
+
+    async def _read(self, kind: str, read: Callable[..., object], *asked: Hashable) -> web.Response:
+        """What a question comes to; 202 while it is still being read."""
+        try:
+            return _json(kind, await self._sharing.ask((kind, *asked), partial(read, *asked)))
+        except StillReading:
+            done, total = self._figures.counting or (None, None)
+            return _json("wait", {"done": done, "total": total}, status=202)
 
     async def _now(self, _: web.Request) -> web.StreamResponse:
         return _json("now", await self._live.snapshot())

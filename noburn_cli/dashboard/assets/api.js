@@ -9,6 +9,9 @@ export class Refused extends Error {
   }
 }
 
+/** The ledger is being read for the first time: the same question is to be asked again. */
+export class StillReading extends Error {}
+
 async function read(answer) {
   let document = null;
   try {
@@ -16,6 +19,7 @@ async function read(answer) {
   } catch {
     // Not ours; the status says enough.
   }
+  if (answer.status === 202) throw new StillReading();
   if (!answer.ok || document === null) throw new Refused(document?.data, answer.status);
   return document.data;
 }

@@ -1,6 +1,6 @@
 // Where the page begins: which view is shown, when it is drawn anew, and what is said of the daemon.
 
-import { get, listen, Refused } from "./api.js";
+import { get, listen, Refused, StillReading } from "./api.js";
 import { asker } from "./asking.js";
 import { breakdown, detail } from "./breakdown.js";
 import { callout, el, fill } from "./dom.js";
@@ -104,7 +104,8 @@ async function refresh() {
       main.setAttribute("aria-busy", "false");
     }
   } catch (problem) {
-    if (current === view) failed(problem);
+    if (problem instanceof StillReading) again = true;
+    else if (current === view) failed(problem);
   }
   took = performance.now() - began;
   asked = performance.now();
