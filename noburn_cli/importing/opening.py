@@ -251,6 +251,13 @@ def _of_parquet(path: Path) -> Iterator[Record]:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=_PARQUET_ROWS):
             for values in batch.to_pylist():
                 row += 1
-                yield Record(row, row, values)
+                yield Record(row, row, {name: _plain(value) for name, value in values.items()})
     except (OSError, ValueError, ArithmeticError) as error:
         raise _unreadable(path, error) from error
+
+
+def _plain(value: Any) -> Any:
+    """A map of Parquet, which comes as pairs, as the object that it is in JSON."""
+    if isinstance(value, list) and value and all(isinstance(one, tuple) for one in value):
+        return dict(value)
+    return value

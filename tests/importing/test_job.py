@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
+from decimal import Decimal
 
 import pytest
 
@@ -148,6 +150,37 @@ def test_a_table_by_a_mapping(bring, calls):
     assert [call["cost_nano"] for call in others] == [70_000, 2_000_000, 2_000_000]
     assert list(outcome.unread) == ["its time cannot be read"]
     assert bring(source, CORPUS / "table.csv", again=True).became == {"same": 4}
+
+
+def test_parquet_is_the_same_as_json(bring, calls, tmp_path):
+    """Goal: maps, timestamps and decimals of Parquet are read as their texts in JSON are."""
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [json.loads(line) for line in (CORPUS / "langfuse_v4.jsonl").read_text().splitlines()][
+        :3
+    ]
+    counts = pyarrow.map_(pyarrow.string(), pyarrow.int64())
+    columns = {
+        "id": pyarrow.array([row["id"] for row in rows]),
+        "type": pyarrow.array([row["type"] for row in rows]),
+        "start_time": pyarrow.array(
+            [datetime.fromisoformat(row["start_time"]) for row in rows], pyarrow.timestamp("us")
+        ),
+        "provided_model_name": pyarrow.array([row["provided_model_name"] for row in rows]),
+        "usage_details": pyarrow.array([list(r["usage_details"].items()) for r in rows], counts),
+        "total_cost": pyarrow.array(
+            [Decimal(str(row["total_cost"] or 0)) for row in rows],
+            pyarrow.decimal128(38, 12),
+        ),
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "observations.parquet")
+    bring("langfuse", tmp_path / "observations.parquet")
+    wanted = ("call", "model", "reserved_at_ms", "input", "cache_read", "output", "said_nano")
+    read = [{name: call[name] for name in wanted} for call in calls()]
+    bring("langfuse", CORPUS / "langfuse_v4.jsonl")
+    assert read == [{name: call[name] for name in wanted} for call in calls()]
+    assert len(read) == 2
 
 
 def test_damage_is_told_and_the_rest_is_kept(bring, calls, tmp_path):
