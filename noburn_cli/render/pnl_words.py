@@ -91,8 +91,8 @@ def _unmapped(found: ProfitAndLoss) -> list[str]:
             f"{show_minor(minor, currency)} {currency}" for currency, minor in found.no_rate.items()
         )
         said.append(
-            f"No rate is known for {amounts}: in no figure. Add it to [revenue.rates] and import "
-            "again."
+            f"No rate is known for {amounts}: in no figure. Give rates in "
+            f"[revenue.rates.{next(iter(found.no_rate))}] of noburn.toml, and import again."
         )
     unmapped = found.unmapped
     if unmapped.payers:
