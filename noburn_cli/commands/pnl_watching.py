@@ -22,6 +22,8 @@ from noburn_cli.screen import Screen
 INTERVAL_S = 1.0
 #: Whatever the files say, it is read again after this: days end.
 ASK_S = 60.0
+#: It rests so many times as long as a reading took: at most a quarter of a core.
+_REST = 3
 
 
 def watch_pnl(asked: Callable[[int], Question], *, alerts: bool) -> None:
@@ -59,6 +61,7 @@ class _Board:
         self._asked = asked
         self._seen: object = None
         self._read_at = 0.0
+        self._rests_until = 0.0
         self._lines: list[str] = []
         self._width: int | None = None
         self._said = ""
@@ -69,7 +72,10 @@ class _Board:
         seen = _stamp(self._home)
         if seen == self._seen and time.monotonic() - self._read_at < ASK_S:
             return
-        self._seen, self._read_at = seen, time.monotonic()
+        started = time.monotonic()
+        if started < self._rests_until:
+            return
+        self._seen, self._read_at = seen, started
         now_ms = time.time_ns() // 1_000_000
         try:
             books = read_books(self._home, self._asked(now_ms), now_ms=now_ms)
@@ -80,6 +86,8 @@ class _Board:
                 self._said = update_alerts(books)
         except NoburnError as error:
             self._said = error.message
+        ended = time.monotonic()
+        self._rests_until = ended + _REST * (ended - started)
 
     def draw(self, screen: Screen) -> None:
         width, height = screen.size
