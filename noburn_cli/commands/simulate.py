@@ -247,9 +247,9 @@ def _found(options: Options, file: PlansFile | None) -> tuple[Findings, list[Ass
     from noburn_cli.render.progress import Progress
     from noburn_cli.simulation_inputs import price_uses, read_sample
 
+    sold = plans_of(options, file)
     source = options.value("sample")
     sample = None if source is None else read_sample(source)
-    sold = plans_of(options, file)
     needs_use(sold, sample)
     uses = [use for one in sold for use in one.uses]
     scenario = assemble(options, sold, price_uses(uses, os.environ), file=file, sample=sample)

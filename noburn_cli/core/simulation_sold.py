@@ -20,6 +20,11 @@ from noburn_cli.core.simulation_options import Options
 from noburn_cli.errors import UsageError
 
 STOP = "stop"
+#: Options of which a plan of the file has its own, and of which a use has.
+_OF_A_PLAN = (
+    "seats", "included", "overage", "trial_days", "fee_percent", "fee_fixed", "overhead",
+)  # fmt: skip
+_OF_A_USE = ("model", "rate", "output_share")
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,23 @@ def plans_of(options: Options, file: PlansFile | None) -> list[Sold]:
     """
     if file is None:
         return [Sold(_own_plan(options), 1.0, _own_uses(options))]
+    _refuse_beside(options, file)
     shares = _mix(options, file)
     own = _own_uses(options)
     return [
         Sold(file.plan(name), share, own or file.uses_of(name)) for name, share in shares.items()
     ]
+
+
+def _refuse_beside(options: Options, file: PlansFile) -> None:
+    """What would be passed over in silence is refused: the plans file says it."""
+    for key in _OF_A_PLAN:
+        if options.said(key):
+            raise UsageError(
+                f"`{key}` is said, and the plans are those of {file.origin}",
+                why="each plan there has its own",
+                next_step="say it there, or say a --price, which makes a plan of the options",
+            )
 
 
 def _own_plan(options: Options) -> Plan:
@@ -97,6 +114,7 @@ def _own_uses(options: Options) -> tuple[Use, ...]:
     """What the options say that a seat uses; nothing where they don't."""
     tokens, requests = options.value("tokens"), options.value("requests")
     if tokens is None and requests is None:
+        _refuse_split(options)
         return ()
     model, rate = options.value("model"), options.value("rate")
     if model is not None and rate is not None:
@@ -112,6 +130,19 @@ def _own_uses(options: Options) -> tuple[Use, ...]:
             split_given=options.said("output_share"),
         ),
     )
+
+
+def _refuse_split(options: Options) -> None:
+    """Without tokens of their own the options price nobody's; a rate prices a sample's."""
+    measured = options.value("sample") is not None
+    for key in _OF_A_USE:
+        if options.said(key) and not (measured and key == "rate"):
+            raise UsageError(
+                f"`{key}` is said, and no tokens that it would be for",
+                why="a sample has its cost or takes a rate" if measured
+                else "what customers use is said elsewhere, with its own",
+                next_step="say --tokens as well",
+            )  # fmt: skip
 
 
 def _mix(options: Options, file: PlansFile) -> dict[str, float]:

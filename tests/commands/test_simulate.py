@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +151,16 @@ def test_a_scenario_file_and_flags_over_it(data, tmp_path):
     assert costs[1] == pytest.approx(costs[0] / 2)
 
 
+def test_the_documented_scenario_is_read(data, tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "simulate.md").read_text("utf-8")
+    (tmp_path / "plans.toml").write_text(PLANS)
+    (tmp_path / "simulate.toml").write_text(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])
+    found = data("--draws", "10")
+    assert {one["plan"] for one in found["plans"]} == {"free", "pro"}
+    assert float(found["months"][0]["payers"]["p50"]) == 80  # 40 % of 200.
+    assert any(one["shown"] == "From month 12" for one in found["assumptions"])
+
+
 def test_the_same_seed_is_the_same_document(simulate):
     wanted = ("--price", "29", "--tokens", "600k", "--months", "3", "--draws", "30", "--json")
     assert simulate(*wanted).out == simulate(*wanted).out
@@ -210,6 +221,8 @@ def test_a_target_that_is_missed_fails_where_that_was_asked_for(simulate):
     ("arguments", "said"),
     [
         ((), "nothing is sold"),
+        (("--price", "29", "--model", "gpt-6-luna"), "no tokens that it would be for"),
+        (("--price", "29", "--sample", "ledger", "--model", "x"), "no tokens that it would be"),
         (("--price", "29"), "nobody said what a customer uses"),
         (("--price", "29", "--tokens", "1M", "--churn", "3"), "churn is ambiguous"),
         (("--price", "29", "--tokens", "1M", "--customers", "2M"), "customers are from 1"),
@@ -236,6 +249,8 @@ def test_what_cannot_be_meant_is_refused(simulate, arguments, said):
     ("text", "said"),
     [
         ("churm = 3", "did you mean `churn`?"),
+        ("seats = 3", "`seats` is said, and the plans are those of"),
+        ("rate = 3", "no tokens that it would be for"),
         ("churn = ", "it is not TOML"),
         ("churn = true", "`churn` is neither a number nor a text"),
         ('churn = "7"', "`churn`: churn is ambiguous"),
