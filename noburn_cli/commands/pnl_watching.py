@@ -22,6 +22,8 @@ from noburn_cli.screen import Screen
 INTERVAL_S = 1.0
 #: Whatever the files say, it is read again after this: days end.
 ASK_S = 60.0
+#: Lines of a screen that are not for customers: heading, total, the sentences that matter most.
+_AROUND = 12
 #: It rests so many times as long as a reading took: at most a quarter of a core.
 _REST = 3
 
@@ -62,8 +64,6 @@ class _Board:
         self._seen: object = None
         self._read_at = 0.0
         self._rests_until = 0.0
-        self._lines: list[str] = []
-        self._width: int | None = None
         self._said = ""
         self._found: ProfitAndLoss | None = None
 
@@ -93,7 +93,7 @@ class _Board:
         width, height = screen.size
         lines = ["noburn pnl"]
         if self._found is not None:
-            lines += render_pnl(self._found, width=width)
+            lines += render_pnl(self._found, width=width, lines_max=max(3, height - _AROUND))
         room = height - 1
         if len(lines) > room:
             lines = [*lines[: room - 1], f"… {len(lines) - room + 1:,} lines more"]
