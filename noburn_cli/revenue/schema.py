@@ -25,9 +25,10 @@ CREATE TABLE facts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX facts_of_root ON facts (source, root);
 -- what a source told, as far as facts need it: no address, no card, no text of a person's
+-- (the id first: with the source first, SQLite goes through the whole source instead of an index)
 CREATE TABLE objects (
     source TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, parent TEXT NOT NULL,
-    customer TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (source, id)
+    customer TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (id, source)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX objects_below ON objects (source, parent);
 CREATE INDEX objects_by_type ON objects (source, type);

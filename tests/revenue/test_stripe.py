@@ -137,6 +137,18 @@ def test_no_person_and_no_key_is_kept(whole):
         assert secret not in content
 
 
+def test_a_tree_is_found_by_its_index(whole):
+    """Goal: facts of one invoice take as long in a large account as in a small one."""
+    with reading(whole[2]) as store:
+        plan = store.rows(
+            "EXPLAIN QUERY PLAN SELECT id, type FROM objects WHERE source = ? AND parent = ? "
+            "ORDER BY id", SOURCE, "in_1",
+        )  # fmt: skip
+    assert [row[3] for row in plan] == [
+        "SEARCH objects USING INDEX objects_below (source=? AND parent=?)"
+    ]
+
+
 def test_importing_again_finds_what_changed(tmp_path):
     """Goal: after any change, an old file brought up to date equals a new one, fact for fact."""
     b = Business("2025-01-01")
