@@ -151,7 +151,9 @@ class _Calls:
             return
         try:
             for found in reader.read(record.values):
-                if isinstance(found, LeftOut):
+                if isinstance(found, Unread):
+                    self._outcome.not_read(found.reason, f"{path}", record.line, found.what)
+                elif isinstance(found, LeftOut):
                     self._outcome.left[found.reason] += 1
                 else:
                     self._keep(plausible(found), f"{path}:{record.line}")

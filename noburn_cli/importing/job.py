@@ -235,7 +235,9 @@ def _take(job: _Job, writer: Writer, reader: Reader, file: _File, record: Record
         return
     try:
         for found in reader.read(record.values):
-            if isinstance(found, LeftOut):
+            if isinstance(found, Unread):
+                outcome.not_read(found.reason, f"{file.path}", record.line, found.what)
+            elif isinstance(found, LeftOut):
                 outcome.left[found.reason] += 1
             else:
                 outcome.became[writer.write(plausible(found))] += 1

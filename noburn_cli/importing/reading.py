@@ -6,7 +6,7 @@ Owns: the seam between files (job) and formats (sources): records in, calls out,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import timezone, tzinfo
 from typing import Any, Protocol
@@ -26,7 +26,8 @@ class LeftOut:
     reason: str
 
 
-Found = ImportedCall | LeftOut
+#: Of a record: calls, what is none, and what cannot be read of one that holds several.
+Found = ImportedCall | LeftOut | Unread
 
 #: What one record can be, a day of a big business included: a million dollars, 1e12 tokens of a
 #: kind, 1e9 calls.  Some thousands of such records still add up within 64 bits.
@@ -61,6 +62,15 @@ class Asked:
     billing: str = ""
     state: Mapping[str, Any] | None = None
     lineage: MutableMapping[str, str] = field(default_factory=dict)
+
+
+def each(read: Callable[[Mapping[str, Any]], Found], parts: Iterable[object]) -> Iterator[Found]:
+    """What each part of a record says: one that cannot be read takes no other along."""
+    for part in parts:
+        try:
+            yield read(part) if isinstance(part, Mapping) else Unread("a part of it is no object")
+        except Unread as error:
+            yield error
 
 
 class Reader(Protocol):

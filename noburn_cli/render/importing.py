@@ -34,7 +34,7 @@ def render_outcome(outcome: Outcome, title: str, *, agent: bool) -> list[str]:
         lines.append(f"batch {outcome.source}/{outcome.batch}: {_calls(money)}, {span}")
         lines += [f"  {line}" for line in (*_costs(money, agent=agent), *_doubts(money))]
     lines += _unread(outcome)
-    lines += [f"  {why}" for why in outcome.missing.values()]
+    lines += [f"  {safe_text(why)}" for why in outcome.missing.values()]
     return lines
 
 

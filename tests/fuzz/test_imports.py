@@ -52,12 +52,15 @@ def everything(source, values, prices):
     asked = Asked("/tmp/chats/log")
     reader = mapped.reader(COLUMNS, asked) if source == "csv" else SOURCES[source].reader(asked)
     try:
-        found = [one if isinstance(one, LeftOut) else plausible(one) for one in reader.read(values)]
+        found = [
+            one if isinstance(one, LeftOut | Unread) else plausible(one)
+            for one in reader.read(values)
+        ]
     except Unread:
         return
     json.dumps(reader.state())
     for one in found:
-        if isinstance(one, LeftOut):
+        if isinstance(one, LeftOut | Unread):
             continue
         assert isinstance(one, ImportedCall)
         assert 0 < one.at_ms < 2**53

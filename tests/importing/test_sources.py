@@ -146,6 +146,11 @@ def test_langfuse(bring, calls):
     assert found["obs-9"]["failure"] == "error"
     assert found["obs-1"]["tags"] == '{"environment": "production"}'
     assert reasons(outcome) == {"its tokens are no counts": [4]}
+    bring("langfuse", CORPUS / "langfuse_trace.json")
+    inside = named(calls())["obs-20"]
+    assert [inside[name] for name in ("customer", "feature", "user", "run", "counts")] == [
+        "acme", "search", "u-1", "s-7", "list",
+    ]  # fmt: skip
 
 
 def test_langsmith(bring, calls):

@@ -16,7 +16,7 @@ from typing import Any
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.importing.fields import Unread, count_of, list_of, moment_ms, object_of, text_of
-from noburn_cli.importing.reading import BY_API, Asked, Found
+from noburn_cli.importing.reading import BY_API, Asked, Found, each
 from noburn_cli.importing.tokens import disjoint
 
 FIELDS = {"project": ("noburn_folder",), "run": ("noburn_session",)}
@@ -40,11 +40,11 @@ class ReadSession:
         self._session = text_of(record.get("sessionId")) or self._session
         changed = object_of(record.get("$set"))
         messages = list_of(record.get("messages")) or list_of(changed.get("messages"))
-        return [
-            self._call(one)
-            for one in (messages or [record])
+        told = [
+            one for one in (messages or [record])
             if isinstance(one, Mapping) and one.get("type") == "gemini" and one.get("tokens")
-        ]
+        ]  # fmt: skip
+        return each(self._call, told)
 
     def _call(self, message: Mapping[str, Any]) -> ImportedCall:
         model, tokens = text_of(message.get("model")), object_of(message.get("tokens"))

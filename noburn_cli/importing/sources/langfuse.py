@@ -7,25 +7,26 @@ ObservationsView of its API client (v3, camelCase), read 2026-11-27.
 `total_cost` and `cost_details` are dollars by Langfuse's model definitions, or what the program
 sent.  The kinds in `usage_details` are free words: those of OpenAI's, Anthropic's and Google's
 integrations are known, and the sum of all is checked against `total` where it is given.
-A trace has no tokens of its own; its observations do.
+A trace has no tokens of its own; its observations do, and are read where they came along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.importing.fields import (
     Unread,
     count_of,
+    list_of,
     milliseconds_of,
     moment_ms,
     nano_of,
     object_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut
+from noburn_cli.importing.reading import Asked, Found, LeftOut, each
 from noburn_cli.importing.tokens import disjoint
 
 FIELDS = {
@@ -50,6 +51,41 @@ _REASONING = ("output_reasoning_tokens", "reasoning_tokens", "output_reasoning")
 _OWN_KINDS = {"input", "output"}
 _INPUT = ("input", "prompt_tokens", "input_tokens", "promptTokens")
 _OUTPUT = ("output", "completion_tokens", "output_tokens", "completionTokens")
+
+
+#: What an observation inside a trace has of the trace: its own field, and the trace's.
+_OF_TRACE = {
+    "traceId": "id", "userId": "userId", "sessionId": "sessionId", "traceName": "name",
+    "environment": "environment", "metadata": "metadata",
+}  # fmt: skip
+
+
+class ReadObservations:
+    """Observations, and traces that were downloaded with theirs inside."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+
+    def wants(self, line: bytes) -> bool:  # noqa: ARG002 -- every record is one of observations
+        return True
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def read(self, record: Mapping[str, Any]) -> Iterable[Found]:
+        """The calls of an observation, or of a trace.  Raises Unread."""
+        trace = object_of(record.get("trace")) or record
+        inside = list_of(record.get("observations")) or list_of(trace.get("observations"))
+        if not any(isinstance(one, Mapping) for one in inside):
+            return (read(record, self._asked),)
+        context = {name: trace.get(of_trace) for name, of_trace in _OF_TRACE.items()}
+        return each(lambda one: read(_inside(one, context), self._asked), inside)
+
+
+def _inside(observation: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in observation.items() if value not in (None, "")}
+    metadata = {**object_of(context["metadata"]), **object_of(told.get("metadata"))}
+    return {**context, **told, "metadata": metadata}
 
 
 def read(record: Mapping[str, Any], asked: Asked) -> Found:

@@ -43,7 +43,7 @@ SOURCES: Mapping[str, Source] = {
             "an export of requests: CSV, JSON or JSON lines", helicone.FIELDS,
         ),
         Source(
-            "langfuse", "Langfuse", ESTIMATED, plain(langfuse.read),
+            "langfuse", "Langfuse", ESTIMATED, langfuse.ReadObservations,
             "observations: CSV, JSON, JSON lines or Parquet, of v3 and v4", langfuse.FIELDS,
         ),
         Source(
