@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -92,18 +93,36 @@ class RevenueStore:
         """The facts of a time, oldest first.
 
         since_ms, until_ms: epoch ms, half-open; a fact belongs to it that was made in it (`at_ms`)
-        or whose service period reaches into it.  None: no bound.
+        or whose service period reaches into it, and so does what takes back from it, is its fee or
+        tax, and what those are about.  None: no bound.
         sources: None for all but the test mode's.
         """
         where, chosen = _of_sources(sources)
         # A period without length is a moment, and is in it when the moment is.
-        sql = (
-            f"{_FACTS} WHERE min(facts.starts_ms, facts.at_ms) < ? AND "
-            f"max(facts.ends_ms, facts.at_ms + 1) > ? AND {where} ORDER BY facts.at_ms, facts.id"
-        )
         until = _ALWAYS if until_ms is None else until_ms
         since = -_ALWAYS if since_ms is None else since_ms
-        return [RevenueFact(*row) for row in self.rows(sql, until, since, *chosen)]
+        within = (
+            "SELECT id FROM facts WHERE min(starts_ms, at_ms) < ? AND max(ends_ms, at_ms + 1) > ?"
+        )
+        reached = self._with_related({str(id_) for (id_,) in self.rows(within, until, since)})
+        sql = (
+            f"{_FACTS} WHERE facts.id IN (SELECT value FROM json_each(?)) AND {where}"  # noqa: S608
+            " ORDER BY facts.at_ms, facts.id"
+        )
+        return [RevenueFact(*row) for row in self.rows(sql, json.dumps(sorted(reached)), *chosen)]
+
+    def _with_related(self, ids: set[str]) -> set[str]:
+        """Those, what reverses them or is reversed by them, and so on."""
+        related: dict[str, list[str]] = {}
+        for one, other in self.rows("SELECT id, reverses FROM facts WHERE reverses <> ''"):
+            related.setdefault(str(one), []).append(str(other))
+            related.setdefault(str(other), []).append(str(one))
+        waiting = list(ids)
+        while waiting:
+            found = [one for one in related.get(waiting.pop(), ()) if one not in ids]
+            ids.update(found)
+            waiting += found
+        return ids
 
     def cursor(self, source: str, name: str) -> str | None:
         found = self.rows("SELECT value FROM cursors WHERE source = ? AND name = ?", source, name)

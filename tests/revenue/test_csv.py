@@ -66,7 +66,8 @@ def test_a_file_is_imported_once_however_often_it_is_named(tmp_path):
     }  # fmt: skip
     assert facts["csv:r1"].reverses == "csv:i1"
     assert facts["csv:r1"].at_ms == 1790812800000 + 8 * DAY_MS + 10 * 3_600_000
-    assert [fact.id for fact in october] == ["csv:i1"]  # Its period reaches into the last day.
+    # Its period reaches into the last day, and what takes back from it belongs there as well.
+    assert [fact.id for fact in october] == ["csv:i1", "csv:r1"]
     assert stat.S_IMODE(paths.revenue_path().stat().st_mode) == 0o600
 
 
