@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
+from functools import cached_property
 from pathlib import Path
 
 from noburn_cli.core.imported import BY_SOURCE, ImportedCall, ListPrices
@@ -69,10 +70,17 @@ class _File:
     path: Path
     size: int
     modified_ns: int
-    head: str
-    head_bytes: int
     place: Place = field(default_factory=Place)
     state: dict[str, object] | None = None
+
+    @cached_property
+    def head(self) -> str:
+        """A digest of its first bytes."""
+        return _digest(self.path, self.head_bytes)
+
+    @property
+    def head_bytes(self) -> int:
+        return min(self.size, HEAD_BYTES)
 
 
 @dataclass
@@ -138,11 +146,12 @@ def _import_file(job: _Job, writer: Writer, path: Path) -> None:
 
 def _look(path: Path) -> _File:
     found = path.stat()
+    return _File(path, found.st_size, found.st_mtime_ns)
+
+
+def _digest(path: Path, length: int) -> str:
     with path.open("rb") as opened:
-        head = opened.read(HEAD_BYTES)
-    return _File(
-        path, found.st_size, found.st_mtime_ns, hashlib.sha256(head).hexdigest(), len(head)
-    )
+        return hashlib.sha256(opened.read(length)).hexdigest()
 
 
 def _is_known(job: _Job, file: _File) -> bool:
@@ -158,9 +167,9 @@ def _is_known(job: _Job, file: _File) -> bool:
     if row is None:
         return _is_renamed(job, file)
     size, modified_ns, head, head_bytes, offset, line, done, state = row
-    if done and (size, modified_ns, head) == (file.size, file.modified_ns, file.head):
+    if done and (size, modified_ns) == (file.size, file.modified_ns):
         return True
-    if offset and offset <= file.size and _begins_alike(file, head, head_bytes):
+    if offset and offset <= file.size and _digest(file.path, head_bytes) == head:
         file.place, file.state = Place(offset, line), json.loads(state)
     return False
 
@@ -175,11 +184,6 @@ def _is_renamed(job: _Job, file: _File) -> bool:
         job.wanted.source.name, file.head, file.size, file.modified_ns, job.wanted.choices(),
     )  # fmt: skip
     return file.size > 0 and next(iter(job.store.execute(sql, values)), None) is not None
-
-
-def _begins_alike(file: _File, head: str, head_bytes: int) -> bool:
-    with file.path.open("rb") as opened:
-        return hashlib.sha256(opened.read(head_bytes)).hexdigest() == head
 
 
 def _import_records(job: _Job, writer: Writer, file: _File) -> None:
