@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 
@@ -60,11 +61,10 @@ REVENUE = (
 )
 
 
-@pytest.fixture
-def books(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
     """October 2026: acme chats and has agents, beta chats, zed pays nothing."""
-    monkeypatch.setenv("NOBURN_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("written")
     calls = [
         Call(f"2026-10-{day:02}T12:{minute:02}", customer, feature)
         for day in range(1, 32)
@@ -72,10 +72,22 @@ def books(tmp_path, monkeypatch):
             [("acme", "chat"), ("acme", "agent"), ("acme", "agent"), ("beta", "chat"), ("zed", "")]
         )
     ]
-    write_ledger(paths.ledger_path(), calls)
-    import_revenue(tmp_path, REVENUE)
-    (tmp_path / "plans.toml").write_text(PLANS)
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOBURN_HOME", str(folder / "home"))
+        write_ledger(paths.ledger_path(), calls)
+        import_revenue(folder, REVENUE)
+    (folder / "plans.toml").write_text(PLANS)
+    return folder
+
+
+@pytest.fixture
+def books(written, tmp_path, monkeypatch):
+    """A copy of those books, to be changed."""
+    folder = tmp_path / "books"
+    shutil.copytree(written, folder)
+    monkeypatch.setenv("NOBURN_HOME", str(folder / "home"))
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def dollars(row, *names):
