@@ -16,6 +16,11 @@ NAMES = (TODAY, WEEK, MONTH_30, THIS_MONTH, LAST_MONTH, ALL)
 _LENGTHS = {WEEK: 7, MONTH_30: 30}
 
 
+#: What is compared ends with a quarter-hour: sums are kept by it (reports.rollups), and each call
+#: in a part of one would have to be read.
+SLOT_MS = 900_000
+
+
 @dataclass(frozen=True)
 class Period:
     """Calls reserved from `since_ms` on and before `until_ms`; None for no border.
@@ -41,10 +46,10 @@ def find_period(name: str, *, now_ms: int, zone: str = UTC) -> Period:
     month = months.bounds(now_ms)[0]
     if name == TODAY:
         yesterday = days.bounds(today - 1)[0]
-        return Period(name, today, None, (yesterday, yesterday + now_ms - today))
+        return Period(name, today, None, (yesterday, _slot(yesterday + now_ms - today)))
     if name == THIS_MONTH:
         earlier = months.bounds(month - 1)[0]
-        return Period(name, month, None, (earlier, min(earlier + now_ms - month, month)))
+        return Period(name, month, None, (earlier, _slot(min(earlier + now_ms - month, month))))
     if name == LAST_MONTH:
         earlier = months.bounds(month - 1)[0]
         return Period(name, earlier, month, (months.bounds(earlier - 1)[0], earlier))
@@ -54,4 +59,9 @@ def find_period(name: str, *, now_ms: int, zone: str = UTC) -> Period:
     length = _LENGTHS[name]
     since = days.bounds(today + DAY_MS // 2 - (length - 1) * DAY_MS)[0]
     earlier = days.bounds(since + DAY_MS // 2 - length * DAY_MS)[0]
-    return Period(name, since, None, (earlier, min(earlier + now_ms - since, since)))
+    return Period(name, since, None, (earlier, _slot(min(earlier + now_ms - since, since))))
+
+
+def _slot(at_ms: int) -> int:
+    """The last quarter-hour that has begun."""
+    return at_ms - at_ms % SLOT_MS

@@ -2,8 +2,7 @@
 
 Layer: reports, I/O.  Below: reading.  Above: dashboard.live.
 The snapshot names the open holds as of one of the journal's rows; those after it are
-looked through.
-Whether the processes that made them still live only the daemon knows.
+looked through.  Whether the processes that made them still live only the daemon knows.
 """
 
 from __future__ import annotations
@@ -15,29 +14,25 @@ from pathlib import Path
 
 from noburn_cli.reports.reading import reading
 
-_OPEN = """
-    WITH named(seq) AS (
-      SELECT seq FROM open_holds
-      UNION SELECT seq FROM journal WHERE kind = 'reserve'
-        AND seq > (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'as_of_seq')
-    ), open AS (
-      SELECT j.seq, j.call, j.model, j.context, j.owner, j.hold_nano, j.at_ms
-      FROM named JOIN journal AS j USING (seq)
-      WHERE NOT EXISTS (SELECT 1 FROM journal AS c WHERE c.call = j.call AND c.seq > j.seq
-        AND c.kind IN ('settle', 'lose', 'orphan', 'void'))
-    )
+_AS_OF = "SELECT value FROM meta WHERE key = 'as_of_seq'"
+#: CROSS: each hold's row is looked up; with a choice, SQLite reads the whole journal in order.
+_NAMED = """
+    SELECT j.seq, j.call, j.hold_nano FROM open_holds AS o CROSS JOIN journal AS j ON j.seq = o.seq
+    WHERE o.seq <= ?
 """
-_TOTAL = f"{_OPEN} SELECT count(*), coalesce(sum(hold_nano), 0) FROM open"  # noqa: S608
-_OLDEST = f"""
-    {_OPEN}
-    SELECT o.call, coalesce(json_extract(m.text, '$[2]'), json_extract(m.text, '$[1]')), x.text,
-      w.text, o.hold_nano, o.at_ms
-    FROM open AS o
-    LEFT JOIN names AS m ON m.id = o.model
-    LEFT JOIN names AS x ON x.id = o.context
-    LEFT JOIN names AS w ON w.id = o.owner
-    ORDER BY o.seq LIMIT ?
-"""  # noqa: S608 -- our own names
+_NEWER = "SELECT seq, call, hold_nano FROM journal WHERE seq > ? AND kind = 'reserve'"
+_CLOSED = """
+    SELECT call FROM journal WHERE seq > ? AND kind IN ('settle', 'lose', 'orphan', 'void')
+"""
+_HOLD = """
+    SELECT r.call, coalesce(json_extract(m.text, '$[2]'), json_extract(m.text, '$[1]')), x.text,
+      w.text, r.hold_nano, r.at_ms
+    FROM journal AS r
+    LEFT JOIN names AS m ON m.id = r.model
+    LEFT JOIN names AS x ON x.id = r.context
+    LEFT JOIN names AS w ON w.id = r.owner
+    WHERE r.seq = ?
+"""
 
 
 @dataclass(frozen=True)
@@ -64,13 +59,20 @@ class OpenHolds:
 def read_open_holds(ledger_path: Path, *, shown_max: int) -> OpenHolds:
     """What the file has as held.  Raises LedgerUnavailable."""
     with reading(ledger_path) as connection:
-        calls, nano = next(iter(connection.execute(_TOTAL)))
-        rows = list(connection.execute(_OLDEST, (shown_max,)))
+        as_of = int(next(iter(connection.execute(_AS_OF)), ("0",))[0])
+        closed = {call for (call,) in connection.execute(_CLOSED, (as_of,))}
+        held = [
+            (seq, nano)
+            for sql in (_NAMED, _NEWER)
+            for seq, call, nano in connection.execute(sql, (as_of,))
+            if call not in closed
+        ]
+        rows = [next(iter(connection.execute(_HOLD, (seq,)))) for seq, _ in held[:shown_max]]
     oldest = (
         OpenHold(call, model, json.loads(context or "{}"), _pid(owner), hold_nano, at_ms)
         for call, model, context, owner, hold_nano, at_ms in rows
     )
-    return OpenHolds(calls, nano, tuple(oldest))
+    return OpenHolds(len(held), sum(nano for _, nano in held), tuple(oldest))
 
 
 def _pid(owner: str | None) -> int | None:

@@ -30,7 +30,7 @@ def ms(text: str, zone: str) -> int:
     ],
 )
 def test_periods(name: str, zone: str, since: str, before: tuple[str, str]) -> None:
-    now_ms = ms("2026-03-31T14:30", zone)
+    now_ms = ms("2026-03-31T14:30", zone) + 899_999
     period = find_period(name, now_ms=now_ms, zone=zone)
     assert (period.since_ms, period.until_ms) == (ms(since, zone), None)
     assert period.before == tuple(ms(one, zone) for one in before)
