@@ -202,6 +202,10 @@ def simulate_command(
             " write 29, '$29' or 29usd.",
             err=True,
         )
+    if html is not None:
+        from noburn_cli.charts.pages import plotly_script
+
+        plotly_script()  # What is missing is told before a minute is spent.
     found, assumptions = _found(options, file)
     if html is not None:
         _write_page(html, found, assumptions)

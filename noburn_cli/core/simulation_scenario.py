@@ -22,6 +22,8 @@ from noburn_cli.errors import UsageError
 CUSTOMERS_MAX = 1_000_000
 MONTHS_MAX = 120
 DRAWS_MAX = 100_000
+#: Sums that are kept: of each future, month and segment some 56 bytes.
+_SUMS_MAX = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,12 @@ class Scenario:
         ):
             if not 1 <= value <= most:
                 raise UsageError(f"{what} are from 1 to {most:,}", why=f"{value:,} were asked for")
-        for segment in self.segments:
-            if not 0 <= segment.churn <= 1:
-                raise UsageError("churn is a share of the customers")
+        if self.draws * self.months * len(self.segments) > _SUMS_MAX:
+            raise UsageError(
+                "so many futures of so many months would not fit in memory",
+                why=f"futures x months x plans are {_SUMS_MAX:,} at most",
+                next_step="a thousand futures tell the 5th and the 95th of a hundred well",
+            )
         if max(population(self).arrivals) * self.months > 10 * CUSTOMERS_MAX:
             raise UsageError(
                 "growth would bring more customers than can be simulated",

@@ -226,6 +226,7 @@ def test_a_target_that_is_missed_fails_where_that_was_asked_for(simulate):
         (("--price", "29"), "nobody said what a customer uses"),
         (("--price", "29", "--tokens", "1M", "--churn", "3"), "churn is ambiguous"),
         (("--price", "29", "--tokens", "1M", "--customers", "2M"), "customers are from 1"),
+        (("--price", "29", "--tokens", "1M", "--draws", "90k", "--months", "99"), "fit in memory"),
         (("--price", "29", "--tokens", "1M", "--sigma", "2", "--alpha", "2"), "each say how usage"),
         (("--price", "29", "--tokens", "1M", "--heavy", "5% use 50x"), "cannot use that much"),
         (("--price", "29", "--tokens", "1M", "--cache", "on"), "needs a kind of product"),
