@@ -179,6 +179,7 @@ class Builder:
         reserved, settled = book.events[-2:]
         assert (reserved.kind, settled.kind) == ("reserve", "settle"), (reserved, settled)
         self._made += 1
+        self._now += self._step_ms
         return Kind(attributes, copy.copy(reserved), copy.copy(settled))
 
     def _settle_late(self) -> None:

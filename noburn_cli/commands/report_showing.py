@@ -39,14 +39,14 @@ class Output:
 def show_report(question: Question, out: Output) -> None:
     """Read and show.  Raises UsageError, LedgerUnavailable, NoburnError."""
     from noburn_cli import paths
-    from noburn_cli.render.report import top_lines
-    from noburn_cli.reports.lines import read_lines
+    from noburn_cli.reports.lines import read_lines, read_top
     from noburn_cli.run_notes import RunNotes, read_notes
 
     with catching_up() as tell:
-        report = read_lines(paths.home(), question, tell=tell, rollups=out.rollups)
-    if out.top is not None:
-        report = top_lines(report, out.top)
+        if out.top is None:
+            report = read_lines(paths.home(), question, tell=tell, rollups=out.rollups)
+        else:
+            report = read_top(paths.home(), question, out.top, tell=tell, rollups=out.rollups)
     if report.scanned is not None and out.rollups:
         typer.echo(f"note: every call was read: {report.scanned}", err=True)
     ledger = paths.ledger_path()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +16,7 @@ from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.render.csv_cells import csv_text
 from noburn_cli.render.table import RIGHT, Column, fit_table
 from noburn_cli.reports.latencies import Latencies
-from noburn_cli.reports.totals import IN_TIME, Line, Report, Sums, total_of
+from noburn_cli.reports.totals import IN_TIME, Line, Report, Sums
 
 NUMBERS = (
     "calls", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
@@ -117,27 +116,6 @@ def compared_lines(report: Report) -> list[Line]:
     took = None if report.latencies is None else Latencies({})
     lines += [Line(one.keys, Sums(), took) for one in report.before.lines if one.keys not in known]
     return lines
-
-
-def top_lines(report: Report, top: int) -> Report:
-    """The first lines, and one for all the others."""
-    rest = report.lines[top:]
-    if len(rest) < 2:
-        return report
-    took = [line.latencies for line in rest if line.latencies is not None]
-    others = Line(
-        (f"({len(rest):,} others)", *("" for _ in report.by[1:])),
-        total_of(line.sums for line in rest),
-        Latencies.joined(took) if took else None,
-    )
-    before = report.before
-    if before is not None:
-        kept = {line.keys for line in report.lines[:top]}
-        gone = [line for line in before.lines if line.keys not in kept]
-        shown = [line for line in before.lines if line.keys in kept]
-        shown.append(Line(others.keys, total_of(line.sums for line in gone)))
-        before = replace(before, lines=tuple(shown))
-    return replace(report, lines=(*report.lines[:top], others), before=before)
 
 
 def cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:

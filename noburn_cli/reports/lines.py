@@ -8,6 +8,7 @@ Owns: `read_lines`, the one way to a report.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,11 +18,15 @@ from noburn_cli import paths
 from noburn_cli.reports.imported import imported_lines
 from noburn_cli.reports.latencies import Latencies
 from noburn_cli.reports.period import before
-from noburn_cli.reports.query import IMPORTED, LEDGER, Question, read_report
+from noburn_cli.reports.query import IMPORTED, LEDGER, TIMES, Question, read_report
 from noburn_cli.reports.rollups.answers import Answer
 from noburn_cli.reports.rollups.cache import kept_sums
 from noburn_cli.reports.rollups.files import Unusable
+from noburn_cli.reports.top import top_lines, with_others
 from noburn_cli.reports.totals import Imported, Line, Report, make_report
+
+#: More lines than that are not chosen one by one.
+_TOP_MAX = 200
 
 #: (rows done, rows in all)
 Tell = Callable[[int, int], None]
@@ -45,12 +50,47 @@ def read_lines(
     return now.with_before(_answered(home, earlier, tell, rollups=rollups))
 
 
+def read_top(
+    home: Path, question: Question, count: int, *, tell: Tell | None = None, rollups: bool = True
+) -> Report:
+    """The dearest lines, one for all others, and the total of all.  Raises as `read_lines`."""
+    ledger = paths.ledger_path(home)
+    is_plain = not (question.compare or question.latency or _has_imports(home, question))
+    is_listed = question.by and not set(question.by) & {*TIMES, "source"} and count <= _TOP_MAX
+    if rollups and is_plain and is_listed and LEDGER in question.sources and ledger.exists():
+        with (
+            contextlib.suppress(Unusable),
+            kept_sums(ledger, paths.reports_path(home), zone=question.zone, tell=tell) as kept,
+        ):
+            answer = Answer(kept, question)
+            lines, more, total = answer.top(count)
+            return with_others(question.by, lines, more, total, cut_months=answer.cut_months)
+    return top_lines(read_lines(home, question, tell=tell, rollups=rollups), count)
+
+
+def read_keys(home: Path, question: Question, *, rollups: bool = True) -> set[tuple[str, ...]]:
+    """The keys of a report's lines that have calls, without their sums.  Raises as `read_lines`."""
+    ledger = paths.ledger_path(home)
+    if rollups and question.sources and not _has_imports(home, question) and ledger.exists():
+        with (
+            contextlib.suppress(Unusable),
+            kept_sums(ledger, paths.reports_path(home), zone=question.zone) as kept,
+        ):
+            return Answer(kept, question).keys()
+    report = _answered(home, question, None, rollups=rollups)
+    return {line.keys for line in report.lines if line.sums.calls > 0}
+
+
+def _has_imports(home: Path, question: Question) -> bool:
+    return IMPORTED in question.sources and paths.imports_path(home).exists()
+
+
 def _answered(home: Path, question: Question, tell: Tell | None, *, rollups: bool) -> Report:
     lines: list[Line] = []
     cut: tuple[str, ...] = ()
     scanned: str | None = None
     ledger, imports = paths.ledger_path(home), paths.imports_path(home)
-    has_imports = IMPORTED in question.sources and imports.exists()
+    has_imports = _has_imports(home, question)
     if LEDGER in question.sources and (ledger.exists() or not has_imports):
         lines, cut, scanned = _of_ledger(ledger, home, question, tell, rollups=rollups)
     imported = Imported()

@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from noburn_cli.core.budgets import NONE
-from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.lines import read_keys, read_lines
 from noburn_cli.reports.query import Question
 from noburn_cli.reports.totals import Line, Report
 
@@ -70,7 +70,7 @@ def read_pareto(
     report = read_lines(home, question, tell=tell, rollups=rollups)
     for served in SERVED.get(question.by[0], ("customer",)):
         pairs = replace(question, by=(question.by[0], served), compare=False, latency=False)
-        found = _served(read_lines(home, pairs, rollups=rollups).lines)
+        found = _served(read_keys(home, pairs, rollups=rollups))
         if found:
             everybody = set().union(*found.values())
             counts = {key: len(names) for key, names in found.items()}
@@ -78,12 +78,11 @@ def read_pareto(
     return make_pareto(report, None, {}, 0)
 
 
-def _served(lines: tuple[Line, ...]) -> dict[str, set[str]]:
+def _served(pairs: set[tuple[str, ...]]) -> dict[str, set[str]]:
     """Names by what serves them; calls that name nobody serve nobody."""
     found: dict[str, set[str]] = {}
-    for line in lines:
-        key, name = line.keys
-        if name != NONE and line.sums.calls > 0:
+    for key, name in pairs:
+        if name != NONE:
             found.setdefault(key, set()).add(name)
     return found
 

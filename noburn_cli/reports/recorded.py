@@ -77,7 +77,9 @@ class Stretch:
 
 def stretch(connection: apsw.Connection, *, since_ms: int, until_ms: int | None) -> Stretch:
     """The rows from a moment on (and before another); rows are in the order of time."""
-    row = next(iter(connection.execute("SELECT min(seq), max(seq) FROM journal")))
+    # Both in one SELECT would read every row: SQLite looks only one of them up.
+    borders = "SELECT (SELECT min(seq) FROM journal), (SELECT max(seq) FROM journal)"
+    row = next(iter(connection.execute(borders)))
     lowest, highest = row[0] or 1, row[1] or 0
     first = _first_at(connection, lowest, highest + 1, since_ms)
     end = highest + 1

@@ -5,9 +5,10 @@ Layer: reports, pure.  Above: reports.query and rollups, which make the lines, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from operator import attrgetter
 
 from noburn_cli.reports.latencies import Latencies
 
@@ -68,6 +69,9 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(a + b for a, b in zip(values(self), values(other), strict=True)))
 
+    def __sub__(self, other: Sums) -> Sums:
+        return Sums(*(a - b for a, b in zip(values(self), values(other), strict=True)))
+
     @property
     def errors(self) -> int:
         """Admitted calls that failed, whatever the reason."""
@@ -83,9 +87,9 @@ class Sums:
 SUMS = tuple(one.name for one in fields(Sums))
 
 
-def values(sums: Sums) -> tuple[int, ...]:
-    """The numbers of Sums, in the order of SUMS."""
-    return tuple(getattr(sums, name) for name in SUMS)
+#: The numbers of Sums, in the order of SUMS.  Reports have tens of thousands of lines: this takes a
+#: fifth of the time of a loop over the names.
+values: Callable[[Sums], tuple[int, ...]] = attrgetter(*SUMS)
 
 
 def total_of(parts: Iterable[Sums]) -> Sums:

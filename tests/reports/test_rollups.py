@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noburn_cli import paths
-from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.lines import read_lines, read_top
 from noburn_cli.reports.query import LEDGER, Question, read_report
 from noburn_cli.reports.rollups import cache
+from noburn_cli.reports.top import top_lines
 from noburn_cli.reports.totals import Report
 from tests.reports.made_ledger import BEGIN_MS, DAY_MS, HOUR_MS, Made, events
 
@@ -69,6 +70,8 @@ def _same(home: Path, question: Question) -> Report:
     assert next(by_keys) == next(by_keys)
     assert len(kept.lines) == len(scanned.lines)
     assert replace(kept, lines=()) == replace(scanned, lines=())
+    if not question.latency:
+        assert read_top(home, question, 2) == top_lines(scanned, 2)
     return kept
 
 

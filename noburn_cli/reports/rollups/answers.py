@@ -19,7 +19,7 @@ from typing import Any
 from noburn_cli.core.budgets import NONE
 from noburn_cli.reports.latencies import Latencies
 from noburn_cli.reports.localtime import SLOT_MS, month_label, week_label
-from noburn_cli.reports.query import TIMES, Question, cut_months
+from noburn_cli.reports.query import TIMES, Question, cut_months, parts
 from noburn_cli.reports.recorded import stretch
 from noburn_cli.reports.rollups import changes, ranges
 from noburn_cli.reports.rollups.cache import Kept
@@ -32,7 +32,6 @@ Keys = tuple[str, ...]
 #: The measures of one line, in the order of MEASURES.
 Row = tuple[int, ...]
 
-_SUMMED = ", ".join(f"sum({name})" for name in MEASURES)
 _LEVELS = {ranges.MONTHS: MONTH, ranges.DAYS: DAY}
 #: Beyond these there are no calls, and calendars end.
 _FIRST_MS, _LAST_MS = 0, 250_000_000_000_000
@@ -45,16 +44,53 @@ class Answer:
         self._kept = kept
         self._question = question
         self._connection = kept.connection
+        self._measures = MEASURES
         self._months = changes.months_compacted(kept.connection)
         self.cut_months = cut_months(self._months, question)
 
-    def lines(self) -> list[Line]:
-        """The lines that a scan would have, in no order."""
+    def keys(self) -> set[Keys]:
+        """The keys of the lines that calls were admitted in: less work than their sums."""
+        self._measures = ("lines", "calls")
+        found: dict[Keys, int] = {}
+        for keys, row in self._rows(plan_for(self._question, self._connection)):
+            found[keys] = found.get(keys, 0) + row[1]
+        return {keys for keys, calls in found.items() if calls > 0}
+
+    def top(self, count: int) -> tuple[list[Line], int, Sums]:
+        """The dearest lines, how many more there are, and the sums of all.
+
+        First every line's cost alone, then all sums of those few: of fifty thousand runs nobody
+        reads more than the dearest.
+        """
         plan = plan_for(self._question, self._connection)
+        self._measures = ("lines", "calls", "cost_nano")
+        found = self._added(plan)
+        order = sorted(
+            (keys for keys, row in found.items() if row[0] > 0),
+            key=lambda keys: (-found[keys][2], -found[keys][1], keys),
+        )
+        first = order[:count]
+        self._measures = MEASURES
+        rows = self._added(plan.only(first))
+        whole = Answer(self._kept, parts(self._question, ())).lines()
+        lines = [Line(keys, Sums(*rows[keys][1:])) for keys in first]
+        return lines, len(order) - len(first), whole[0].sums if whole else Sums()
+
+    def _added(self, plan: Plan) -> dict[Keys, Row]:
+        """The pieces of a period, line by line."""
         found: dict[Keys, Row] = {}
         for keys, row in self._rows(plan):
             known = found.get(keys)
             found[keys] = row if known is None else tuple(map(add, known, row))
+        return found
+
+    @property
+    def _summed(self) -> str:
+        return ", ".join(f"sum({name})" for name in self._measures)
+
+    def lines(self) -> list[Line]:
+        """The lines that a scan would have, in no order."""
+        found = self._added(plan_for(self._question, self._connection))
         took = self._latencies() if self._question.latency else None
         return [
             Line(
@@ -115,7 +151,7 @@ class Answer:
         timed = plan.is_timed
         columns = [*(["at"] if timed else []), *plan.columns]
         sql = (
-            f"SELECT {', '.join((*columns, _SUMMED))} FROM main.sums"  # noqa: S608 -- our own names
+            f"SELECT {', '.join((*columns, self._summed))} FROM main.sums"  # noqa: S608 -- our own names
             f" WHERE projection = {plan.projection} AND zone = :zone AND level = :level"
             f"{borders}{plan.conditions}"
         )
@@ -133,7 +169,7 @@ class Answer:
             tagged[place] = tuple(map(add, tagged[place], row)) if place in tagged else row
         columns = ["at"] if timed else []
         sql = (
-            f"SELECT {', '.join((*columns, _SUMMED))} FROM main.sums"  # noqa: S608
+            f"SELECT {', '.join((*columns, self._summed))} FROM main.sums"  # noqa: S608
             f" WHERE projection = 0 AND zone = :zone AND level = :level{borders}"
         )
         sql += f" GROUP BY {', '.join(columns)}" if columns else ""
@@ -155,7 +191,7 @@ class Answer:
     ) -> Iterator[tuple[Keys, Row]]:
         columns = [*(["slot"] if plan.is_timed else []), *plan.cell_columns]
         sql = (
-            f"SELECT {', '.join((*columns, _SUMMED))} FROM {plan.cells(table)}"  # noqa: S608
+            f"SELECT {', '.join((*columns, self._summed))} FROM {plan.cells(table)}"  # noqa: S608
             f" WHERE {borders}{plan.cell_conditions}"
         )
         if columns:

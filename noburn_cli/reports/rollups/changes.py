@@ -98,7 +98,8 @@ _OVERAGE = """(SELECT sum(o.cost_nano) FROM ledger.journal AS o
 _NEW = "ledger.journal AS r", "r.seq > :after AND r.seq <= :upto"
 _OLD = "touched AS t CROSS JOIN ledger.journal AS r ON r.call = t.call", "r.seq <= :after"
 _SEQS = "ledger.journal AS r", "r.seq >= :first AND r.seq < :end"
-_ALL = "ledger.journal AS r", "r.seq <= :upto"
+#: Corrections are few, and have an index of their own.
+_ALL = "ledger.journal AS r INDEXED BY journal_correction", "r.seq <= :upto"
 
 
 def _extra(*kinds: str) -> str:

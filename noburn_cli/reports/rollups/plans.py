@@ -7,7 +7,7 @@ from the cells, which have all, and of those only from the days on which what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,20 @@ class Plan:
     def of_all(self) -> Plan:
         """The same over all calls, whose lines have no tag."""
         return _Whole(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+
+    def only(self, lines: Sequence[tuple[str, ...]]) -> Plan:
+        """The same for some of its lines, where a grouping can tell them apart; else for all."""
+        if self.projection in (None, TAGS) or self.is_timed or not lines or not self.columns:
+            return self
+        values = dict(self.values)
+        places = []
+        for number, keys in enumerate(lines):
+            names = [f"only{number}_{at}" for at in range(len(keys))]
+            shown = ("" if key == NONE else key for key in keys)
+            values |= dict(zip(names, shown, strict=True))
+            places.append(f"({', '.join(f':{name}' for name in names)})")
+        chosen = f" AND ({', '.join(self.columns)}) IN (VALUES {', '.join(places)})"
+        return replace(self, conditions=self.conditions + chosen, values=values)
 
     def cells(self, table: str) -> str:
         """Cells (or changes) with what they stand for."""
