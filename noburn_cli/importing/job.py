@@ -22,7 +22,7 @@ from noburn_cli.errors import InputRefused
 from noburn_cli.importing import batches
 from noburn_cli.importing.fields import Unread
 from noburn_cli.importing.mapping import Mapped
-from noburn_cli.importing.opening import JSON_LINES, Place, Record, records, shape_of
+from noburn_cli.importing.opening import JSON_LINES, TOO_DEEP, Place, Record, records, shape_of
 from noburn_cli.importing.outcome import Outcome
 from noburn_cli.importing.reading import Asked, LeftOut, Reader, Source, plausible
 from noburn_cli.importing.sources.bills import read_bill
@@ -43,6 +43,7 @@ class Wanted:
 
     rule: which cost counts (core.imported).  zone: of times that name none.  billing: who paid for
     an agent's calls.  now_ms: the moment of the import.  again: read files that have not changed.
+    mapping: of a table's columns, in any words that differ where it does.
     """
 
     source: Source
@@ -53,24 +54,30 @@ class Wanted:
     billing: str = ""
     now_ms: int = 0
     again: bool = False
+    mapping: str = ""
 
     def choices(self) -> str:
         """A digest of all that decides what a record becomes: other choices read a file anew."""
         said = [
             sorted(self.mapped.chosen.items()), sorted(self.mapped.fixed.items()), self.rule,
-            f"{self.zone}", self.billing,
+            f"{self.zone}", self.billing, self.mapping,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 @dataclass
 class _File:
-    """One file on its way."""
+    """One file on its way.
+
+    by_content: whether calls in it have no ids.  Equal ones are told apart by their number in the
+    file, so that it is always read from its beginning.
+    """
 
     path: Path
     size: int
     modified_ns: int
     place: Place = field(default_factory=Place)
+    by_content: bool = False
     state: dict[str, object] | None = None
 
     @cached_property
@@ -198,7 +205,7 @@ def _import_records(job: _Job, writer: Writer, file: _File) -> None:
     while not ended:
         with job.store.step():
             ended = _take_some(job, writer, reader, file, stream)
-            if not goes_on:
+            if not goes_on or file.by_content:
                 file.place = Place()
             _note(job, file, reader, done=ended)
         job.tell(job.outcome.records, file.path.name)
@@ -244,9 +251,12 @@ def _take(job: _Job, writer: Writer, reader: Reader, file: _File, record: Record
             elif isinstance(found, LeftOut):
                 outcome.left[found.reason] += 1
             else:
-                outcome.became[writer.write(plausible(found))] += 1
+                file.by_content |= not found.id
+                outcome.became[writer.write(plausible(found), record.values)] += 1
     except Unread as error:
         outcome.not_read(error.reason, f"{file.path}", record.line, error.what)
+    except RecursionError:
+        outcome.not_read(TOO_DEEP, f"{file.path}", record.line)
 
 
 def _note(job: _Job, file: _File, reader: Reader | None, *, done: bool) -> None:
@@ -275,7 +285,7 @@ def _import_bill(job: _Job, writer: Writer, file: _File) -> None:
         with job.store.step():
             for call in step:
                 job.outcome.records += 1
-                job.outcome.became[writer.write(call)] += 1
+                job.outcome.became[writer.write(call, {})] += 1
         job.tell(job.outcome.records, file.path.name)
     with job.store.step():
         _note(job, file, None, done=True)

@@ -33,6 +33,7 @@ NOT_JSON = "it is not JSON"
 NOT_AN_OBJECT = "it is no JSON object"
 NOT_CSV = "it is not CSV with as many fields as the heading"
 NOT_TEXT = "it is not UTF-8"
+TOO_DEEP = "it is nested too deeply"
 
 JSON_LINES, JSON, CSV, PARQUET, EMPTY = "JSON lines", "JSON", "CSV", "Parquet", "empty"
 
@@ -195,7 +196,7 @@ def parse_json(text: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(NOT_TEXT) from error
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(TOO_DEEP) from error
     except (ValueError, ArithmeticError) as error:
         raise ValueError(NOT_JSON) from error
 

@@ -70,9 +70,12 @@ class Writer:
         """Equal records are counted anew in every file."""
         self._store.execute("DELETE FROM seen")
 
-    def write(self, call: ImportedCall) -> str:
-        """Write a call; what became of it.  Raises apsw.Error."""
-        identity = call.id or self._by_content(call)
+    def write(self, call: ImportedCall, record: Mapping[str, Any]) -> str:
+        """Write a call, by whose record it is known if it has no id; what became of it.
+
+        Raises apsw.Error.
+        """
+        identity = call.id or self._by_content(record)
         found = self._known(identity, call.provider_id)
         if found is None:
             head = (self._source, identity, self._batch, self._prices.version)
@@ -104,12 +107,10 @@ class Writer:
         if self._earliest and at_ms < before:
             self._store.execute("UPDATE imported SET at_ms = ? WHERE seq = ?", (at_ms, seq))
 
-    def _by_content(self, call: ImportedCall) -> str:
-        said = [
-            call.at_ms, call.model, sorted(call.usage.items()), call.said_nano, call.maker,
-            call.requests, call.provider_id,
-        ]  # fmt: skip
-        digest = hashlib.sha256(json.dumps(said).encode()).digest()[:16]
+    def _by_content(self, record: Mapping[str, Any]) -> str:
+        """An id of what the whole record says, however it is understood today."""
+        said = repr(sorted(record.items()))
+        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()[:16]
         (number,) = next(
             self._store.execute(
                 "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n",

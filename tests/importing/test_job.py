@@ -150,6 +150,22 @@ def test_a_table_by_a_mapping(bring, calls):
     assert [call["cost_nano"] for call in others] == [70_000, 2_000_000, 2_000_000]
     assert list(outcome.unread) == ["its time cannot be read"]
     assert bring(source, CORPUS / "table.csv", again=True).became == {"same": 4}
+    # Understood in another way, a row is still the same row.
+    other = columns_from({"time": "when", "model": "llm", "output": "out", "feature": "who"}, {})
+    source = Source("desk", "desk", other.trust, lambda asked: reader(other, asked), "a table")
+    assert bring(source, CORPUS / "table.csv", mapping="other").became == {"replaced": 4}
+    assert [call["input"] for call in calls()] == [0] * 4
+
+
+def test_equal_rows_without_ids_each_count(bring, calls, tmp_path):
+    """Goal: a log that grows by a row that it has already has it twice, and stays so."""
+    columns = columns_from({"time": "t", "model": "m"}, {})
+    source = Source("log", "log", columns.trust, lambda asked: reader(columns, asked), "a log")
+    log = tmp_path / "log.jsonl"
+    for rows in (1, 2, 2, 3):
+        log.write_text('{"t": "2026-11-22", "m": "gpt-6-luna"}\n' * rows)
+        bring(source, log)
+        assert len(calls()) == rows
 
 
 def test_parquet_is_the_same_as_json(bring, calls, tmp_path):
@@ -198,6 +214,18 @@ def test_damage_is_told_and_the_rest_is_kept(bring, calls, tmp_path):
     assert outcome.left == {"lines that tell of no call": 4}
     with pytest.raises(InputRefused, match="cannot be read"):
         bring("claude-code", tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize("depth", [900, 990, 5_000, 100_000])
+def test_deep_nesting_is_a_reason(bring, calls, tmp_path, depth):
+    columns = columns_from({"time": "t", "model": "m"}, {})
+    source = Source("log", "log", columns.trust, lambda asked: reader(columns, asked), "a log")
+    log = tmp_path / "log.jsonl"
+    whole = '{"t": "2026-11-22", "m": "x", "deep": %s%s}\n'
+    log.write_text(whole % ("[" * depth, "]" * depth) + whole % ("[", "]"))
+    outcome = bring(source, log)
+    assert len(calls()) + outcome.unread_count == 2
+    assert set(outcome.unread) <= {"it is nested too deeply"}
 
 
 def test_killed_in_the_middle_it_goes_on(tmp_path, calls, bring):

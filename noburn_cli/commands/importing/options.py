@@ -82,6 +82,7 @@ class Chosen:
     cost: str = "auto"
     billing: str = ""
     again: bool = False
+    mapping: str = ""
 
     def mapped(self) -> Mapped:
         """Whose calls.  Raises UsageError."""
@@ -103,7 +104,7 @@ class Chosen:
             )
         return Wanted(
             source, files, self.mapped(), self.cost, zone_of(self.zone), self.billing,
-            int(time.time() * 1000), self.again,
+            int(time.time() * 1000), self.again, self.mapping,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from noburn_cli.commands.importing import options
 from noburn_cli.errors import InputRefused, UsageError
 
 _FILE_BYTES_MAX = 1 << 20
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".gz", ".parquet")
 
 
 def csv_command(
@@ -55,8 +56,10 @@ def csv_command(
     found = Source(
         source, source, columns.trust, lambda asked: reader(columns, asked), "a table by --map"
     )
-    chosen = options.Chosen(fixed=fixed, zone=zone, cost=cost, again=again)
-    wanted = chosen.wanted(found, files_under(files, (".csv", ".tsv", ".jsonl", ".json", ".gz")))
+    chosen = options.Chosen(
+        fixed=fixed, zone=zone, cost=cost, again=again, mapping=f"{columns}"
+    )  # fmt: skip
+    wanted = chosen.wanted(found, files_under(files, SUFFIXES))
     options.run_import(wanted, as_json=as_json)
 
 
