@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,17 @@ def sessions():
 
 
 SESSIONS = dict(sessions())
-PURE = [one for one in SESSIONS if one.startswith(("noburn estimate", "noburn margin"))]
+PURE = [
+    one
+    for one in SESSIONS
+    if one.startswith(("noburn estimate", "noburn margin", "noburn simulate"))
+]
+#: "Who loses money", in its order, in the folder of the example.
+ECONOMICS = [
+    one
+    for one in SESSIONS
+    if one.startswith(("noburn import", "noburn pnl", "noburn report --period"))
+]
 
 
 def noburn(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -55,7 +66,7 @@ def is_said(lines: list[str], printed: str) -> bool:
 
 
 def test_there_is_a_session_to_check():
-    assert len(PURE) == 2
+    assert (len(PURE), len(ECONOMICS)) == (4, 4)
 
 
 @pytest.mark.parametrize("command", PURE)
@@ -64,6 +75,21 @@ def test_the_session_is_what_is_printed(command, tmp_path):
     done = noburn(command, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert is_said(SESSIONS[command], done.stdout), done.stdout
+
+
+def test_who_loses_money_is_what_is_printed(tmp_path):
+    """Goal: the example's calls and revenue give the figures that are shown."""
+    folder = tmp_path / "economics"
+    shutil.copytree(ROOT / "examples/economics", folder)
+    for command in ECONOMICS:
+        done = noburn(command, folder)
+        assert done.returncode == 0, done.stderr
+        assert is_said(_lasting(SESSIONS[command]), "\n".join(_lasting(done.stdout.split("\n"))))
+
+
+def _lasting(lines: list[str]) -> list[str]:
+    """What was collected is final some months later, and the page stays as it is."""
+    return [re.sub(r"\bfinal\b", "collected", line) for line in lines]
 
 
 def test_a_wrong_session_is_noticed():
