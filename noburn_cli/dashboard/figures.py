@@ -37,6 +37,7 @@ _BLOCKS_SHOWN_MAX = 50
 _OUTLOOK_MS = 900_000
 #: Lines that a page is sent of a report; the total is always that of all.  Of days it needs each.
 LINES_MAX = 500
+OVERVIEW_LINES_MAX = 20
 
 Document = dict[str, Any]
 
@@ -70,7 +71,7 @@ class Figures:
             "today_before": self._before(today),
             "before": self._before(period),
             **{
-                f"by_{by[0]}": self._told(period, by)
+                f"by_{by[0]}": self._told(period, by, lines_max=OVERVIEW_LINES_MAX)
                 for by in (("model",), ("day", "model"), ("customer",), ("feature",))
             },
         }
@@ -139,13 +140,13 @@ class Figures:
 
     def _told(
         self, period: Period, by: tuple[str, ...], where: Mapping[str, str] | None = None, *,
-        latency: bool = False,
+        latency: bool = False, lines_max: int = LINES_MAX,
     ) -> Document:  # fmt: skip
         question = self._question(by, period.since_ms, period.until_ms, where)
         report = self._read(replace(question, latency=latency))
         shown = report
-        if len(report.lines) > LINES_MAX and "day" not in by:
-            shown = replace(report, lines=report.lines[:LINES_MAX])
+        if len(report.lines) > lines_max and "day" not in by:
+            shown = replace(report, lines=report.lines[:lines_max])
         return {**report_data(shown), "rows_total": len(report.lines)}
 
     def _before(self, period: Period, where: Mapping[str, str] | None = None) -> Document | None:

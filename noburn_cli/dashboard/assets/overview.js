@@ -9,7 +9,7 @@ import { address, fullness, nothingYet, notes, runCard, topPanel } from "./parts
 
 const HOLD_OLD_MS = 15 * 60 * 1000;
 
-/** What wants a look, most pressing first: [level, text, address]. */
+/** What wants a look, most pressing first: [level, text, address, word]. */
 export function attention(now, earned, outlook) {
   const found = [];
   for (const warning of now.daemon.warnings ?? []) found.push(["bad", [plain(warning)], null]);
@@ -25,14 +25,14 @@ export function attention(now, earned, outlook) {
     else if (end.verdict === "will be under water") found.push(["warn", ["Customer ", el("strong", {}, name(end.customer)), " will be under water by the month’s end"], "#/margin"]);
   }
   for (const one of (outlook?.unusual?.rows ?? []).slice(0, 3)) {
-    found.push(["warn", ["Customer ", el("strong", {}, name(one.key.customer)), ` spent ${money(one.cost_usd)} on ${day(one.day)}, ${Number(one.times).toFixed(1)} times the usual`], address("customer", one.key.customer)]);
+    found.push(["warn", ["Customer ", el("strong", {}, name(one.key.customer)), ` spent ${money(one.cost_usd)} on ${day(one.day)}, ${Number(one.times).toFixed(1)} times the usual`], address("customer", one.key.customer), "unusual"]);
   }
   const holds = now.holds;
   const oldest = holds?.known ? holds.rows[0] : undefined;
   if (oldest && now.now_ms - oldest.reserved_at_ms > HOLD_OLD_MS) {
-    found.push(["warn", ["A call has been in flight for ", span(now.now_ms - oldest.reserved_at_ms), `, with ${money(oldest.held_usd)} held`], "#/holds"]);
+    found.push(["warn", ["A call has been in flight for ", span(now.now_ms - oldest.reserved_at_ms), `, with ${money(oldest.held_usd)} held`], "#/holds", "long"]);
   }
-  if (now.daemon.waiters) found.push(["warn", [`${count(now.daemon.waiters)} calls wait for money in flight`], "#/budgets"]);
+  if (now.daemon.waiters) found.push(["warn", [`${count(now.daemon.waiters)} calls wait for money in flight`], "#/budgets", "waiting"]);
   const order = { bad: 0, warn: 1 };
   return found.sort((a, b) => order[a[0]] - order[b[0]]).slice(0, 8);
 }
@@ -81,7 +81,7 @@ export function overview(main, ctx) {
       runs.show(now.runs);
       const found = attention(now, earned, outlook);
       looks.hidden = found.length === 0;
-      fill(looks, found.length ? panel("Worth a look", {}, el("ul", { class: "attention" }, found.map(([level, text, to]) => el("li", {}, el("span", { class: `pill ${level}` }, level === "bad" ? "now" : "soon"), to ? el("a", { href: to, "data-key": `look-${to}` }, text) : el("span", {}, text))))) : []);
+      fill(looks, found.length ? panel("Worth a look", {}, el("ul", { class: "attention" }, found.map(([level, text, to, word]) => el("li", {}, el("span", { class: `pill ${level}` }, word ?? (level === "bad" ? "now" : "soon")), to ? el("a", { href: to, "data-key": `look-${to}` }, text) : el("span", {}, text))))) : []);
     }
   }
 
