@@ -18,9 +18,10 @@ from typing import Any
 from noburn_cli.errors import UsageError
 from noburn_cli.importing.outcome import Money
 from noburn_cli.importing.sources.bills import MONEY
-from noburn_cli.importing.sources.registry import BILLS
+from noburn_cli.importing.sources.registry import BILLS, SOURCES
 from noburn_cli.importing.store import Store, open_store, read_store
 
+_DAY_MS = 86_400_000
 _STANDING = """
     SELECT b.id, b.source, b.at_ms, b.ended_at_ms, b.summary, count(i.seq),
       coalesce(sum(i.requests), 0),
@@ -136,7 +137,23 @@ def money_of(store: Store, batch: int) -> Money:
         **sums, by=by("counts"), unpriced=by("m.model", "counts = 'unpriced'"),
         unlisted=by("m.model", "list_nano IS NULL AND cost_nano IS NOT NULL AND requests > 0"),
         notes=by("note", "note IS NOT NULL"),
+        beside=_beside(store, batch, sums["first_ms"], sums["last_ms"]),
     )  # fmt: skip
+
+
+def _beside(store: Store, batch: int, first_ms: int | None, last_ms: int | None) -> tuple[str, ...]:
+    """Other sources of the same days, which may tell of the same calls without a common id."""
+    if first_ms is None or last_ms is None:
+        return ()
+    (source,) = next(store.execute("SELECT source FROM batches WHERE id = ?", (batch,)))
+    sql = "SELECT DISTINCT source FROM imported WHERE at_ms BETWEEN ? AND ? AND source <> ?"
+    days = (first_ms // _DAY_MS * _DAY_MS, last_ms // _DAY_MS * _DAY_MS + _DAY_MS - 1)
+    found = [name for (name,) in store.execute(sql, (*days, source))]
+    return tuple(sorted(name for name in found if not _is_agent(name) and not _is_agent(source)))
+
+
+def _is_agent(source: str) -> bool:
+    return source in SOURCES and SOURCES[source].agent
 
 
 def listed(home: Path) -> list[Batch]:

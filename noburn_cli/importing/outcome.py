@@ -37,6 +37,7 @@ class Money:
     by: how many records count by which cost (`source`, `list`, `bill`, `unpriced`).
     unpriced, unlisted: models whose cost nobody knows, and those without a list price, by records.
     shadowed: records that another source told of before; they wait, and are in no report.
+    beside: other sources, coding agents aside, that tell of the same days.
     """
 
     records: int = 0
@@ -59,6 +60,7 @@ class Money:
     unpriced: Mapping[str, int] = field(default_factory=dict)
     unlisted: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 @dataclass

@@ -107,6 +107,11 @@ def _doubts(money: Money) -> list[str]:
             f"{money.shadowed:,} are calls that another source told of before: they are in no "
             "report while it is there"
         )
+    if money.beside:
+        lines.append(
+            f"{', '.join(map(safe_text, money.beside))} told of the same days: a call that two "
+            "sources tell of without the provider's id counts twice"
+        )
     if money.calls != money.records:
         lines.append(
             "sums of days, not calls: they stand beside whatever else tells of the same days "

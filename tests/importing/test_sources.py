@@ -195,7 +195,7 @@ def test_one_call_that_two_sources_tell_of_counts_once(bring, calls, tmp_path):
     """Goal: the proxy's record and the tracing's are one call, by the provider's id."""
     bring("litellm", CORPUS / "litellm.json")
     outcome = bring("langsmith", CORPUS / "langsmith.jsonl")
-    assert outcome.money.shadowed == 1
+    assert (outcome.money.shadowed, outcome.money.beside) == (1, ("litellm",))
     assert [call["source"] for call in calls("provider_id = 'chatcmpl-0001'")] == ["litellm"]
     assert calls("source = 'langsmith'")[0]["failure"] == "error"
     bring("langsmith", CORPUS / "langsmith.jsonl", rule="list")  # Replaced, and still behind it.
