@@ -73,7 +73,9 @@ class Segment:
     @property
     def paying(self) -> bool:
         """Whether it is for money at all: a free tier is not."""
-        return bool(self.plan.price_nano or self.plan.minimum_nano or self.plan.overage)
+        plan = self.plan
+        sells = plan.credits is not None and plan.credits.price_nano
+        return bool(plan.price_nano or plan.minimum_nano or plan.overage or sells)
 
     @property
     def trial_months(self) -> float:

@@ -293,6 +293,7 @@ def test_the_price_that_reaches_the_target_is_its_formula():
     near = cheapest(business(Plan(21 * NANO, **FEES)), product=None, work_nano={})
     over, price = (next(one for one in near if one.lever.name == name)
                    for name in ("overage", "price"))  # fmt: skip
+    assert price.paid_nano / NANO == pytest.approx(200 * 21 * (price.amount - 1))
     assert over.paid_nano == pytest.approx(price.paid_nano, rel=1e-4)
     assert over.touched < price.touched == 1.0
     assert near.index(over) < near.index(price)
