@@ -85,7 +85,7 @@ def catching_up() -> Iterator[Callable[[int, int], None]]:
         nonlocal begun
         if not begun:
             begun = True
-            progress.begin(total, "rows summed for this report and the next ones")
+            progress.begin(total, "summed for this report and the next ones")
         progress.reach(done, total)
 
     try:

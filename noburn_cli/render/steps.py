@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.money import show_dollars
+from noburn_cli.render.csv_cells import csv_text
 from noburn_cli.render.report import NUMBERS, cells, notes, numbers, report_data
 from noburn_cli.render.table import format_table
 from noburn_cli.reports.steps import Step, step_tree
@@ -56,7 +57,7 @@ def steps_csv(report: Report) -> str:
     for step in step_tree(report):
         own, total = _both(report, step)
         shown = (*own.values(), *(total[name] for name in _WITH_BELOW))
-        writer.writerow((step.path, *("" if value is None else value for value in shown)))
+        writer.writerow((csv_text(step.path), *("" if value is None else value for value in shown)))
     return text.getvalue()
 
 

@@ -71,7 +71,8 @@ def read_top(
 def read_keys(home: Path, question: Question, *, rollups: bool = True) -> set[tuple[str, ...]]:
     """The keys of a report's lines that have calls, without their sums.  Raises as `read_lines`."""
     ledger = paths.ledger_path(home)
-    if rollups and question.sources and not _has_imports(home, question) and ledger.exists():
+    is_plain = LEDGER in question.sources and "source" not in question.by
+    if rollups and is_plain and not _has_imports(home, question) and ledger.exists():
         with (
             contextlib.suppress(Unusable),
             kept_sums(ledger, paths.reports_path(home), zone=question.zone) as kept,
@@ -107,7 +108,9 @@ def _of_ledger(
 ) -> tuple[list[Line], tuple[str, ...], str | None]:
     """Lines, months that the period cuts, and why every call was read if it was."""
     scanned = None
-    if rollups and "source" not in (*question.by, *question.where):
+    if "source" in question.by:
+        return _of_one_source(ledger, home, question, tell, rollups=rollups)
+    if rollups:
         try:
             with kept_sums(ledger, paths.reports_path(home), zone=question.zone, tell=tell) as kept:
                 answer = Answer(kept, question)
@@ -116,6 +119,17 @@ def _of_ledger(
             scanned = str(error)
     report = read_report(ledger, question)
     return list(report.lines), report.cut_months, scanned
+
+
+def _of_one_source(
+    ledger: Path, home: Path, question: Question, tell: Tell | None, *, rollups: bool
+) -> tuple[list[Line], tuple[str, ...], str | None]:
+    """The same with the column `source`, which is the ledger in every line."""
+    place = question.by.index("source")
+    others = replace(question, by=(*question.by[:place], *question.by[place + 1 :]))
+    lines, cut, scanned = _of_ledger(ledger, home, others, tell, rollups=rollups)
+    named = [replace(line, keys=(*line.keys[:place], LEDGER, *line.keys[place:])) for line in lines]
+    return named, cut, scanned
 
 
 def _joined(lines: list[Line], more: list[Line]) -> list[Line]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.errors import NoburnError
 
 #: As in `noburn ledger export`: dollars to the nano.
 _PRECISION, _SCALE = 38, 9
@@ -23,15 +23,15 @@ def write_parquet(
     """Write rows; the file appears when it is whole.
 
     rows: texts by `keys`, and by `numbers` amounts (`…_usd`) and shares as exact decimals in text,
-    counts as whole numbers.  Raises UsageError without pyarrow, NoburnError when it cannot be
-    written.
+    counts as whole numbers.  Raises NoburnError without pyarrow, and when it cannot be written.
     """
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UsageError(
-            "Parquet needs pyarrow, which is not installed",
+        raise NoburnError(
+            "Parquet needs the package pyarrow",
+            why=str(error),
             next_step="install it: pip install 'noburn-cli[parquet]'",
         ) from error
     names = [*keys, *numbers]

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     import apsw
 
 #: Some seconds' work.
-CHUNK_ROWS = 200_000
+CHUNK_ROWS = 100_000
 #: What is caught up with in passing: a few tenths of a second.
 WARM_ROWS_MAX = 2_000
 #: Another process that catches up is waited for while it gets on, and this long if it does not.
-STUCK_S = 20.0
+STUCK_S = 60.0
 _TRY_MS = 200
 #: A file that cannot be believed is made anew; a second one says that something else is wrong.
 _ATTEMPTS_MAX = 3
@@ -77,10 +77,18 @@ def kept_sums(
     try:
         yield kept
     except apsw.Error as error:
-        throw_away(cache_path)
+        if isinstance(error, _not_believed()):
+            throw_away(cache_path)
         raise Unusable(f"{type(error).__name__}: {error}") from error
     finally:
         kept.connection.close()
+
+
+def _not_believed() -> tuple[type[Exception], ...]:
+    """Errors that say that the file is no cache of ours, or a broken one."""
+    import apsw
+
+    return (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.SchemaChangeError)
 
 
 def warm(ledger_path: Path, cache_path: Path, *, rows_max: int = WARM_ROWS_MAX) -> bool:
@@ -119,10 +127,10 @@ def _reach(ledger_path: Path, cache_path: Path, local: LocalTime, tell: Tell) ->
             if kept is not None:
                 return kept
             connection.close()
-        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.SchemaChangeError) as e:
-            if attempt + 1 == _ATTEMPTS_MAX:
-                raise Unusable(f"{type(e).__name__}: {e}") from e
         except (apsw.Error, OSError) as error:
+            if isinstance(error, _not_believed()) and attempt + 1 < _ATTEMPTS_MAX:
+                throw_away(cache_path, inode)
+                continue
             raise Unusable(f"{type(error).__name__}: {error}") from error
         throw_away(cache_path, inode)
     raise Unusable("the ledger was compacted or replaced again and again")
@@ -224,7 +232,7 @@ class _Reaching:
         execute("BEGIN IMMEDIATE")
         try:
             if zones.find_zone(self._connection, self._local) is None:
-                zones.add_zone(self._connection, self._local)
+                zones.add_zone(self._connection, self._local, self._tell)
             execute("COMMIT")
         except BaseException:
             if not self._connection.get_autocommit():

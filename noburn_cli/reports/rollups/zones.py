@@ -8,6 +8,7 @@ zone when a report first asks for it.  A zone whose rules changed (a new tzdata)
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,13 @@ def find_zone(connection: apsw.Connection, local: LocalTime) -> int | None:
     return None if row is None or row[1] != rules_of(local) else int(row[0])
 
 
-def add_zone(connection: apsw.Connection, local: LocalTime) -> int:
-    """Make the sums of a zone inside the caller's transaction; return its number."""
+def add_zone(
+    connection: apsw.Connection, local: LocalTime, tell: Callable[[int, int], None]
+) -> int:
+    """Make the sums of a zone inside the caller's transaction; return its number.
+
+    tell: hears how many quarter-hours are done, of how many.
+    """
     old = connection.execute("SELECT id FROM zones WHERE name = ?", (local.zone,)).fetchone()
     if old is not None:
         _drop(connection, old[0])
@@ -57,6 +63,7 @@ def add_zone(connection: apsw.Connection, local: LocalTime) -> int:
     first, last = connection.execute(borders).fetchone() or (None, None)
     if first is not None and last is not None:
         for begin in range(first, last + 1, _STEP_SLOTS):
+            tell(begin - first, last + 1 - first)
             merging.take_cells(connection, begin, begin + _STEP_SLOTS)
             merging.merge_sums(connection, number, local, taken="taken")
     return number
