@@ -125,14 +125,14 @@ class Export:
 def begin(cursor: Cursor, what: str, since_ms: int | None) -> bool:
     """Set the cursor where the export goes on; whether it is the first one to that place.
 
+    since_ms: of a first export; a later one goes on, whatever it says (24h moves along).
     Raises UsageError when the cursor is of another export.
     """
     if not cursor.is_new:
-        before = cursor.place
-        if before.what != what or (since_ms is not None and before.since_ms != since_ms):
+        if cursor.place.what != what:
             raise UsageError(
-                "an earlier export to that place began with another --since, or had other data",
-                next_step="leave --since out, name another --cursor, or begin anew with --restart",
+                f"that cursor is of an export of {cursor.place.what}, not of {what}",
+                next_step="name another --cursor, or begin anew with --restart",
             )
         return False
     cursor.remember(Place(what, since_ms or 0, Border(0, "")), {})

@@ -285,3 +285,7 @@ def test_another_ledger_is_not_gone_on_with(home: Any, here_of: Any, tmp_path: P
     assert (refused.returncode, "made anew or restored" in refused.stderr) == (1, True)
     assert here.noburn(*command, "--restart").returncode == 0
     assert len((tmp_path / "spans").read_text().splitlines()) == 1
+    assert "nothing new" in here.noburn(*command, "--since", "24h").stderr
+    cursor = ("--cursor", str(tmp_path / "spans.cursor"))
+    other = here.noburn("export", "otel", "--metrics", str(tmp_path / "m"), *cursor)
+    assert (other.returncode, "of an export of spans" in other.stderr) == (2, True)
