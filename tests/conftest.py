@@ -8,7 +8,7 @@ import pytest
 LONG = (
     "tests/compat/", "tests/e2e/test_never_over.py", "tests/e2e/test_chain.py",
     "tests/test_packaging.py", "tests/test_compiled.py", "tests/crash/",
-    "tests/e2e/", "tests/simulation/", "tests/enforce/",
+    "tests/e2e/", "tests/simulation/", "tests/enforce/", "tests/dashboard/test_page.py",
 )  # fmt: skip
 
 
