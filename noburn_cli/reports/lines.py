@@ -8,7 +8,6 @@ Owns: `read_lines`, the one way to a report.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,15 +56,18 @@ def read_top(
     ledger = paths.ledger_path(home)
     is_plain = not (question.compare or question.latency or _has_imports(home, question))
     is_listed = question.by and not set(question.by) & {*TIMES, "source"} and count <= _TOP_MAX
+    scanned = None
     if rollups and is_plain and is_listed and LEDGER in question.sources and ledger.exists():
-        with (
-            contextlib.suppress(Unusable),
-            kept_sums(ledger, paths.reports_path(home), zone=question.zone, tell=tell) as kept,
-        ):
-            answer = Answer(kept, question)
-            lines, more, total = answer.top(count)
+        cache = paths.reports_path(home)
+        try:
+            with kept_sums(ledger, cache, zone=question.zone, tell=tell) as kept:
+                answer = Answer(kept, question)
+                lines, more, total = answer.top(count)
             return with_others(question.by, lines, more, total, cut_months=answer.cut_months)
-    return top_lines(read_lines(home, question, tell=tell, rollups=rollups), count)
+        except Unusable as error:
+            rollups, scanned = False, str(error)
+    report = top_lines(read_lines(home, question, tell=tell, rollups=rollups), count)
+    return report if scanned is None else replace(report, scanned=scanned)
 
 
 def read_keys(home: Path, question: Question, *, rollups: bool = True) -> set[tuple[str, ...]]:
@@ -73,11 +75,11 @@ def read_keys(home: Path, question: Question, *, rollups: bool = True) -> set[tu
     ledger = paths.ledger_path(home)
     is_plain = LEDGER in question.sources and "source" not in question.by
     if rollups and is_plain and not _has_imports(home, question) and ledger.exists():
-        with (
-            contextlib.suppress(Unusable),
-            kept_sums(ledger, paths.reports_path(home), zone=question.zone) as kept,
-        ):
-            return Answer(kept, question).keys()
+        try:
+            with kept_sums(ledger, paths.reports_path(home), zone=question.zone) as kept:
+                return Answer(kept, question).keys()
+        except Unusable:
+            rollups = False
     report = _answered(home, question, None, rollups=rollups)
     return {line.keys for line in report.lines if line.sums.calls > 0}
 
