@@ -5,6 +5,7 @@ Layer: commands.  Below: commands.margin_asking, core.margin_outlook, render.mar
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from noburn_cli.errors import LimitReached, UsageError
 from noburn_cli.render.table import terminal_width
 
 JSON_VERSION = 1
+_NOBODY_SAID = (
+    "Nobody said how many tokens a seat uses: the month is that of the most that keep the target."
+)
 
 
 def margin_command(
@@ -83,6 +87,9 @@ def _run(asked: opt.Asked) -> None:
     keep = parse_share(asked.target, what="--target")
     question = read_question(asked)
     shown = [outlook(name, scenario, target=keep) for name, scenario in question.rows]
+    if asked.volume_open:
+        shown = [_at_the_most(one) for one in shown]
+        question = replace(question, notes=(*question.notes, _NOBODY_SAID))
     solved = [_solved(one, asked.solve) for one in shown]
     curves = _sweeps(asked, shown, keep)
     _hint_eaten_dollar(asked, shown)
@@ -94,6 +101,12 @@ def _run(asked: opt.Asked) -> None:
         _save(asked.save, curves, keep, quiet=asked.as_json)
     if asked.fail_below_target:
         _fail_below_target(shown, keep)
+
+
+def _at_the_most(shown: Outlook) -> Outlook:
+    """The month of the most tokens that keep the target; of none, where none or any does."""
+    tokens = shown.keeping_target.value or 0
+    return outlook(shown.name, replace(shown.scenario, tokens=tokens), target=shown.target)
 
 
 def _solved(shown: Outlook, name: str | None) -> Answer | None:

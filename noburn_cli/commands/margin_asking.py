@@ -97,6 +97,8 @@ def _rates_name(uses: Sequence[PricedUse], asked: Asked) -> str:
 
 
 _ONE = "tokens"
+#: Of what is asked for in tokens only the rate counts: the volume is found.
+_ANY_VOLUME = "1M"
 
 
 def _scales(asked: Asked, file: PlansFile, name: str) -> bool:
@@ -173,7 +175,7 @@ def _overlaid(use: Use, asked: Asked, model: str | None) -> Use:
 
 def _use_of_tokens(asked: Asked, model: str | None, *, counted: bool) -> Use:
     """The month's tokens, said as a total with a share or as two counts.  Raises UsageError."""
-    if counted == (asked.tokens is not None):
+    if counted == (asked.tokens is not None) and not asked.volume_open:
         raise UsageError(
             "say how many tokens a seat uses, once",
             why="either --tokens, or --input-tokens and --output-tokens, or --use",
@@ -186,7 +188,7 @@ def _use_of_tokens(asked: Asked, model: str | None, *, counted: bool) -> Use:
         count_out = _count(asked.output_tokens or "0", "--output-tokens")
         total, output = count_in + count_out, share_of_output(count_in, count_out)
     else:
-        total = _count(asked.tokens or "", "--tokens")
+        total = _count(asked.tokens or _ANY_VOLUME, "--tokens")
         output = _share(asked.output_share, "--output-share") or ZERO
     return Use(
         name=_ONE,

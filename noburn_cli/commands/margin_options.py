@@ -176,3 +176,10 @@ class Asked:
     save: str | None = None
     fail_below_target: bool = False
     as_json: bool = False
+
+    @property
+    def volume_open(self) -> bool:
+        """Whether tokens are what is asked for, and nobody said how many there are."""
+        said = (self.tokens, self.input_tokens, self.output_tokens, self.use, self.calls)
+        swept = (self.sweep or "").partition("=")[0].strip() == "tokens"
+        return not any(said) and (swept or self.solve == "tokens")

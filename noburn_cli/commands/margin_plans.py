@@ -13,21 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.commands.margin_options import Asked
-from noburn_cli.core.money import (
-    DOLLARS,
-    TOKENS,
-    parse_dollars,
-    parse_limit,
-    parse_share,
-)
+from noburn_cli.core.money import parse_dollars, parse_share
+from noburn_cli.core.plan_amounts import parse_included, parse_overage
 from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
 from noburn_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.core.plan_files import PlansFile
-
-STOP = "stop"
-_PER_REQUEST = "/req"
 
 
 def read_file(asked: Asked) -> PlansFile | None:
@@ -102,30 +94,14 @@ def _with(plan: Plan, asked: Asked, changes: dict[str, Any]) -> Plan:
         )
     overage = plan.overage
     if asked.overage is not None:
-        overage = None if asked.overage.strip() == STOP else _overage(asked.overage.strip())
+        overage = parse_overage(asked.overage, what="--overage")
     included = _included(asked, plan, overage)
     return replace(plan, **changes, overage=overage, included=included)
 
 
 def _included(asked: Asked, plan: Plan, overage: Overage | None) -> Included:
     if asked.included is not None:
-        limit = parse_limit(asked.included)
-        if limit.unit == DOLLARS:
-            return Included(cost_nano=limit.amount)
-        if limit.unit == TOKENS:
-            return Included(tokens=limit.amount)
-        return Included(requests=limit.amount)
+        return parse_included(asked.included)
     if plan.included == UNLIMITED and overage is not None:
         return overage.nothing
     return plan.included
-
-
-def _overage(text: str) -> Overage:
-    if text.endswith("%"):
-        from noburn_cli.core.plan_tables import parse_markup
-
-        return Overage(markup=parse_markup(text, what="--overage"))
-    if text.endswith(_PER_REQUEST):
-        price = text.removesuffix(_PER_REQUEST)
-        return Overage(per_request_nano=parse_dollars(price, what="--overage"))
-    return Overage(per_million_nano=parse_dollars(text, what="--overage"))

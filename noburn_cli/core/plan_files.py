@@ -23,6 +23,7 @@ from typing import Any
 import tomllib
 
 from noburn_cli.core.config_values import Wrong
+from noburn_cli.core.plan_amounts import parse_included, parse_overage
 from noburn_cli.core.plan_tables import Table, broken, unknown
 from noburn_cli.core.plan_usage import Use
 from noburn_cli.core.plan_use_words import KEYS as USE_KEYS
@@ -33,7 +34,6 @@ from noburn_cli.errors import UsageError
 NAME = "plans.toml"
 #: Tables of the file.
 TABLES = ("fees", "tax", "overhead", "plan", "use", "free", "simulation")
-STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _plan(name: str, table: Table, document: Table) -> Plan:
         "yearly_discount": yearly_discount,
         "yearly_share": yearly_share,
         "discount": table.share("discount", ZERO),
-        "included": _included(table.table("included"), overage),
+        "included": _included(table, overage),
         "overage": overage,
         "credits": _credits(table.table("credits")),
         "minimum_nano": table.dollars("minimum", 0),
@@ -180,7 +180,12 @@ def _yearly(table: Table | None, price_nano: int) -> tuple[Fraction, Fraction]:
     return discount, share
 
 
-def _included(table: Table | None, overage: Overage | None) -> Included:
+def _included(of: Table, overage: Overage | None) -> Included:
+    """In the words of `--included`, or a table with what it is counted in."""
+    if isinstance(of.raw("included"), str):
+        said: Included = of.read("included", parse_included, Included())
+        return said
+    table = of.table("included")
     if table is None:
         return Included() if overage is None else overage.nothing
     found = Included(table.count("tokens"), table.dollars("usage"), table.count("requests"))
@@ -191,12 +196,10 @@ def _included(table: Table | None, overage: Overage | None) -> Included:
 
 
 def _overage(table: Table) -> Overage | None:
-    """`overage = "stop"`, or a table with one price."""
-    said = table.raw("overage")
-    if isinstance(said, str):
-        if said != STOP:
-            raise table.refuse("overage", f"{said!r} is no overage", f'write "{STOP}" or a table')
-        return None
+    """In the words of `--overage`, or a table with one price."""
+    if isinstance(table.raw("overage"), str):
+        said: Overage | None = table.read("overage", parse_overage, None)
+        return said
     inner = table.table("overage")
     if inner is None:
         return None

@@ -11,15 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from noburn_cli.core.money import DOLLARS, TOKENS, Limit, parse_dollars, parse_limit, parse_share
+from noburn_cli.core.money import parse_share
+from noburn_cli.core.plan_amounts import parse_included, parse_overage
 from noburn_cli.core.plan_files import PlansFile
-from noburn_cli.core.plan_tables import parse_markup
 from noburn_cli.core.plan_usage import Use
 from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
 from noburn_cli.core.simulation_options import Options
 from noburn_cli.errors import UsageError
 
-STOP = "stop"
 #: Options of which a plan of the file has its own, and of which a use has.
 _OF_A_PLAN = (
     "seats", "included", "overage", "trial_days", "fee_percent", "fee_fixed", "overhead",
@@ -90,24 +89,18 @@ def _included(options: Options) -> Included | None:
     text = options.value("included")
     if text is None:
         return None
-    limit: Limit = parse_limit(text)
-    if limit.unit == DOLLARS:
-        return Included(cost_nano=limit.amount)
-    return (
-        Included(tokens=limit.amount) if limit.unit == TOKENS else Included(requests=limit.amount)
-    )
+    return parse_included(text)
 
 
 def _overage(options: Options, included: Included | None) -> Overage | None:
     text = options.value("overage")
-    if text is None or text == STOP:
+    if text is None:
         return None
-    if text.strip().endswith("%"):
-        return Overage(markup=parse_markup(text, what="overage"))
-    price = parse_dollars(text, what="overage")
-    if included is not None and included.requests is not None:
-        return Overage(per_request_nano=price)
-    return Overage(per_million_nano=price)
+    found = parse_overage(text, what="overage")
+    by_requests = included is not None and included.requests is not None
+    if by_requests and found is not None and found.per_million_nano is not None:
+        return Overage(per_request_nano=found.per_million_nano)
+    return found
 
 
 def _own_uses(options: Options) -> tuple[Use, ...]:

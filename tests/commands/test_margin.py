@@ -256,7 +256,15 @@ def test_free_tokens_never_reach_a_break_even(answer, margin):
 
 def test_an_overhead_above_the_price_leaves_no_tokens(margin):
     shown = margin("--price", "5", "--tokens", "1k", "--overhead", "6").out
-    assert "Break-even       none: the fixed costs alone are too high" in shown
+    assert "Break-even       none: no number of tokens does" in shown
+
+
+def test_a_volume_that_is_asked_for_needs_none_to_be_said(margin, answer):
+    shown = margin("--price", "20", "--sweep", "tokens=0..4M").out
+    assert "Inference      $6.00  600,000 tokens" in shown
+    assert "the month is that of the most that keep the target" in shown
+    found = answer("--price", "20", "--solve", "tokens", "--target", "50%")
+    assert (found["tokens"], found["margin_share"]) == (1_000_000, "0.5")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_year_may_say_its_price_and_the_keys_of_others_stay_theirs():
         ("[plan.a]\nprice = '2M'", "`plan.a.price`: an amount is ambiguous"),
         ("[plan.a]\nprice = true", "neither a number nor a text"),
         ("[plan.a]\nprice = 1e999999", "is no amount"),
-        ("[plan.a]\noverage = 'stpo'", "`plan.a.overage`: 'stpo' is no overage"),
+        ("[plan.a]\noverage = 'stpo'", "`plan.a.overage`: an overage cannot be read from 'stpo'"),
         ("[plan.a]\noverage = { markup = 0.2 }", "write it like 20%"),
         ("[plan.a]\noverage = { markup = '9%', per_million = 1 }", "say one of per_million"),
         ("[plan.a]\nincluded = {}", "it limits nothing"),
@@ -127,3 +127,20 @@ def test_the_file_lies_beside_the_projects_configuration(tmp_path):
         load_plans(environment, below, str(tmp_path / "other.toml"))
     with pytest.raises(UsageError, match="no such key"):
         found.plan("prp")
+
+
+@pytest.mark.parametrize(
+    ("said", "table"),
+    [
+        ("'2Mtok'\noverage = '12'", "{ tokens = '2M' }\noverage = { per_million = 12 }"),
+        ("'$5'\noverage = '20%'", "{ usage = 5 }\noverage = { markup = '20%' }"),
+        ("'9req'\noverage = '.5/req'", "{ requests = 9 }\noverage = { per_request = 0.5 }"),
+        ("'9req'\noverage = 'stop'", "{ requests = 9 }"),
+    ],
+)
+def test_options_words_are_taken_as_well(said, table):
+    """What --included and --overage take, a plans file takes."""
+    one, other = (
+        parse_plans("f", f"[plan.a]\nincluded = {text}\n").plan("a") for text in (said, table)
+    )
+    assert one == other
