@@ -28,8 +28,8 @@ SIZES = (
     1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000,
 )  # fmt: skip
 #: Sets of customers, and the groups of one number that a set is cut into at most: a median of fewer
-#: than ten thousand small groups would turn anywhere.
-_SETS = 400
+#: than some thousand small groups would turn anywhere.
+_SETS_MIN, _SETS_MAX = 100, 400
 _GROUPS_MAX = 40
 #: A stream of its own, beside those of the futures.
 _PLACE = 2**31
@@ -80,10 +80,11 @@ class Turning:
 
 def turning(scenario: Scenario) -> Turning:
     """Draw the customers once, and look at each number of them."""
-    sets = [_sums(scenario, number) for number in range(_SETS)]
+    count = min(max(scenario.draws, _SETS_MIN), _SETS_MAX)
+    sets = [_sums(scenario, number) for number in range(count)]
     sizes = tuple(
-        _size(scenario, count, np.concatenate([one[place] for one in sets], axis=1))
-        for place, count in enumerate(SIZES)
+        _size(scenario, size, np.concatenate([one[place] for one in sets], axis=1))
+        for place, size in enumerate(SIZES)
     )
     typical = [size.p50 - scenario.target for size in sizes]
     return Turning(
