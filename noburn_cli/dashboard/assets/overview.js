@@ -67,6 +67,7 @@ export function overview(main, ctx) {
   const empty = el("div", { hidden: true }, nothingYet());
   fill(main, el("h1", { class: "sr" }, "Overview"), figures.node, looks, runs.node, empty, days, noCharts, tops.node, models.node);
 
+  days.hidden = true;
   let spend = null;
   let now = null;
   let earned = null;
@@ -74,7 +75,7 @@ export function overview(main, ctx) {
   function show() {
     const nothing = spend !== null && spend.by_model.rows_total === 0 && now !== null && now.head === null;
     empty.hidden = !nothing;
-    for (const node of [days, tops.node, models.node]) node.hidden = nothing;
+    for (const node of [days, tops.node, models.node]) node.hidden = nothing || spend === null;
     if (spend) figures.show(spend, now && { holds: now.holds && [now.holds.known, now.holds.calls, now.holds.held_usd], runs: now.runs.length }, earned && { margin: earned.total.margin_usd, share: earned.total.margin_share }, outlook?.forecast);
     if (spend && !nothing) for (const one of [below, tops, models]) one.show(spend);
     if (now) {
