@@ -17,7 +17,7 @@ from fractions import Fraction
 
 from noburn_cli.core import revenue
 from noburn_cli.core.budgets import NONE
-from noburn_cli.core.recognition import STATES, Position, Recognition, Stream
+from noburn_cli.core.recognition import STATES, Amounts, Position, Recognition, Stream
 
 CUSTOMER, FEATURE, DAY, PLAN, MODEL = "customer", "feature", "day", "plan", "model"
 DIMENSIONS = (CUSTOMER, FEATURE, DAY, PLAN, MODEL)
@@ -149,6 +149,8 @@ class ProfitAndLoss:
 
     first, until: days, half-open.  opening, closing: where billed and earned revenue stood before
     the first day and at the end.  no_rate: minor units by currency that no rate is known for.
+    taken_back: refunds, disputes and write-offs of the period's days, whenever what they take back
+    is earned; the lines have only what goes beyond what was not earned yet.
     notes: what the figures alone do not say.
     """
 
@@ -163,6 +165,7 @@ class ProfitAndLoss:
     closing: Position = field(default_factory=Position)
     tax_nano: int = 0
     breakage_nano: int = 0
+    taken_back: Amounts = field(default_factory=Amounts)
     no_rate: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     by_customer: Mapping[str, Figures] = field(default_factory=dict)

@@ -39,7 +39,8 @@ class Offer:
 class Advice:
     """One customer: the plan they are on, every offer, and the one to take.
 
-    days: how many days of usage were scaled to 30.  best: None without plans.
+    days: how many days of usage were scaled to 30.  best: the one to take, or, where none reaches
+    the target, the one with the highest margin; None without plans.
     """
 
     customer: str
@@ -52,6 +53,11 @@ class Advice:
     @property
     def current(self) -> Offer | None:
         return next((one for one in self.offers if one.plan == self.plan), None)
+
+    @property
+    def should_be_on(self) -> Offer | None:
+        """The plan to take; None where none reaches the target."""
+        return self.best if self.reaches_target else None
 
     @property
     def stays(self) -> bool:

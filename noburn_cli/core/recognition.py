@@ -48,6 +48,10 @@ class Amounts:
     adjustments_nano: int = 0
     fees_nano: int = 0
 
+    def __add__(self, other: Amounts) -> Amounts:
+        names = vars(self)
+        return Amounts(**{name: names[name] + getattr(other, name) for name in names})
+
     @property
     def net_nano(self) -> int:
         """Net revenue: everything but the processor's fees, which are a cost."""
@@ -142,6 +146,18 @@ class Stream:
         sign = 1 if whole > 0 else -1
         gross = half_even(sign * flowed * self.gross_nano, sign * whole)
         return gross, flowed - gross
+
+    def taken_back(self, first: int, until: int) -> Amounts:
+        """What was taken or given back from a day on, before another; earned before or not."""
+        if self.billed_day is None or self.kind == revenue.FEE:
+            return Amounts()
+        sums = dict.fromkeys(_FIELD.values(), 0)
+        for change in self.changes:
+            if first <= change.day < until:
+                sums[_FIELD[_GROUP[change.kind]]] += change.nano
+        if self.kind in _GROUP and first <= self.billed_day < until:
+            sums[_FIELD[_GROUP[self.kind]]] += self.gross_nano + self.discount_nano
+        return Amounts(**sums)
 
     def position(self, day: int) -> Position:
         earned = self.earning.through(day)

@@ -57,7 +57,8 @@ VOID = "void"  # billed by mistake: counts for nothing
 UNCOLLECTIBLE = "uncollectible"  # billed, written off: an ADJUSTMENT takes away what is unpaid
 
 STATES = (DRAFT, INVOICED, COLLECTED, REFUNDED, DISPUTED, VOID, UNCOLLECTIBLE)
-#: Facts in these states count for nothing: not billed yet, or never owed.
+#: Facts in these states are in no sum of what was billed: not billed yet, or never owed.  What was
+#: not billed yet is provisional revenue (core.recognition); what was never owed is none.
 UNCOUNTED = (DRAFT, VOID)
 
 #: Amounts in nano-dollars fit a ledger's row of 64 bits.

@@ -7,11 +7,12 @@ exactly while their inference is at most
 
     net revenue of the month × (1 - floor) - fees - overhead
 
-so that is the limit of a budget on their cost, in the calendar month of the zone of `[pnl]`, whose
-threshold of 100 % is the alert: told once a month, the moment that a call passes it.  It blocks
-nothing, warns no program, and is charged beside any other budget of the customer.  Where the plan
-charges for use, revenue grows as the customer spends: then the limit is the first amount at which
-the margin is below the floor, and there is no budget where no amount is.
+so that is, less the month's imported inference (the daemon has not seen those calls), the limit of
+a budget on their cost, in the calendar month of the zone of `[pnl]`, whose threshold of 100 % is
+the alert: told once a month, the moment that a call passes it.  It blocks nothing, warns no
+program, and is charged beside any other budget of the customer.  Where the plan charges for use,
+revenue grows as the customer spends: then the limit is the first amount at which the margin is
+below the floor, and there is no budget where no amount is.
 Not here: how a message gets out (the daemon), its words (noburn_daemon.alerts).
 """
 
@@ -58,8 +59,25 @@ class Steps:
         ]
 
 
-def watched(books: Books) -> list[BudgetSpec]:
-    """The budgets that watch the margins of every mapped customer with revenue this month."""
+@dataclass(frozen=True)
+class Watch:
+    """A customer whose margin is watched.
+
+    margin: of the whole month's revenue, renewals too, with what was spent up to now; a share of
+    it, or None where it is not above 0.  below: whether that is below the floor already.
+    """
+
+    customer: str
+    spec: BudgetSpec
+    margin: Fraction | None
+    below: bool
+
+
+def watched(books: Books, imported: Mapping[str, int]) -> list[Watch]:
+    """The budgets that watch the margins of every mapped customer with revenue this month.
+
+    imported: of the month's inference what was imported, nano-dollars by customer.
+    """
     rules = books.question.rules
     floor = rules.margin_min
     if floor is None:
@@ -77,14 +95,15 @@ def watched(books: Books) -> list[BudgetSpec]:
         )
         if limit is None:
             continue
-        found.append(
-            BudgetSpec(
-                margin_scope(name, int(floor * 100)), MONTH, DOLLARS,
-                # A nano-dollar more, so that reaching it is being below the floor.
-                min(max(0, limit) + 1, AMOUNT_MAX), action=WARN, zone=rules.zone,
-                thresholds=THRESHOLDS, notify=rules.notify,
-            )
+        spec = BudgetSpec(
+            margin_scope(name, int(floor * 100)), MONTH, DOLLARS,
+            # A nano-dollar more, so that reaching it is being below the floor.
+            min(max(0, limit - imported.get(name, 0)) + 1, AMOUNT_MAX), action=WARN,
+            zone=rules.zone, thresholds=THRESHOLDS, notify=rules.notify,
         )  # fmt: skip
+        margin = figures.margin_nano + renewed.get(name, 0)
+        share = Fraction(margin, net) if net > 0 else None
+        found.append(Watch(name, spec, share, figures.cost_nano > limit))
     return found
 
 

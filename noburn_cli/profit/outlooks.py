@@ -39,7 +39,7 @@ def month_so_far(books: Books) -> dict[str, Figures]:
 
 
 def outlooks(books: Books, now_ms: int) -> list[Outlook]:
-    """The month's end for every customer of the running month, the worst first."""
+    """The month's end for every customer of the running month with calls, the worst first."""
     first, following = month_of_day(books.today)
     start_ms, end_ms = books.days.bounds(books.today)
     gone = Fraction(now_ms - start_ms, end_ms - start_ms)
@@ -50,6 +50,8 @@ def outlooks(books: Books, now_ms: int) -> list[Outlook]:
     for name, figures in month_so_far(books).items():
         if books.question.customer not in (None, name):
             continue
+        if name not in first_call and figures.margin_nano >= 0:
+            continue  # Who pays and makes no call cannot come under water by calls.
         basis = Basis(
             daily_nano=daily_series(
                 by_day.get(name, {}), today=books.today, first_call=first_call.get(name)

@@ -36,9 +36,9 @@ from noburn_cli.core.profit_rating import (
     usage_by_day,
 )
 from noburn_cli.core.profit_rules import Rules
-from noburn_cli.core.recognition import Recognition, Stream
+from noburn_cli.core.recognition import Amounts, Recognition, Stream
 from noburn_cli.core.recognition_days import Days, month_of_day
-from noburn_cli.core.recognition_reading import recognise
+from noburn_cli.core.recognition_reading import CHANGES, recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
 
@@ -172,7 +172,8 @@ def lines_of(books: Books) -> ProfitAndLoss:
         lines=lines, total=total, unmapped=unmapped,
         opening=shown.position(question.first - 1), closing=shown.position(question.until - 1),
         tax_nano=-sum(tax) if question.customer is None else 0,
-        breakage_nano=_breakage(chosen, question), no_rate=_no_rate(books.recognition),
+        breakage_nano=_breakage(chosen, question),
+        taken_back=_taken_back(chosen, question), no_rate=_no_rate(books.recognition),
         notes=books.notes, by_customer=by_customer,
     )  # fmt: skip
 
@@ -256,6 +257,14 @@ def _breakage(streams: Iterable[Stream], question: Question) -> int:
         for one in streams
         if one.breakage is not None and question.first <= one.breakage[0] < question.until
     )
+
+
+def _taken_back(streams: Iterable[Stream], question: Question) -> Amounts:
+    found = Amounts()
+    for stream in streams:
+        if stream.changes or stream.kind in CHANGES:
+            found += stream.taken_back(question.first, question.until)
+    return found
 
 
 def _no_rate(recognition: Recognition) -> dict[str, int]:

@@ -12,8 +12,9 @@ from noburn_cli.core.money import show_dollars
 from noburn_cli.core.profit_advice import Advice, Offer
 from noburn_cli.core.profit_outlook import BASIS_DAYS, BASIS_DAYS_MIN, FINE, TOO_EARLY, Outlook
 from noburn_cli.profit.requests import Request
-from noburn_cli.render.pnl_words import share_text
-from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, wrap_line
+from noburn_cli.render.pnl_words import listed, share_text
+from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, safe_text, wrap_line
+from noburn_cli.reports.query import LEDGER
 
 CANNOT_KNOW = (
     "What the books cannot know: whether a customer stays at another price, or would use less or "
@@ -32,7 +33,7 @@ def render_outlooks(
     """Who is, and who will be, under water by the end of the month; the worst first."""
     troubled = [one for one in found if one.verdict not in (FINE, TOO_EARLY)]
     shown = troubled[:lines_max]
-    early = sum(one.verdict == TOO_EARLY for one in found)
+    early = [safe_text(one.customer) for one in found if one.verdict == TOO_EARLY]
     said = ["By the end of the month:", ""]
     if shown:
         said += fit_table(_outlook_columns(shown), width=width)
@@ -40,10 +41,8 @@ def render_outlooks(
     else:
         said.append("nobody is under water, or likely to be")
     if early:
-        said.append(
-            f"{early:,} customer{'s' * (early > 1)} with fewer than {BASIS_DAYS_MIN} whole days of "
-            "calls: too early to say."
-        )
+        note = f"Too early to say, with fewer than {BASIS_DAYS_MIN} whole days since the first call"
+        said += wrap_line(f"{note}: {listed(early)}.", width=width)
     return said
 
 
@@ -81,30 +80,30 @@ def render_advices(
         Column("PAYS", [_pays(one.current) for one in found], RIGHT, 1),
         Column("MARGIN", [_share(one.current) for one in found], RIGHT),
         Column("SHOULD BE ON", [_best(one) for one in found]),
-        Column("WOULD PAY", [_pays(one.best) for one in found], RIGHT),
-        Column("MARGIN", [_share(one.best) for one in found], RIGHT),
+        Column("WOULD PAY", [_pays(one.should_be_on) for one in found], RIGHT),
+        Column("MARGIN", [_share(one.should_be_on) for one in found], RIGHT),
         Column("", [_remark(one) for one in found], LEFT, 0),
     ]
     table = [*fit_table(columns, width=width), *_more(every, found)]
     missed = sum(not one.reaches_target for one in every)
     said = [CANNOT_KNOW]
     if missed:
-        said.insert(0, f"For {missed:,} of {len(every):,} no plan reaches the target: the one with "
-                       "the highest margin is named.")  # fmt: skip
+        said.insert(0, f"For {missed:,} of {len(every):,} no plan reaches the target: what is best "
+                       "has the highest margin, and is no advice to change.")  # fmt: skip
     return [*table, "", *(line for one in said for line in wrap_line(one, width=width))]
 
 
 def _best(one: Advice) -> str:
-    if one.best is None:
+    if one.should_be_on is None:
         return "-"
-    return f"{one.best.plan} (stays)" if one.stays else one.best.plan
+    return f"{one.should_be_on.plan} (stays)" if one.stays else one.should_be_on.plan
 
 
 def _remark(one: Advice) -> str:
     if one.best is None:
         return "no plan charges anything"
     if not one.reaches_target:
-        return "no plan reaches the target"
+        return f"no plan reaches the target (best: {one.best.plan}, {_share(one.best)})"
     return "would stop some of the usage" if one.best.served < 1 else ""
 
 
@@ -122,11 +121,13 @@ def render_requests(found: Sequence[Request], *, width: int | None) -> list[str]
     """The dearest requests, with what each earned."""
     if not found:
         return ["no calls in this period"]
+    is_imported = any(one.source != LEDGER for one in found)
     columns = [
         Column("CALL", [one.call for one in found], LEFT, 1),
         Column("AT (UTC)", [_moment(one.at_ms) for one in found], LEFT, 0),
         Column("CUSTOMER", [one.customer for one in found], LEFT, shorten=True),
         Column("FEATURE", [one.feature for one in found], LEFT),
+        *([Column("SOURCE", [one.source for one in found], LEFT, 4)] if is_imported else []),
         Column("MODEL", [one.model for one in found], LEFT, 2),
         Column("REVENUE", [show_dollars(round(one.revenue_nano)) for one in found], RIGHT),
         Column("COST", [show_dollars(one.cost_nano) for one in found], RIGHT),

@@ -45,6 +45,7 @@ def notes(found: ProfitAndLoss) -> list[str]:
             f"At the end of the period {deferred} is billed and not earned yet, {unbilled} earned "
             "and not billed yet."
         )
+    said += _taken_back(found)
     if found.tax_nano:
         said.append(f"{show_dollars(found.tax_nano)} of tax is in no figure.")
     if found.breakage_nano:
@@ -71,6 +72,22 @@ def notes(found: ProfitAndLoss) -> list[str]:
     return [*_under_water(found), *said, *found.notes, *_unmapped(found)]
 
 
+def _taken_back(found: ProfitAndLoss) -> list[str]:
+    """Where TAKEN OFF is not what was taken back in the period."""
+    back, total = found.taken_back, found.total
+    kinds = (
+        ("Refunds and credit notes", back.refunds_nano, total.refunds_nano),
+        ("Disputes", back.disputes_nano, total.disputes_nano),
+        ("Write-offs", back.adjustments_nano, total.adjustments_nano),
+    )
+    return [
+        f"{what} of the period come to {show_dollars(nano)}, {show_dollars(off)} of it in TAKEN "
+        "OFF: what was not earned yet lowers GROSS instead, in this period and later ones."
+        for what, nano, off in kinds
+        if nano != off
+    ]
+
+
 def _under_water(found: ProfitAndLoss) -> list[str]:
     """Customers that cost more than they brought in the period, the worst first."""
     losses = sorted(
@@ -80,7 +97,7 @@ def _under_water(found: ProfitAndLoss) -> list[str]:
         return []
     named = [f"{name} {show_dollars(nano)}" for nano, name in losses]
     return [
-        f"Under water: {len(losses):,} of {len(found.by_customer):,} customers: {_listed(named)}."
+        f"Under water: {len(losses):,} of {len(found.by_customer):,} customers: {listed(named)}."
     ]
 
 
@@ -98,19 +115,19 @@ def _unmapped(found: ProfitAndLoss) -> list[str]:
     if unmapped.payers:
         named = [f"{name or payer} {show_dollars(nano)}" for payer, name, nano in unmapped.payers]
         said.append(
-            f"Revenue of payers that are nobody's customer here: {_listed(named)}. Map them by "
+            f"Revenue of payers that are nobody's customer here: {listed(named)}. Map them by "
             "metadata or a file."
         )
     if unmapped.without_calls:
         named = [f"{name} {show_dollars(nano)}" for name, nano in unmapped.without_calls]
-        said.append(f"Revenue without calls: {_listed(named)}.")
+        said.append(f"Revenue without calls: {listed(named)}.")
     if unmapped.without_revenue:
         named = [f"{name} {show_dollars(nano)}" for name, nano in unmapped.without_revenue]
-        said.append(f"Calls without revenue: {_listed(named)}.")
+        said.append(f"Calls without revenue: {listed(named)}.")
     return said
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     more = len(names) - _NAMES_MAX
     shown = ", ".join(names[:_NAMES_MAX])
     return f"{shown} and {more:,} more" if more > 0 else shown

@@ -1,6 +1,6 @@
 """What calls cost, by day, customer, feature and model: what revenue is held against.
 
-Layer: reports, I/O.  Below: lines.  Above: noburn_cli.profit.
+Layer: reports, I/O.  Below: lines, imported, paths.  Above: noburn_cli.profit.
 Days are those of the zone asked for; a compacted month is told at its first day, marked as such.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from noburn_cli import paths
 from noburn_cli.core.budgets import NONE
 from noburn_cli.core.usage import (
     CACHE_READ,
@@ -21,6 +22,7 @@ from noburn_cli.core.usage import (
     REASONING,
 )
 from noburn_cli.core.windows import UTC
+from noburn_cli.reports.imported import imported_lines
 from noburn_cli.reports.lines import read_lines
 from noburn_cli.reports.query import SOURCES, Question
 from noburn_cli.reports.totals import Sums
@@ -82,6 +84,22 @@ def daily_costs(
             sums.cost_nano, sums.notional_nano, sums.held_nano, sums.uncertain_nano, sums.calls,
             tokens_by_kind(sums), is_month,
         )  # fmt: skip
+
+
+def imported_costs(home: Path, since_ms: int, until_ms: int, zone: str = UTC) -> dict[str, int]:
+    """What imported calls of some time cost, in nano-dollars, by customer (NONE): the part of
+    `daily_costs` that no budget of the daemon has seen.
+
+    Raises LedgerUnavailable when the file cannot be read.
+    """
+    imports = paths.imports_path(home)
+    if not imports.exists():
+        return {}
+    question = Question(by=("customer",), since_ms=since_ms, until_ms=until_ms, zone=zone)
+    lines, _ = imported_lines(
+        imports, paths.ledger_path(home), question, cache=paths.reports_path(home)
+    )
+    return {one.keys[0]: one.sums.cost_nano for one in lines}
 
 
 def tokens_by_kind(sums: Sums) -> dict[str, int]:

@@ -14,9 +14,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from noburn_cli.core.budgets import NONE
 from noburn_cli.errors import LedgerUnavailable
 from noburn_cli.ledger_file import BUSY_MS
 from noburn_cli.reports.query import SHARED_COLUMNS, Question, grouped, parts
@@ -34,6 +35,15 @@ _CALLS = f"""
       reserved_at_ms AS last_ms, NULL AS overage_nano, latency_ms, status, failure, source
     FROM calls
     WHERE provider_id IS NULL OR provider_id NOT IN (SELECT provider_id FROM temp.doubled)
+"""  # noqa: S608 -- our own names
+_DEAREST = f"""
+    SELECT call, reserved_at_ms, coalesce(customer, '{NONE}'), coalesce(feature, '{NONE}'),
+      coalesce(resolved_model, model, '{NONE}'), cost_nano, state, source
+    FROM calls
+    WHERE reserved_at_ms >= :since AND reserved_at_ms < :until AND cost_nano > 0 AND detail IS NULL
+      AND (:customer IS NULL OR coalesce(customer, '{NONE}') = :customer)
+      AND (provider_id IS NULL OR provider_id NOT IN (SELECT provider_id FROM temp.doubled))
+    ORDER BY cost_nano DESC, call LIMIT :count
 """  # noqa: S608 -- our own names
 _BORDERS = """
     SELECT min(reserved_at_ms), max(reserved_at_ms) FROM calls WHERE provider_id NOTNULL
@@ -54,17 +64,7 @@ def imported_lines(
     cache: where what both know is kept; None looks for it anew.
     Raises LedgerUnavailable when the file cannot be read.
     """
-    counts_twice = ledger is not None and ledger.exists()
-    known: list[str] | None = None
-    if ledger is not None and counts_twice and cache is not None:
-        known = doubled_ids(cache, ledger, imports)
-    with _opened(imports) as connection:
-        connection.execute("CREATE TEMP TABLE doubled (provider_id TEXT PRIMARY KEY) WITHOUT ROWID")
-        if known is not None:
-            ids = [(one,) for one in known]
-            connection.executemany("INSERT INTO temp.doubled VALUES (?)", ids)
-        elif ledger is not None and counts_twice:
-            _find_doubled(connection, ledger)
+    with _without_doubles(imports, ledger, cache) as connection:
         lines = grouped(connection, question, _CALLS)
         calls: Counter[str] = Counter()
         costs: Counter[str] = Counter()
@@ -76,6 +76,39 @@ def imported_lines(
             unpriced += line.sums.calls if state == UNPRICED else 0
         (doubled,) = connection.execute("SELECT count(*) FROM temp.doubled").fetchone() or (0,)
     return lines, Imported(calls, costs, int(doubled), unpriced)
+
+
+def dearest_imported(
+    imports: Path, ledger: Path, *, since_ms: int, until_ms: int, customer: str | None, count: int
+) -> list[tuple[Any, ...]]:
+    """The imported calls of a time that cost most, the dearest first: (id, when it began, customer,
+    feature, model, cost in nano-dollars, state, source).
+
+    customer: only this one's.  What a subscription paid for is left out.
+    Raises LedgerUnavailable when the file cannot be read.
+    """
+    values = {"since": since_ms, "until": until_ms, "customer": customer, "count": count}
+    with _without_doubles(imports, ledger, None) as connection:
+        return list(connection.execute(_DEAREST, values))
+
+
+@contextlib.contextmanager
+def _without_doubles(
+    imports: Path, ledger: Path | None, cache: Path | None
+) -> Iterator[apsw.Connection]:
+    """The open file, and in `doubled` the provider's ids that the ledger has as well."""
+    counts_twice = ledger is not None and ledger.exists()
+    known: list[str] | None = None
+    if ledger is not None and counts_twice and cache is not None:
+        known = doubled_ids(cache, ledger, imports)
+    with _opened(imports) as connection:
+        connection.execute("CREATE TEMP TABLE doubled (provider_id TEXT PRIMARY KEY) WITHOUT ROWID")
+        if known is not None:
+            ids = [(one,) for one in known]
+            connection.executemany("INSERT INTO temp.doubled VALUES (?)", ids)
+        elif ledger is not None and counts_twice:
+            _find_doubled(connection, ledger)
+        yield connection
 
 
 def _find_doubled(connection: apsw.Connection, ledger: Path) -> None:

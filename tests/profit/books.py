@@ -69,6 +69,17 @@ def import_revenue(folder: Path, lines: Iterable[str], *options: str) -> None:
     noburn("import", "revenue", str(path), *options)
 
 
+def import_calls(folder: Path, calls: Iterable[str]) -> None:
+    """`noburn import csv` of lines `time,customer,feature,usd`."""
+    path = folder / "calls.csv"
+    heading = "id,time,customer,feature,usd,model,input,output\n"
+    lines = (f"i{at},{line},gpt-6-luna,100,1000\n" for at, line in enumerate(calls))
+    path.write_text(heading + "".join(lines), encoding="utf-8")
+    fields = ("id", "time", "model", "input", "output", "customer", "feature", "cost=usd")
+    mapped = ",".join(one if "=" in one else f"{one}={one}" for one in fields)
+    noburn("import", "csv", str(path), "--map", mapped)
+
+
 def noburn(*words: str) -> Result:
     """Run a command in this process; its errors are raised."""
     result = CliRunner().invoke(app, list(words))

@@ -11,12 +11,13 @@ import pytest
 
 from noburn_cli import protocol
 from noburn_cli.client import Client
+from noburn_cli.core.budget_spec import spec_from
 from noburn_cli.core.budgets import margin_floor, margin_scope, parse_scope
 from noburn_cli.errors import NoburnError
 from tests.daemon.parts import OPEN, Caller, daemon, environment, eventually
 from tests.daemon.receivers import SECRET, receiver
 from tests.daemon.test_settings import configure
-from tests.profit.books import import_revenue, noburn
+from tests.profit.books import import_calls, import_revenue, noburn
 from tests.terminal import Terminal
 
 WATCH = shlex.join([sys.executable, "-m", "noburn_cli", "pnl", "--watch"])
@@ -89,6 +90,45 @@ def test_a_margin_below_its_floor_is_told_once_and_stops_nobody(tmp_path, monkey
         with Client() as client:
             assert client.request(protocol.BUDGET_LIST)["budgets"] == []
         assert noburn("ledger", "verify").exit_code == 0
+
+
+def test_imported_calls_are_off_the_limit_that_the_daemon_counts_to(tmp_path, monkeypatch):
+    """Goal: a margin that imported calls eat up is said, and told with the next call of its own.
+
+    $1 of revenue and a floor of half leave 50 cents: acme's imported calls took 30 of them, beta's
+    60.
+    """
+    first, following = this_month()
+    paid = [
+        f"{name},{first},1,USD,subscription,collected,{name},,,pro,{first},{following},,"
+        for name in ("acme", "beta")
+    ]
+    with receiver() as hook, daemon() as running:
+        monkeypatch.setenv("NOBURN_HOME", str(running.home))
+        monkeypatch.chdir(tmp_path)
+        secret = running.home / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        configure(
+            running.home,
+            f'[notify.ops]\nurl = "{hook.url}"\nsecret_file = "{secret}"\n'
+            '[pnl]\nmargin_min = "50%"\nnotify = ["ops"]\n',
+        )
+        caller = Caller(running.home)
+        assert caller.ask(n=1, op="reload")["ok"]
+        import_revenue(tmp_path, paid)
+        import_calls(tmp_path, [f"{first}T00:00:01Z,acme,chat,0.3", f"{first},beta,chat,0.6"])
+        said = noburn("pnl", "--alerts").stderr
+        assert "; 1 already below: beta 40 %" in said
+        with Client() as client:
+            budgets = client.request(protocol.BUDGET_LIST)["budgets"]
+        limits = {spec.scope.pairs[0][1]: spec.limit for spec in map(spec_from, budgets)}
+        assert limits == {"acme": 200_000_001, "beta": 1}
+        for name in ("acme", "beta"):
+            assert caller.reserve(f"call-{name}", attrs={"customer": name})["ok"]
+            caller.ask(n=1, op="settle", call=f"call-{name}", usage={"input": 10, "output": 30})
+        eventually(lambda: hook.got, "the message")
+        assert [got.document["data"]["margin"]["customer"] for got in hook.got] == ["beta"]
 
 
 def test_a_channel_that_there_is_not_is_refused_and_changes_nothing(tmp_path, monkeypatch):

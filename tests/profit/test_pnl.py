@@ -31,7 +31,8 @@ from noburn_cli.profit import Question
 from noburn_cli.profit.alerts import watched
 from noburn_cli.profit.outlooks import advices, history_first, outlooks
 from noburn_cli.profit.reading import lines_of, read_books
-from tests.profit.books import Call, at_ms, import_revenue, noburn, pnl, write_ledger
+from noburn_cli.render.pnl_outlook import render_advices, render_outlooks
+from tests.profit.books import Call, at_ms, import_calls, import_revenue, noburn, pnl, write_ledger
 
 #: gpt-6-luna: $0.10 a million in, $0.50 out; 100 in and 1,000 out are 0.00051 dollars.
 EACH = Fraction("0.00051")
@@ -175,6 +176,54 @@ def test_the_dearest_requests_are_seen(books):
         assert first["call"] in text
     assert first["call"] in noburn("pnl", "--period", "2026-10", "--by", "request", "--customer",
                                    "acme", "--limit", "2").stdout  # fmt: skip
+
+
+def test_the_dearest_requests_may_be_imported_ones(books):
+    """Goal: a dear call is listed wherever it was recorded, and earns as the others do."""
+    import_calls(books, ["2026-10-03T10:00:00Z,acme,chat,0.25", "2026-10-03T11:00:00Z,zed,,0.5"])
+    asked = ("--period", "2026-10", "--by", "request", "--customer", "acme")
+    first, second = pnl(*asked, "--limit", "2")["requests"]
+    assert (first["call"], first["source"]) == ("import:csv:i0", "csv")
+    assert (first["inference_usd"], second["source"]) == ("0.25", "ledger")
+    every = pnl(*asked, "--limit", "200")["requests"]
+    total = pnl("--period", "2026-10", "--customer", "acme")["total"]
+    assert len(every) == total["calls"] == 94
+    for name in ("revenue_usd", "inference_usd"):
+        assert sum(Fraction(one[name]) for one in every) == pytest.approx(
+            Fraction(total[name]), abs=1e-6
+        )
+    assert " SOURCE " in noburn("pnl", *asked).stdout
+
+
+def test_what_was_given_back_is_said_where_it_lowers_what_was_not_earned_yet(books):
+    """Goal: "what was refunded in October?" has its answer."""
+    data = pnl("--period", "2026-10", "--customer", "acme")
+    assert data["total"]["refunds_usd"] == "0"
+    assert data["taken_back_usd"] == {"refunds": "-5", "disputes": "0", "adjustments": "0"}
+    assert pnl("--period", "2026-10", "--customer", "beta")["taken_back_usd"]["refunds"] == "0"
+    table = noburn("pnl", "--period", "2026-10").stdout
+    assert "Refunds and credit notes of the period come to -$5.00, $0.00 of it in TAKEN" in table
+
+
+def test_who_makes_no_calls_is_in_no_projection(books):
+    import_revenue(
+        books, ["s9,2026-10-01,9,USD,subscription,,quiet,cus_9,,,2026-10-01,2026-11-01,,"]
+    )
+    early, now_ms = october(3)
+    found = outlooks(early, now_ms)
+    assert {one.customer for one in found} == {"acme", "beta", "zed"}
+    text = " ".join(" ".join(render_outlooks(found, width=80)).split())
+    assert "fewer than 7 whole days since the first call: acme." in text
+
+
+def test_no_plan_is_advised_that_misses_the_target(books):
+    """Goal: the least bad plan is not where the customer should be."""
+    read, _ = october(31, target=Fraction(999, 1000))
+    found = {one.customer: one for one in advices(read)}["acme"]
+    assert (found.reaches_target, found.should_be_on, found.best.plan) == (False, None, "big")
+    table = render_advices([found], width=None)
+    assert "big" not in table[1].partition("no plan reaches the target")[0]
+    assert "no plan reaches the target (best: big, 98.5 %)" in table[1]
 
 
 def october(day, **rules):
@@ -346,7 +395,7 @@ def test_a_margin_that_grows_with_use_is_watched_where_it_falls(books, floor, ma
         "s2,2026-10-01,2,USD,subscription,collected,beta,cus_2,,Grow,2026-10-01,2026-11-01,,",
     ])  # fmt: skip
     read, _ = october(31, margin_min=Fraction(floor, 100))
-    found = {one.scope.pairs[0][1]: one for one in watched(read)}
+    found = {one.customer: one.spec for one in watched(read, {})}
     share, each = Fraction(floor, 100), 1 + Fraction(markup, 100)
     # 2 + (c - 0.01) * each - c = share * (2 + (c - 0.01) * each), solved for c.
     slope = 1 - each * (1 - share)
