@@ -30,6 +30,7 @@ class CostLine:
     """What calls of one day, customer, feature and model cost.  Amounts in nano-dollars.
 
     day: its ordinal.  customer, feature: NONE for calls without one.  As reports.totals.Sums.
+    is_month: calls of a whole compacted month, of which no days are known; `day` is its first.
     """
 
     day: int
@@ -42,6 +43,7 @@ class CostLine:
     uncertain_nano: int
     calls: int
     tokens: int
+    is_month: bool = False
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from noburn_cli.core.recognition_days import day_text, month_of_day
+from noburn_cli.core.recognition_days import YEARS, day_text, month_of_day
 from noburn_cli.errors import UsageError
 
 MONTH, LAST_MONTH, YEAR = "month", "last-month", "year"
@@ -43,7 +43,8 @@ def parse_period(text: str, *, today: int) -> Period:
     if found is None:
         raise UsageError(
             f"a period cannot be read from {text!r}",
-            why="it is month, last-month, year, 2026-10, 2026, 30d, or 2026-10-01..2026-10-15",
+            why="it is month, last-month, year, 2026-10, 2026, 30d, or 2026-10-01..2026-10-15, "
+            f"of the years {YEARS[0]} to {YEARS[-1]}",
             next_step="write it like --period last-month or --period 2026-10",
         )
     first, ends = found
@@ -64,17 +65,22 @@ def _read(text: str, today: int) -> tuple[int, int] | None:
     if last is not None:
         return today + 1 - int(last[1]), today + 1
     try:
-        if _YEAR.fullmatch(text):
-            return _year(int(text))
         named = _MONTH.fullmatch(text)
-        if named is not None:
-            return month_of_day(date(int(named[1]), int(named[2]), 1).toordinal())
-        begin, dots, end = text.partition("..")
-        first = date.fromisoformat(begin).toordinal()
-        until = (date.fromisoformat(end).toordinal() if dots else first) + 1
-    except ValueError:
+        if _YEAR.fullmatch(text):
+            first, until = _year(int(text))
+        elif named is not None:
+            first, until = month_of_day(date(int(named[1]), int(named[2]), 1).toordinal())
+        else:
+            begin, dots, end = text.partition("..")
+            first = date.fromisoformat(begin).toordinal()
+            until = (date.fromisoformat(end).toordinal() if dots else first) + 1
+    except (ValueError, OverflowError):
         return None
-    return (first, until) if first < until else None
+    return (first, until) if first < until and _is_booked(first, until) else None
+
+
+def _is_booked(first: int, until: int) -> bool:
+    return all(date.fromordinal(day).year in YEARS for day in (first, until - 1))
 
 
 def _year(year: int) -> tuple[int, int]:

@@ -22,6 +22,8 @@ from noburn_cli.core.windows import DAY, DAY_MS, UTC, Window
 
 #: What is shared out among: keys that can be put in order.
 K = TypeVar("K")
+#: Years that money is booked in: days of every time zone have a beginning and an end there.
+YEARS = range(1970, 2200)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 

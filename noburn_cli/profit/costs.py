@@ -31,9 +31,13 @@ def cost_lines(
         if has_revenue:
             return
         raise no_ledger(ledger)
-    for one in daily_costs(home, days.start_ms(first), days.start_ms(until), days.zone):
+    # From a day before on: a compacted month is UTC's, and told whole or not at all.
+    for one in daily_costs(home, days.start_ms(first - 1), days.start_ms(until), days.zone):
+        if one.day.toordinal() < first:
+            continue
         tokens = sum(count for kind, count in one.tokens.items() if kind != REASONING)
         yield CostLine(
             one.day.toordinal(), one.customer or NONE, one.feature or NONE, one.model or NONE,
             one.cost_nano, one.notional_nano, one.held_nano, one.uncertain_nano, one.calls, tokens,
+            one.is_month,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from noburn_cli.core import revenue
 from noburn_cli.core.plans import Plan
 from noburn_cli.core.profit import (
     CUSTOMER,
+    DAY,
     CostLine,
     Figures,
     PlansByDay,
@@ -37,7 +38,7 @@ from noburn_cli.core.profit_rating import (
 )
 from noburn_cli.core.profit_rules import Rules
 from noburn_cli.core.recognition import Amounts, Recognition, Stream
-from noburn_cli.core.recognition_days import Days, month_of_day
+from noburn_cli.core.recognition_days import Days, day_text, month_of_day
 from noburn_cli.core.recognition_reading import CHANGES, recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
@@ -107,7 +108,8 @@ def read_books(
     """
     days = Days(question.rules.zone)
     today = days.of(now_ms)
-    facts = _with_plans(_facts(home, question, days), question.plans)
+    read = _facts(home, question, days)
+    facts = _with_plans(read or [], question.plans)
     first = min(
         question.first,
         month_of_day(min(question.first, today))[0],
@@ -115,7 +117,7 @@ def read_books(
         _first_use(facts, days, question.first),
     )
     until = max(question.until, today + 1)
-    costs = list(cost_lines(home, days, first, until, has_revenue=bool(facts)))
+    costs = list(cost_lines(home, days, first, until, has_revenue=read is not None))
     usage = _usage(costs)
     by_day = usage_by_day(costs)
     notes = [] if facts else [_NO_REVENUE]
@@ -140,7 +142,7 @@ def read_books(
             f"Usage of {_customers(len(names))} that is not billed yet is rated by the plans file, "
             "by calendar month: provisional."
         )
-    notes += _spread_notes(draft.streams)
+    notes += [*_spread_notes(draft.streams), *_month_notes(costs, question)]
     whole = Recognition((*draft.streams, *rated), draft.no_rate, draft.tax)
     return Books(question, days, today, facts, costs, whole, on, tuple(notes), by_day, billed)
 
@@ -178,13 +180,16 @@ def lines_of(books: Books) -> ProfitAndLoss:
     )  # fmt: skip
 
 
-def _facts(home: Path, question: Question, days: Days) -> list[RevenueFact]:
-    """The facts that may be earned in a period, all of them where credits are among them."""
+def _facts(home: Path, question: Question, days: Days) -> list[RevenueFact] | None:
+    """The facts that may be earned in a period, all of them where credits are among them.
+
+    None where no revenue was ever imported.
+    """
     from noburn_cli.revenue import store
 
     path = paths.revenue_path(home)
     if not store.is_there(path):
-        return []
+        return None
     with store.reading(path) as file:
         since_ms = days.start_ms(question.first)
         grants = "SELECT count(*) FROM facts WHERE kind = ?"
@@ -257,6 +262,19 @@ def _breakage(streams: Iterable[Stream], question: Question) -> int:
         for one in streams
         if one.breakage is not None and question.first <= one.breakage[0] < question.until
     )
+
+
+def _month_notes(costs: Iterable[CostLine], question: Question) -> list[str]:
+    """Compacted months whose days would have to be known."""
+    found = []
+    for first in sorted({line.day for line in costs if line.is_month}):
+        following = month_of_day(first)[1]
+        is_cut = first < question.first or question.until < following
+        if question.first < following and first < question.until and (is_cut or DAY in question.by):
+            found.append(day_text(first)[:7])
+    if not found:
+        return []
+    return [f"Calls of {', '.join(found)} were compacted: all are of the first day of their month."]
 
 
 def _taken_back(streams: Iterable[Stream], question: Question) -> Amounts:

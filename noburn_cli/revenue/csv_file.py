@@ -18,6 +18,7 @@ from typing import TextIO
 from noburn_cli.core.budgets import check_value
 from noburn_cli.core.currencies import USD, read_currency, read_minor, read_rate
 from noburn_cli.core.plurals import counted
+from noburn_cli.core.recognition_days import YEARS
 from noburn_cli.core.revenue import COLLECTED, KINDS, ONE_OFF, STATES, RevenueFact, to_nano
 from noburn_cli.errors import InputRefused, NoburnError
 from noburn_cli.revenue.rating import Rates, stored_rates
@@ -201,6 +202,11 @@ def _moment(text: str) -> int:
         ) from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset: write Z or +02:00 behind it")
+    if moment.year not in YEARS:
+        raise ValueError(
+            f"{text!r} is not of the years {YEARS[0]} to {YEARS[-1]}: leave `ends` empty where "
+            "nothing ends"
+        )
     return round(moment.timestamp() * 1000)
 
 

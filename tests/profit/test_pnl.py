@@ -33,6 +33,7 @@ from noburn_cli.profit.outlooks import advices, history_first, outlooks
 from noburn_cli.profit.reading import lines_of, read_books
 from noburn_cli.render.pnl_outlook import render_advices, render_outlooks
 from tests.profit.books import Call, at_ms, import_calls, import_revenue, noburn, pnl, write_ledger
+from tests.reports.made_ledger import Made
 
 #: gpt-6-luna: $0.10 a million in, $0.50 out; 100 in and 1,000 out are 0.00051 dollars.
 EACH = Fraction("0.00051")
@@ -319,7 +320,8 @@ def test_usage_beyond_an_allowance_is_provisional_until_it_is_billed(books):
     [
         (["--by", "custmer"], "did you mean customer"),
         (["--period", "October"], "a period cannot be read"),
-        (["--period", "2999-01"], "has not begun"),
+        (["--period", "2099-01"], "has not begun"),
+        (["--period", "0001", "--zone", "America/New_York"], "of the years 1970 to 2199"),
         (["--split", "coin"], "unknown rule"),
         (["--format", "xml"], "unknown format"),
         (["--alerts"], "no margin to watch"),
@@ -338,7 +340,26 @@ def test_without_anything_it_says_how_to_begin(tmp_path, monkeypatch):
         noburn("pnl")
     import_revenue(tmp_path, REVENUE[:1])  # What was paid is shown without a ledger as well.
     assert pnl("--period", "2026-10")["total"]["revenue_usd"] == "31"
+    assert "no revenue and no calls" in noburn("pnl", "--period", "2026-09").stdout
     assert pnl("--period", "2026-10", "--by", "request")["requests"] == []
+
+
+def test_a_compacted_month_is_of_its_first_day_and_that_is_said(books):
+    """Goal: no zone loses the month, and where days matter the reader is told."""
+    paths.revenue_path().unlink()
+    made = Made(paths.ledger_path(), begin_ms=at_ms("2026-11-27"))
+    made.compact("2026-11")
+    made.close()
+    said = "Calls of 2026-10 were compacted: all are of the first day of their month."
+    for zone in ("UTC", "Europe/Berlin", "America/New_York"):
+        data = pnl("--period", "2026-10", "--zone", zone)
+        assert (data["total"]["calls"], said in data["notes"]) == (155, False)
+    for words in (
+        ["2026-10-01..2026-10-09"],
+        ["2026-10-09..2026-10-15"],
+        ["2026-10", "--by", "day"],
+    ):
+        assert said in pnl("--period", *words)["notes"]
 
 
 def test_names_of_others_move_no_cursor_and_are_no_formula(books):

@@ -85,11 +85,12 @@ def test_bad_lines_are_named_and_change_nothing(tmp_path):
         "i8,2026-10-01,5,USD",
         "i9,2026-10-01,5,dollars,,,a,,,,,,",
         "i10,2026-10-01,1e3,USD,,,a,,,,,,",
+        "i11,2026-10-01,5,USD,subscription,,a,,2026-10-01,9999-12-31,,,",
     )
     with pytest.raises(InputRefused) as refused:
         run(path)
     said = refused.value.message
-    for line in range(3, 13):
+    for line in range(3, 14):
         assert f"line {line}: " in said, said
     assert "line 2: " not in said
     with reading(paths.revenue_path()) as store:
