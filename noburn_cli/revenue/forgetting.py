@@ -39,7 +39,9 @@ def forget(home: Path, key: str, value: str, *, stand_in: str, dry_run: bool) ->
                 f"UPDATE facts SET {key} = ? WHERE {key} = ?",  # noqa: S608 -- one of KEYS
                 (stand_in, value),
             )
-            _forget_payers(store, payers, stand_in)
+            if value in payers:  # A file's line without a payer has its customer for one.
+                _rename_payer(store, value, stand_in)
+            _forget_payers(store, [one for one in payers if one != value], stand_in)
             _forget_objects(store, value, stand_in, payers)
         store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return said
@@ -73,6 +75,15 @@ def _forget_payers(store: RevenueStore, payers: list[str], stand_in: str) -> Non
     store.connection.executemany(
         "UPDATE facts SET payer_name = '' WHERE payer = ?", [(payer,) for payer in payers]
     )
+
+
+def _rename_payer(store: RevenueStore, value: str, stand_in: str) -> None:
+    for table in ("facts", "identities"):
+        store.connection.execute(
+            f"UPDATE {table} SET payer = ?, customer = ? WHERE payer = ?",  # noqa: S608 -- our own
+            (stand_in, stand_in, value),
+        )
+    store.connection.execute("UPDATE facts SET payer_name = '' WHERE payer = ?", (stand_in,))
 
 
 def _forget_objects(store: RevenueStore, value: str, stand_in: str, payers: list[str]) -> None:

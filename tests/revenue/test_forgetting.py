@@ -17,6 +17,7 @@ id,date,amount,currency,customer,payer
 i1,2026-10-01,20,USD,acme,cus_1
 i2,2026-10-02,5,USD,,cus_2
 i3,2026-10-03,7,USD,globex,cus_3
+i4,2026-10-04,9,USD,acme,
 """
 CUSTOMER = {"metadata": {"noburn_customer": "acme", "noburn_plan": "pro"}, "name": "Acme Ltd"}
 INVOICE = {"lines": [{"metadata": {"noburn_customer": "acme"}, "id": "acme"}], "name": "Globex"}
@@ -36,16 +37,23 @@ def test_a_customer_is_forgotten_and_stays_so(tmp_path, monkeypatch):
         store.connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows)
         store.connection.execute("UPDATE facts SET payer_name = 'Acme Ltd' WHERE payer = 'cus_1'")
 
-    assert forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=True) == 2
+    assert forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=True) == 3
     assert b"acme" in path.read_bytes()
-    assert forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=False) == 2
+    assert forget(home, "customer", "acme", stand_in="(forgotten 1)", dry_run=False) == 3
     with reading(path) as store:
         found = {fact.id: (fact.customer, fact.amount_nano) for fact in store.facts()}
+        assert {fact.payer for fact in store.facts()} == {
+            "cus_1",
+            "cus_2",
+            "cus_3",
+            "(forgotten 1)",
+        }
         kept = {one: json.loads(data) for one, data in store.rows("SELECT id, data FROM objects")}
     assert found == {
         "csv:i1": ("(forgotten 1)", 20_000_000_000),
         "csv:i2": ("(forgotten 1)", 5_000_000_000),
         "csv:i3": ("globex", 7_000_000_000),
+        "csv:i4": ("(forgotten 1)", 9_000_000_000),
     }
     assert kept["cus_2"] == {
         "metadata": {"noburn_customer": "(forgotten 1)", "noburn_plan": "pro"}, "name": "",
@@ -61,6 +69,7 @@ def test_a_customer_is_forgotten_and_stays_so(tmp_path, monkeypatch):
     with reading(path) as store:
         assert {f.payer: f.customer for f in store.facts()} == {
             "cus_1": "(forgotten 1)", "cus_2": "(forgotten 1)", "cus_3": "initech",
+            "(forgotten 1)": "(forgotten 1)",
         }  # fmt: skip
 
 
