@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from noburn_cli.core.economics import HYBRID_BEFORE
+from noburn_cli.core.economics import CARD_FEE_FIXED_NANO, CARD_FEE_SHARE, HYBRID_BEFORE
 from noburn_cli.core.plans import Plan
+from noburn_cli.core.plurals import counted
 from noburn_cli.core.simulation_expected import Month, Outlook
 from noburn_cli.core.simulation_levers import MARKUP, Lever, flat_segments
 from noburn_cli.core.simulation_pulling import Pulled
 from noburn_cli.core.simulation_scenario import Scenario
 from noburn_cli.core.simulation_sensitivity import AT_START, Swing
 from noburn_cli.core.simulation_summary import Summary
-from noburn_cli.core.simulation_turning import Size, Turning
+from noburn_cli.core.simulation_turning import SIZES, Size, Turning
 from noburn_cli.core.simulation_words import count, dollars, percent, points
 
 HYBRID_LOW, HYBRID_HIGH = HYBRID_BEFORE
@@ -32,6 +33,8 @@ RUNAWAY_TIMES = 10
 NOTICED_DAYS = 7
 _DAYS = 30
 _CENT = 10_000_000
+#: Expected customers that add up to a whole number are this near to it.
+_A_CUSTOMER = 1e-6
 #: Changing what customers are sold is not worth less than a point of margin.
 _WORTH = 0.01
 
@@ -107,7 +110,10 @@ def lever_words(pulled: Pulled) -> str:
 
 def _at(lever: Lever) -> str:
     """The price of an overage that is not there today."""
-    return f", at cost + {percent(float(MARKUP), places=0)}" if lever.new else ""
+    markup = f", at cost + {percent(float(MARKUP), places=0)}"
+    if not lever.unpriced:
+        return ""
+    return markup if lever.unpriced == 1 else f"{markup} where nothing is charged today"
 
 
 def _hybrid(facts: Facts) -> Advice | None:
@@ -115,38 +121,51 @@ def _hybrid(facts: Facts) -> Advice | None:
     flat = flat_segments(facts.scenario)
     if not flat or facts.hybrid is None or not facts.expected.total.revenue_nano:
         return None
-    paying = _paying_by_month(facts)
-    passed = next((i + 1 for i, number in enumerate(paying) if number >= HYBRID_LOW), None)
-    if paying[0] > HYBRID_HIGH:
-        when = f"now, late as it is: {count(paying[0])} customers pay already"
-    elif passed is None:
-        when = f"before {HYBRID_LOW}-{HYBRID_HIGH} customers pay; not within these months"
-    elif passed == 1:
-        when = (
-            f"now: {count(paying[0])} customers pay, and the change is due before "
-            f"{HYBRID_LOW}-{HYBRID_HIGH} do"
-        )
-    else:
-        when = (
-            f"before month {passed}, in which {HYBRID_LOW} customers pay "
-            f"({HYBRID_LOW}-{HYBRID_HIGH} is late)"
-        )
-    reasons = [_turning_reason(facts.turning, facts.scenario.target), _few_and_many(facts.turning)]
+    turned, wanted = facts.turning, facts.scenario.target
+    about_turning = _turning_reason(turned, wanted)
     before, after = facts.expected.total, facts.hybrid
     part = percent(before.inference_nano / before.revenue_nano)
     if (after.margin_share or 0.0) - (before.margin_share or 0.0) < _WORTH:
         return Advice(
             "hybrid",
             "Stay flat: a hybrid would earn no more.",
-            (reasons[0], f"inference takes {part} of revenue; look again when usage has grown"),
+            (about_turning, f"inference takes {part} of revenue; look again when usage has grown"),
         )
-    reasons.append(
-        f"a sixth of the price in usage and cost + 20 % beyond would earn "
-        f"{percent(after.margin_share)} instead of {percent(before.margin_share)}, with "
+    gain = (
+        f"a sixth of the price in usage and cost + {percent(float(MARKUP), places=0)} beyond would "
+        f"earn {percent(after.margin_share)} instead of {percent(before.margin_share)}, with "
         f"{percent(after.under_water_share)} of customers under water instead of "
         f"{percent(before.under_water_share)}"
     )
-    return Advice("hybrid", f"Go hybrid (seat and overage) {when}.", tuple(reasons))
+    reasons = [about_turning, _few_and_many(facts), gain]
+    if not (turned.turns_at or turned.always_misses):
+        reasons = [gain, _few_and_many(facts), f"what speaks against it: {about_turning}"]
+    return Advice("hybrid", f"Go hybrid (seat and overage) {_due(facts)}.", tuple(reasons))
+
+
+def _due(facts: Facts) -> str:
+    """When the change is due: at once where flat misses the target with the customers of today."""
+    turned, start = facts.turning, facts.scenario.customers
+    wanted = percent(facts.scenario.target, places=0)
+    paying = _paying_by_month(facts)
+    passed = next(
+        (i + 1 for i, number in enumerate(paying) if number >= HYBRID_LOW - _A_CUSTOMER), None
+    )
+    if paying[0] > HYBRID_HIGH:
+        return f"now, late as it is: {count(paying[0])} customers pay already"
+    if turned.always_misses or (turned.turns_at is not None and turned.turns_at <= start):
+        return f"now: with the {count(start)} customers of today a typical month misses {wanted}"
+    if passed is None:
+        return f"before {HYBRID_LOW}-{HYBRID_HIGH} customers pay; not within these months"
+    if passed == 1:
+        return (
+            f"now: {count(paying[0])} customers pay, and the change is due before "
+            f"{HYBRID_LOW}-{HYBRID_HIGH} do"
+        )
+    return (
+        f"before month {passed}, in which {HYBRID_LOW} customers pay "
+        f"({HYBRID_LOW}-{HYBRID_HIGH} is late)"
+    )
 
 
 def _turning_reason(turned: Turning, target: float) -> str:
@@ -158,15 +177,18 @@ def _turning_reason(turned: Turning, target: float) -> str:
         )
     if turned.always_misses:
         return f"flat misses {wanted} in a typical month at any number of customers"
-    return (
-        f"flat holds {wanted} in a typical month at any number of customers, on these assumptions"
-    )
+    at = "at any number of customers"
+    if turned.holds_from is not None and turned.holds_from > SIZES[0]:
+        at = f"from about {counted(turned.holds_from, 'customer')} on"
+    return f"flat holds {wanted} in a typical month {at}, on these assumptions"
 
 
-def _few_and_many(turned: Turning) -> str:
-    few, many = turned.at(50), turned.at(500)
+def _few_and_many(facts: Facts) -> str:
+    few, many = facts.turning.at(50), facts.turning.at(500)
+    free = any(not one.paying for one in facts.scenario.segments)
+    counts = " (free ones counted)" if free else ""
     return (
-        f"at 50 customers a typical month has a margin of {percent(few.p50)} and "
+        f"at 50 customers{counts} a typical month has a margin of {percent(few.p50)} and "
         f"{few.under_water:.1f} of them under water, at 500 {percent(many.p50)} and "
         f"{many.under_water:.1f}"
     )
@@ -175,7 +197,7 @@ def _few_and_many(turned: Turning) -> str:
 def _paying_by_month(facts: Facts) -> list[float]:
     segments = zip(facts.scenario.segments, facts.expected.by_segment, strict=True)
     rows = [months for segment, months in segments if segment.paying]
-    return [sum(one.customers for one in column) for column in zip(*rows, strict=True)]
+    return [sum(one.payers for one in column) for column in zip(*rows, strict=True)]
 
 
 def _accounting(facts: Facts) -> Advice | None:
@@ -237,15 +259,15 @@ def _worst(facts: Facts) -> str | None:
     month = facts.expected.months[-1]
     largest = facts.summary.largest[1].p50
     paying = [one for one in facts.scenario.segments if one.paying]
-    if largest is None or not paying or not month.customers:
+    if largest is None or not paying or not month.payers:
         return None
     cost = largest * (facts.summary.months[-1].inference.p50 or 0.0)
-    income = month.revenue_nano / month.customers
+    income = month.revenue_nano / month.payers
     if not income or cost < RUNAWAY_TIMES * income:
         return None
     return (
         f"in the last month the heaviest customer costs {dollars(cost)}, "
-        f"{cost / income:.0f} times what a customer pays: who looks after {NOTICED_DAYS} days "
+        f"{cost / income:.0f} times what one who pays brings: who looks after {NOTICED_DAYS} days "
         f"has spent {dollars(cost * NOTICED_DAYS / _DAYS)}"
     )
 
@@ -277,17 +299,15 @@ def _fees(facts: Facts) -> Advice | None:
     if not plans or any(plan.fee_share or plan.fee_fixed_nano for plan in plans):
         return None
     total = facts.expected.total
-    customers = sum(
-        month.customers
-        for segment, months in zip(facts.scenario.segments, facts.expected.by_segment, strict=True)
-        if segment.paying
-        for month in months
-    )
     if not total.revenue_nano:
         return None
-    fees = 0.029 * total.revenue_nano + 0.30e9 * customers
+    fees = float(CARD_FEE_SHARE) * total.revenue_nano + CARD_FEE_FIXED_NANO * total.payers
+    share, fixed = f"{float(CARD_FEE_SHARE * 100):g}", f"{CARD_FEE_FIXED_NANO / 1e9:.2f}"
+    said = f"--fee-percent {share} --fee-fixed {fixed} is usual"
+    if any(plan.name for plan in plans):
+        said = f"percent = {share} and fixed = {fixed} under [fees] of the plans file are usual"
     return Advice(
         "fees",
-        "Say what the card processor takes: --fee-percent 2.9 --fee-fixed 0.30 is usual.",
+        f"Say what the card processor takes: {said}.",
         (f"{points(-fees / total.revenue_nano)} points of margin that are not in these figures",),
     )

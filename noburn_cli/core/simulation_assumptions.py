@@ -46,7 +46,7 @@ def assumptions_of(options: Options, scenario: Scenario, *, rate_name: str) -> l
         found += _segment(scenario, segment, options, rate_name)
     found.append(_shape(options, scenario))
     found.append(
-        Assumption("Customers at the start", count(scenario.customers), _by(options, "customers"))
+        Assumption("Customers at the start", _at_the_start(scenario), _by(options, "customers"))
     )
     for key, option in OPTIONS.items():
         said = options.values.get(key)
@@ -56,6 +56,15 @@ def assumptions_of(options: Options, scenario: Scenario, *, rate_name: str) -> l
         found.append(Assumption(option.shown, said.text, said.origin or ASSUMED, why))
     found += [_change(options, number) for number in range(len(options.changes))]
     return [*found, *_granted(scenario)]
+
+
+def _at_the_start(scenario: Scenario) -> str:
+    whole = sum(one.share for one in scenario.segments)
+    paying = sum(one.share for one in scenario.segments if one.paying) / whole
+    everybody = count(scenario.customers)
+    if paying == 1:
+        return everybody
+    return f"{count(scenario.customers * paying)} who pay, {everybody} with the free ones"
 
 
 def _by(options: Options, *keys: str) -> str:

@@ -28,19 +28,21 @@ from noburn_cli.core.simulation_usage import Floats
 #: Customers of one stream: small enough for a processor's cache, and part of what a seed means.
 BLOCK = 16_384
 #: What is added up over the customers of a month.
-METRICS = ("customers", "revenue", "inference", "fees", "overhead", "under_water", "lost")
-CUSTOMERS, REVENUE, INFERENCE, FEES, OVERHEAD, UNDER_WATER, LOST = range(len(METRICS))
+METRICS = ("customers", "revenue", "inference", "fees", "overhead", "under_water", "lost", "payers")
+CUSTOMERS, REVENUE, INFERENCE, FEES, OVERHEAD, UNDER_WATER, LOST, PAYERS = range(len(METRICS))
 #: The heaviest tenth.
 TOP = 0.1
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Futures:
     """What came out: amounts in nano-dollars.
 
-    sums: by draw, segment, month and METRICS; `under_water` counts paying customers whose
-    month lost money, `lost` is how much (positive).
+    sums: by draw, segment, month and METRICS.  `payers` are customers of plans that cost something
+    whose month is not all trial; `under_water` counts those of them whose month lost money, `lost`
+    is how much (positive).
     top_share: by draw, the heaviest tenth's part of the cost in the first and in the last month;
     largest: the heaviest customer's.  NaN where nothing was spent.
     """
@@ -180,11 +182,10 @@ class _Cohort:
                 lots = np.hstack([lots[:, stays], np.zeros((len(lots), fresh - come))])
             here = np.concatenate([here[stays], np.arange(come, fresh)])
             come = fresh
-            bills = month.tariff.bill(
-                self._multiples(here), trial=self._trial(here, number), lots=lots
-            )
+            trial = self._trial(here, number)
+            bills = month.tariff.bill(self._multiples(here), trial=trial, lots=lots)
             lots = bills.lots
-            _add(sums[number], bills, len(here), paying=self.segment.paying)
+            _add(sums[number], bills, len(here), self._charged(trial))
             for end in (0, 1):
                 if number == (0, len(months) - 1)[end]:
                     yield end, np.asarray(bills.inference_nano)
@@ -205,6 +206,13 @@ class _Cohort:
         starts = self.starts[here]
         left = np.clip(self.segment.trial_months - (month - starts), 0.0, 1.0)
         found: Floats = np.where(starts > 0, left, 0.0)  # Who was there before has paid before.
+        return found
+
+    def _charged(self, trial: Amount) -> Bools | bool:
+        """Who pays for this month, or a part of it; one answer where it holds for all."""
+        if not self.segment.paying or isinstance(trial, float):
+            return self.segment.paying
+        found: Bools = trial < 1.0
         return found
 
 
@@ -236,16 +244,19 @@ def _scores(stream: np.random.Generator, count: int) -> NDArray[np.float32]:
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
 
 
-def _add(sums: Floats, bills: ManyBills, count: int, *, paying: bool) -> None:
+def _add(sums: Floats, bills: ManyBills, count: int, charged: Bools | bool) -> None:
     """Add a block's month to its row of METRICS."""
     sums[CUSTOMERS] += count
     sums[REVENUE] += _total(bills.revenue_nano, count)
     sums[INFERENCE] += _total(bills.inference_nano, count)
     sums[FEES] += _total(bills.fees_nano, count)
     sums[OVERHEAD] += _total(bills.overhead_nano, count)
-    if not paying:
+    if charged is False:
         return
     margin = np.broadcast_to(np.asarray(bills.margin_nano), (count,))
+    if charged is not True:
+        margin = margin[charged]
+    sums[PAYERS] += len(margin)
     sums[UNDER_WATER] += np.count_nonzero(margin < 0)
     sums[LOST] -= float(np.minimum(margin, 0.0).sum())
 

@@ -29,7 +29,8 @@ from noburn_cli.core.simulation_usage import Floats
 class Month:
     """Expected sums of one month (or of several), in nano-dollars.
 
-    payers: customers of plans that cost something; under_water: those of them who lose money.
+    payers: customers of plans that cost something, whose month is not all trial; under_water: those
+    of them who lose money.
     """
 
     customers: float = 0.0
@@ -123,7 +124,7 @@ def _segment(
             if key not in known:
                 tariff = tariff or Tariff(plan, load)
                 bills = tariff.bill(nodes[0], trial=trial)
-                known[key] = _summed(bills, nodes[1], paying=segment.paying)
+                known[key] = _summed(bills, nodes[1], paying=segment.paying and trial < 1)
             total = total + known[key].times(count)
         found.append(total)
     return tuple(found)
@@ -171,7 +172,7 @@ def _followed(
             trial = _trial(segment, start, month)
             bills = tariffs[month].bill(nodes[0], trial=trial, lots=lots)
             lots = bills.lots
-            one = _summed(bills, nodes[1], paying=segment.paying)
+            one = _summed(bills, nodes[1], paying=segment.paying and trial < 1)
             found[month] = found[month] + one.times(counts[start][month])
     return tuple(found)
 

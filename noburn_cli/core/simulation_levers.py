@@ -20,6 +20,8 @@ from noburn_cli.core.simulation_scenario import Scenario, Segment
 
 #: Usage beyond an allowance is offered at its cost and this part of it.
 MARKUP = Fraction(1, 5)
+#: A hard limit below this part of what the mean customer uses would serve nobody.
+LIMIT_LEAST = 0.01
 #: A price above four times today's is another product.
 PRICE_TIMES_MAX = 4.0
 
@@ -30,7 +32,7 @@ class Lever:
 
     apply: the scenario with this amount.  answers: the share of requests that somebody else, or
     nobody, answers then.  price_nano: the one price that it multiplies, None for several.
-    new: there is nothing of the kind today.
+    unpriced: the share of the plans, 0 to 1, that charge nothing today for what it is about.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Lever:
     answers: Callable[[float], float] = lambda amount: 0.0  # noqa: ARG005
     reach: str = ""
     price_nano: int | None = None
-    new: bool = False
+    unpriced: float = 0.0
 
 
 def levers_of(scenario: Scenario, *, product: str | None) -> list[Lever]:
@@ -64,10 +66,13 @@ def levers_of(scenario: Scenario, *, product: str | None) -> list[Lever]:
               answers=lambda amount: amount, reach=hits.source),
     ]  # fmt: skip
     ends = [end for segment in scenario.segments if (end := _included_now(scenario, segment))]
-    if any(limitable(segment.plan) for segment in scenario.segments):
-        most = max(ends, default=_mean_cost(scenario) * 100)
-        found.append(Lever("overage", most, 0.0, _with_overage, new=not ends))
-        found.append(Lever("hard limit", most, 0.0, _with_limit))
+    charged = [bool(one.plan.overage) for one in scenario.segments if limitable(one.plan)]
+    if charged:
+        mean = _mean_cost(scenario)
+        most = max(ends, default=mean * 100)
+        unpriced = charged.count(False) / len(charged)
+        found.append(Lever("overage", most, 0.0, _with_overage, unpriced=unpriced))
+        found.append(Lever("hard limit", most, min(most, mean * LIMIT_LEAST), _with_limit))
     return found
 
 

@@ -22,7 +22,7 @@ from noburn_cli.errors import UsageError
 CUSTOMERS_MAX = 1_000_000
 MONTHS_MAX = 120
 DRAWS_MAX = 100_000
-#: Sums that are kept: of each future, month and segment some 56 bytes.
+#: Sums that are kept: of each future, month and segment some 64 bytes.
 _SUMS_MAX = 5_000_000
 
 

@@ -16,6 +16,7 @@ from noburn_cli.core.simulation_engine import (
     INFERENCE,
     LOST,
     OVERHEAD,
+    PAYERS,
     REVENUE,
     UNDER_WATER,
     Futures,
@@ -39,7 +40,8 @@ class Spread:
 class MonthSpread:
     """A month (from 1), or all of them (0).  Amounts in nano-dollars, shares of 1.
 
-    payers: customers of plans that cost something; under_water: their share who lose money.
+    payers: customers of plans that cost something, whose month is not all trial; under_water: their
+    share who lose money.
     result: the margin less the fixed costs.  reached: in how many futures the margin is the target
     or more.
     """
@@ -92,14 +94,12 @@ def summarise(
 ) -> Summary:
     """names, paying: of the segments, in order."""
     by_month = futures.sums.sum(axis=1)
-    payers = futures.sums[:, :, :, CUSTOMERS][:, np.array(paying)].sum(axis=1)
     count = by_month.shape[1]
     return Summary(
         months=tuple(
-            _month(month + 1, by_month[:, month], payers[:, month], fixed_nano, target)
-            for month in range(count)
+            _month(month + 1, by_month[:, month], fixed_nano, target) for month in range(count)
         ),
-        total=_month(0, by_month.sum(axis=1), payers.sum(axis=1), fixed_nano * count, target),
+        total=_month(0, by_month.sum(axis=1), fixed_nano * count, target),
         plans=tuple(
             _plan(name, paying[place], futures.sums[:, place].sum(axis=1), by_month.sum(axis=1))
             for place, name in enumerate(names)
@@ -127,21 +127,19 @@ def _spread(values: Floats) -> Spread:
     return Spread(*(float(one) for one in np.quantile(known, (0.05, 0.5, 0.95))))
 
 
-def _month(
-    number: int, sums: Floats, payers: Floats, fixed_nano: float, target: float
-) -> MonthSpread:
+def _month(number: int, sums: Floats, fixed_nano: float, target: float) -> MonthSpread:
     margin = _margin(sums)
     share = _over(margin, sums[:, REVENUE])
     return MonthSpread(
         month=number,
         customers=_spread(sums[:, CUSTOMERS]),
-        payers=_spread(payers),
+        payers=_spread(sums[:, PAYERS]),
         revenue=_spread(sums[:, REVENUE]),
         inference=_spread(sums[:, INFERENCE]),
         margin=_spread(margin),
         margin_share=_spread(share),
         result=_spread(margin - fixed_nano),
-        under_water=_spread(_over(sums[:, UNDER_WATER], payers)),
+        under_water=_spread(_over(sums[:, UNDER_WATER], sums[:, PAYERS])),
         lost=_spread(sums[:, LOST]),
         reached=float(np.mean(share >= target)),
     )
@@ -158,5 +156,5 @@ def _plan(name: str, paying: bool, sums: Floats, everybody: Floats) -> PlanSprea
         cost_share=_spread(_over(sums[:, INFERENCE], everybody[:, INFERENCE])),
         margin=_spread(margin),
         margin_share=_spread(_over(margin, sums[:, REVENUE])),
-        under_water=_spread(_over(sums[:, UNDER_WATER], sums[:, CUSTOMERS])),
+        under_water=_spread(_over(sums[:, UNDER_WATER], sums[:, PAYERS])),
     )

@@ -63,15 +63,23 @@ class Turning:
     """How the first month depends on the number of customers.
 
     turns_at: from so many on a typical month misses the target; None where it never does (or always
-    does: `always_misses`).  sure_from: from so many on nineteen months of twenty reach it.
+    does: `always_misses`).  holds_from: from so many on it reaches it; None where it does not for
+    good.  Numbers at which nothing is earned have no margin and say neither; where none earns, both
+    are None.  sure_from: from so many on nineteen months of twenty reach it.
     covered_at: so many pay the fixed costs in nineteen months of twenty; None above the last size.
     """
 
     sizes: tuple[Size, ...]
     turns_at: int | None
     always_misses: bool
+    holds_from: int | None
     sure_from: int | None
     covered_at: int | None
+
+    @property
+    def earns(self) -> bool:
+        """Whether any number of customers brings revenue."""
+        return any(not math.isnan(size.p50) for size in self.sizes)
 
     def at(self, customers: int) -> Size:
         """The size nearest to a number."""
@@ -86,13 +94,16 @@ def turning(scenario: Scenario) -> Turning:
         _size(scenario, size, np.concatenate([one[place] for one in sets], axis=1))
         for place, size in enumerate(SIZES)
     )
-    typical = [size.p50 - scenario.target for size in sizes]
+    typical = [
+        (size.customers, size.p50 - scenario.target) for size in sizes if not math.isnan(size.p50)
+    ]
     return Turning(
         sizes=sizes,
-        turns_at=None if typical[0] < 0 else _last_crossing(typical),
-        always_misses=typical[0] < 0 and typical[-1] < 0,
-        sure_from=_lasting([1 - SURE - size.misses for size in sizes]),
-        covered_at=_lasting([size.covers - SURE for size in sizes]),
+        turns_at=_last_crossing(typical),
+        always_misses=bool(typical) and all(left < 0 for _, left in typical),
+        holds_from=_lasting(typical),
+        sure_from=_lasting([(size.customers, 1 - SURE - size.misses) for size in sizes]),
+        covered_at=_lasting([(size.customers, size.covers - SURE) for size in sizes]),
     )
 
 
@@ -124,30 +135,32 @@ def _quantile(values: Floats, at: float) -> float:
     return float(np.quantile(known, at)) if len(known) else float("nan")
 
 
-def _last_crossing(excess: list[float]) -> int | None:
+#: A number of customers, and what is left above a border there.
+Left = tuple[int, float]
+
+
+def _last_crossing(excess: list[Left]) -> int | None:
     """Where what is left above a border is gone for good; between two sizes by its logarithm."""
-    below = [i for i, left in enumerate(excess) if left < 0]
-    if excess[-1] >= 0 or not below:
+    above = [place for place, (_, left) in enumerate(excess) if left >= 0]
+    if not above or excess[-1][1] >= 0:
         return None
-    first = next(i for i in range(len(excess) - 1, -1, -1) if excess[i] >= 0) + 1
-    return _between(excess, first)
+    return _between(excess[above[-1]], excess[above[-1] + 1])
 
 
-def _lasting(excess: list[float]) -> int | None:
+def _lasting(excess: list[Left]) -> int | None:
     """From which number on it stays at 0 or above."""
-    if excess[-1] < 0 or math.isnan(excess[-1]):
+    below = [place for place, (_, left) in enumerate(excess) if not left >= 0]
+    if not below:
+        return excess[0][0] if excess else None
+    if below[-1] == len(excess) - 1:
         return None
-    first = len(excess) - 1
-    while first and excess[first - 1] >= 0:
-        first -= 1
-    return SIZES[0] if first == 0 else _between(excess, first)
+    return _between(excess[below[-1]], excess[below[-1] + 1])
 
 
-def _between(excess: list[float], first: int) -> int:
+def _between(before: Left, after: Left) -> int:
     """The number between two sizes at which a straight line over ln(customers) meets 0."""
-    before, after = excess[first - 1], excess[first]
-    part = before / (before - after) if before != after else 1.0
-    low, high = math.log(SIZES[first - 1]), math.log(SIZES[first])
+    part = before[1] / (before[1] - after[1]) if before[1] != after[1] else 1.0
+    low, high = math.log(before[0]), math.log(after[0])
     return math.ceil(round(math.exp(low + part * (high - low)), 6))
 
 

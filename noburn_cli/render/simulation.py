@@ -17,7 +17,7 @@ from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
 from noburn_cli.core.simulation_findings import Findings
 from noburn_cli.core.simulation_summary import MonthSpread, Spread
-from noburn_cli.core.simulation_turning import Size
+from noburn_cli.core.simulation_turning import SIZES, Size
 from noburn_cli.core.simulation_words import count, dollars, percent, points
 from noburn_cli.render.table import (
     GAP,
@@ -140,7 +140,9 @@ def _break_even(found: Findings) -> list[tuple[str, str]]:
     safe = "more than 5,000 customers"
     if turned.covered_at is not None:
         safe = counted(turned.covered_at, "customer")
-    if even.customers is None:
+    if not even.contribution_nano and even.customers is None:
+        said = "at no number: a customer leaves nothing, and costs nothing"
+    elif even.customers is None:
         said = f"at no number: {each}, and more customers lose more"
     elif fixed:
         needed = counted(even.customers, "customer")
@@ -174,8 +176,16 @@ def _months(found: Findings, width: int | None) -> list[str]:
         Column("LOST", [dollars(one.lost.p50) for one in months], RIGHT, give_up=1),
         Column("TARGET", [percent(one.reached, places=0) for one in months], RIGHT, give_up=5),
     ]
-    note = "Margin by month; TARGET: in how many futures that month reaches it."
+    note = (
+        f"Margin by month{_free_counted(found)}; TARGET: in how many futures that month reaches it."
+    )
     return [*wrap_line(note, width=width), "", *fit_table(columns, width=width)]
+
+
+def _free_counted(found: Findings) -> str:
+    """What CUSTOMERS counts where some of them pay nothing."""
+    free = any(not one.paying for one in found.scenario.segments)
+    return ", free customers counted" if free else ""
 
 
 def _some(months: Sequence[MonthSpread]) -> list[MonthSpread]:
@@ -216,7 +226,8 @@ def _customers(found: Findings, width: int | None) -> list[str]:
         Column("HEAVIEST", [percent(one.largest) for one in sizes], RIGHT, give_up=1),
     ]
     note = (
-        "The first month at other numbers of customers: few miss the heavy users that many have. "
+        f"The first month at other numbers of customers{_free_counted(found)}: few miss the heavy "
+        "users that many have. "
         "LOST: what those under water take, of revenue. HEAVIEST: one customer's part of the cost."
     )
     lines = [*wrap_line(note, width=width), "", *fit_table(columns, width=width), ""]
@@ -233,10 +244,15 @@ def turning_words(found: Findings) -> str:
     if turned.turns_at is not None:
         turns = f"It turns at about {turned.turns_at:,} customers"
         return f"{turns}: from there a typical month misses {wanted}."
+    if not turned.earns:
+        return "Nothing is earned, so there is no margin that could turn."
     if turned.always_misses:
         return f"A typical month misses {wanted} at any number of customers."
+    at = "at any number of customers"
+    if turned.holds_from is not None and turned.holds_from > SIZES[0]:
+        at = f"from about {counted(turned.holds_from, 'customer')} on"
     sure = "" if turned.sure_from is None else f", and from {turned.sure_from:,} on in 19 of 20"
-    return f"It does not turn: a typical month reaches {wanted} at any number of customers{sure}."
+    return f"It does not turn: a typical month reaches {wanted} {at}{sure}."
 
 
 def _won_back(found: Findings, width: int | None) -> list[str]:

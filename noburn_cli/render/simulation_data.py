@@ -48,6 +48,7 @@ def simulation_data(found: Findings, assumptions: Sequence[Assumption]) -> dict[
         "turning": {
             "turns_at": found.turning.turns_at,
             "always_misses": found.turning.always_misses,
+            "holds_from": found.turning.holds_from,
             "sure_from": found.turning.sure_from,
             "sizes": [_size(one) for one in found.turning.sizes],
         },
