@@ -13,7 +13,7 @@ from typing import Any
 
 from noburn_cli.revenue.store import RevenueStore
 from noburn_cli.revenue.stripe_api import NotThere, StripeApi
-from noburn_cli.revenue.stripe_pass import EVENTS_KEPT_S, OVERLAP_S, Pass, Reader, Tell
+from noburn_cli.revenue.stripe_pass import CHARGES, EVENTS_KEPT_S, OVERLAP_S, Pass, Reader, Tell
 
 #: The kind of wanting to know which invoice a payment is for.
 _LINK = "invoice of intent"
@@ -64,7 +64,7 @@ class Changes:
             for types in _EVENTS:
                 self._events(one, last_s, types)
         else:
-            self._look_again()
+            self._look_again(last_s)
         if look_back_s:
             self._look_back(one.until_s - look_back_s)
 
@@ -85,13 +85,13 @@ class Changes:
         if kind in _PATHS and about.get("id"):
             self._keeping.want(kind, str(about["id"]))
 
-    def _look_again(self) -> None:
+    def _look_again(self, last_s: int) -> None:
         """Events are gone: ask for all that can still become something else.
 
         Names are listed anew by the pass itself.
         """
         with self._store.change():
-            for kind, name in self._keeping.unfinished():
+            for kind, name in self._keeping.unfinished(last_s):
                 self._keeping.want(kind, name)
 
     def _look_back(self, since_s: int) -> None:
@@ -112,6 +112,8 @@ class Changes:
             for kind, name in wanted:
                 if kind == _LINK:
                     self._link(name)
+                elif kind == CHARGES:
+                    self._charges(name)
                 else:
                     self._one(kind, name)
                 done += 1
@@ -126,6 +128,17 @@ class Changes:
             for page in pages:
                 for found in page:
                     self._reader.take(found)
+
+    def _charges(self, intent: str) -> None:
+        """Ask for the charge that a refund is of, which names its payment intent alone."""
+        pages = list(self._api.pages("/v1/charges", payment_intent=intent))
+        with self._store.change():
+            self._keeping.got(CHARGES, intent)
+            for found in (one for page in pages for one in page):
+                self._reader.take(found)
+                self._follow(found)
+                if found["status"] == "succeeded":
+                    self._keeping.refunds_are_of(intent, str(found["id"]))
 
     def _one(self, kind: str, name: str) -> None:
         found: Mapping[str, Any] | None

@@ -56,6 +56,13 @@ class Keeping:
         if one is not None and not one.data["invoice"]:
             self.put([replace(one, data={**one.data, "invoice": invoice})])
 
+    def refunds_are_of(self, intent: str, charge: str) -> None:
+        """Refunds that name a payment intent alone are of its charge."""
+        for name, kind in self.below(intent):
+            one = self.get(name)
+            if kind == "refund" and one is not None:
+                self.put([replace(one, parent=charge)])
+
     def remove(self, identifier: str) -> None:
         """Forget an object that is gone: a draft that was deleted, an item."""
         self.mark(self.root(identifier))
@@ -165,8 +172,8 @@ class Keeping:
             identifier = above
         return identifier
 
-    def unfinished(self) -> list[tuple[str, str]]:
-        """(type, id) of objects that may still become something else."""
+    def unfinished(self, last_s: int) -> list[tuple[str, str]]:
+        """(type, id) of objects that could become something else after a moment, epoch seconds."""
         rows = self.store.rows(
             "SELECT type, id, data ->> 'status' FROM objects WHERE source = ? AND type IN "
             "('invoice', 'dispute', 'refund', 'charge')",
@@ -178,11 +185,27 @@ class Keeping:
             "AND data ->> 'invoice' = ''",
             self.source,
         )
-        return [*found, *pending]
+        recent = self.store.rows(
+            "SELECT type, id FROM objects WHERE source = ? AND type = 'refund' "
+            "AND data ->> 'status' = 'succeeded' AND data ->> 'created' >= ?",
+            self.source, last_s - _REFUND_FAILS_S,
+        )  # fmt: skip
+        # A note can be voided as long as its invoice is not paid.
+        notes = self.store.rows(
+            "SELECT o.type, o.id FROM objects AS o JOIN objects AS i "
+            "ON i.id = o.parent AND i.source = o.source "
+            "WHERE o.source = ? AND o.type = 'credit_note' AND o.data ->> 'status' = 'issued' "
+            "AND i.data ->> 'status' NOT IN ('paid', 'void')",
+            self.source,
+        )
+        return [*found, *pending, *recent, *notes]
 
 
-#: A paid or void invoice, a decided dispute, a refund that arrived: what changes them later is an
-#: object of its own (a credit note, a refund, another dispute).
+#: How long after it was made a refund that succeeded may fail: a customer's bank returns it within
+#: 30 days (https://docs.stripe.com/refunds, failed refunds; looked up 2026-11-27); twice that.
+_REFUND_FAILS_S = 60 * 86_400
+#: A paid or void invoice, a decided dispute, a refund that arrived long ago: what changes them
+#: later is an object of its own (a credit note, a refund, another dispute).
 _FINAL = {
     "invoice": ("paid", "void"),
     "dispute": ("lost", "won", "prevented", "warning_closed"),

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from noburn_cli.errors import UsageError
@@ -57,9 +58,16 @@ def find_key(environment: Mapping[str, str], file: Path | None) -> StripeKey:
             f"{VARIABLE} is not set",
             why="Stripe tells its figures to a key alone, and a key does not belong on a command "
             "line",
-            next_step=f"{NEEDS}; set {VARIABLE}, or name a file with --key-file",
+            next_step=f"{NEEDS}; set {VARIABLE}, or name a file with --key-file{_package_too()}",
         )
     return judge(secret, VARIABLE)
+
+
+def _package_too() -> str:
+    """What is missing besides, so that one message has all of it."""
+    if find_spec("stripe") is not None:
+        return ""
+    return ". The package stripe is missing as well: pip install 'noburn-cli[stripe]'"
 
 
 def judge(secret: str, origin: str) -> StripeKey:

@@ -66,6 +66,8 @@ LISTS = (
 _ABOVE = {
     "refund": "charge", "dispute": "charge", "credit_note": "invoice", "invoice_payment": "invoice",
 }  # fmt: skip
+#: The kind of wanting to know which charge a payment intent made.
+CHARGES = "charges of intent"
 Tell = Callable[[int, str], None]
 
 
@@ -200,6 +202,5 @@ class Reader:
         for one in kept:
             above = _ABOVE.get(one.type)
             if above and one.parent and self.keeping.get(one.parent) is None:
-                if one.parent.startswith("pi_"):
-                    continue
-                self.keeping.want(above, one.parent)
+                is_intent = one.parent.startswith("pi_")
+                self.keeping.want(CHARGES if is_intent else above, one.parent)

@@ -58,6 +58,59 @@ def whole(tmp_path_factory):
     return business, list(facts.values()), folder / "revenue.sqlite3"
 
 
+def test_what_changes_while_no_event_tells_it(tmp_path):
+    """Goal: after a gap longer than events are kept, a note that was voided before its invoice was
+    paid, and a refund that came back, are what they became."""
+    business = Business("2025-01-01")
+    price = business.price("Pro", 2_000)
+    owes = business.customer("Acme", pays=False)
+    business.cancel(business.subscribe(owes, price))
+    paid = business.customer("Beta")
+    business.cancel(business.subscribe(paid, price))
+    (invoice,) = business.invoices_of(owes)
+    business.advance("2025-01-03")
+    note = business.credit_note(invoice, {business.lines_of(invoice)[0]["id"]: 500})
+    refund = business.refund(business.charges_of(paid)[-1])
+    business.advance("2025-01-05")
+    with StripeDouble(business) as double:
+        _, facts = imported(double, tmp_path / "r.sqlite3")
+        assert {f.kind for f in facts.values()} >= {revenue.CREDIT_NOTE, revenue.REFUND}
+        business.advance("2025-01-10")
+        note.update(status="void", voided_at=business.now)
+        invoice["amount_remaining"] += 500
+        business.pay(invoice)
+        refund["status"] = "failed"
+        business.advance("2025-03-05")
+        _, facts = imported(double, tmp_path / "r.sqlite3")
+    kinds = Counter(f.kind for f in facts.values() if f.kind != revenue.FEE)
+    assert kinds == {revenue.SUBSCRIPTION: 2}
+    assert sum(f.amount_minor for f in facts.values() if f.kind != revenue.FEE) == 4_000
+
+
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_refund_that_names_an_intent_alone_brings_its_payment_along(tmp_path, billed):
+    """Goal: older than what is listed, with an invoice or without one, it is not lost."""
+    business = Business("2025-01-01")
+    payer = business.customer("Acme")
+    if billed:
+        business.cancel(business.subscribe(payer, business.price("Pro", 2_000)))
+        (charge,) = business.charges_of(payer)
+    else:
+        charge = business.charge(payer, 2_000)
+    business.advance("2025-05-03")
+    business.refund(charge)["charge"] = None
+    business.advance("2025-05-05")
+    with StripeDouble(business) as double:
+        _, facts = imported(double, tmp_path / "r.sqlite3", since_s=1_745_000_000)
+        assert double.refused == []
+        assert sum(f.amount_minor for f in facts.values() if f.kind != revenue.FEE) == 0
+        assert sorted(f.amount_minor for f in facts.values() if f.kind != revenue.FEE) == [
+            -2_000, 2_000,
+        ]  # fmt: skip
+        _, again = imported(double, tmp_path / "r.sqlite3")
+    assert again == facts
+
+
 def test_a_year_comes_to_stripes_balance_to_the_cent(whole):
     """Goal: what facts say was paid and taken is what Stripe's balance says, currency by currency,
     and exactly, not only when rounded."""
@@ -318,6 +371,11 @@ def test_keys(tmp_path, monkeypatch):
             find_key({"STRIPE_API_KEY": secret}, None)
         assert "abc" not in "".join(refused.value.lines())
         assert NEEDS.split(":")[0] in refused.value.next_step
+    monkeypatch.setitem(sys.modules, "stripe", None)  # As where it is not installed.
+    with pytest.raises(UsageError) as refused:
+        find_key({}, None)
+    assert "pip install 'noburn-cli[stripe]'" in refused.value.next_step
+    monkeypatch.undo()
     good.chmod(0o644)
     with pytest.raises(UsageError, match="others"):
         find_key({}, good)

@@ -198,7 +198,7 @@ def _matches(one: dict[str, Any], query: dict[str, Any], created: str) -> bool:
             moment = one[created]
             if not all(_COMPARE[word](moment, int(bound)) for word, bound in bounds.items()):
                 return False
-        elif name in ("customer", "invoice", "charge", "credit_grant", "type"):
+        elif name in ("customer", "invoice", "charge", "credit_grant", "type", "payment_intent"):
             if one.get(name) != wanted:
                 return False
         elif name == "types":
