@@ -22,6 +22,7 @@ VARIABLE = "STRIPE_API_KEY"
 #: Stripe's source names: a rehearsal is never added to real money.
 LIVE, TEST = "stripe", "stripe-test"
 _KEY_BYTES_MAX = 1_024
+_PREFIXES = ("sk_", "rk_", "pk_")
 #: What a restricted key must be allowed to read, as Stripe's dashboard calls it.
 PERMISSIONS = (
     *("Balance transactions", "Charges and refunds", "Credit grants", "Credit notes", "Customers"),
@@ -92,6 +93,13 @@ def judge(secret: str, origin: str) -> StripeKey:
 
 def _read(path: Path) -> str:
     """The one line of a key file.  Raises UsageError, for one that others may read as well."""
+    if path.name.startswith(_PREFIXES) and not path.exists():
+        raise UsageError(
+            "--key-file names a file, and what it was given looks like a key",
+            why="a key on a command line stays in the shell's history and in process lists",
+            next_step=f"write it to a file of mode 600, or set {VARIABLE}; roll the key if others "
+            "read this machine",
+        )
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

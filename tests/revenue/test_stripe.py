@@ -24,6 +24,7 @@ from noburn_cli.revenue.stripe_import import StripeImport
 from noburn_cli.revenue.stripe_key import NEEDS, StripeKey, find_key
 from noburn_cli.revenue.stripe_lines import Keys
 from noburn_cli.revenue.stripe_webhook import Webhook, take_lines
+from tests.profit.books import noburn
 from tests.stripe_double.business import Business
 from tests.stripe_double.server import StripeDouble
 from tests.stripe_double.year import year
@@ -376,6 +377,10 @@ def test_keys(tmp_path, monkeypatch):
         find_key({}, None)
     assert "pip install 'noburn-cli[stripe]'" in refused.value.next_step
     monkeypatch.undo()
+    for words in (["--key-file", "rk_live_abc"], ["rk_live_abc"]):  # In the wrong place.
+        with pytest.raises(UsageError) as refused:
+            noburn("import", "stripe", *words)
+        assert "abc" not in "".join(refused.value.lines())
     good.chmod(0o644)
     with pytest.raises(UsageError, match="others"):
         find_key({}, good)

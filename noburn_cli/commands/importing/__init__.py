@@ -24,7 +24,8 @@ app = typer.Typer(
     callback=import_callback,
 )
 
-app.command("stripe")(stripe_command)
+# Words too many are refused by the command: typer would repeat them, and one may be a key.
+app.command("stripe", context_settings={"allow_extra_args": True})(stripe_command)
 app.command("revenue")(revenue_command)
 logs.add_to(app)
 app.command("csv")(csv_command)

@@ -27,6 +27,7 @@ _LOCK_WAIT_S = 5.0
 
 
 def stripe_command(
+    context: typer.Context,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -87,6 +88,12 @@ def stripe_command(
 
     if webhook is not None and events is not None:
         raise UsageError("--webhook and --events exclude each other", next_step="choose one")
+    if context.args:
+        raise UsageError(
+            "`noburn import stripe` takes options alone",
+            why="a word is too many; it is not repeated here, as it may be a key",
+            next_step="a key is read from STRIPE_API_KEY, or from the file that --key-file names",
+        )
     key = find_key(os.environ, key_file)
     secret = None if webhook is None else find_secret(os.environ)
     since_s, look_back_s = _read_since(since), _read_days(look_back)
