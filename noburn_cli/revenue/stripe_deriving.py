@@ -187,11 +187,10 @@ class Deriving:
             money = self._rates.moved(balance, -amount if balance["amount"] < 0 else amount,
                                 str(dispute.data["currency"]))  # fmt: skip
             if balance["amount"] < 0 and not taken:
-                before = taking.left()
-                facts += taking.spread(amount, dispute.id, revenue.DISPUTE, money,
-                                       at_ms=at_ms, state=revenue.DISPUTED)  # fmt: skip
-                after = taking.left()
-                taken = {n: b - a for n, (b, a) in enumerate(zip(before, after, strict=True))}
+                taken = taking.parts(amount)
+                facts += taking.take(
+                    taken, dispute.id, revenue.DISPUTE, money, at_ms=at_ms, state=revenue.DISPUTED
+                )
             elif balance["amount"] > 0 and taken:
                 facts += taking.take(
                     taken, f"{dispute.id}:won", revenue.DISPUTE_WON, money, at_ms=at_ms,
@@ -218,9 +217,9 @@ class Deriving:
         """A line that was given back, or is in dispute, says so."""
         if state != revenue.COLLECTED:
             return facts
-        lost = ("won", "warning_closed", "prevented", "warning_needs_response",
+        harmless = ("won", "warning_closed", "prevented", "warning_needs_response",
                 "warning_under_review")  # fmt: skip
-        if any(o.type == "dispute" and o.data["status"] not in lost for o in tree):
+        if any(o.type == "dispute" and o.data["status"] not in harmless for o in tree):
             state = revenue.DISPUTED
         gone = {
             line.fact.id

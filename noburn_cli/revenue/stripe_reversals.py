@@ -35,8 +35,12 @@ class Taking:
         self, amount: int, name: str, kind: str, money: Money, *, at_ms: int, state: str
     ) -> list[RevenueFact]:
         """Take `amount` minor units (> 0) back, shared by what is left of each line."""
-        parts = shared(amount, self._weights())
-        return self.take(dict(enumerate(parts)), name, kind, money, at_ms=at_ms, state=state)
+        parts = self.parts(amount)
+        return self.take(parts, name, kind, money, at_ms=at_ms, state=state)
+
+    def parts(self, amount: int) -> dict[int, int]:
+        """An amount shared by what is left of each line, by the line's number."""
+        return dict(enumerate(shared(amount, self._weights())))
 
     def take(
         self, parts: Mapping[int, int], name: str, kind: str, money: Money, *, at_ms: int,

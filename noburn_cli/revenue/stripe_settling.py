@@ -9,6 +9,7 @@ that lines add up to it exactly, whatever the digits of Stripe's rate say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -78,7 +79,7 @@ class Settling:
 def _converted(settled: int, minor: int, currency: str, balance: dict[str, Any]) -> Money:
     """What cents were settled for minor units: exactly those, whatever the rate's digits say."""
     each = Fraction(settled * _NANO_PER_CENT, minor)
-    rate = balance["rate"] or "settled"
+    rate = f"{Decimal(balance['rate']):f}" if balance["rate"] else "settled"
     digits = minor_digits(currency)
     if balance["rate"] and digits != 2:
         # Stripe's rate is between minor units; ours is dollars for one whole unit.
