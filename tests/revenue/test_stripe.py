@@ -574,3 +574,31 @@ def test_a_currency_without_a_rate_is_listed_until_it_has_one(tmp_path, monkeypa
         data = json.loads(ran.stdout)["data"]
     assert (data["without_rate"], data["unmapped"]) == ({}, [])
     assert data["net"] == "23.9"  # (20.00 - 0.88) euros at 1.25
+
+
+def test_dinars_live_figures_and_a_look_back(tmp_path, monkeypatch):
+    """Goal: three decimals come to what was settled; live facts are everybody's; what changed
+    without an event is found by looking back; without the package the extra is named."""
+    b = Business("2025-01-01", livemode=True)
+    b.paying.rates["kwd"] = "0.325"  # cents for a thousandth of a dinar
+    acme = b.customer("Acme")
+    b.subscribe(acme, b.price("Pro", 6_500, currency="kwd"))
+    b.advance("2025-01-20")
+    path = tmp_path / "revenue.sqlite3"
+    with StripeDouble(b) as double:
+        imported(double, path)
+        with reading(path) as store:
+            line = next(fact for fact in store.facts() if fact.kind == revenue.SUBSCRIPTION)
+        assert (line.source, line.amount_minor, line.rate) == ("stripe", 6_500, "3.25")
+        assert line.amount_nano == 21_13 * CENT  # 21.125 dollars were settled as 21.13
+        b.invoices_of(acme)[0]["metadata"]["noburn_customer"] = "acme"
+        imported(double, path)
+        with reading(path) as store:
+            assert store.unmapped() != []
+        imported(double, path, look_back_s=30 * 86_400)
+        with reading(path) as store:
+            assert {f.customer for f in store.facts()} == {"acme"}
+        monkeypatch.setitem(sys.modules, "stripe", None)
+        with pytest.raises(UsageError, match="not installed") as refused:
+            api_of(double)
+        assert "noburn-cli[stripe]" in refused.value.next_step
