@@ -17,13 +17,13 @@ from pathlib import Path
 
 from noburn_cli.core.plan_usage import PricedUse, Use, price_flat, price_use
 from noburn_cli.core.simulation_assembly import Sample
+from noburn_cli.core.simulation_keys import LEDGER
 from noburn_cli.core.simulation_options import NAME, Layer, parse_layer
 from noburn_cli.errors import InputRefused, UsageError
 
 #: A scenario is a page; a sample of a million customers some 50 MB.
 _SCENARIO_BYTES_MAX = 1024 * 1024
 _SAMPLE_BYTES_MAX = 200 * 1024 * 1024
-LEDGER = "ledger"
 #: The ledger's usage of a month: the last thirty days, so that no month is cut.
 LEDGER_DAYS = 30
 

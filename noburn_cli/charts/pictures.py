@@ -33,12 +33,19 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 def check_path(path: Path) -> None:
-    """Raises UsageError for an ending that is no picture, or without matplotlib."""
+    """Raises UsageError for an ending that is no picture, a folder that is not there, or without
+    matplotlib."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(
             f"a chart cannot be saved as {path.name!r}",
             why=f"the ending says the form: {' or '.join(ENDINGS)}",
             next_step="name it like margin.svg or margin.png",
+        )
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"a chart cannot be saved as {str(path)!r}",
+            why=f"there is no folder {path.parent}",
+            next_step="make it, or name a file in one that is there",
         )
     if find_spec("matplotlib") is None:
         raise UsageError(

@@ -60,20 +60,8 @@ def read_question(asked: Asked) -> Question:
 def _check_calls(scenario: Scenario) -> None:
     """Raises UsageError where a plan counts requests, and nobody said how many there are."""
     plan = scenario.plan
-    over, sold = plan.overage, plan.credits
-    counts = (
-        plan.overhead_request_nano,
-        plan.included.requests is not None,
-        over is not None and over.per_request_nano is not None,
-        sold is not None and sold.requests is not None,
-    )
-    if any(counts) and scenario.stated_tokens and not scenario.calls_per_token:
-        named = f"plan `{plan.name}`" if plan.name else "this plan"
-        raise UsageError(
-            f"{named} counts requests, and nobody said how many there are",
-            why="without them its overhead, allowance or overage would be taken for none",
-            next_step="say --calls 1000, or `calls` in --use or in the plans file",
-        )
+    if plan.counts_requests and scenario.stated_tokens and not scenario.calls_per_token:
+        raise plan.requests_unknown("say --calls 1000, or `calls` in --use or in the plans file")
 
 
 def _row_name(name: str, uses: Sequence[PricedUse], asked: Asked) -> str:

@@ -133,7 +133,8 @@ def simulate_command(
         str | None,
         _said(
             "PRICE",
-            "Beyond it: 20% on our cost, dollars per million tokens (or per request), or stop.",
+            "Beyond it: 20% on our cost, dollars per million tokens (12), a request (0.02/req), or "
+            "stop.",
         ),
     ] = None,
     trial_days: Annotated[str | None, _said("DAYS", "Free days at the start.")] = None,
@@ -203,9 +204,7 @@ def simulate_command(
             err=True,
         )
     if html is not None:
-        from noburn_cli.charts.pages import plotly_script
-
-        plotly_script()  # What is missing is told before a minute is spent.
+        _check_page(html)
     found, assumptions = _found(options, file)
     if html is not None:
         _write_page(html, found, assumptions)
@@ -234,6 +233,11 @@ def _read(
         raise UsageError(
             "a plans file and a price each say what is sold",
             next_step="leave one of --plans and --price out",
+        )
+    if flags.mix and "price" in flags.values:
+        raise UsageError(
+            "a mix is of the plans of a file, and a price makes one plan",
+            next_step="leave one of --mix and --price out",
         )
     # A price on the command line is a plan of its own, whatever file lies here.
     price_first = "price" in flags.values or (plans is None and own and "price" in own.values)
@@ -299,6 +303,19 @@ def _show(found: Findings, assumptions: list[Assumption], *, as_json: bool, plot
         from noburn_cli.render.simulation_charts import margin_curve
 
         typer.echo("\n" + "\n".join(curve(margin_curve(found), style_of())))
+
+
+def _check_page(path: Path) -> None:
+    """What is missing is told before a minute is spent.  Raises UsageError."""
+    from noburn_cli.charts.pages import plotly_script
+
+    plotly_script()
+    if not path.name or path.is_dir() or not path.parent.is_dir():
+        raise UsageError(
+            f"the report cannot be written to {str(path)!r}",
+            why="it is a folder" if path.is_dir() else f"there is no folder {path.parent}",
+            next_step="name a file in a folder that is there, such as report.html",
+        )
 
 
 def _write_page(path: Path, found: Findings, assumptions: list[Assumption]) -> None:

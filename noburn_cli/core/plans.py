@@ -21,6 +21,8 @@ from noburn_cli.errors import UsageError
 ZERO = Fraction(0)
 ONE = Fraction(1)
 MILLION = 1_000_000
+#: Longer than this a credit lasts for ever, as far as a business can plan.
+CREDIT_MONTHS_MAX = 120
 
 
 class Kind(Enum):
@@ -90,7 +92,8 @@ class Credits:
 
     A credit pays for exactly one of: `tokens`, `requests`, or `cost_nano` of usage at our cost.
     granted: per month, in the plan's price.  price_nano: of one more; None sells no more, and usage
-    stops.  months: how many a credit lasts, the month of its grant included; None is for ever.
+    stops.  months: how many a credit lasts, the month of its grant included, CREDIT_MONTHS_MAX at
+    most; None is for ever.
     Bought credits are bought as needed, in any fraction: what a larger pack leaves over pays for
     the next month, so that the months' mean is the same.
     """
@@ -112,6 +115,12 @@ class Credits:
             )
         if self.months is not None and self.months < 1:
             raise UsageError("a credit lasts a month at least", next_step="say months >= 1")
+        if self.months is not None and self.months > CREDIT_MONTHS_MAX:
+            raise UsageError(
+                f"a credit lasts {CREDIT_MONTHS_MAX} months at most, or for ever",
+                why=f"{self.months:,} months were said",
+                next_step='say months = "forever"',
+            )
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,8 @@ class Plan:
                 raise UsageError(
                     f"an overage per {unit} goes with an allowance in {unit}",
                     why="of an allowance in something else nobody can say how many are beyond it",
-                    next_step=f"include {unit}, or charge the cost with a markup",
+                    next_step=f"include {unit}, or charge the cost with a markup (20%)"
+                    + (", or say it by the request (0.02/req)" if included.requests else ""),
                 )
 
     @property
@@ -198,6 +208,26 @@ class Plan:
         if not self.price_nano and not self.minimum_nano:
             return Kind.FREE
         return Kind.FLAT if self.per_customer else Kind.SEAT
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether a bill depends on how many requests there are."""
+        over, sold = self.overage, self.credits
+        return bool(
+            self.overhead_request_nano
+            or self.included.requests is not None
+            or (over is not None and over.per_request_nano is not None)
+            or (sold is not None and sold.requests is not None)
+        )
+
+    def requests_unknown(self, next_step: str) -> UsageError:
+        """The error where it does, and nobody said."""
+        named = f"plan `{self.name}`" if self.name else "this plan"
+        return UsageError(
+            f"{named} counts requests, and nobody said how many there are",
+            why="without them its overhead, allowance or overage would be taken for none",
+            next_step=next_step,
+        )
 
     def units(self, seats: int) -> int:
         """How often the price and the allowance count for so many seats."""

@@ -154,7 +154,8 @@ def _due(facts: Facts) -> str:
     if paying[0] > HYBRID_HIGH:
         return f"now, late as it is: {count(paying[0])} customers pay already"
     if turned.always_misses or (turned.turns_at is not None and turned.turns_at <= start):
-        return f"now: with the {count(start)} customers of today a typical month misses {wanted}"
+        today = f"with the {count(start)} customers of today" if start else "with any customers"
+        return f"now: {today} a typical month misses {wanted}"
     if passed is None:
         return f"before {HYBRID_LOW}-{HYBRID_HIGH} customers pay; not within these months"
     if passed == 1:

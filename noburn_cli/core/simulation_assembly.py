@@ -36,6 +36,9 @@ from noburn_cli.core.simulation_usage import (
 )
 from noburn_cli.errors import UsageError
 
+#: Usage and rates grow by this factor at most.
+GROWN_MAX = 10**6
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -81,6 +84,10 @@ def assemble(
         )
         for one in sold
     )
+    for one in segments:
+        if one.plan.counts_requests and one.tokens and not one.requests:
+            raise one.plan.requests_unknown("say --requests 1000, or `calls` in the plans file")
+    _not_beyond_all_bounds(options)
     return Scenario(
         segments=segments,
         shape=_shape(options, sample),
@@ -94,10 +101,22 @@ def assemble(
         rate_growth=float(options.value("rate_growth")),
         fixed_nano=float(options.value("fixed")),
         target=float(options.value("target")),
-        changes=_changes(options, {one.plan.name for one in sold}),
+        changes=_changes(options, segments),
         seed=options.value("seed"),
         draws=options.value("draws"),
     )
+
+
+def _not_beyond_all_bounds(options: Options) -> None:
+    """Raises UsageError where usage or rates would grow to figures that mean nothing."""
+    for key in ("usage_growth", "rate_growth"):
+        times = (1 + options.value(key)) ** (options.value("months") - 1)
+        if times > GROWN_MAX:
+            raise UsageError(
+                f"{key.replace('_', ' ')} would make a million times as much of it",
+                why=f"{options.values[key].text} a month, for {options.value('months')} months",
+                next_step="ask for fewer months, or less growth",
+            )
 
 
 def _customers(options: Options, file: PlansFile | None) -> int:
@@ -211,8 +230,10 @@ def _savings(options: Options) -> Savings:
     )
 
 
-def _changes(options: Options, plans: set[str]) -> tuple[Change, ...]:
+def _changes(options: Options, segments: tuple[Segment, ...]) -> tuple[Change, ...]:
     found = []
+    plans = {one.plan.name for one in segments}
+    paying = [one.name for one in segments if one.paying]
     for texts in options.changes:
         plan = texts.get("plan")
         if plan is not None and plan not in plans:
@@ -221,6 +242,18 @@ def _changes(options: Options, plans: set[str]) -> tuple[Change, ...]:
         if not 1 <= month <= options.value("months"):
             raise UsageError(f"a change is in month {month}, which is not simulated")
         rate, leave = texts.get("rate"), texts.get("leave")
+        if month == 1 and leave is not None:
+            raise UsageError(
+                "nobody leaves over a change in month 1",
+                why="who is there in the first month came to what holds in it",
+                next_step="say fewer --customers, or a later month",
+            )
+        if "price" in texts and plan is None and len(paying) > 1:
+            raise UsageError(
+                "a change of the price is of one plan",
+                why=f"several are paid for here: {', '.join(paying)}",
+                next_step=f"say plan={paying[0]} in it, and a change for each",
+            )
         found.append(
             Change(
                 month=month - 1,

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from noburn_cli.core.money import show_dollars, show_percent
 from noburn_cli.core.plans import Kind, Plan
-from noburn_cli.core.simulation_keys import OPTIONS, SPREADS
+from noburn_cli.core.simulation_keys import LEDGER, OPTIONS, SPREADS
 from noburn_cli.core.simulation_options import Options
 from noburn_cli.core.simulation_scenario import Scenario, Segment
 from noburn_cli.core.simulation_words import count, dollars, percent
@@ -167,6 +167,8 @@ def _shape(options: Options, scenario: Scenario) -> Assumption:
     value = options.values.get(said)
     origin = value.origin if value is not None and value.origin else ASSUMED
     words = f" ({value.text})" if value is not None and said in ("heavy", "sample") else ""
+    if said == "sample" and value is not None and value.text == LEDGER:
+        words = " (ledger and imports)"
     why = OPTIONS[said].why if origin == ASSUMED else ""
     return Assumption(
         "How usage is spread",

@@ -19,10 +19,12 @@ from typing import Any
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, parse_share
 from noburn_cli.core.plan_usage import rate_of_million
 from noburn_cli.core.simulation_reach import CACHE_HITS
-from noburn_cli.core.simulation_shapes import parse_heavy
+from noburn_cli.core.simulation_shapes import ALPHA_LEAST, parse_heavy
 from noburn_cli.errors import UsageError
 
 LOG_NORMAL, PARETO = "log-normal", "pareto"
+#: A sample of what the last days' calls were, imported ones among them; else it is a file.
+LEDGER = "ledger"
 #: Ways of saying how usage is spread, of which one holds.
 SPREADS = ("sigma", "alpha", "heavy", "sample")
 
@@ -132,7 +134,7 @@ OPTIONS: Mapping[str, Option] = {
         _number("sigma", least=0, most=4), "2", "Spread of usage, log-normal sigma",
         "the top tenth then makes 76 % of spend; 70-80 % is what is published",
     ),
-    "alpha": Option(_number("alpha", least=1.0001, most=100), None, "Pareto alpha of usage"),
+    "alpha": Option(_number("alpha", least=ALPHA_LEAST, most=100), None, "Pareto alpha of usage"),
     "heavy": Option(parse_heavy, None, "Heavy users"),
     "sample": Option(str, None, "Usage as measured"),
     "steadiness": Option(

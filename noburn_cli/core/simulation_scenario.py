@@ -132,8 +132,15 @@ class Scenario:
             ("months", self.months, MONTHS_MAX),
             ("draws", self.draws, DRAWS_MAX),
         ):
-            if not 1 <= value <= most:
-                raise UsageError(f"{what} are from 1 to {most:,}", why=f"{value:,} were asked for")
+            least = 0 if what == "customers" and self.arrivals else 1
+            if not least <= value <= most:
+                raise UsageError(
+                    f"{what} are from {least} to {most:,}",
+                    why=f"{value:,} were asked for",
+                    next_step="say --arrivals as well, where nobody is there yet"
+                    if what == "customers" and not value
+                    else "",
+                )
         if self.draws * self.months * len(self.segments) > _SUMS_MAX:
             raise UsageError(
                 "so many futures of so many months would not fit in memory",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from noburn_cli.core.simulation_expected import Month, expect
 from noburn_cli.core.simulation_scenario import Scenario, Segment
-from noburn_cli.core.simulation_usage import LogNormal, Pareto
+from noburn_cli.core.simulation_usage import LogNormal, Pareto, Shape
 from noburn_cli.core.simulation_words import percent
 
 #: A fifth, both ways.
@@ -26,6 +26,7 @@ MOVE = 0.2
 STEP = 0.01
 #: How many customers there are today is known, and the scale of everything.
 AT_START = "customers at the start"
+UNEVEN = "how uneven usage is"
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,26 @@ def _spread(scenario: Scenario) -> list[_Move]:
     shape = scenario.shape
     if isinstance(shape, LogNormal) and shape.sigma:
         ends = [LogNormal(shape.sigma * (1 - MOVE)), LogNormal(shape.sigma * (1 + MOVE))]
-        words = [f"sigma {one.sigma:.3g}" for one in ends]
+        words = [_top_tenth(one) for one in ends]
     elif isinstance(shape, Pareto):
         # alpha - 1 is moved: at alpha 1 the mean would not exist.  A higher alpha is more even.
         pareto = [Pareto(1 + (shape.alpha - 1) * by) for by in (1 + MOVE, 1 - MOVE)]
-        words = [f"alpha {one.alpha:.3g}" for one in pareto]
+        words = [_top_tenth(one) for one in pareto]
         changed = (replace(scenario, shape=pareto[0]), replace(scenario, shape=pareto[1]))
-        return [("how uneven usage is", words[0], words[1], changed)]
+        return [(UNEVEN, words[0], words[1], changed)]
     else:
         return []
     changed = (replace(scenario, shape=ends[0]), replace(scenario, shape=ends[1]))
-    return [("how uneven usage is", words[0], words[1], changed)]
+    return [(UNEVEN, words[0], words[1], changed)]
+
+
+def _top_tenth(shape: Shape) -> str:
+    """A spread as one sees it in a report; a sigma would say it to few."""
+    return f"top tenth {percent(shape.top_share(0.1), places=0)}"
 
 
 def _population(scenario: Scenario) -> list[_Move]:
-    found = [_fifth(AT_START, scenario, _started)]
+    found = [_fifth(AT_START, scenario, _started)] if scenario.customers else []
     if scenario.growth:
         found.append(
             (
@@ -211,4 +217,6 @@ def _overhead(scenario: Scenario, times: float) -> Scenario:
 
 
 def _started(scenario: Scenario, times: float) -> Scenario:
-    return replace(scenario, customers=max(1, round(scenario.customers * times)))
+    return replace(
+        scenario, customers=round(scenario.customers * times) or min(1, scenario.customers)
+    )

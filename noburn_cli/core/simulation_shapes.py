@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from noburn_cli.errors import UsageError
 
+#: Nearer to 1 a Pareto's mean is made by customers of whom there is less than one in the world.
+ALPHA_LEAST = 1.05
 _SHARE = r"(\d{1,3}(?:\.\d{1,6})?)\s*%"
 _TIMES = re.compile(
     rf"(?:the )?(?:top )?{_SHARE}\s+use\s+(\d{{1,6}}(?:\.\d{{1,6}})?)\s*x(\s+the\s+rest)?",

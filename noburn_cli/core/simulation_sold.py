@@ -15,7 +15,7 @@ from noburn_cli.core.money import parse_share
 from noburn_cli.core.plan_amounts import parse_included, parse_overage
 from noburn_cli.core.plan_files import PlansFile
 from noburn_cli.core.plan_usage import Use
-from noburn_cli.core.plans import UNLIMITED, Included, Overage, Plan
+from noburn_cli.core.plans import UNLIMITED, Plan
 from noburn_cli.core.simulation_options import Options
 from noburn_cli.errors import UsageError
 
@@ -70,8 +70,9 @@ def _own_plan(options: Options) -> Plan:
             why="there is neither a price nor a plans file",
             next_step="for example: noburn simulate --price 29 --tokens 600k --customers 200",
         )
-    included = _included(options)
-    overage = _overage(options, included)
+    said, beyond = options.value("included"), options.value("overage")
+    included = None if said is None else parse_included(said)
+    overage = None if beyond is None else parse_overage(beyond, what="overage")
     return Plan(
         price_nano=price,
         seats=options.value("seats"),
@@ -83,24 +84,6 @@ def _own_plan(options: Options) -> Plan:
         overhead_nano=options.value("overhead"),
         trial_days=options.value("trial_days"),
     )  # fmt: skip
-
-
-def _included(options: Options) -> Included | None:
-    text = options.value("included")
-    if text is None:
-        return None
-    return parse_included(text)
-
-
-def _overage(options: Options, included: Included | None) -> Overage | None:
-    text = options.value("overage")
-    if text is None:
-        return None
-    found = parse_overage(text, what="overage")
-    by_requests = included is not None and included.requests is not None
-    if by_requests and found is not None and found.per_million_nano is not None:
-        return Overage(per_request_nano=found.per_million_nano)
-    return found
 
 
 def _own_uses(options: Options) -> tuple[Use, ...]:

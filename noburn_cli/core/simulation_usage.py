@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noburn_cli.core.simulation_shapes import Heavy
+from noburn_cli.core.simulation_shapes import ALPHA_LEAST, Heavy
 from noburn_cli.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -204,7 +204,14 @@ def pareto_of(heavy: Heavy) -> Pareto:
     power = math.log(heavy.share) / math.log(heavy.top)
     if power >= 1:
         raise _even(heavy)
-    return Pareto(1 / (1 - power))
+    alpha = 1 / (1 - power)
+    if alpha < ALPHA_LEAST:
+        raise UsageError(
+            f"the top {heavy.top:.4g} of a Pareto cannot use that much",
+            why=f"its alpha would be {alpha:.4g}, and the mean that of hardly anybody",
+            next_step="say less, or --distribution log-normal",
+        )
+    return Pareto(alpha)
 
 
 def _check(heavy: Heavy) -> None:

@@ -16,6 +16,7 @@ from noburn_cli.core.plurals import counted
 from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
 from noburn_cli.core.simulation_findings import Findings
+from noburn_cli.core.simulation_sensitivity import UNEVEN
 from noburn_cli.core.simulation_summary import MonthSpread, Spread
 from noburn_cli.core.simulation_turning import SIZES, Size
 from noburn_cli.core.simulation_words import count, dollars, percent, points
@@ -292,16 +293,26 @@ def _swings(found: Findings, width: int | None) -> list[str]:
         Column("ASSUMPTION", [one.name for one in rows]),
         Column("FROM", [one.low for one in rows], RIGHT),
         Column("TO", [one.high for one in rows], RIGHT),
-        Column("MARGIN $", [f"{dollars(one.low_nano)} to {dollars(one.high_nano)}" for one in rows],
-               RIGHT),
-        Column("MARGIN %", [f"{percent(one.low_share)} to {percent(one.high_share)}"
+        Column("MARGIN $", [_from_to(dollars(one.low_nano), dollars(one.high_nano))
+                            for one in rows], RIGHT),
+        Column("MARGIN %", [_from_to(percent(one.low_share), percent(one.high_share))
                             for one in rows], RIGHT, give_up=3),
         Column("UNDER WATER", [f"{percent(one.low_under_water)} to {percent(one.high_under_water)}"
                                for one in rows], RIGHT, give_up=2),
         Column("", [_bar(one.width_nano, widest) for one in rows], give_up=1),
     ]  # fmt: skip
     note = "Which assumption matters most: each moved alone, expected, all months."
+    if any(one.name == UNEVEN and _same(one.low_nano, one.high_nano) for one in rows):
+        note += " How uneven usage is moves no mean of a flat price: it moves who is under water."
     return [*wrap_line(note, width=width), "", *fit_table(columns, width=width)]
+
+
+def _from_to(low: str, high: str) -> str:
+    return f"{low} either way" if low == high else f"{low} to {high}"
+
+
+def _same(low_nano: float, high_nano: float) -> bool:
+    return dollars(low_nano) == dollars(high_nano)
 
 
 _BAR_CELLS = 16

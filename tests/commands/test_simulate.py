@@ -204,8 +204,10 @@ def test_the_report_asks_nobody_for_anything(simulate, tmp_path):
     ours = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"<[^>]*\b(src|href)\s*=|@import|url\(|<img", ours)
     assert list(tmp_path.glob(".report*")) == []
-    failed = simulate("--html", "nowhere/report.html", "--draws", "5", code=1)
-    assert "cannot be written" in failed.err
+    for wrong in ("nowhere/report.html", ".", "/", ""):
+        failed = simulate("--html", wrong, code=2)
+        assert "the report cannot be written to" in failed.err
+        assert failed.out == ""
 
 
 def test_a_target_that_is_missed_fails_where_that_was_asked_for(simulate):
@@ -236,6 +238,33 @@ def test_a_target_that_is_missed_fails_where_that_was_asked_for(simulate):
         (("--price", "29", "--tokens", "1M", "--work", "rooting=3"), "did you mean `routing`?"),
         (("--price", "29", "--tokens", "1M", "--growth", "95%"), "growth would bring more"),
         (("--price", "29", "--tokens", "1M", "--plans", "p.toml"), "each say what is sold"),
+        (("--price", "29", "--tokens", "1M", "--mix", "a=50%,b=50%"), "a mix is of the plans"),
+        (("--price", "29", "--tokens", "1M", "--customers", "0"), "say --arrivals as well"),
+        (("--price", "29", "--tokens", "1M", "--alpha", "1.01"), "a number from 1.05"),
+        (
+            (
+                "--price",
+                "29",
+                "--tokens",
+                "1M",
+                "--distribution",
+                "pareto",
+                "--heavy",
+                "10% make 99%",
+            ),
+            "say less",
+        ),
+        (("--price", "29", "--tokens", "1M", "--usage-growth", "99%"), "make a million times"),
+        (
+            ("--price", "29", "--tokens", "1M", "--included", "100req"),
+            "counts requests, and nobody",
+        ),
+        (
+            ("--price", "29", "--tokens", "1M", "--overage", "0.02/req"),
+            "counts requests, and nobody",
+        ),
+        (("--price", "29", "--tokens", "1M", "--included", "9req", "--overage", "1"), "(0.02/req)"),
+        (("--price", "29", "--tokens", "1M", "--change", "month=1,leave=9%"), "nobody leaves over"),
         (("--scenario", "none.toml"), "there is no such file"),
         (("--plans", "none.toml"), "there is no such file"),
     ],
@@ -244,6 +273,21 @@ def test_what_cannot_be_meant_is_refused(simulate, arguments, said):
     done = simulate(*arguments, code=2)
     assert said in done.err.replace("\n", " ")
     assert done.out == ""
+
+
+def test_a_business_before_its_first_customer(data):
+    found = data(
+        "--price", "29", "--tokens", "600k", "--customers", "0", "--arrivals", "10", *ALIKE
+    )
+    first, second = (one["customers"]["p50"] for one in found["months"])
+    assert (first, second) == ("0", found["total"]["customers"]["p50"])
+
+
+def test_a_price_changes_for_one_plan_of_several(simulate, tmp_path):
+    (tmp_path / "plans.toml").write_text("[plan.lite]\nprice = 9\n" + PLANS)
+    done = simulate("--change", "month=2,price=39", code=2)
+    assert "a change of the price is of one plan" in done.err
+    assert "say plan=lite" in done.err
 
 
 @pytest.mark.parametrize(
