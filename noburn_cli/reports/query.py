@@ -49,7 +49,7 @@ COLUMNS: Mapping[str, str] = {
     "user": '"user"',
     "job": "job",
     "step": "step",
-    "api": "api",
+    "api": "nullif(api, '')",  # corrections and what was compacted of them have none
     "state": "state",
     "hour": "coalesce(month, local_hour(first_ms))",
     "day": "coalesce(month, local_day(first_ms))",

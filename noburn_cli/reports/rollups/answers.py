@@ -11,7 +11,7 @@ two equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from operator import add, sub
 from typing import Any
@@ -80,8 +80,7 @@ class Answer:
         """The pieces of a period, line by line."""
         found: dict[Keys, Row] = {}
         for keys, row in self._rows(plan):
-            known = found.get(keys)
-            found[keys] = row if known is None else tuple(map(add, known, row))
+            _add(found, keys, row)
         return found
 
     @property
@@ -160,24 +159,33 @@ class Answer:
         if plan.projection != TAGS or not plan.untagged:
             yield from rows
             return
-        # Those without the tag are all the others.
         tagged: dict[Keys, Row] = {}
         for keys, row in rows:
             if plan.shows_tagged:
                 yield keys, row
-            place = plan.without_tag(keys)
-            tagged[place] = tuple(map(add, tagged[place], row)) if place in tagged else row
-        columns = ["at"] if timed else []
+            _add(tagged, plan.without_tag(keys), row)
+        yield from self._untagged(plan, tagged, values, borders, label)
+
+    def _untagged(
+        self, plan: Plan, tagged: Mapping[Keys, Row], values: dict[str, Any], borders: str,
+        label: Any,
+    ) -> Iterator[tuple[Keys, Row]]:  # fmt: skip
+        """Calls without the tag are all the others: of a line, whose days are several rows."""
+        columns = ["at"] if plan.is_timed else []
         sql = (
             f"SELECT {', '.join((*columns, self._summed))} FROM main.sums"  # noqa: S608
             f" WHERE projection = 0 AND zone = :zone AND level = :level{borders}"
         )
         sql += f" GROUP BY {', '.join(columns)}" if columns else ""
-        whole = plan.of_all()
-        for keys, row in self._keyed(whole, sql + " HAVING sum(lines) > 0", values, label):
-            rest = tuple(map(sub, row, tagged[keys])) if keys in tagged else row
-            if rest[0] > 0:
-                yield keys, rest
+        rest: dict[Keys, Row] = {}
+        for keys, row in self._keyed(plan.of_all(), f"{sql} HAVING sum(lines) > 0", values, label):
+            _add(rest, keys, row)
+        for keys, row in tagged.items():
+            rest[keys] = tuple(map(sub, rest[keys], row))
+        for keys, row in rest.items():
+            assert row[0] > 0 or not any(row)  # what is left of no calls is nothing
+            if row[0]:
+                yield keys, row
 
     def _of_cells(self, plan: Plan, piece: ranges.Range, table: str) -> Iterator[tuple[Keys, Row]]:
         values: dict[str, Any] = {"first": 0 if piece.first is None else max(0, piece.first)}
@@ -292,6 +300,11 @@ class Answer:
         label = lambda at: self._labels(level, at)  # noqa: E731
         for keys, (bucket, calls) in self._keyed(plan, sql, values, label):
             yield keys, bucket, calls
+
+
+def _add(found: dict[Keys, Row], keys: Keys, row: Row) -> None:
+    known = found.get(keys)
+    found[keys] = row if known is None else tuple(map(add, known, row))
 
 
 def _positive(counts: dict[int, int]) -> dict[int, int]:

@@ -28,8 +28,9 @@ _FIRST_YEAR, _YEARS = 2020, 40
 
 
 def zones_of(connection: apsw.Connection) -> list[tuple[int, str]]:
-    """The zones that have sums, by number."""
-    return [(int(n), str(name)) for n, name in connection.execute("SELECT id, name FROM zones")]
+    """The zones that have sums, by number: the oldest first."""
+    rows = connection.execute("SELECT id, name FROM zones ORDER BY id")
+    return [(int(number), str(name)) for number, name in rows]
 
 
 def find_zone(connection: apsw.Connection, local: LocalTime) -> int | None:
