@@ -136,8 +136,12 @@ def read_books(
         )  # fmt: skip
     billed = billed_through(facts, days)
     rated = rated_streams(by_day, on, question.plans, through=billed, today=today)
-    if rated:
-        names = {stream.customer for stream in rated}
+    names = {
+        stream.customer
+        for stream in rated
+        if stream.earning.begins < question.until and stream.earning.ends >= question.first
+    }
+    if names:
         notes.append(
             f"Usage of {_customers(len(names))} that is not billed yet is rated by the plans file, "
             "by calendar month: provisional."

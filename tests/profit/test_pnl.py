@@ -307,6 +307,9 @@ def test_usage_beyond_an_allowance_is_provisional_until_it_is_billed(books):
     # 53 of 93 calls are beyond 40: the last 53, from the 14th on.
     assert line.figures.provisional_nano == 530_000_000
     assert line.figures.state == "provisional"
+    said = "Usage of 1 customer that is not billed yet is rated by the plans file"
+    for period, is_said in (("2026-09", False), ("2026-10", True)):
+        assert any(said in note for note in pnl("--period", period)["notes"]) is is_said
     before, _ = october(13)
     (line,) = [one for one in lines_of(before).lines if one.keys == ("acme",)]
     assert line.figures.provisional_nano == 0
