@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING
 from noburn_cli.commands.margin_options import Asked
 from noburn_cli.commands.margin_plans import chosen_plans, read_file
 from noburn_cli.commands.margin_rates import Rates
-from noburn_cli.core.margin_month import FreeUsers, Levers, Scenario, free_user_nano
-from noburn_cli.core.money import TOKENS, parse_count, parse_share
+from noburn_cli.core.economics import REFERENCE_RATE_PICO
+from noburn_cli.core.margin_month import (
+    REFERENCE_NAME,
+    FreeUsers,
+    Levers,
+    Scenario,
+    free_user_nano,
+)
+from noburn_cli.core.money import PICO_PER_NANO, TOKENS, parse_count, parse_share, show_dollars
 from noburn_cli.core.plan_usage import STANDARD, PricedUse, Use, rate_of_million
 from noburn_cli.core.plan_use_words import parse_calls, parse_use, share_of_output
 from noburn_cli.core.plans import ZERO, Included, Kind, Plan
@@ -24,8 +31,6 @@ from noburn_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.core.plan_files import PlansFile
-
-REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,24 @@ def read_question(asked: Asked) -> Question:
     for name, plan in plans:
         models: Sequence[str | None] = asked.model or (None,)
         for model in models:
-            uses = tuple(rates.price(use) for use in _uses(asked, file, name, model))
-            scenario = Scenario(plan, uses, rates_name=_rates_name(uses, asked))
+            said = _uses(asked, file, name, model)
+            uses = tuple(rates.price(use) for use in said)
+            scenario = Scenario(plan, uses, rates_name=_rates_name(said, uses))
             if file is not None and _scales(asked, file, name):
                 scenario = replace(scenario, tokens=_count(asked.tokens or "", "--tokens"))
             _check_calls(scenario)
             scenario = replace(scenario, levers=_levers(asked, scenario, rates))
             free = _free(asked, file, scenario, rates)
             rows.append((_row_name(name, uses, asked), replace(scenario, free=free)))
-    return Question(tuple(rows), tuple(dict.fromkeys(rates.notes)))
+    return Question(tuple(rows), (*_at_reference(rows), *dict.fromkeys(rates.notes)))
+
+
+def _at_reference(rows: Sequence[tuple[str, Scenario]]) -> list[str]:
+    """What the rates of a table rest on, which has no room to say it."""
+    if len(rows) < 2 or not any(scenario.at_reference for _, scenario in rows):
+        return []
+    per_million = show_dollars(REFERENCE_RATE_PICO * 10**6 // PICO_PER_NANO)
+    return [f"{per_million} per million tokens is {REFERENCE_NAME}."]
 
 
 def _check_calls(scenario: Scenario) -> None:
@@ -72,14 +86,12 @@ def _row_name(name: str, uses: Sequence[PricedUse], asked: Asked) -> str:
     return f"{name} / {models}" if len(asked.model or []) > 1 else name
 
 
-def _rates_name(uses: Sequence[PricedUse], asked: Asked) -> str:
-    """Whose rates they are."""
+def _rates_name(said: Sequence[Use], uses: Sequence[PricedUse]) -> str:
+    """Whose rates they are.  said: the uses as they were before they had rates."""
+    if all(use.model is None and use.rate_pico is None for use in said):
+        return REFERENCE_NAME
     if len(uses) == 1:
-        use = uses[0].use
-        if use.model is not None:
-            return use.model
-        said = asked.rate is not None or asked.use or use.name != _ONE
-        return "as given" if said else REFERENCE_NAME
+        return uses[0].use.model or "as given"
     parts = (f"{one.use.name} on {one.use.model or 'a rate'}" for one in uses)
     return f"on average: {', '.join(parts)}"
 

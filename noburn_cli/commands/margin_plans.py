@@ -85,6 +85,11 @@ def _changes(asked: Asked) -> dict[str, Any]:
 
 
 def _with(plan: Plan, asked: Asked, changes: dict[str, Any]) -> Plan:
+    if asked.yearly_discount is not None and asked.yearly_share is None and not plan.yearly_share:
+        raise UsageError(
+            "--yearly-discount changes nothing where nobody pays by the year",
+            next_step="say how many do: --yearly-share 30%",
+        )
     if asked.included is None and asked.overage is None:
         return replace(plan, **changes)
     if plan.credits is not None:

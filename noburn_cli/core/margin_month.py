@@ -20,6 +20,9 @@ from noburn_cli.core.plan_billing import PlanBill, PlanUsage, bill
 from noburn_cli.core.plan_usage import PricedUse
 from noburn_cli.core.plans import ONE, ZERO, Plan
 
+#: Whose rates they are where nobody named a model or a rate.
+REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
+
 
 @dataclass(frozen=True)
 class Levers:
@@ -62,6 +65,11 @@ class Scenario:
     tokens: int | None = None
     levers: Levers = Levers()
     free: FreeUsers = FreeUsers()
+
+    @property
+    def at_reference(self) -> bool:
+        """Whether nobody said what tokens cost."""
+        return self.rates_name == REFERENCE_NAME
 
     @property
     def stated_tokens(self) -> int:

@@ -65,7 +65,8 @@ def _money_rows(shown: Outlook) -> list[tuple[str, str, str]]:
     revenue = "a month" if rows or not units else f"{show_dollars(plan.price_nano)}{units}"
     rows.append(("Revenue", dollars(month.revenue_nano), revenue))
     served = "" if bill.served == 1 else f", {show_percent(bill.served)} of them served"
-    rows.append(("Inference", dollars(bill.inference_nano), f"{tokens}{each}{served}"))
+    at = ", at the reference rate" if shown.scenario.at_reference else ""
+    rows.append(("Inference", dollars(bill.inference_nano), f"{tokens}{each}{served}{at}"))
     if bill.fees_nano:
         fixed = f" + {show_dollars(plan.fee_fixed_nano)}" if plan.fee_fixed_nano else ""
         points = share(bill.fees_nano / month.revenue_nano) if month.revenue_nano else NO_REVENUE
@@ -146,6 +147,8 @@ def _band_line(month: Month) -> str:
         return NO_REVENUE
     line = f"{month.band.value} ({BAND_RANGES[month.band]})"
     of_revenue = month.margin_share
+    if of_revenue == 0:
+        return f"{line}: nothing is left"
     if of_revenue is not None and of_revenue >= CLASSIC_MARGIN_LOW:
         place = "as" if of_revenue <= CLASSIC_MARGIN_HIGH else "better than"
         return f"{line}, {place} classic SaaS (70 to 85 %)"

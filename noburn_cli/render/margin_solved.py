@@ -35,7 +35,8 @@ def _sentence(shown: Outlook, found: Answer) -> str:
     if found.reach is Reach.NEVER:
         if sought.name == "overage" and not shown.month.bill.beyond:
             return f"No overage reaches {target}: none of the usage is beyond what is included."
-        return f"No {sought.name} reaches {target}{_best(found)}."
+        what = "number of tokens" if sought.name == "tokens" else sought.name
+        return f"No {what} reaches {target}{_best(found)}."
     if found.charged is None:
         return f"To keep {target}, {sought.name}: {ranges(found, unit=sought.after)} {now}."
     side = "at least" if sought.better_up else "at most"

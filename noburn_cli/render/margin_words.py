@@ -51,7 +51,9 @@ def allowance(found: Answer, *, unit: str, at_most: str = "", costs: bool = True
     if found.reach is Reach.ALWAYS:
         return "any number of tokens" if costs else "any number of tokens: they cost nothing"
     if found.reach is Reach.NEVER:
-        return "none: no number of tokens does"
+        if found.best is None:
+            return "none: there is no revenue"
+        return f"none: {show_percent(found.best[1], places=2)} is left at best"
     if found.value is None:
         return ranges(found, unit=unit)
     again = f", and again {ranges(found, first=1)}" if len(found.ranges) > 1 else ""

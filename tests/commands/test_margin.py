@@ -103,7 +103,7 @@ def answer(margin):
 
 PLAIN_SESSION = """\
 Revenue       $20.00  a month
-Inference      $5.00  500,000 tokens
+Inference      $5.00  500,000 tokens, at the reference rate
 Gross margin  $15.00  75 %
 
 Band             target (70 % or more), as classic SaaS (70 to 85 %)
@@ -256,7 +256,7 @@ def test_free_tokens_never_reach_a_break_even(answer, margin):
 
 def test_an_overhead_above_the_price_leaves_no_tokens(margin):
     shown = margin("--price", "5", "--tokens", "1k", "--overhead", "6").out
-    assert "Break-even       none: no number of tokens does" in shown
+    assert "Break-even       none: -20 % is left at best" in shown
 
 
 def test_a_volume_that_is_asked_for_needs_none_to_be_said(margin, answer):
@@ -432,9 +432,24 @@ def test_where_no_value_reaches_it_the_best_is_said(margin):
     assert "No routing reaches 80 %: even 100 % leaves 75 %." in margin(*base, *routing).out
     price = margin(*base, "--solve", "price", "--target", "98%", "--fee-percent", "2.9").out
     assert "No price reaches 98 %: however high, 97.1 % is left at best." in price
+    # No fixed cost is in the way: each dollar of cost brings $1.20, and one in six stays.
+    usage = ("--price", "0", "--tokens", "2M", "--overage", "20%", "--overhead", "1.5")
+    shown = margin(*usage, "--solve", "tokens").out
+    assert "Keeps 70 %       none: 16.67 % is left at best" in shown
+    assert "No number of tokens reaches 70 %: however high, 16.67 % is left at best." in shown
     usage = ("--price", "0", "--overage", "20%", "--fee-percent", "2.9", "--fee-fixed", ".30")
     shown = margin(*usage, "--tokens", "1M").out
     assert "Break-even       from 181,599 tokens a month on" in shown
+
+
+def test_a_rate_that_nobody_gave_is_the_reference_rate_wherever_it_stands(margin, plans):
+    plans.write_text("[plan.a]\nprice = 20\n[plan.b]\nprice = 29\n[use.chat]\ntokens = '2M'\n")
+    table = margin().out
+    assert "$10.00 per million tokens is the reference rate for input; name yours" in table
+    alone = margin("--plan", "a").out
+    assert "2,000,000 tokens, at the reference rate" in alone
+    assert "thin (0 to 55 %): nothing is left" in alone
+    assert "the reference rate" not in margin("--rate", "3").out
 
 
 def test_plans_of_the_file_side_by_side(margin, answer, plans):
@@ -516,6 +531,10 @@ def test_a_margin_below_what_was_asked_for_fails_after_it_is_shown(margin):
         (("--price", "20", "--tokens", "1M", "--sweep", "tokens"), "--sweep cannot be read"),
         (("--price", "20", "--tokens", "1M", "--sweep", "cache=60%..0"), "upwards"),
         (("--price", "20", "--tokens", "1M", "--sweep", "cached=0..60%"), "rates of a model"),
+        (
+            ("--price", "20", "--tokens", "1M", "--yearly-discount", "20%"),
+            "nobody pays by the year",
+        ),
         (("--plans", "no.toml"), "there is no such file"),
         (("--price", "20", "--tokens", "1M", "--overhead-request", "1"), "counts requests"),
         (("--price", "0", "--tokens", "1M", "--overage", "1/req"), "counts requests"),
