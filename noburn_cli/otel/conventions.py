@@ -49,6 +49,9 @@ MODALITY_TOKENS = {
 TOKEN_USAGE, TOKEN_UNIT = "gen_ai.client.token.usage", "{token}"
 DURATION, DURATION_UNIT = "gen_ai.client.operation.duration", "s"
 COST, COST_UNIT = "noburn.cost", "{USD}"
+#: At list price, of calls that a subscription pays for: a name of its own, so that no sum of
+#: costs has it.
+NOTIONAL_COST = "noburn.notional_cost"
 #: The boundaries that the conventions ask for.
 TOKEN_BOUNDS = tuple(4**power for power in range(14))
 DURATION_BOUNDS = tuple(0.01 * 2**power for power in range(14))

@@ -36,6 +36,9 @@ METRICS: dict[str, tuple[str, str, Sequence[float]]] = {
     ),
     names.DURATION: (names.DURATION_UNIT, "GenAI operation duration.", names.DURATION_BOUNDS),
     names.COST: (names.COST_UNIT, "What calls cost, corrections included.", ()),
+    names.NOTIONAL_COST: (
+        names.COST_UNIT, "What calls that a subscription pays for come to at list price.", (),
+    ),
 }  # fmt: skip
 
 Recall = Callable[[Series], Counts]
@@ -77,8 +80,8 @@ def _count(
         add(names.DURATION, {**answered, names.ERROR_TYPE: failed}, event.latency_ms / 1000)
     if event.added_nano:
         whose = {names.OWN + "customer": call.customer, names.OWN + "feature": call.feature}
-        paid = {names.OWN + "notional": True} if call.notional else {}
-        add(names.COST, {**labels, **whose, **paid}, event.added_nano)
+        name = names.NOTIONAL_COST if call.notional else names.COST
+        add(name, {**labels, **whose}, event.added_nano)
 
 
 def metrics_data(

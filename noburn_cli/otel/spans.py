@@ -171,12 +171,13 @@ def _modality(usage: Usage, kind: str) -> int:
 def _own(call: Call) -> Attributes:
     """What the conventions have no name for."""
     cost = call.cost_nano
+    amount = (names.NOTIONAL_COST if call.notional else names.COST).removeprefix(names.OWN)
     ours = {
         "call": call.call, "state": call.state, "project": call.project,
         "customer": call.customer, "feature": call.feature, "user": call.user, "job": call.job,
         "run": call.run, "step": call.step, "notional": call.notional or None,
-        "cost.usd": None if cost is None else float(Nano(cost).exact()),
-        "cost.nano_usd": cost, "hold.nano_usd": call.hold_nano, "bound": call.bound,
+        f"{amount}.usd": None if cost is None else float(Nano(cost).exact()),
+        f"{amount}.nano_usd": cost, "hold.nano_usd": call.hold_nano, "bound": call.bound,
         "clamped": call.clamped or None, "waited_ms": call.waited_ms or None,
         "price_book": call.book, "price_variant": call.variant,
     }  # fmt: skip

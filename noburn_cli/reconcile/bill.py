@@ -25,6 +25,10 @@ OPENAI, ANTHROPIC, CSV = "openai", "anthropic", "csv"
 PROVIDERS = (OPENAI, ANTHROPIC, CSV)
 
 _DECIMAL = re.compile(r"[+-]?(\d{1,30}(\.\d{1,60})?|\.\d{1,60})([eE][+-]?\d{1,2})?", re.ASCII)
+#: Thousands set apart: by commas in front of each three digits, and nowhere else.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d{1,60})?", re.ASCII)
+#: `1,234` may be a thousand, or one and a bit where a comma is the decimal mark.
+_AMBIGUOUS = re.compile(r"\$?[+-]?\d{1,3},\d{3}", re.ASCII)
 _COUNT_MAX = 10**15
 _DAY_S = 86_400
 
@@ -100,10 +104,12 @@ def _no_number(word: str) -> None:
 
 
 def exact(value: object, what: str) -> Fraction:
-    """An amount as it stands in an export: a JSON number or a decimal text.
+    """An amount as it stands in an export: a JSON number or a decimal text, `1,234.50` as well.
 
     Raises InputRefused for anything else, and beyond what a ledger holds.
     """
+    if isinstance(value, str) and _AMBIGUOUS.fullmatch(value.strip()):
+        raise _refused(what, value, "its comma may set thousands apart or be a decimal mark")
     amount = _number(value, what)
     if abs(amount) * NANO_PER_DOLLAR > AMOUNT_MAX:
         raise _refused(what, value)
@@ -114,7 +120,9 @@ def _number(value: object, what: str) -> Fraction:
     if type(value) is int or isinstance(value, Decimal):
         text = f"{value}"
     elif isinstance(value, str):
-        text = value.strip().replace(",", "").removeprefix("$")
+        text = value.strip().removeprefix("$")
+        if _GROUPED.fullmatch(text):
+            text = text.replace(",", "")
     else:
         raise _refused(what, value)
     if not _DECIMAL.fullmatch(text):
@@ -190,5 +198,5 @@ def _one_day(start: datetime, seconds: int, source: str) -> str:
     return f"{start:%Y-%m-%d}"
 
 
-def _refused(what: str, value: object) -> InputRefused:
-    return InputRefused(f"{what} cannot be read from {value!r}", why="expected a plain number")
+def _refused(what: str, value: object, why: str = "expected a plain number") -> InputRefused:
+    return InputRefused(f"{what} cannot be read from {value!r}", why=why)

@@ -21,12 +21,16 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes
 from opentelemetry.semconv.schemas import Schemas
+from typer.testing import CliRunner
 
+from noburn_cli import paths
+from noburn_cli.cli import app
 from noburn_cli.ledger_file import reading_ledger
 from noburn_cli.otel import conventions, identity
 from noburn_cli.providers.paths import CODECS
 from tests.daemon.months import fill_months
 from tests.otlp_receiver import attributes, receiving
+from tests.reports.made_ledger import Made
 
 #: https://github.com/open-telemetry/semantic-conventions-genai/blob/v0.1.0/docs/gen-ai/client-inference.md
 OF_THE_NEW_REPOSITORY = {
@@ -289,3 +293,37 @@ def test_another_ledger_is_not_gone_on_with(home: Any, here_of: Any, tmp_path: P
     cursor = ("--cursor", str(tmp_path / "spans.cursor"))
     other = here.noburn("export", "otel", "--metrics", str(tmp_path / "m"), *cursor)
     assert (other.returncode, "of an export of spans" in other.stderr) == (2, True)
+
+
+def test_what_a_subscription_pays_for_is_in_no_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: the sum of the costs exported is the cost that reports say."""
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    made = Made(paths.ledger_path())
+    for notional in (False, True):
+        made.do(("reserve", {}, "gpt-6-luna", notional))
+        made.do(("settle", 0, {"input": 10, "output": 20}, 200, 40))
+    made.commit()
+    made.close()
+    files = [str(tmp_path / name) for name in ("spans", "metrics")]
+    words = ["export", "otel", "--output", files[0], "--metrics", files[1]]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    names = ("noburn.cost.nano_usd", "noburn.notional_cost.nano_usd", "noburn.notional")
+    spans = [
+        {one["key"]: one["value"] for one in span["attributes"] if one["key"] in names}
+        for line in Path(files[0]).read_text().splitlines()
+        for span in json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    ]
+    paid, free = sorted(spans, key=len)
+    assert paid == {"noburn.cost.nano_usd": {"intValue": "11000"}}
+    assert free == {
+        "noburn.notional_cost.nano_usd": {"intValue": "11000"},
+        "noburn.notional": {"boolValue": True},
+    }  # fmt: skip
+    last = json.loads(Path(files[1]).read_text().splitlines()[-1])
+    sums = {
+        metric["name"]: [point["asDouble"] for point in metric["sum"]["dataPoints"]]
+        for metric in last["resourceMetrics"][0]["scopeMetrics"][0]["metrics"] if "sum" in metric
+    }  # fmt: skip
+    assert sums == {"noburn.cost": [0.000011], "noburn.notional_cost": [0.000011]}

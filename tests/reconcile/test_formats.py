@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from noburn_cli.errors import InputRefused, UsageError
+from noburn_cli.importing.fields import Unread, count_of, nano_of
 from noburn_cli.reconcile import mapped_csv, openai_bill
-from noburn_cli.reconcile.bill import Bill
+from noburn_cli.reconcile.bill import Bill, count, exact
 from noburn_cli.reconcile.formats import read_file
 
 OPENAI_COSTS = """\
@@ -210,3 +211,32 @@ def test_another_providers_file_is_not_taken_for_it(tmp_path: Path) -> None:
         read(tmp_path, CLAUDE_COST, provider="openai")
     with pytest.raises(InputRefused, match="no column 'usd'"):
         read(tmp_path, "a,b\n1,2\n", mapping={"day": "a", "model": "b", "cost": "usd"})
+
+
+def test_a_comma_sets_thousands_apart_or_is_refused() -> None:
+    """Goal: a decimal comma is never read as a hundred times the amount."""
+    plain = {
+        "$1,234.50": Fraction(2469, 2),
+        "1,234,567": Fraction(1_234_567),
+        "0.5": Fraction(1, 2),
+    }
+    assert {text: exact(text, "cost") for text in plain} == plain
+    assert count("1,234", "tokens") == 1_234
+    for text in (
+        "1,50",
+        "1,5",
+        "1,234",
+        "$1,234",
+        "12,34.5",
+        "1234,567",
+        "1,,234",
+        ",5",
+        "1,234,5",
+    ):
+        with pytest.raises(InputRefused, match="cannot be read"):
+            exact(text, "cost")
+        if text not in ("1,234", "$1,234"):
+            with pytest.raises(Unread, match="no counts"):
+                count_of(text, "input")
+            with pytest.raises(Unread, match="its cost cannot be read"):
+                nano_of(text)
