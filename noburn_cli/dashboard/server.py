@@ -102,6 +102,9 @@ class Dashboard:
             answer = _error(NoburnError(error.reason), error.status)
         except NoburnError as error:
             answer = _error(error, _status(error))
+        except Exception as error:  # noqa: BLE001 -- told to who asked; never with its address
+            failed = NoburnError("the dashboard failed", why=f"{type(error).__name__}: {error}")
+            answer = _error(failed, 500)
         if not answer.prepared:
             for name, value in pages.headers().items():
                 answer.headers.setdefault(name, value)
@@ -244,7 +247,7 @@ class Dashboard:
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType
         fields: object = None
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             fields = json.loads(await request.text())
         if not isinstance(fields, Mapping):
             raise UsageError("a change is an object in JSON")

@@ -6,6 +6,7 @@ Layer: dashboard, I/O.  Below: server, access.  Above: commands.dashboard.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -75,8 +76,10 @@ async def serve(
         home, access=access, cookie=f"noburn_dashboard_{port}", allow_changes=allow_changes,
         asked=asked,
     )  # fmt: skip
-    # No access log: the token is in the first request's address.
-    runner = web.AppRunner(board.app(), access_log=None, shutdown_timeout=_END_S)
+    # No log, of access or of requests that cannot be read: the token is in an address.
+    silent = logging.Logger("noburn.dashboard")
+    silent.addHandler(logging.NullHandler())
+    runner = web.AppRunner(board.app(), access_log=None, logger=silent, shutdown_timeout=_END_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
