@@ -23,6 +23,7 @@ from noburn_cli.client.opening import Opener
 from noburn_cli.client.requests import accepted
 from noburn_cli.client.retry import NoReply
 from noburn_cli.core.money import Nano
+from noburn_cli.dashboard.beside import changed_ns
 from noburn_cli.dashboard.shown import budgets_data, hold_data
 from noburn_cli.errors import LedgerUnavailable, NoburnError
 from noburn_cli.ledger_file import no_ledger
@@ -92,6 +93,7 @@ class Live:
     ) -> None:
         self._counting = counting
         self._ledger = paths.ledger_path(home)
+        self._imports, self._revenue = paths.imports_path(home), paths.revenue_path(home)
         self._daemon = Daemon(home)
         self._now_ms = now_ms
         self._listeners: set[asyncio.Queue[str | None]] = set()
@@ -167,8 +169,13 @@ class Live:
             now_ms = self._now_ms()
             away = {"up": False, "message": error.message, "why": error.why}
             document = {"now_ms": now_ms, "daemon": away, "runs": []}
-            return {**document, **self._file(now_ms)}
-        return {**document, **self._file(None)}
+            return {**document, **self._beside(), **self._file(now_ms)}
+        return {**document, **self._beside(), **self._file(None)}
+
+    def _beside(self) -> Document:
+        """Whether there are imported calls, and what is another text once those or revenue are."""
+        imported, revenue = changed_ns(self._imports), changed_ns(self._revenue)
+        return {"imported": imported is not None, "beside": f"{imported}/{revenue}"}
 
     def _budgets_of_daemon(self) -> list[Document]:
         began = time.monotonic()

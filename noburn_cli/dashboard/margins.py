@@ -16,6 +16,7 @@ from typing import Any
 from noburn_cli import paths
 from noburn_cli.core.profit_periods import parse_period
 from noburn_cli.core.recognition_days import Days
+from noburn_cli.dashboard.beside import changed_ns
 from noburn_cli.dashboard.periods import ALL, LAST_MONTH, MONTH_30, THIS_MONTH, TODAY, WEEK
 from noburn_cli.errors import UsageError
 from noburn_cli.profit.outlooks import history_first, outlooks
@@ -62,7 +63,7 @@ class Margins:
         today = Days(self._asked.rules.zone).of(now_ms)
         ledger = paths.ledger_path(self._home)
         head = read_head(ledger) if ledger.exists() else None
-        changed = max(one.stat().st_mtime_ns for one in _files(revenue))
+        changed = changed_ns(revenue), changed_ns(paths.imports_path(self._home))
         with self._reading:
             key = (name, by, today, head, changed)
             if key not in self._kept:
@@ -78,9 +79,3 @@ class Margins:
         ends = outlooks(books, now_ms) if by == "customer" else None
         return {"known": bool(books.facts), "period": name,
                 **pnl_data(lines_of(books), outlooks=ends)}  # fmt: skip
-
-
-def _files(revenue: Path) -> list[Path]:
-    """The file and its log, which holds what was written last."""
-    log = revenue.with_name(revenue.name + "-wal")
-    return [one for one in (revenue, log) if one.exists()]

@@ -5,7 +5,7 @@ import { dollars, el, fill, panel, part, table } from "./dom.js";
 import { count, money, nano, NONE, percent, plain } from "./format.js";
 import { byDay, change, exact, figure, TITLES } from "./figures.js";
 import { signed } from "./margin.js";
-import { LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
+import { costOf, LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
   customers: ["customer", "Customers", "customer"],
@@ -86,7 +86,7 @@ export function breakdown(which) {
       return panel(
         TITLES[shown.period.name], { note: `${count(shown.rows_total)} ${word}${shown.rows_total === 1 ? "" : "s"}` },
         table(`${title}: cost, calls and tokens`, columnsOf(title), rows, { foot: { ...shown.total, total: true, key: {} }, order: sorting, sorted }),
-        told, notes(shown.total),
+        told, notes(shown),
       );
     }
 
@@ -95,7 +95,7 @@ export function breakdown(which) {
       if (dimension === "model") return [...columns, ...LATENCY_COLUMNS];
       if (served?.served) columns.splice(4, 0, servedColumn(served));
       if (earned === null) return columns;
-      const of = (row) => earned[row.key[dimension]] ?? null;
+      const of = (row) => (Object.hasOwn(earned, row.key[dimension] ?? "") ? earned[row.key[dimension]] : null);
       const margin = { label: "Margin", num: true, cell: (row) => of(row) && signed(of(row)), sort: (row) => Number(of(row) ?? 0) };
       return [...columns.slice(0, 4), margin, ...columns.slice(4)];
     }
@@ -148,7 +148,7 @@ export function detail(dimension) {
       const total = report.total;
       return el(
         "dl", { class: "figures" },
-        figure(TITLES[report.period.name], dollars(total.cost_usd, { id: "spend" }), change(total, report.before, report.period.name), { class: "figure hero" }),
+        figure(TITLES[report.period.name], costOf(total, { id: "spend" }), change(total, report.before, report.period.name), { class: "figure hero" }),
         figure("Calls", count(total.calls), total.calls ? ["each ", dollars(exact(nano(total.cost_usd) / BigInt(total.calls)))] : ""),
         figure("Tokens", tokens(total.input_tokens + total.output_tokens), `${count(total.output_tokens)} out`),
         figure("Blocked", count(total.blocked + total.refused), ""),

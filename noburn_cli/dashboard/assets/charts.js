@@ -79,6 +79,11 @@ export function chart(title, { small = false } = {}) {
   let last = null;
   letGo();
   const one = { node, paint };
+  // Plotly hears of the window's size alone: a card also changes with a scrollbar or the text's size.
+  new ResizeObserver(() => {
+    const drawnWidth = node._fullLayout?.width;
+    if (node.isConnected && node.clientWidth > 0 && drawnWidth && Math.abs(drawnWidth - node.clientWidth) > 1) window.Plotly.Plots.resize(node);
+  }).observe(node);
   async function paint() {
     const library = await plotly();
     if (library === null || last === null || !node.isConnected) {

@@ -33,7 +33,7 @@ const daemon = document.getElementById("daemon");
 let view = null;
 let last = null;
 let skew = 0;
-let shownHead = null;
+let shownMark = null;
 let due = null;
 let asking = false;
 let again = false;
@@ -95,11 +95,11 @@ async function refresh() {
   asking = true;
   const current = view;
   const began = performance.now();
-  const head = last?.head;
+  const mark = markOf(last);
   try {
     await current.refresh();
     if (current === view) {
-      shownHead = head;
+      shownMark = mark;
       document.getElementById("trouble")?.remove();
       main.setAttribute("aria-busy", "false");
     }
@@ -117,6 +117,11 @@ async function refresh() {
   }
 }
 
+/** What is another one once there is more to ask for: calls, imported ones, or revenue. */
+function markOf(said) {
+  return said && `${said.head} ${said.beside}`;
+}
+
 function heard(document) {
   last = document;
   skew = document.now_ms - Date.now();
@@ -124,7 +129,7 @@ function heard(document) {
   tellCounting(document.counting);
   view?.now?.(document);
   tick();
-  if (document.head !== shownHead && due === null && !window.document.hidden) {
+  if (markOf(document) !== shownMark && due === null && !window.document.hidden) {
     const pause = Math.max(REFRESH_MS, REFRESH_SHARE * took) - (performance.now() - asked);
     due = setTimeout(refresh, Math.max(0, pause));
   }
@@ -135,6 +140,15 @@ function navigation() {
   fill(list, VIEWS.map(([id, title]) => el("li", {}, el("a", { href: `#/${id}`, "data-view": id }, title))));
 }
 
+/** A name out of an address; one that somebody has cut is taken as it stands. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function open(ctx) {
   const [, first = "overview", ...rest] = location.hash.split("/");
   const found = DETAILS[first];
@@ -143,7 +157,7 @@ function open(ctx) {
     if (link.dataset.view === id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const value = found ? decodeURIComponent(rest.join("/")) : null;
+  const value = found ? decoded(rest.join("/")) : null;
   document.title = `${title ?? plain(value)} · noburn`;
   main.setAttribute("aria-busy", "true");
   main.dataset.view = first || "overview";

@@ -10,6 +10,8 @@ const STATES = [["final", "--c3"], ["collected", "--c2"], ["invoiced", "--c5"], 
 const WORDS = { final: "final", collected: "collected", invoiced: "invoiced, not paid", provisional: "provisional: rated, nobody was billed" };
 const UNDER = { "under water": "bad", "will be under water": "bad", "likely under water": "warn", "may be under water": "warn" };
 const BARS_MAX = 24;
+/** A page of more lines is slow, and nobody reads it; the lowest come first. */
+const ROWS_MAX = 300;
 
 /** An amount that may be below nothing, and is seen to be. */
 export function signed(text) {
@@ -58,8 +60,9 @@ function unmapped(sides) {
   ], rows.slice(0, 10)))));
 }
 
-function figures(total, outlook) {
-  const under = outlook.filter((one) => one.verdict === "under water").length;
+function figures({ total, outlook, period, rows }) {
+  const over = period === "last";
+  const under = over ? rows.filter((row) => nano(row.margin_usd) < 0n).length : outlook.filter((one) => one.verdict === "under water").length;
   const soon = outlook.filter((one) => ["will be under water", "likely under water"].includes(one.verdict)).length;
   return el(
     "dl", { class: "figures" },
@@ -67,7 +70,7 @@ function figures(total, outlook) {
     figure("Revenue", dollars(total.revenue_usd, { id: "revenue" }), "earned, without tax"),
     figure("Inference", dollars(total.inference_usd), total.uncertain_usd === "0" ? "" : [dollars(total.uncertain_usd), " uncertain"]),
     figure("Fees, overhead", signed(minus(total.overhead_usd, total.fees_usd)), ""),
-    figure("Under water", count(under), soon ? `${count(soon)} more by the month’s end` : "customers now"),
+    figure("Under water", count(under), over ? "customers in that month" : soon ? `${count(soon)} more by the month’s end` : "customers now"),
   );
 }
 
@@ -86,10 +89,11 @@ function who(row) {
 export function margin(main, ctx) {
   const drawn = chart("Margin by customer, the lowest first", { small: true });
   const bars = panel("Margin by customer", { note: "the lowest first" }, drawn.node);
-  const head = part((data) => figures(data.total, data.outlook));
+  const head = part((data) => figures(data));
   const body = part((data) => [
     states(data.total),
-    panel("Customers", { note: `${data.first_day} to ${data.last_day}` }, table("Margin by customer, the lowest first", columns(data), data.rows, { foot: { ...data.total, all: true } })),
+    panel("Customers", { note: `${data.first_day} to ${data.last_day}` }, table("Margin by customer, the lowest first", columns(data), data.rows.slice(0, ROWS_MAX), { foot: { ...data.total, all: true } }),
+      data.rows.length > ROWS_MAX ? el("p", { class: "quiet" }, `The ${count(ROWS_MAX)} of the lowest margin, of ${count(data.rows.length)}; `, el("code", {}, "noburn pnl --csv"), " has all.") : null),
     unmapped(data.unmapped),
     data.notes.length ? el("ul", { class: "quiet" }, data.notes.map((note) => el("li", {}, plain(note)))) : null,
   ]);
@@ -110,8 +114,8 @@ export function margin(main, ctx) {
       { label: "Margin", num: true, cell: (row) => signed(row.margin_usd) },
       { label: "Of revenue", num: true, cell: (row) => shareOf(row.margin_share) },
       { label: "State", cell: (row) => row.state && el("span", { class: "quiet" }, row.state) },
-      { label: "Month’s end", full: true, cell: (row) => (row.all ? "" : verdict(ends.get(row.key.customer))) },
-    ];
+      data.period !== "last" && { label: "Month’s end", full: true, cell: (row) => (row.all ? "" : verdict(ends.get(row.key.customer))) },
+    ].filter(Boolean);
   }
 
   function show(data) {

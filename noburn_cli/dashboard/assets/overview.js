@@ -5,7 +5,7 @@ import { callout, dollars, el, fill, name, panel, part } from "./dom.js";
 import { byDay, change, exact, figure, TITLES } from "./figures.js";
 import { count, day, money, nano, percent, plain, span, whole } from "./format.js";
 import { shareOf, signed } from "./margin.js";
-import { address, fullness, nothingYet, notes, runCard, topPanel } from "./parts.js";
+import { address, costOf, fullness, nothingYet, notes, runCard, topPanel } from "./parts.js";
 
 const HOLD_OLD_MS = 15 * 60 * 1000;
 
@@ -39,7 +39,7 @@ export function attention(now, earned, outlook) {
 
 /** On course for so much, in the month that goes on; nothing where too little is known. */
 function ends(shown, forecast) {
-  if (shown.period.name !== "month" || !forecast?.expected_usd) return "";
+  if (shown.period.name !== "month" || !forecast?.expected_usd || forecast.expected_usd === "0") return "";
   const range = `${money(forecast.low_usd)} to ${money(forecast.high_usd)} with a confidence of 80 %`;
   return el("span", { class: "ends", title: range }, "on course for ", dollars(forecast.expected_usd, { id: "forecast", title: range }), ` (${whole(forecast.low_usd)}–${whole(forecast.high_usd)})`);
 }
@@ -61,7 +61,7 @@ export function overview(main, ctx) {
   const below = part((spend) => spend && byDay(spend, drawn));
   const days = panel("Spend by day", {}, drawn.node, below.node);
   const tops = part((spend) => spend && [topPanel("Customers", "customer", "#/customers", spend.by_customer), topPanel("Features", "feature", "#/features", spend.by_feature)]);
-  const models = part((spend) => spend && [topPanel("Models", "model", "#/models", spend.by_model, 8), notes(spend.by_model.total)]);
+  const models = part((spend) => spend && [topPanel("Models", "model", "#/models", spend.by_model, 8), notes(spend.by_model)]);
   tops.node.className = "two";
   const noCharts = ctx.about.charts === null && callout("Charts need one more package: ", el("code", {}, ctx.about.charts_next));
   const empty = el("div", { hidden: true }, nothingYet());
@@ -73,9 +73,10 @@ export function overview(main, ctx) {
   let earned = null;
   let outlook = null;
   function show() {
-    const nothing = spend !== null && spend.by_model.rows_total === 0 && now !== null && now.head === null;
+    const nothing = spend !== null && spend.by_model.rows_total === 0 && now !== null && now.head === null && !now.imported;
     empty.hidden = !nothing;
     for (const node of [days, tops.node, models.node]) node.hidden = nothing || spend === null;
+    days.hidden ||= spend.by_day.rows.length === 0;
     if (spend) figures.show(spend, now && { holds: now.holds && [now.holds.known, now.holds.calls, now.holds.held_usd], runs: now.runs.length }, earned && { margin: earned.total.margin_usd, share: earned.total.margin_share }, outlook?.forecast);
     if (spend && !nothing) for (const one of [below, tops, models]) one.show(spend);
     if (now) {
@@ -92,9 +93,9 @@ export function overview(main, ctx) {
     const isToday = shown.period.name === "today";
     return el(
       "dl", { class: "figures" },
-      figure(title, dollars(total.cost_usd, { id: "spend" }), [change(total, shown.before, shown.period.name), ends(shown, forecast)], { class: "figure hero" }),
+      figure(title, costOf(total, { id: "spend" }), [change(total, shown.before, shown.period.name), ends(shown, forecast)], { class: "figure hero" }),
       isToday ? null : figure("Today", dollars(shown.today.total.cost_usd, { id: "today" }), change(shown.today.total, shown.today_before, "today")),
-      profit && figure("Margin", signed(profit.margin), profit.share === null ? "" : [shareOf(profit.share), " of the revenue"]),
+      profit && figure("Margin", signed(profit.margin), profit.share === null ? "" : [shareOf(profit.share), shown.period.name === "all" ? " of this year’s revenue" : " of the revenue"]),
       heldFigure(open),
       figure("Calls", count(total.calls), average(total)),
       figure("Blocked", count(total.blocked + total.refused), total.blocked + total.refused ? el("a", { href: "#/blocks", "data-key": "to-blocks" }, "before they left") : "none"),

@@ -27,13 +27,21 @@ function keyed(dimension, value) {
   return ["customer", "feature", "model"].includes(dimension) ? el("a", { href: address(dimension, value), "data-key": `to-${dimension}-${value}` }, quiet) : quiet;
 }
 
+/** A cost; unknown where nobody knows a price for any of the calls, which is not nothing. */
+export function costOf(row, props = {}) {
+  if (!row.unpriced) return dollars(row.cost_usd, props);
+  const title = `${count(row.unpriced)} of ${count(row.calls)} calls have no known price`;
+  if (row.unpriced >= row.calls && row.cost_usd === "0") return el("data", { ...props, value: row.cost_usd, title, class: "quiet" }, "unknown");
+  return [dollars(row.cost_usd, props), el("span", { class: "quiet", title }, " + ?")];
+}
+
 /** The columns of a report's lines by one attribute. */
 export function reportColumns(dimension, label) {
   return [
     { label, head: true, cell: (row) => row.total ? "All" : keyed(dimension, row.key[dimension]), sort: (row) => row.key[dimension] },
     { label: "", said: "Share", wide: true, cell: (row) => (row.share === null || row.total ? "" : share(Number(row.share))) },
-    { label: "Cost", num: true, cell: (row) => dollars(row.cost_usd), sort: cost },
-    { label: "Share", num: true, cell: (row) => (row.share === null ? "" : percent(Number(row.share))), sort: (row) => Number(row.share ?? 0) },
+    { label: "Cost", num: true, cell: (row) => costOf(row), sort: cost },
+    { label: "Share", num: true, cell: (row) => (row.share === null || (row.unpriced && row.unpriced >= row.calls) ? "" : percent(Number(row.share))), sort: (row) => Number(row.share ?? 0) },
     { label: "Calls", num: true, cell: (row) => count(row.calls), sort: (row) => row.calls },
     { label: "Tokens in", num: true, cell: (row) => tokens(row.input_tokens), sort: (row) => row.input_tokens },
     { label: "Tokens out", num: true, cell: (row) => tokens(row.output_tokens), sort: (row) => row.output_tokens },
@@ -64,7 +72,7 @@ function stopped(row) {
 /** The dearest lines of a report in a panel, with the way to all of them. */
 export function topPanel(title, dimension, href, report, lines = 6) {
   const rows = report.rows.slice(0, lines);
-  const columns = reportColumns(dimension, title).filter((_, index) => [0, 1, 2, 3].includes(index));
+  const columns = reportColumns(dimension, title.slice(0, -1)).filter((_, index) => [0, 1, 2, 3].includes(index));
   const more = report.rows_total > lines ? `all ${count(report.rows_total)}` : "details";
   return panel(
     title, { more: el("a", { class: "more", href, "data-key": `more-${dimension}` }, more, el("span", { class: "sr" }, ` ${title.toLowerCase()}`)) },
@@ -73,8 +81,12 @@ export function topPanel(title, dimension, href, report, lines = 6) {
 }
 
 /** What a report's figures alone do not say. */
-export function notes(total) {
+export function notes({ total, imported }) {
   const said = [];
+  for (const [source, { calls, cost_usd: cost }] of Object.entries(imported?.sources ?? {})) {
+    said.push([dollars(cost), ` is of ${count(calls)} ${calls === 1 ? "call" : "calls"} imported from ${plain(source)}: noburn did not stand before them.`]);
+  }
+  if (imported?.unpriced) said.push([`${count(imported.unpriced)} imported ${imported.unpriced === 1 ? "call has" : "calls have"} no known price: what they cost is unknown, and in no figure. A price file can price them ($NOBURN_PRICES), then `, el("code", {}, "noburn import … --again"), "."]);
   if (total.uncertain_calls) said.push([`${count(total.uncertain_calls)} calls are charged at their hold, `, dollars(total.uncertain_usd), ", because no bill came: ", el("code", {}, "noburn ledger orphans"), " lists them."]);
   if (total.notional_usd !== "0") said.push([dollars(total.notional_usd), " more at list price is notional: subscriptions pay for it, and no cost includes it."]);
   if (total.overage_usd !== "0") said.push([dollars(total.overage_usd), " of the cost is overage, beyond budgets that bill."]);
