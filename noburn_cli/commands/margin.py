@@ -90,7 +90,11 @@ def _run(asked: opt.Asked) -> None:
     if asked.volume_open:
         shown = [_at_the_most(one) for one in shown]
         question = replace(question, notes=(*question.notes, _NOBODY_SAID))
-    solved = [_solved(one, asked.solve) for one in shown]
+    unpriced = _without_overage(shown, asked.solve)
+    solved = [None if one in unpriced else _solved(one, asked.solve) for one in shown]
+    for one in unpriced:
+        said = f"`{one.name}` has no overage whose price could be sought."
+        question = replace(question, notes=(*question.notes, said))
     curves = _sweeps(asked, shown, keep)
     _hint_eaten_dollar(asked, shown)
     if asked.as_json:
@@ -107,6 +111,12 @@ def _at_the_most(shown: Outlook) -> Outlook:
     """The month of the most tokens that keep the target; of none, where none or any does."""
     tokens = shown.keeping_target.value or 0
     return outlook(shown.name, replace(shown.scenario, tokens=tokens), target=shown.target)
+
+
+def _without_overage(shown: list[Outlook], name: str | None) -> list[Outlook]:
+    """Of several plans those that the question is not about; none where it is about none."""
+    found = [one for one in shown if one.scenario.plan.overage is None]
+    return found if name == "overage" and len(found) < len(shown) else []
 
 
 def _solved(shown: Outlook, name: str | None) -> Answer | None:

@@ -93,6 +93,8 @@ def parse_plans(origin: str, text: str) -> PlansFile:
     plans: dict[str, Plan] = {}
     plan_uses = {}
     for name, table in _tables(origin, "plan", document).items():
+        if not name.strip():
+            raise broken(origin, "plan", "a plan has no name", "write [plan.NAME]")
         own = table.table("use")
         plan_uses[name] = {} if own is None else _uses(own)
         plans[name] = _plan(name, table, Table(origin, "", document))

@@ -87,6 +87,11 @@ def assemble(
     for one in segments:
         if one.plan.counts_requests and one.tokens and not one.requests:
             raise one.plan.requests_unknown("say --requests 1000, or `calls` in the plans file")
+    if options.said("request_cost") and not any(one.requests for one in segments):
+        raise UsageError(
+            "a request has a cost, and nobody said how many there are",
+            next_step="say --requests 1000, or `calls` in the plans file",
+        )
     _not_beyond_all_bounds(options)
     return Scenario(
         segments=segments,

@@ -43,6 +43,7 @@ def plans_of(options: Options, file: PlansFile | None) -> list[Sold]:
     if file is None:
         return [Sold(_own_plan(options), 1.0, _own_uses(options))]
     _refuse_beside(options, file)
+    _refuse_requests_alone(options, file)
     shares = _mix(options, file)
     own = _own_uses(options)
     return [
@@ -59,6 +60,17 @@ def _refuse_beside(options: Options, file: PlansFile) -> None:
                 why="each plan there has its own",
                 next_step="say it there, or say a --price, which makes a plan of the options",
             )
+
+
+def _refuse_requests_alone(options: Options, file: PlansFile) -> None:
+    """Requests stand in for all that the file says is used: its tokens would be taken for none."""
+    alone = options.said("requests") and not options.said("tokens")
+    if alone and any(file.uses_of(name) for name in file.plans):
+        raise UsageError(
+            f"`requests` is said without tokens, and {file.origin} says what is used",
+            why="they would stand in for it, and its tokens be taken for none",
+            next_step="say --tokens as well, or `calls` in the plans file",
+        )
 
 
 def _own_plan(options: Options) -> Plan:

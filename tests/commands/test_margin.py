@@ -452,6 +452,16 @@ def test_a_rate_that_nobody_gave_is_the_reference_rate_wherever_it_stands(margin
     assert "the reference rate" not in margin("--rate", "3").out
 
 
+def test_an_overage_is_sought_of_the_plans_that_have_one(margin, plans):
+    plans.write_text(
+        "[plan.a]\nprice = 20\n[plan.b]\nprice = 20\noverage = '20%'\nincluded = '$5'\n"
+        "[use.chat]\ntokens = '1M'\nrate = 10\n"
+    )
+    shown = margin("--solve", "overage").out
+    assert "`a` has no overage whose price could be sought." in shown
+    assert "b: To keep 70 %, overage: at least" in shown
+
+
 def test_plans_of_the_file_side_by_side(margin, answer, plans):
     shown = margin().out
     rows = {line.split()[0]: line.split() for line in shown.splitlines()[:4]}

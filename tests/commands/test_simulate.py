@@ -283,6 +283,12 @@ def test_a_business_before_its_first_customer(data):
     assert (first, second) == ("0", found["total"]["customers"]["p50"])
 
 
+def test_requests_never_stand_in_for_tokens_in_silence(simulate, tmp_path):
+    (tmp_path / "plans.toml").write_text("[plan.a]\nprice = 9\n[use.chat]\ntokens = 9000\n")
+    assert "`requests` is said without tokens" in simulate("--requests", "5", code=2).err
+    assert "nobody said how many there are" in simulate("--request-cost", "1", code=2).err
+
+
 def test_a_price_changes_for_one_plan_of_several(simulate, tmp_path):
     (tmp_path / "plans.toml").write_text("[plan.lite]\nprice = 9\n" + PLANS)
     done = simulate("--change", "month=2,price=39", code=2)

@@ -78,6 +78,7 @@ def test_a_year_may_say_its_price_and_the_keys_of_others_stay_theirs():
         ),
         ("[plan.a]\nprice = 5\nkind = 'usage'", "this plan is `seat`"),
         ("[plan.a]\nprice = 5\nyearly = { price = 61 }", "more than twelve months"),
+        ('[plan." "]\nprice = 5', "a plan has no name"),
         ("[plan.a]\ncredits = { tokens = 1, months = 121 }", "120 months at most, or for ever"),
         ("[plan.a]\nprice = 5\nyearly = { share = '1%' }", "say either `discount`"),
         ("[plan.a]\nprice = 5\n[free]\nplan = 'b'\nconversion = '5%'", "known: a"),
