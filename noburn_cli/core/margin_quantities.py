@@ -233,7 +233,7 @@ def _put_credit(scenario: Scenario, value: int) -> Scenario:
 
 
 def _markup(text: str) -> int:
-    from noburn_cli.core.plan_tables import parse_markup
+    from noburn_cli.core.plan_amounts import parse_markup
 
     return math.floor(parse_markup(text) * SHARE_STEPS)
 

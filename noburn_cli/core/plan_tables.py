@@ -7,7 +7,6 @@ Owns: Table, which reads one table's keys once, and refuses the keys that nobody
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +14,9 @@ from typing import Any
 
 from noburn_cli.core.config_values import Wrong, read_truth, written
 from noburn_cli.core.money import parse_count, parse_dollars, parse_share
+from noburn_cli.core.plan_amounts import parse_markup
 from noburn_cli.errors import NoburnError, UsageError
 
-_NUMBER = re.compile(r"\d{1,6}(\.\d{1,9})?", re.ASCII)
 _WHY = "a plan that is read by half would answer for another one"
 
 
@@ -132,19 +131,6 @@ class Table:
 
     def _name(self, key: str) -> str:
         return f"{self.where}.{key}" if self.where and key else self.where or key
-
-
-def parse_markup(text: str, *, what: str = "a markup") -> Fraction:
-    """Read `20%`, `+20%` or `250 %` as an exact share of our cost.  Raises UsageError."""
-    number = text.strip().removeprefix("+").strip()
-    digits = number.removesuffix("%").strip()
-    if digits == number or not _NUMBER.fullmatch(digits):
-        raise UsageError(
-            f"{what} cannot be read from {text!r}",
-            why="it is what the customer pays on top of our cost, in per cent",
-            next_step="write it like 20%",
-        )
-    return Fraction(digits) / 100
 
 
 def _text(value: Any) -> str:
