@@ -68,6 +68,8 @@ def use_of(name: str, values: Mapping[str, str], *, where: str) -> Use:
     tokens, output = _volume(values, where)
     rate = values.get("rate")
     calls = values.get("calls")
+    if not tokens and calls == "0":
+        calls = None  # Who uses nothing calls nobody.
     return Use(
         name=name,
         tokens=tokens,

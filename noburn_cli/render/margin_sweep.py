@@ -20,6 +20,8 @@ from noburn_cli.render.table import RIGHT, Column, fit_table, wrap_line
 
 #: Below this a curve is cut off: how deep under water hardly matters, and would flatten the rest.
 _LOWEST = -1.0
+#: What is left at a whole token or cent is no more of revenue than this; at a whole seat it may be.
+_EVEN = Fraction(1, 1000)
 
 
 def render_sweep(curves: Sequence[Swept], *, width: int | None = None) -> list[str]:
@@ -61,7 +63,8 @@ def _margins(one: Swept, values: Sequence[int]) -> Column:
 def _note(curves: Sequence[Swept], value: int) -> str:
     parts = []
     for one in curves:
-        said = [_edge_words(edge, one.target) for edge in one.marks_at(value)]
+        months = dict(one.months)
+        said = [_edge_words(edge, one.target, months[value]) for edge in one.marks_at(value)]
         said += [bend.reason for bend in one.bends if bend.value == value]
         if said:
             whose = f"{one.name}: " if len(curves) > 1 else ""
@@ -69,9 +72,11 @@ def _note(curves: Sequence[Swept], value: int) -> str:
     return "; ".join(parts)
 
 
-def _edge_words(edge: Edge, target: Fraction) -> str:
+def _edge_words(edge: Edge, target: Fraction, month: Month) -> str:
     if edge.keep == 0:
-        return "break-even"
+        if abs(month.margin_nano) <= _EVEN * month.revenue_nano:
+            return "break-even"
+        return f"{'last' if edge.falls else 'first'} without a loss"
     names = {HEALTHY_MARGIN: "healthy", TARGET_MARGIN: "target band", target: "target"}
     return f"{'last' if edge.falls else 'first'} at {show_percent(edge.keep)}, {names[edge.keep]}"
 
@@ -117,7 +122,7 @@ def _marks(curves: Sequence[Swept], target: Fraction) -> list[Mark]:
         for edge in one.edges:
             if edge.keep in (0, target) or not several:
                 whose = f"{one.name}: " if several else ""
-                said = f"{whose}{_edge_words(edge, one.target)}"
+                said = f"{whose}{_edge_words(edge, one.target, dict(one.months)[edge.value])}"
                 words.setdefault((edge.value, edge.keep), []).append(said)
     show = curves[0].quantity.show
     marks = [

@@ -86,18 +86,16 @@ def _answer(found: Findings) -> list[str]:
         ("revenue", spread_words(total.revenue, dollars)),
         ("inference", spread_words(total.inference, dollars)),
         ("margin in dollars", spread_words(total.margin, dollars)),
-        ("after fixed costs", spread_words(total.result, dollars)),
+        *([("after fixed costs", spread_words(total.result, dollars))] if scenario.fixed_nano
+          else []),
         ("customers under water, last month", spread_words(last.under_water, percent)),
         ("the top tenth's part of the cost, last month",
          spread_words(found.summary.top_share[1], percent)),
     ]  # fmt: skip
     even = found.break_even
-    rows.append(
-        (
-            "customers that pay the fixed costs",
-            "none do" if even.customers is None else f"{even.customers:,}",
-        )
-    )
+    if scenario.fixed_nano:
+        needed = "none do" if even.customers is None else f"{even.customers:,}"
+        rows.append(("customers that pay the fixed costs", needed))
     pairs = "".join(
         f"<dt>{html.escape(name)}</dt><dd><strong>{html.escape(value)}</strong></dd>"
         for name, value in rows

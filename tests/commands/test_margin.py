@@ -452,6 +452,13 @@ def test_a_rate_that_nobody_gave_is_the_reference_rate_wherever_it_stands(margin
     assert "the reference rate" not in margin("--rate", "3").out
 
 
+def test_a_whole_seat_is_no_break_even(margin):
+    seats = ("--price", "15", "--tokens", "100k", "--overhead", "40", "--sweep", "seats=1..6")
+    shown = margin(*seats).out
+    assert "first without a loss" in shown
+    assert "thin         break-even" not in shown
+
+
 def test_an_overage_is_sought_of_the_plans_that_have_one(margin, plans):
     plans.write_text(
         "[plan.a]\nprice = 20\n[plan.b]\nprice = 20\noverage = '20%'\nincluded = '$5'\n"

@@ -204,6 +204,7 @@ def test_the_report_asks_nobody_for_anything(simulate, tmp_path):
     ours = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"<[^>]*\b(src|href)\s*=|@import|url\(|<img", ours)
     assert list(tmp_path.glob(".report*")) == []
+    assert "fixed costs</dt>" not in ours  # Nobody said any.
     for wrong in ("nowhere/report.html", ".", "/", ""):
         failed = simulate("--html", wrong, code=2)
         assert "the report cannot be written to" in failed.err
