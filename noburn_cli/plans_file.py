@@ -37,7 +37,7 @@ def load_plans(
             data = file.read(_FILE_BYTES_MAX + 1)
         if len(data) > _FILE_BYTES_MAX:
             raise UsageError(f"plans {path}: more than a megabyte is no plans file")
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except FileNotFoundError as error:
         if named is None:
             return None

@@ -88,7 +88,10 @@ YearlyDiscount = Annotated[_Text, _option("SHARE", "Off the price for who pays b
 YearlyShare = Annotated[_Text, _option("SHARE", "How many of those who pay, pay by the year.")]
 Tax = Annotated[_Text, _option("PERCENT", "Sales tax or VAT, which is not ours.")]
 TaxIncluded = Annotated[
-    bool, typer.Option("--tax-included", help="The price contains the tax; else it is on top.")
+    bool,
+    typer.Option(
+        "--tax-included", help="The price contains the tax; else as the file has it, or on top."
+    ),
 ]
 FreeUsers = Annotated[_Text, _option("USERS", "Users of a free tier for each customer who pays.")]
 Conversion = Annotated[

@@ -79,9 +79,7 @@ def _changes(asked: Asked) -> dict[str, Any]:
         if not asked.tax:
             raise UsageError("--tax-included goes with --tax", next_step="say the tax: --tax 19")
         found["tax_included"] = True
-    elif asked.tax is not None:
-        found["tax_included"] = False
-    return found
+    return found  # Without the word a tax stays where the file has it; of a price it is on top.
 
 
 def _with(plan: Plan, asked: Asked, changes: dict[str, Any]) -> Plan:

@@ -452,6 +452,16 @@ def test_a_rate_that_nobody_gave_is_the_reference_rate_wherever_it_stands(margin
     assert "the reference rate" not in margin("--rate", "3").out
 
 
+def test_another_tax_stays_inside_a_price_that_contains_it(margin, plans):
+    plans.write_text(
+        "\ufeff[plan.a]\nprice = 59\n[tax]\npercent = 19\nincluded = true\n"
+        "[use.chat]\ntokens = '1M'\nrate = 10\n"
+    )
+    shown = margin("--tax", "7").out
+    assert "Revenue       $55.1402  a month" in shown
+    assert "7 % in the price: the customer pays $59.00" in shown
+
+
 def test_a_whole_seat_is_no_break_even(margin):
     seats = ("--price", "15", "--tokens", "100k", "--overhead", "40", "--sweep", "seats=1..6")
     shown = margin(*seats).out
