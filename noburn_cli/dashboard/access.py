@@ -67,25 +67,36 @@ class Access:
     """The secrets of one dashboard.
 
     token: in the printed address; session: in the cookie that it is exchanged for; csrf: what our
-    page sends along with changes.
+    page sends along with changes.  A ticket is exchanged for a session of its own.
     """
 
     token: str = field(repr=False)
     session: str = field(repr=False)
     csrf: str = field(repr=False)
-    _tickets: dict[str, int] = field(default_factory=dict, repr=False)
+    _tickets: dict[str, tuple[str, int]] = field(default_factory=dict, repr=False)
+    _spent: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def issue_ticket(self, ticket: str, *, now_ms: int) -> str:
-        """Let a fresh secret open the page once, soon."""
-        self._tickets[ticket] = now_ms + TICKET_MS
+    def issue_ticket(self, ticket: str, session: str, *, now_ms: int) -> str:
+        """Let a fresh secret open the page once, soon, for a session that nobody else has."""
+        self._tickets[ticket] = session, now_ms + TICKET_MS
         return ticket
 
-    def opens(self, given: str, *, now_ms: int) -> bool:
-        """Whether a secret in an address opens the page; a ticket is used up by it."""
+    def opens(self, given: str, *, now_ms: int) -> str | None:
+        """The session that a secret in an address is exchanged for; None where it opens nothing.
+
+        A ticket is used up by it.  One that comes again was read by somebody else, who may have
+        been the first: what it was exchanged for ends.
+        """
         if same_secret(given, self.token):
-            return True
-        found = [one for one in self._tickets if same_secret(given, one)]
-        return any(self._tickets.pop(one) > now_ms for one in found)
+            return self.session
+        for one in [one for one in self._spent if same_secret(given, one)]:
+            self._spent[one] = ""
+        for one in [one for one in self._tickets if same_secret(given, one)]:
+            session, until_ms = self._tickets.pop(one)
+            if now_ms < until_ms:
+                self._spent[one] = session
+                return session
+        return None
 
     def knows(self, headers: Mapping[str, str], cookie: str | None, *, changes: bool) -> bool:
         """Whether a request carries the session's cookie, or reads with the token as a bearer.
@@ -93,7 +104,8 @@ class Access:
         headers: by lower-case name.
         """
         if cookie is not None:
-            return same_secret(cookie, self.session)
+            known = [self.session, *filter(None, self._spent.values())]
+            return any(same_secret(cookie, one) for one in known)
         said = headers.get("authorization", "")
         if changes or not said.lower().startswith(_BEARER):
             return False

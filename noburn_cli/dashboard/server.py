@@ -140,13 +140,12 @@ class Dashboard:
             answer = _html(pages.index(nonce=nonce))
             answer.headers.update(pages.headers(nonce=nonce))
             return answer
-        if not self._access.opens(given, now_ms=now_ms()):
+        session = self._access.opens(given, now_ms=now_ms())
+        if session is None:
             said = "This address is not, or no longer, one that opens the dashboard. " + _CLOSED
             return _html(pages.said("noburn", said), status=403)
         answer = _html(pages.said("noburn", "The dashboard opens …", onward="/"))
-        answer.set_cookie(
-            self._cookie, self._access.session, httponly=True, samesite="Strict", path="/"
-        )
+        answer.set_cookie(self._cookie, session, httponly=True, samesite="Strict", path="/")
         return answer
 
     async def _asset(self, request: web.Request) -> web.StreamResponse:
@@ -229,7 +228,7 @@ class Dashboard:
                 except TimeoutError:
                     await answer.write(b":\n\n")
                     continue
-                if text is None:
+                if text is None or self._refused(request) is not None:
                     break
                 await answer.write(f"event: now\ndata: {text}\n\n".encode())
         except ConnectionResetError:

@@ -86,7 +86,8 @@ async def serve(
         address = f"http://{HOST}:{port}/?token="
         tell(address + access.token)
         if opens and has_browser(os.environ):
-            ticket = access.issue_ticket(secrets.token_urlsafe(_SECRET_BYTES), now_ms=now_ms())
+            ticket, own = (secrets.token_urlsafe(_SECRET_BYTES) for _ in range(2))
+            access.issue_ticket(ticket, own, now_ms=now_ms())
             # In a thread that nobody waits for: a browser may take as long as it is open.
             threading.Thread(target=webbrowser.open, args=(address + ticket,), daemon=True).start()
         await ended.wait()

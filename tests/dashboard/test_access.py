@@ -57,12 +57,16 @@ def test_another_site_may_only_link_to_the_page() -> None:
 def test_the_token_opens_again_and_a_ticket_once(access: Access) -> None:
     assert access.opens("token", now_ms=0)
     assert access.opens("token", now_ms=10**9)
-    access.issue_ticket("ticket", now_ms=0)
+    access.issue_ticket("ticket", "own", now_ms=0)
     assert not access.opens("other", now_ms=1)
-    assert access.opens("ticket", now_ms=1)
+    assert not access.knows({}, "own", changes=False)
+    assert access.opens("ticket", now_ms=1) == "own"
+    assert access.knows({}, "own", changes=True)
     assert not access.opens("ticket", now_ms=1)
-    access.issue_ticket("late", now_ms=0)
+    assert not access.knows({}, "own", changes=False)  # two have had it: neither goes on
+    access.issue_ticket("late", "never", now_ms=0)
     assert not access.opens("late", now_ms=TICKET_MS)
+    assert not access.knows({}, "never", changes=False)
     assert not access.opens("é", now_ms=0)
 
 

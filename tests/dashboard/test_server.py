@@ -212,8 +212,11 @@ def test_the_browser_that_is_started_gets_an_address_that_works_once(tmp_path: P
         assert address.startswith(f"{board.base}/?token=")
         assert board.token not in address
         path = address.removeprefix(board.base)
-        assert board.ask(path)[0] == 200
+        status, headers, _ = board.ask(path)
+        cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+        assert (status, board.ask("/", cookie)[0]) == (200, 200)
         assert board.ask(path)[0] == 403
+        assert board.ask("/", cookie)[0] == 401  # whoever came first may have been the other
         assert board.ask(f"/?token={board.token}")[0] == 200
 
 
