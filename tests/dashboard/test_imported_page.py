@@ -37,7 +37,9 @@ def test_imported_calls_and_unknown_costs_are_told(tmp_path: Path) -> None:
         page.open(board.address)
         page.until("document.querySelector('#spend')?.value === '0'")
         page.until("document.querySelector('#daemon').textContent === 'no daemon'")
-        assert not page.js("document.querySelector('.empty.big').checkVisibility()")
+        shown = "[...document.querySelectorAll('.empty.big')].filter((n) => n.checkVisibility())"
+        page.until(f"{shown}.map((n) => n.querySelector('h2').textContent).length === 1")
+        assert page.js(f"{shown}[0].querySelector('h2').textContent") == "No calls in this period"
         calls.write_text(
             f"{HEAD}a,{now:%FT%TZ},gpt-6-luna,1000,100,acme\n"
             f"b,{now:%FT%TZ},house-llm,1000,100,constructor\n"
@@ -47,6 +49,7 @@ def test_imported_calls_and_unknown_costs_are_told(tmp_path: Path) -> None:
         said = desk.said("report", "--by", "model", "--since", f"{now:%F}")["total"]["cost_usd"]
         assert page.js("document.querySelector('#spend').value") == said
         page.until("document.querySelector('main').textContent.includes('2 calls imported from')")
+        assert "$0.00015 each" in page.text("main .figures")  # of those whose cost is known
         page.until("document.querySelector('.chart .main-svg')")
         width = "[...document.querySelectorAll('.chart .main-svg')].map((n) => n.clientWidth)[0]"
         before = page.js(width)

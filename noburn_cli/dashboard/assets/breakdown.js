@@ -3,9 +3,9 @@
 import { chart, label } from "./charts.js";
 import { dollars, el, fill, panel, part, table } from "./dom.js";
 import { count, money, nano, NONE, percent, plain } from "./format.js";
-import { byDay, change, exact, figure, TITLES } from "./figures.js";
+import { averageOf, byDay, change, costOf, figure, TITLES } from "./figures.js";
 import { signed } from "./margin.js";
-import { costOf, LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
+import { LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
   customers: ["customer", "Customers", "customer"],
@@ -149,7 +149,7 @@ export function detail(dimension) {
       return el(
         "dl", { class: "figures" },
         figure(TITLES[report.period.name], costOf(total, { id: "spend" }), change(total, report.before, report.period.name), { class: "figure hero" }),
-        figure("Calls", count(total.calls), total.calls ? ["each ", dollars(exact(nano(total.cost_usd) / BigInt(total.calls)))] : ""),
+        figure("Calls", count(total.calls), averageOf(total) === null ? "" : ["each ", dollars(averageOf(total))]),
         figure("Tokens", tokens(total.input_tokens + total.output_tokens), `${count(total.output_tokens)} out`),
         figure("Blocked", count(total.blocked + total.refused), ""),
       );

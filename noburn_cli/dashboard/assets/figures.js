@@ -2,7 +2,7 @@
 
 import { dollars, el, name, table } from "./dom.js";
 import { label } from "./charts.js";
-import { day, money, nano, percent } from "./format.js";
+import { count, day, money, nano, percent } from "./format.js";
 
 export const TITLES = { today: "Today", "7d": "Last 7 days", "30d": "Last 30 days", month: "This month", last: "Last month", all: "All time" };
 const BEFORE = { today: "yesterday by now", "7d": "the 7 days before", "30d": "the 30 days before", month: "last month by now", last: "the month before" };
@@ -50,6 +50,20 @@ export function exact(value) {
   return (value < 0n ? "-" : "") + text.replace(/\.?0+$/, "");
 }
 
+/** A cost; unknown where nobody knows a price for any of the calls, which is not nothing. */
+export function costOf(row, props = {}) {
+  if (!row.unpriced) return dollars(row.cost_usd, props);
+  const title = `${count(row.unpriced)} of ${count(row.calls)} calls have no known price`;
+  if (row.unpriced >= row.calls && row.cost_usd === "0") return el("data", { ...props, value: row.cost_usd, title, class: "quiet" }, "unknown");
+  return [dollars(row.cost_usd, props), el("span", { class: "quiet", title }, " + ?")];
+}
+
+/** What a call costs on average, of those whose cost is known; null without one. */
+export function averageOf(total) {
+  const known = total.calls - (total.unpriced ?? 0);
+  return known > 0 ? exact(nano(total.cost_usd) / BigInt(known)) : null;
+}
+
 export function byDay(overview, drawn) {
   const { series, days } = stacks(overview.by_day, overview.by_model);
   drawn.draw(series.map(({ model, color, amounts }) => ({
@@ -57,10 +71,13 @@ export function byDay(overview, drawn) {
     customdata: amounts.map((value) => money(exact(value))), hovertemplate: "%{customdata}",
   })), { barmode: "stack", xaxis: { type: "date", hoverformat: "%a %e %b %Y", tickformat: "%e %b", nticks: 8, ...(days.length < 8 ? { tickvals: days } : {}) }, yaxis: { tickprefix: "$", nticks: 5, rangemode: "tozero" } });
   const legend = el("ul", { class: "legend" }, series.map((one) => el("li", {}, el("span", { class: "swatch", style: { background: `var(${one.color})` } }), one.model === null ? "others" : name(one.model))));
-  const totals = days.map((at, index) => ({ at, total: series.reduce((sum, one) => sum + one.amounts[index], 0n) }));
+  const sum = (at, of) => overview.by_day.rows.reduce((all, row) => all + (row.key.day === at ? of(row) : 0), 0);
+  const totals = days.map((at, index) => ({
+    at, cost_usd: exact(series.reduce((all, one) => all + one.amounts[index], 0n)), calls: sum(at, (row) => row.calls), unpriced: sum(at, (row) => row.unpriced ?? 0),
+  }));
   const columns = [
     { label: "Day", head: true, cell: (row) => el("time", { datetime: row.at }, day(row.at)) },
-    { label: "Cost", num: true, cell: (row) => dollars(exact(row.total)) },
+    { label: "Cost", num: true, cell: (row) => costOf(row) },
   ];
   return [series.length > 1 || series[0]?.model === null ? legend : null, el("details", {}, el("summary", {}, "As a table"), table("Cost by day", columns, totals.reverse()))];
 }

@@ -2,10 +2,10 @@
 
 import { chart } from "./charts.js";
 import { callout, dollars, el, fill, name, panel, part } from "./dom.js";
-import { byDay, change, exact, figure, TITLES } from "./figures.js";
-import { count, day, money, nano, percent, plain, span, whole } from "./format.js";
+import { averageOf, byDay, change, costOf, figure, TITLES } from "./figures.js";
+import { count, day, money, percent, plain, span, whole } from "./format.js";
 import { shareOf, signed } from "./margin.js";
-import { address, costOf, fullness, nothingYet, notes, runCard, topPanel } from "./parts.js";
+import { address, fullness, nothing, nothingYet, notes, runCard, topPanel } from "./parts.js";
 
 const HOLD_OLD_MS = 15 * 60 * 1000;
 
@@ -65,7 +65,8 @@ export function overview(main, ctx) {
   tops.node.className = "two";
   const noCharts = ctx.about.charts === null && callout("Charts need one more package: ", el("code", {}, ctx.about.charts_next));
   const empty = el("div", { hidden: true }, nothingYet());
-  fill(main, el("h1", { class: "sr" }, "Overview"), figures.node, looks, runs.node, empty, days, noCharts, tops.node, models.node);
+  const quiet = el("div", { hidden: true }, nothing("No calls in this period", "There are calls of other times: choose another period above."));
+  fill(main, el("h1", { class: "sr" }, "Overview"), figures.node, looks, runs.node, empty, quiet, days, noCharts, tops.node, models.node);
 
   days.hidden = true;
   let spend = null;
@@ -73,12 +74,13 @@ export function overview(main, ctx) {
   let earned = null;
   let outlook = null;
   function show() {
-    const nothing = spend !== null && spend.by_model.rows_total === 0 && now !== null && now.head === null && !now.imported;
-    empty.hidden = !nothing;
-    for (const node of [days, tops.node, models.node]) node.hidden = nothing || spend === null;
-    days.hidden ||= spend.by_day.rows.length === 0;
+    const none = spend !== null && spend.by_model.rows_total === 0;
+    const never = now !== null && now.head === null && !now.imported;
+    empty.hidden = !(none && never);
+    quiet.hidden = !none || never || now === null;
+    for (const node of [days, tops.node, models.node]) node.hidden = none || spend === null;
     if (spend) figures.show(spend, now && { holds: now.holds && [now.holds.known, now.holds.calls, now.holds.held_usd], runs: now.runs.length }, earned && { margin: earned.total.margin_usd, share: earned.total.margin_share }, outlook?.forecast);
-    if (spend && !nothing) for (const one of [below, tops, models]) one.show(spend);
+    if (spend && !none) for (const one of [below, tops, models]) one.show(spend);
     if (now) {
       runs.show(now.runs);
       const found = attention(now, earned, outlook);
@@ -94,7 +96,7 @@ export function overview(main, ctx) {
     return el(
       "dl", { class: "figures" },
       figure(title, costOf(total, { id: "spend" }), [change(total, shown.before, shown.period.name), ends(shown, forecast)], { class: "figure hero" }),
-      isToday ? null : figure("Today", dollars(shown.today.total.cost_usd, { id: "today" }), change(shown.today.total, shown.today_before, "today")),
+      isToday ? null : figure("Today", costOf(shown.today.total, { id: "today" }), change(shown.today.total, shown.today_before, "today")),
       profit && figure("Margin", signed(profit.margin), profit.share === null ? "" : [shareOf(profit.share), shown.period.name === "all" ? " of this year’s revenue" : " of the revenue"]),
       heldFigure(open),
       figure("Calls", count(total.calls), average(total)),
@@ -120,6 +122,6 @@ export function overview(main, ctx) {
 }
 
 function average(total) {
-  if (!total.calls) return "";
-  return `${money(exact(nano(total.cost_usd) / BigInt(total.calls)))} each`;
+  const each = averageOf(total);
+  return each === null ? "" : `${money(each)} each`;
 }

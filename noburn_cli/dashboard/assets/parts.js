@@ -1,6 +1,7 @@
 // Lines that several views have: of reports, runs, budgets, and what there is when there is nothing.
 
 import { dollars, el, meter, name, panel, share, since, table } from "./dom.js";
+import { costOf } from "./figures.js";
 import { amount, count, NONE, percent, plain, ratio, short, whom } from "./format.js";
 
 /** The address of the view of one customer, feature or model. */
@@ -25,14 +26,6 @@ function keyed(dimension, value) {
   const shown = dimension === "day" ? plain(value) : name(value);
   const quiet = value === NONE ? el("span", { class: "quiet" }, "no ", dimension) : shown;
   return ["customer", "feature", "model"].includes(dimension) ? el("a", { href: address(dimension, value), "data-key": `to-${dimension}-${value}` }, quiet) : quiet;
-}
-
-/** A cost; unknown where nobody knows a price for any of the calls, which is not nothing. */
-export function costOf(row, props = {}) {
-  if (!row.unpriced) return dollars(row.cost_usd, props);
-  const title = `${count(row.unpriced)} of ${count(row.calls)} calls have no known price`;
-  if (row.unpriced >= row.calls && row.cost_usd === "0") return el("data", { ...props, value: row.cost_usd, title, class: "quiet" }, "unknown");
-  return [dollars(row.cost_usd, props), el("span", { class: "quiet", title }, " + ?")];
 }
 
 /** The columns of a report's lines by one attribute. */
