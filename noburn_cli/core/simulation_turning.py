@@ -23,9 +23,11 @@ from noburn_cli.core.simulation_bill import ManyBills, Tariff
 from noburn_cli.core.simulation_scenario import Scenario
 from noburn_cli.core.simulation_usage import Floats
 
-#: Numbers of customers that are looked at.
+#: Numbers of customers that are looked at, near enough to each other that a line between two is off
+#: by a few of a hundred.
 SIZES = (
-    1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000,
+    1, 5, 10, 20, 30, 40, 50, 60, 75, 100, 125, 150, 175, 200, 225, 250, 275, 300, 350, 400, 500,
+    600, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000,
 )  # fmt: skip
 #: Sets of customers, and the groups of one number that a set is cut into at most: a median of fewer
 #: than some thousand small groups would turn anywhere.

@@ -398,7 +398,8 @@ def test_an_assumption_matters_by_what_it_moves():
 def test_how_many_customers_pay_the_fixed_costs():
     scenario = business(Plan(29 * NANO), fixed_nano=5000.0 * NANO, draws=400)
     assert break_even(scenario).customers == math.ceil(5000 / 23)
-    assert turning(scenario).covered_at > 218  # Nineteen months of twenty take more than the mean.
+    # Nineteen months of twenty take more than the mean: about 258 by 4,000 months drawn otherwise.
+    assert 245 < turning(scenario).covered_at < 275
     free = Segment(ODD["free"], 0.9, tokens=50_000.0, token_nano=TOKEN_NANO)
     paying = replace(scenario.segments[0], share=0.1)
     tier = replace(scenario, segments=(paying, free), shape=LogNormal(0))
