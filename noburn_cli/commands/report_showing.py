@@ -39,6 +39,7 @@ class Output:
 def show_report(question: Question, out: Output) -> None:
     """Read and show.  Raises UsageError, LedgerUnavailable, NoburnError."""
     from noburn_cli import paths
+    from noburn_cli.render.table import safe_text
     from noburn_cli.reports.lines import read_lines, read_top
     from noburn_cli.run_notes import RunNotes, read_notes
 
@@ -48,7 +49,7 @@ def show_report(question: Question, out: Output) -> None:
         else:
             report = read_top(paths.home(), question, out.top, tell=tell, rollups=out.rollups)
     if report.scanned is not None and out.rollups:
-        typer.echo(f"note: every call was read: {report.scanned}", err=True)
+        typer.echo(f"note: every call was read: {safe_text(report.scanned)}", err=True)
     ledger = paths.ledger_path()
     has_notes = question.run is not None and ledger.exists()
     notes = read_notes(ledger, str(question.run)) if has_notes else RunNotes()
@@ -70,7 +71,7 @@ def show_report(question: Question, out: Output) -> None:
         emit(_text(question, report, out), out)
     if question.run is not None and out.format == "table" and out.path is None:
         for line in notes.lines():
-            typer.echo(line)
+            typer.echo(safe_text(line))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.render.csv_cells import csv_text
-from noburn_cli.render.table import RIGHT, Column, fit_table
+from noburn_cli.render.table import RIGHT, Column, fit_table, safe_text
 from noburn_cli.reports.latencies import Latencies
 from noburn_cli.reports.totals import IN_TIME, Line, Report, Sums
 
@@ -23,7 +23,7 @@ NUMBERS = (
     "cost_usd", "held_usd", "uncertain_usd", "uncertain_calls", "blocked", "refused", "clamped",
     "notional_usd", "searches", "warned", "downgraded", "overage_usd", "share",
     "errors", "rate_limited", "client_errors", "server_errors", "broken", "error_rate",
-    "mean_latency_ms", "p50_latency_ms", "p95_latency_ms",
+    "mean_latency_ms", "p50_latency_ms", "p95_latency_ms", "unpriced_calls",
 )  # fmt: skip
 _SHARE_PLACES = 6
 P50, P95 = Fraction(1, 2), Fraction(19, 20)
@@ -38,8 +38,9 @@ def report_columns(report: Report) -> list[Column]:
     """The table's columns, the total in their last cells."""
     lines = compared_lines(report)
     whole = Fraction(1) if report.total.cost_nano else None
-    shown = [cells(line.sums, report.share(line)) for line in lines]
-    shown.append(cells(report.total, whole))
+    lacking = report.imported.unpriced_by
+    shown = [cells(ln.sums, report.share(ln), lacking.get(ln.keys, 0)) for ln in lines]
+    shown.append(cells(report.total, whole, report.imported.unpriced))
     columns = [
         Column(
             name.upper(), [*(line.keys[place] for line in lines), "" if place else "TOTAL"],
@@ -118,13 +119,16 @@ def compared_lines(report: Report) -> list[Line]:
     return lines
 
 
-def cells(sums: Sums, share: Fraction | None) -> tuple[str, ...]:
-    """The numbers of one line, for the eye."""
+def cells(sums: Sums, share: Fraction | None, unpriced: int = 0) -> tuple[str, ...]:
+    """The numbers of one line, for the eye.  unpriced: how many of its calls are in no amount."""
+    cost = show_dollars(sums.cost_nano)
+    if unpriced:  # Of which nobody knows the cost: it is not 0.
+        cost, share = (f"{cost} + ?", share) if sums.cost_nano else ("?", None)
     return (
         show_count(sums.calls),
         show_count(sums.input_tokens),
         show_count(sums.output_tokens),
-        show_dollars(sums.cost_nano),
+        cost,
         _share_for_the_eye(share),
         _amount(sums.held_nano),
         _amount(sums.uncertain_nano),
@@ -176,20 +180,26 @@ def notes(report: Report) -> list[str]:
         why = "no bound, no price or no recorded answer"
         said.append(f"{total.refused:,} of the blocked were refused: {why}.")
     if report.imported.calls:
-        calls = ", ".join(f"{count:,} from {name}" for name, count in report.imported.calls.items())
+        calls = ", ".join(
+            f"{count:,} from {safe_text(name)}" for name, count in report.imported.calls.items()
+        )
         cost = show_dollars(sum(report.imported.cost_nano.values()))
         said.append(
             f"{cost} is of calls that were imported ({calls}): noburn did not stand before them. "
             "--source ledger leaves them out."
         )
     if report.imported.unpriced:
+        one = report.imported.unpriced == 1
         said.append(
-            f"{report.imported.unpriced:,} imported calls have no known price, and are in no "
-            "amount; `--by model,state` shows them."
+            f"{report.imported.unpriced:,} imported {'call has' if one else 'calls have'} no known "
+            f"price, and {'is' if one else 'are'} in no amount; `--by model,state` shows "
+            f"{'it' if one else 'them'}."
         )
     if report.imported.doubled:
+        one = report.imported.doubled == 1
         said.append(
-            f"{report.imported.doubled:,} imported calls are in the ledger, and were counted once."
+            f"{report.imported.doubled:,} imported {'call is' if one else 'calls are'} in the "
+            f"ledger, and {'was' if one else 'were'} counted once."
         )
     if report.cut_months:
         said.append(
@@ -205,7 +215,7 @@ def report_csv(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*report.by, *NUMBERS))
     for line in report.lines:
-        values = numbers(line.sums, report.share(line), line.latencies)
+        values = _line_numbers(report, line)
         keys = map(csv_text, line.keys)
         writer.writerow((*keys, *("" if n is None else n for n in values.values())))
     return text.getvalue()
@@ -217,7 +227,10 @@ def report_data(report: Report) -> dict[str, Any]:
         "by": list(report.by),
         "rows": list(_row_data(report)),
         "total": numbers(
-            report.total, Fraction(1) if report.total.cost_nano else None, report.latencies
+            report.total,
+            Fraction(1) if report.total.cost_nano else None,
+            report.latencies,
+            report.imported.unpriced,
         ),
         "cut_months": list(report.cut_months),
         **_more_data(report),
@@ -249,16 +262,17 @@ def _more_data(report: Report) -> dict[str, Any]:
 
 def report_rows(report: Report) -> list[dict[str, Any]]:
     """The lines as flat rows: keys and numbers side by side."""
-    return [
-        {**_keys(report, line), **numbers(line.sums, report.share(line), line.latencies)}
-        for line in report.lines
-    ]
+    return [{**_keys(report, line), **_line_numbers(report, line)} for line in report.lines]
+
+
+def _line_numbers(report: Report, line: Line) -> dict[str, int | str | None]:
+    lacking = report.imported.unpriced_by.get(line.keys, 0)
+    return numbers(line.sums, report.share(line), line.latencies, lacking)
 
 
 def _row_data(report: Report) -> Iterator[dict[str, Any]]:
     for line in report.lines:
-        values = numbers(line.sums, report.share(line), line.latencies)
-        yield {"key": _keys(report, line), **values}
+        yield {"key": _keys(report, line), **_line_numbers(report, line)}
 
 
 def _keys(report: Report, line: Line) -> dict[str, str]:
@@ -266,11 +280,11 @@ def _keys(report: Report, line: Line) -> dict[str, str]:
 
 
 def numbers(
-    sums: Sums, share: Fraction | None, latencies: Latencies | None = None
+    sums: Sums, share: Fraction | None, latencies: Latencies | None = None, unpriced: int = 0
 ) -> dict[str, int | str | None]:
     """The numbers of one line by NUMBERS' names, amounts as exact decimals.
 
-    Percentiles of the latency are null unless they were asked for.
+    Percentiles of the latency are null unless they were asked for.  unpriced: calls in no amount.
     """
     mean = round(Fraction(sums.latency_ms, sums.timed)) if sums.timed > 0 else None
     values = (
@@ -282,7 +296,7 @@ def numbers(
         _share_text(share),
         sums.errors, sums.limited, sums.client_errors, sums.server_errors, sums.broken,
         _share_text(sums.error_rate), mean, percentile_ms(latencies, P50),
-        percentile_ms(latencies, P95),
+        percentile_ms(latencies, P95), unpriced,
     )  # fmt: skip
     return dict(zip(NUMBERS, values, strict=True))
 

@@ -59,8 +59,8 @@ def pareto_sentence(found: Pareto) -> str:
         )
     total = len(found.parts)
     return (
-        f"{said}; {found.few:,} of {total:,} {column}{'s' if total != 1 else ''} make"
-        f" {show_percent(MOST)} of it."
+        f"{said}; {found.few:,} of {total:,} {column}{'s' if total != 1 else ''}"
+        f" make{'s' if found.few == 1 else ''} {show_percent(MOST)} of it."
     )
 
 

@@ -74,8 +74,16 @@ def imported_lines(
             calls[source] += line.sums.calls
             costs[source] += line.sums.cost_nano
             unpriced += line.sums.calls if state == UNPRICED else 0
+        lacking = _unpriced_by(connection, question) if unpriced else {}
         (doubled,) = connection.execute("SELECT count(*) FROM temp.doubled").fetchone() or (0,)
-    return lines, Imported(calls, costs, int(doubled), unpriced)
+    return lines, Imported(calls, costs, int(doubled), unpriced, lacking)
+
+
+def _unpriced_by(connection: apsw.Connection, question: Question) -> dict[tuple[str, ...], int]:
+    """Of the lines, how many calls have a cost that nobody knows."""
+    source = f"SELECT * FROM ({_CALLS}) WHERE state = '{UNPRICED}'"  # noqa: S608 -- our own names
+    lines = grouped(connection, parts(question, question.by), source)
+    return {line.keys: line.sums.calls for line in lines}
 
 
 def dearest_imported(

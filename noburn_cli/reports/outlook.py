@@ -42,7 +42,9 @@ def read_unusual(
     """
     local = LocalTime(question.zone)
     today = local.date_of(now_ms)
-    last = today if question.until_ms is None else local.date_of(question.until_ms - 1)
+    last = today
+    if question.until_ms is not None:
+        last = min(today, local.date_of(question.until_ms - 1))
     first = last - timedelta(days=6)
     if question.since_ms is not None:
         first = local.date_of(question.since_ms)

@@ -29,7 +29,7 @@ _UNIT_MS = {"h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 class Period:
     """From a moment, before another; epoch ms, None for no border.
 
-    is_open: it reaches to now, and goes on.
+    is_open: it is not over.  What goes on from now has no border; what was named by its end has.
     """
 
     since_ms: int | None
@@ -52,7 +52,7 @@ def parse_period(text: str, *, now_ms: int, zone: str = UTC) -> Period:
         return _rolling(int(length[1]), length[2], now_ms, local)
     if _MONTH.fullmatch(word):
         noon = datetime(int(word[:4]), int(word[5:]), 2, 12, tzinfo=local.tz)
-        return _calendar(local.month_bounds(int(noon.timestamp()) * 1000), now_ms)
+        return _named(local.month_bounds(int(noon.timestamp()) * 1000), now_ms)
     if _YEAR.fullmatch(word):
         return _days(local, f"{word}-01-01", f"{word}-12-31", text, now_ms)
     if ".." in word:
@@ -108,7 +108,12 @@ def _days(local: LocalTime, first: str, last: str, text: str, now_ms: int) -> Pe
         ) from error
     if ends < begins:
         raise UsageError(f"--period {text} ends before it begins")
-    return _calendar((since_ms, until_ms), now_ms)
+    return _named((since_ms, until_ms), now_ms)
+
+
+def _named(bounds: tuple[int, int], now_ms: int) -> Period:
+    """A window whose end was said: nothing that is dated after it, by whatever clock, is in it."""
+    return Period(*bounds, is_open=bounds[1] > now_ms)
 
 
 def _calendar(bounds: tuple[int, int], now_ms: int) -> Period:
@@ -125,6 +130,8 @@ def before(question: Question, *, now_ms: int) -> tuple[int, int]:
     other stretch the same length before it.  Raises UsageError where the period has no beginning.
     """
     since_ms, until_ms = question.since_ms, question.until_ms
+    if since_ms is not None and until_ms is not None and since_ms <= now_ms < until_ms:
+        until_ms = None  # so far
     if since_ms is None:
         raise UsageError(
             "there is no period before one that has no beginning",

@@ -9,28 +9,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from noburn_cli.reports.latencies import Latencies
-from noburn_cli.reports.totals import Line, Report, Sums, total_of
+from noburn_cli.reports.totals import Line, Report, Sums, cost_order, total_of
 
 
 def top_lines(report: Report, top: int) -> Report:
-    """The first lines, and one for all the others."""
-    rest = report.lines[top:]
-    if not rest:
+    """The dearest lines, in the report's order, and one for all the others."""
+    if len(report.lines) <= top:
         return report
-    shown = report.lines[:top]
+    dearest = {line.keys for line in sorted(report.lines, key=cost_order)[:top]}
+    shown = [line for line in report.lines if line.keys in dearest]
+    rest = [line for line in report.lines if line.keys not in dearest]
     took = [line.latencies for line in rest if line.latencies is not None]
     others = Line(
         _others(report.by, len(rest)),
         report.total - total_of(line.sums for line in shown),
         Latencies.joined(took) if took else None,
     )
+    lacking = dict(report.imported.unpriced_by)
+    elsewhere = sum(lacking.pop(keys) for keys in [*lacking] if keys not in dearest)
+    if elsewhere:
+        lacking[others.keys] = elsewhere
     before = report.before
     if before is not None:
-        kept = {line.keys for line in shown}
-        known = [line for line in before.lines if line.keys in kept]
+        known = [line for line in before.lines if line.keys in dearest]
         gone = before.total - total_of(line.sums for line in known)
         before = replace(before, lines=(*known, Line(others.keys, gone)))
-    return replace(report, lines=(*shown, others), before=before)
+    imported = replace(report.imported, unpriced_by=lacking)
+    return replace(report, lines=(*shown, others), before=before, imported=imported)
 
 
 def with_others(

@@ -117,12 +117,14 @@ class Imported:
     calls, cost_nano: of each source, the part that is in the lines.  doubled: imported calls that
     the ledger knows by the provider's id, and which were therefore left out.
     unpriced: calls in the lines whose cost nobody knows; they are in no amount.
+    unpriced_by: the same of each line that has some.
     """
 
     calls: Mapping[str, int] = field(default_factory=dict)
     cost_nano: Mapping[str, int] = field(default_factory=dict)
     doubled: int = 0
     unpriced: int = 0
+    unpriced_by: Mapping[tuple[str, ...], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,9 +166,16 @@ def make_report(
 ) -> Report:  # fmt: skip
     """Order the lines and add them up.
 
-    The dearest first; days in their own order, because a series is read along time.
+    The dearest first; days in their own order, because a series is read along time: of all, or of
+    each customer where days come after the customer.
     """
-    ordered = sorted(lines, key=_time_order if by[:1] and by[0] in IN_TIME else _cost_order)
+    known_lines = list(lines)
+    if by and by[0] in IN_TIME:
+        ordered = sorted(known_lines, key=_time_order)
+    elif any(name in IN_TIME for name in by):
+        ordered = _series(by, known_lines)
+    else:
+        ordered = sorted(known_lines, key=cost_order)
     total = total_of(line.sums for line in ordered)
     known = [line.latencies for line in ordered if line.latencies is not None]
     return Report(
@@ -175,7 +184,20 @@ def make_report(
     )  # fmt: skip
 
 
-def _cost_order(line: Line) -> tuple[int, int, tuple[str, ...]]:
+def _series(by: tuple[str, ...], lines: list[Line]) -> list[Line]:
+    """Lines with the same names together, the dearest names first, each along time."""
+    places = [place for place, name in enumerate(by) if name not in IN_TIME]
+
+    def name_of(line: Line) -> tuple[str, ...]:
+        return tuple(line.keys[place] for place in places)
+
+    costs: dict[tuple[str, ...], int] = {}
+    for line in lines:
+        costs[name_of(line)] = costs.get(name_of(line), 0) + line.sums.cost_nano
+    return sorted(lines, key=lambda line: (-costs[name_of(line)], name_of(line), line.keys))
+
+
+def cost_order(line: Line) -> tuple[int, int, tuple[str, ...]]:
     return (-line.sums.cost_nano, -line.sums.calls, line.keys)
 
 

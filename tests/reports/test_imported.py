@@ -12,6 +12,7 @@ from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.importing.job import Wanted, import_files
 from noburn_cli.importing.sources.registry import SOURCES
 from noburn_cli.render.report import notes, report_data
+from noburn_cli.reports.imported import UNPRICED
 from noburn_cli.reports.lines import read_lines
 from noburn_cli.reports.query import IMPORTED, LEDGER, Question
 from tests.reports.made_ledger import Made
@@ -73,3 +74,14 @@ def test_imported_calls_are_added_once_and_marked(tmp_path: Path) -> None:
     made.close()
     _bring(tmp_path, "helicone")
     assert read_lines(tmp_path, question).imported.doubled >= 2
+
+
+def test_calls_without_a_price_are_told_line_by_line(tmp_path: Path) -> None:
+    """Goal: which lines have them is what the state says, and kept sums change nothing of it."""
+    _bring(tmp_path, "litellm")
+    report = read_lines(tmp_path, Question(by=("model",)))
+    by_state = read_lines(tmp_path, Question(by=("model", "state")))
+    told = {line.keys[:1]: line.sums.calls for line in by_state.lines if line.keys[1] == UNPRICED}
+    assert told
+    assert report.imported.unpriced_by == told
+    assert report.imported.unpriced == sum(told.values())

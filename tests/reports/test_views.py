@@ -10,6 +10,7 @@ from fractions import Fraction
 import pytest
 
 from noburn_cli.errors import UsageError
+from noburn_cli.render.report import notes, render_report, report_columns, report_data
 from noburn_cli.reports.anomalies import Rule, judge
 from noburn_cli.reports.forecast import forecast
 from noburn_cli.reports.latencies import ERROR, Latencies, bucket_of
@@ -17,7 +18,8 @@ from noburn_cli.reports.localtime import LocalTime
 from noburn_cli.reports.pareto import make_pareto
 from noburn_cli.reports.period import before, parse_period
 from noburn_cli.reports.query import Question
-from noburn_cli.reports.totals import Line, Sums, make_report
+from noburn_cli.reports.top import top_lines
+from noburn_cli.reports.totals import Imported, Line, Sums, make_report
 
 DOLLAR = 1_000_000_000
 BERLIN = "Europe/Berlin"
@@ -47,6 +49,9 @@ NOW = _ms("2026-11-27T14:30:00+01:00")
         ("24h", BERLIN, "2026-11-26T14:30+01:00", None),
         ("2026-10-24..2026-10-25", BERLIN, "2026-10-24T00:00+02:00", "2026-10-26T00:00+01:00"),
         ("all", "UTC", None, None),
+        # Not over, but its end was said: what a wrong clock dates after it is not in it.
+        ("2026-11", "UTC", "2026-11-01T00:00+00:00", "2026-12-01T00:00+00:00"),
+        ("2026-11-20..2026-12-02", "UTC", "2026-11-20T00:00+00:00", "2026-12-03T00:00+00:00"),
     ],
 )
 def test_periods(word: str, zone: str, since: str | None, until: str | None) -> None:
@@ -70,6 +75,8 @@ def test_what_is_no_period(word: str) -> None:
         # February has no 31st: never into the period itself.
         ("2026-03-01T00:00Z", "2026-03-31T12:00Z", "UTC", "2026-02-01T00:00Z", "2026-03-01T00:00Z"),
         ("2026-10-01T00:00Z", "2026-11-01T00:00Z", "UTC", "2026-09-01T00:00Z", "2026-10-01T00:00Z"),
+        # A month that is named and not over.
+        ("2026-11-01T00:00Z", "2026-12-01T00:00Z", "UTC", "2026-10-01T00:00Z", "2026-10-27T13:30Z"),
         ("2026-01-01T00:00Z", "2026-04-01T00:00Z", "UTC", "2025-10-01T00:00Z", "2026-01-01T00:00Z"),
         ("2026-11-21T00:00Z", None, "UTC", "2026-11-14T00:00Z", "2026-11-20T13:30Z"),
         ("2026-11-23T00:00Z", "2026-11-26T00:00Z", "UTC", "2026-11-20T00:00Z", "2026-11-23T00:00Z"),
@@ -225,3 +232,37 @@ def test_a_forecast_needs_a_week_and_never_says_less_than_was_spent() -> None:
     assert (even.expected_nano, even.low_nano, even.high_nano) == (70 + 235, 305, 305)
     quiet = forecast({}, begun=date(2026, 10, 1), **asked)
     assert (quiet.expected_nano, quiet.low_nano) == (70, 70)
+
+
+def test_lines_of_a_customer_stand_along_time_and_the_top_are_the_dearest() -> None:
+    costs = {("a", "10"): 5, ("b", "11"): 9, ("a", "11"): 1, ("b", "10"): 2, ("c", "10"): 7}
+    lines = [Line(keys, Sums(cost_nano=cost)) for keys, cost in costs.items()]
+    report = make_report(("customer", "month"), lines)
+    shown = [line.keys for line in report.lines]
+    assert shown == [("b", "10"), ("b", "11"), ("c", "10"), ("a", "10"), ("a", "11")]
+    top = top_lines(report, 2)
+    assert [(one.keys, one.sums.cost_nano) for one in top.lines] == [
+        (("b", "11"), 9), (("c", "10"), 7), (("(3 others)", ""), 8),
+    ]  # fmt: skip
+
+
+def test_what_nobody_can_price_is_not_free() -> None:
+    keys = [("known",), ("partly",), ("un\x1b[2Jknown",)]
+    lines = [
+        Line(key, Sums(calls=2, cost_nano=cost)) for key, cost in zip(keys, (9, 5, 0), strict=True)
+    ]
+    lacking = {keys[1]: 1, keys[2]: 2}
+    found = Imported({"x\x1b[2J": 6}, {"x\x1b[2J": 14}, 0, 3, lacking)
+    report = make_report(("model",), lines, imported=found)
+    cells = {one.header: one.cells for one in report_columns(report)}
+    assert list(cells["COST"]) == ["$0.000000009", "$0.000000005 + ?", "?", "$0.000000014 + ?"]
+    assert cells["SHARE"][2] == "-"
+    assert "\x1b" not in "".join(render_report(report))
+    data = report_data(report)
+    assert [row["unpriced_calls"] for row in data["rows"]] == [0, 1, 2]
+    assert data["total"]["unpriced_calls"] == 3
+    others = top_lines(report, 1)
+    assert report_data(others)["rows"][-1]["unpriced_calls"] == 3
+    single = make_report((), lines[:1], imported=Imported({"x": 2}, {"x": 9}, 1, 1))
+    assert "1 imported call has no known price, and is in no amount" in " ".join(notes(single))
+    assert "1 imported call is in the ledger, and was counted once." in notes(single)
