@@ -119,7 +119,7 @@ def _answer_rows(shown: Outlook) -> list[tuple[str, str]]:
     price = _target_price(shown)
     if price is not None:
         each = " a seat" if scenario.plan.seats > 1 and not scenario.plan.per_customer else ""
-        price += "" if shown.target_price.reach is Reach.ALWAYS else each
+        price += each if shown.target_price.charged is not None else ""
         rows.append((f"{target} price", f"{price} for these tokens"))
     if month.bill.tax_nano:
         rows.append(("Tax", _tax_line(scenario.plan, month)))
@@ -134,6 +134,8 @@ def _target_price(shown: Outlook) -> str | None:
     found = shown.target_price
     if found.reach is Reach.ALWAYS:
         return "any"
+    if found.reach is Reach.NEVER and found.best is not None:
+        return f"none: {show_percent(found.best[1], places=2)} is left at best"
     return None if found.charged is None else show_dollars(found.charged)
 
 

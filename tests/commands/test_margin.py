@@ -432,6 +432,7 @@ def test_where_no_value_reaches_it_the_best_is_said(margin):
     assert "No routing reaches 80 %: even 100 % leaves 75 %." in margin(*base, *routing).out
     price = margin(*base, "--solve", "price", "--target", "98%", "--fee-percent", "2.9").out
     assert "No price reaches 98 %: however high, 97.1 % is left at best." in price
+    assert "98 % price       none: 97.1 % is left at best for these tokens" in price
     # No fixed cost is in the way: each dollar of cost brings $1.20, and one in six stays.
     usage = ("--price", "0", "--tokens", "2M", "--overage", "20%", "--overhead", "1.5")
     shown = margin(*usage, "--solve", "tokens").out
