@@ -89,8 +89,21 @@ def _exit_code(ended: SystemExit) -> int:
     return EXIT_FAILED
 
 
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
 def _system_refused(error: OSError) -> NoburnError:
     """A full disk under standard output, or a file that a command did not look after itself."""
+    if error.filename is None and not _has_folder():
+        return NoburnError(
+            "the folder that noburn was started in is gone",
+            next_step="change to one that exists (`cd ~`), and try again",
+        )
     where = "" if error.filename is None else f" {error.filename!r}"
     return NoburnError(
         f"the system refused to read or write{where}: {error.strerror or error}",

@@ -93,7 +93,8 @@ def _doubts(money: Money) -> list[str]:
     if money.unpriced:
         lines.append(
             f"cost unknown, and not zero: {_models(money.unpriced)}; a price file can price them "
-            "(NOBURN_PRICES), then import again with --again"
+            "(`[[model]]` and `[[model.rate]]` in prices.toml, docs/price-book.md), then import "
+            "again with --again"
         )
     if money.unlisted:
         lines.append(f"no list price in our book: {_models(money.unlisted)}")

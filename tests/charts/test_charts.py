@@ -152,8 +152,11 @@ def test_pictures_are_whole_and_the_same_each_time(tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"}  # No part is left.
     with pytest.raises(UsageError, match="cannot be saved"):
         pictures.save(CURVE, tmp_path / "curve.pdf")
-    with pytest.raises(NoburnError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be saved"):
         pictures.save(CURVE, tmp_path / "none" / "curve.svg")
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(NoburnError, match="cannot be written"):
+        pictures.save(CURVE, tmp_path / "folder.svg")
 
 
 def test_a_page_holds_everything_and_asks_nobody():

@@ -252,6 +252,16 @@ def test_a_missing_file_is_no_bug(monkeypatch, capsys):
     assert "bug" not in shown
 
 
+def test_a_folder_that_is_gone_is_named_as_what_is_missing(monkeypatch, capsys, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    use_command(monkeypatch, _raising(FileNotFoundError(2, "No such file or directory")))
+    assert main(["try"]) == 1
+    assert "the folder that noburn was started in is gone" in capsys.readouterr().err
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 
