@@ -40,16 +40,16 @@ def test_imported_calls_and_unknown_costs_are_told(tmp_path: Path) -> None:
         shown = "[...document.querySelectorAll('.empty.big')].filter((n) => n.checkVisibility())"
         page.until(f"{shown}.map((n) => n.querySelector('h2').textContent).length === 1")
         assert page.js(f"{shown}[0].querySelector('h2').textContent") == "No calls in this period"
+        many = (f"n{n},{now:%FT%TZ},gpt-6-luna,{1000 - n},0,cheap-{n}\n" for n in range(501))
         calls.write_text(
-            f"{HEAD}a,{now:%FT%TZ},gpt-6-luna,1000,100,acme\n"
-            f"b,{now:%FT%TZ},house-llm,1000,100,constructor\n"
+            f"{HEAD}a,{now:%FT%TZ},gpt-6-luna,1000,100,constructor\n"
+            f"b,{now:%FT%TZ},house-llm,1000,100,constructor\n{''.join(many)}"
         )
         assert desk.here(*importing)[0] == 0
         page.until("document.querySelector('#spend').value !== '0'")
         said = desk.said("report", "--by", "model", "--since", f"{now:%F}")["total"]["cost_usd"]
         assert page.js("document.querySelector('#spend').value") == said
-        page.until("document.querySelector('main').textContent.includes('2 calls imported from')")
-        assert "$0.00015 each" in page.text("main .figures")  # of those whose cost is known
+        page.until("document.querySelector('main').textContent.includes('503 calls imported from')")
         page.until("document.querySelector('.chart .main-svg')")
         width = "[...document.querySelectorAll('.chart .main-svg')].map((n) => n.clientWidth)[0]"
         before = page.js(width)
@@ -57,11 +57,22 @@ def test_imported_calls_and_unknown_costs_are_told(tmp_path: Path) -> None:
             "document.querySelector('.chart').closest('.panel').style.width = '320px'"
         )
         page.until(f"{width} < 320 && {width} < arguments[0]", before)
-        for view, name in (("models", "house-llm"), ("customers", "constructor")):
+        for view, name, told in (
+            ("models", "house-llm", "unknown"), ("customers", "constructor", "$0.00015 + ?"),
+        ):  # fmt: skip
             page.see(view)
             row = "[...document.querySelectorAll('tbody tr')].find((n) => n.querySelector('th')"
             cost = f"{row}.textContent === arguments[0])?.querySelector('[data-label=Cost]')"
-            page.until(f"({cost})?.textContent === 'unknown'", name)
+            page.until(f"({cost})?.textContent === arguments[1]", name, told)
         page.until("document.querySelector('td[data-label=Margin] data')")
+        page.driver.execute_script(
+            "const field = document.querySelector('#find'); field.value = 'cheap-500';"
+            "field.dispatchEvent(new Event('input'))"
+        )
+        page.until("document.querySelector('#elsewhere')")
+        page.click("#elsewhere")
+        page.until("document.querySelector('h1').textContent === 'cheap-500'")
+        page.see("customer/constructor")
+        page.until("document.querySelector('.figures')?.textContent.includes('each $0.00015')")
         assert page.complaints() == []
         page.open("about:blank")

@@ -1,11 +1,11 @@
 // Who and what the money went to: customers, features, models; all of them, or one.
 
 import { chart, label } from "./charts.js";
-import { dollars, el, fill, panel, part, table } from "./dom.js";
+import { dollars, el, fill, name, panel, part, table } from "./dom.js";
 import { count, money, nano, NONE, percent, plain } from "./format.js";
 import { averageOf, byDay, change, costOf, figure, TITLES } from "./figures.js";
 import { signed } from "./margin.js";
-import { LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
+import { address, LATENCY_COLUMNS, notes, nothing, reportColumns, tokens, topPanel } from "./parts.js";
 
 const WORDS = {
   customers: ["customer", "Customers", "customer"],
@@ -76,17 +76,19 @@ export function breakdown(which) {
     const body = part(lines);
     fill(main, el("div", { class: "title" }, el("h1", {}, title), note, filter), bars, body.node);
 
-    function lines(shown, rows, sorting) {
+    function lines(shown, rows, sorting, _earned, _served, wanted) {
       if (!shown.rows.length) return nothing("No calls in this period", "Choose another period above, or name whom calls are for:", `noburn run --${dimension === "model" ? "customer" : dimension} acme -- COMMAND`);
       const sorted = (next) => {
         order = next;
         show();
       };
-      const told = shown.rows_total > shown.rows.length ? el("p", { class: "quiet" }, `The dearest ${count(shown.rows.length)} of ${count(shown.rows_total)}; `, el("code", {}, `noburn report --by ${dimension} --csv`), " has all.") : null;
+      const cut = shown.rows_total > shown.rows.length;
+      const elsewhere = cut && wanted && !rows.length ? el("p", {}, "None of these is called so. ", el("a", { id: "elsewhere", href: address(dimension, wanted) }, "Look at ", name(wanted), " among the others")) : null;
+      const told = cut ? el("p", { class: "quiet" }, `The dearest ${count(shown.rows.length)} of ${count(shown.rows_total)}; `, el("code", {}, `noburn report --by ${dimension} --csv`), " has all.") : null;
       return panel(
         TITLES[shown.period.name], { note: `${count(shown.rows_total)} ${word}${shown.rows_total === 1 ? "" : "s"}` },
         table(`${title}: cost, calls and tokens`, columnsOf(title), rows, { foot: { ...shown.total, total: true, key: {} }, order: sorting, sorted }),
-        told, notes(shown),
+        elsewhere, told, notes(shown),
       );
     }
 
@@ -105,7 +107,7 @@ export function breakdown(which) {
       const wanted = filter.value.trim().toLowerCase();
       const rows = report.rows.filter((row) => row.key[dimension].toLowerCase().includes(wanted));
       note.textContent = concentration(report, word) ?? "";
-      body.show(report, rows, order, earned, served);
+      body.show(report, rows, order, earned, served, filter.value.trim());
       const top = report.rows.filter((row) => row.cost_usd !== "0").slice(0, PARETO_MAX);
       bars.hidden = top.length < 2 || ctx.about.charts === null;
       if (!bars.hidden) {
