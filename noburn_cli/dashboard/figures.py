@@ -25,7 +25,6 @@ from noburn_cli.render.report_views import outlook_data, pareto_data, unusual_da
 from noburn_cli.reports.anomalies import Rule
 from noburn_cli.reports.blocks import read_last_stopped
 from noburn_cli.reports.head import read_head
-from noburn_cli.reports.imported import UNPRICED, imported_lines
 from noburn_cli.reports.lines import read_lines
 from noburn_cli.reports.outlook import read_outlook, read_unusual
 from noburn_cli.reports.pareto import read_pareto
@@ -149,19 +148,7 @@ class Figures:
         shown = report
         if len(report.lines) > lines_max and "day" not in by:
             shown = replace(report, lines=report.lines[:lines_max])
-        data = {**report_data(shown), "rows_total": len(report.lines)}
-        if report.imported.unpriced:
-            self._tell_unpriced(data, question)
-        return data
-
-    def _tell_unpriced(self, data: Document, question: Question) -> None:
-        """Say of each row how many of its calls have no known cost: their cost is not nothing."""
-        where = {**question.where, "state": UNPRICED}
-        found = self._read(replace(question, where=where), unpriced=True)
-        calls = {line.keys: line.sums.calls for line in found.lines}
-        for row in data["rows"]:
-            row["unpriced"] = calls.get(tuple(row["key"][name] for name in question.by), 0)
-        data["total"]["unpriced"] = sum(calls.values())
+        return {**report_data(shown), "rows_total": len(report.lines)}
 
     def _before(self, period: Period, where: Mapping[str, str] | None = None) -> Document | None:
         if period.before is None:
@@ -176,18 +163,15 @@ class Figures:
     ) -> Question:  # fmt: skip
         return Question(by, since_ms, until_ms, where or {}, zone=self.zone)
 
-    def _read(
-        self, question: Question, *, moving: bool = False, unpriced: bool = False
-    ) -> Report:  # fmt: skip
+    def _read(self, question: Question, *, moving: bool = False) -> Report:
         """The report, from what is kept when the ledger has not grown since.
 
         moving: its end is as far into the period as now is into this one; kept all the same.
-        unpriced: it asks for imported calls without a known cost: the ledger has none.
         """
         if not self._ledger.exists() and not self._imports.exists():
             return make_report(question.by, ())
         until_ms = None if moving else question.until_ms
-        asked = (question.by, question.since_ms, until_ms, question.latency, unpriced)
+        asked = (question.by, question.since_ms, until_ms, question.latency)
         key = (asked, tuple(sorted(question.where.items())))
         with self._reading:
             stamp = self._stamp()
@@ -196,20 +180,13 @@ class Figures:
                 self._kept.move_to_end(key)
                 return kept[1]
             try:
-                report = self._anew(question, unpriced=unpriced)
+                report = read_lines(self._home, question, tell=self._tell)
             finally:
                 self.counting = None
             self._kept[key] = (stamp, report)
             while len(self._kept) > _KEPT_MAX:
                 self._kept.popitem(last=False)
             return report
-
-    def _anew(self, question: Question, *, unpriced: bool) -> Report:
-        if not unpriced:
-            return read_lines(self._home, question, tell=self._tell)
-        cache = paths.reports_path(self._home)
-        lines, told = imported_lines(self._imports, self._ledger, question, cache=cache)
-        return make_report(question.by, lines, imported=told)
 
     def _tell(self, done: int, total: int) -> None:
         self.counting = (done, total)

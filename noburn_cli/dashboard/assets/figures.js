@@ -52,15 +52,15 @@ export function exact(value) {
 
 /** A cost; unknown where nobody knows a price for any of the calls, which is not nothing. */
 export function costOf(row, props = {}) {
-  if (!row.unpriced) return dollars(row.cost_usd, props);
-  const title = `${count(row.unpriced)} of ${count(row.calls)} calls have no known price`;
-  if (row.unpriced >= row.calls && row.cost_usd === "0") return el("data", { ...props, value: row.cost_usd, title, class: "quiet" }, "unknown");
+  if (!row.unpriced_calls) return dollars(row.cost_usd, props);
+  const title = `${count(row.unpriced_calls)} of ${count(row.calls)} calls have no known price`;
+  if (row.unpriced_calls >= row.calls && row.cost_usd === "0") return el("data", { ...props, value: row.cost_usd, title, class: "quiet" }, "unknown");
   return [dollars(row.cost_usd, props), el("span", { class: "quiet", title }, " + ?")];
 }
 
 /** What a call costs on average, of those whose cost is known; null without one. */
 export function averageOf(total) {
-  const known = total.calls - (total.unpriced ?? 0);
+  const known = total.calls - (total.unpriced_calls ?? 0);
   return known > 0 ? exact(nano(total.cost_usd) / BigInt(known)) : null;
 }
 
@@ -73,7 +73,7 @@ export function byDay(overview, drawn) {
   const legend = el("ul", { class: "legend" }, series.map((one) => el("li", {}, el("span", { class: "swatch", style: { background: `var(${one.color})` } }), one.model === null ? "others" : name(one.model))));
   const sum = (at, of) => overview.by_day.rows.reduce((all, row) => all + (row.key.day === at ? of(row) : 0), 0);
   const totals = days.map((at, index) => ({
-    at, cost_usd: exact(series.reduce((all, one) => all + one.amounts[index], 0n)), calls: sum(at, (row) => row.calls), unpriced: sum(at, (row) => row.unpriced ?? 0),
+    at, cost_usd: exact(series.reduce((all, one) => all + one.amounts[index], 0n)), calls: sum(at, (row) => row.calls), unpriced_calls: sum(at, (row) => row.unpriced_calls ?? 0),
   }));
   const columns = [
     { label: "Day", head: true, cell: (row) => el("time", { datetime: row.at }, day(row.at)) },

@@ -34,7 +34,7 @@ export function reportColumns(dimension, label) {
     { label, head: true, cell: (row) => row.total ? "All" : keyed(dimension, row.key[dimension]), sort: (row) => row.key[dimension] },
     { label: "", said: "Share", wide: true, cell: (row) => (row.share === null || row.total ? "" : share(Number(row.share))) },
     { label: "Cost", num: true, cell: (row) => costOf(row), sort: cost },
-    { label: "Share", num: true, cell: (row) => (row.share === null || (row.unpriced && row.unpriced >= row.calls) ? "" : percent(Number(row.share))), sort: (row) => Number(row.share ?? 0) },
+    { label: "Share", num: true, cell: (row) => (row.share === null || (row.unpriced_calls && row.unpriced_calls >= row.calls) ? "" : percent(Number(row.share))), sort: (row) => Number(row.share ?? 0) },
     { label: "Calls", num: true, cell: (row) => count(row.calls), sort: (row) => row.calls },
     { label: "Tokens in", num: true, cell: (row) => tokens(row.input_tokens), sort: (row) => row.input_tokens },
     { label: "Tokens out", num: true, cell: (row) => tokens(row.output_tokens), sort: (row) => row.output_tokens },
