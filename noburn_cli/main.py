@@ -91,7 +91,7 @@ def _exit_code(ended: SystemExit) -> int:
 
 def _has_folder() -> bool:
     try:
-        os.getcwd()
+        os.getcwd()  # noqa: PTH109 -- pathlib is loaded by those who need it
     except OSError:
         return False
     return True

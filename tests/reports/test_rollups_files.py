@@ -225,3 +225,13 @@ def test_a_checkpoint_need_not_wait_for_a_report(home: Path) -> None:
         process.kill()
     writer.close()
     assert emptied
+
+
+def test_the_zone_that_came_first_goes_for_a_fifth(home: Path) -> None:
+    zones = ["Asia/Kolkata", "America/New_York", "Europe/Berlin", "Pacific/Apia", "Asia/Tokyo"]
+    for zone in zones:
+        read_lines(home, Question(by=("day",), zone=zone))
+    connection = apsw.Connection(str(paths.reports_path(home)))
+    kept = {name for (name,) in connection.execute("SELECT name FROM zones")}
+    connection.close()
+    assert kept == {"UTC", *zones[1:]}
