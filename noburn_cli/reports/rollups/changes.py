@@ -98,7 +98,11 @@ _OVERAGE = """(SELECT sum(o.cost_nano) FROM ledger.journal AS o
 _NEW = "ledger.journal AS r", "r.seq > :after AND r.seq <= :upto"
 _OLD = "touched AS t CROSS JOIN ledger.journal AS r ON r.call = t.call", "r.seq <= :after"
 _SEQS = "ledger.journal AS r", "r.seq >= :first AND r.seq < :end"
-#: Corrections are few, and have an index of their own.
+#: Corrections have an index of their own, but none by time: all are read, where the quarter-hours
+#: in question have any.
+_IS_CORRECTED = f"""
+    SELECT EXISTS (SELECT 1 FROM main.cells WHERE slot >= ? AND slot < ? AND state = {_CORRECTION})
+"""  # noqa: S608 -- our own names
 _ALL = "ledger.journal AS r INDEXED BY journal_correction", "r.seq <= :upto"
 
 
@@ -227,7 +231,11 @@ def collect_between(
     values = {"since": since_ms, "until": until_ms, "upto": upto, "sign": 1}
     only = "WHERE at_ms >= :since AND at_ms < :until"
     over = _overage(connection)
-    for shape in (_RESERVED, _STOPPED, _CORRECTED):
+    shapes = [_RESERVED, _STOPPED]
+    slots = (since_ms // SLOT_MS, -(-until_ms // SLOT_MS))
+    if next(iter(connection.execute(_IS_CORRECTED, slots)))[0]:
+        shapes.append(_CORRECTED)
+    for shape in shapes:
         rows, which = _ALL if shape is _CORRECTED else _SEQS
         which += "" if shape is _CORRECTED else " AND r.seq <= :upto"
         found = {**values} if shape is _CORRECTED else {**values, "first": first, "end": end}
