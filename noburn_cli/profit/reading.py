@@ -42,6 +42,7 @@ from noburn_cli.core.recognition_days import Days, day_text, month_of_day
 from noburn_cli.core.recognition_reading import CHANGES, recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
+from noburn_cli.reports.costs import unpriced_calls
 
 _NO_REVENUE = (
     "No revenue is known for this period: bring it with `noburn import stripe` or `noburn import "
@@ -147,6 +148,7 @@ def read_books(
             "by calendar month: provisional."
         )
     notes += [*_spread_notes(draft.streams), *_month_notes(costs, question)]
+    notes += _unpriced_notes(home, question, days)
     whole = Recognition((*draft.streams, *rated), draft.no_rate, draft.tax)
     return Books(question, days, today, facts, costs, whole, on, tuple(notes), by_day, billed)
 
@@ -266,6 +268,16 @@ def _breakage(streams: Iterable[Stream], question: Question) -> int:
         for one in streams
         if one.breakage is not None and question.first <= one.breakage[0] < question.until
     )
+
+
+def _unpriced_notes(home: Path, question: Question, days: Days) -> list[str]:
+    since_ms, until_ms = days.start_ms(question.first), days.start_ms(question.until)
+    count = unpriced_calls(home, since_ms, until_ms, question.rules.zone)
+    if not count:
+        return []
+    calls = "1 imported call has" if count == 1 else f"{count:,} imported calls have"
+    note = f"{calls} no known price: in no inference, so margins are lower than they look "
+    return [note + "(`noburn report --by model` names the models)."]
 
 
 def _month_notes(costs: Iterable[CostLine], question: Question) -> list[str]:

@@ -6,7 +6,7 @@ Days are those of the zone asked for; a compacted month is told at its first day
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,7 +25,7 @@ from noburn_cli.core.windows import UTC
 from noburn_cli.reports.imported import imported_lines
 from noburn_cli.reports.lines import read_lines
 from noburn_cli.reports.query import SOURCES, Question
-from noburn_cli.reports.totals import Sums
+from noburn_cli.reports.totals import Imported, Line, Sums
 
 #: Tokens of audio and images, which the kinds of text do not have.
 EXTRA_INPUT, EXTRA_CACHED, EXTRA_OUTPUT = "extra_input", "extra_cache_read", "extra_output"
@@ -92,14 +92,29 @@ def imported_costs(home: Path, since_ms: int, until_ms: int, zone: str = UTC) ->
 
     Raises LedgerUnavailable when the file cannot be read.
     """
+    lines, _ = _imported(home, since_ms, until_ms, zone)
+    return {one.keys[0]: one.sums.cost_nano for one in lines}
+
+
+def unpriced_calls(home: Path, since_ms: int, until_ms: int, zone: str = UTC) -> int:
+    """How many imported calls of some time have a cost that nobody knows, and are in no amount.
+
+    Raises LedgerUnavailable when the file cannot be read.
+    """
+    _, imported = _imported(home, since_ms, until_ms, zone)
+    return imported.unpriced
+
+
+def _imported(
+    home: Path, since_ms: int, until_ms: int, zone: str
+) -> tuple[Sequence[Line], Imported]:
     imports = paths.imports_path(home)
     if not imports.exists():
-        return {}
+        return (), Imported()
     question = Question(by=("customer",), since_ms=since_ms, until_ms=until_ms, zone=zone)
-    lines, _ = imported_lines(
+    return imported_lines(
         imports, paths.ledger_path(home), question, cache=paths.reports_path(home)
     )
-    return {one.keys[0]: one.sums.cost_nano for one in lines}
 
 
 def tokens_by_kind(sums: Sums) -> dict[str, int]:

@@ -69,11 +69,11 @@ def import_revenue(folder: Path, lines: Iterable[str], *options: str) -> None:
     noburn("import", "revenue", str(path), *options)
 
 
-def import_calls(folder: Path, calls: Iterable[str]) -> None:
+def import_calls(folder: Path, calls: Iterable[str], *, model: str = "gpt-6-luna") -> None:
     """`noburn import csv` of lines `time,customer,feature,usd`."""
     path = folder / "calls.csv"
     heading = "id,time,customer,feature,usd,model,input,output\n"
-    lines = (f"i{at},{line},gpt-6-luna,100,1000\n" for at, line in enumerate(calls))
+    lines = (f"i{at},{line},{model},100,1000\n" for at, line in enumerate(calls))
     path.write_text(heading + "".join(lines), encoding="utf-8")
     fields = ("id", "time", "model", "input", "output", "customer", "feature", "cost=usd")
     mapped = ",".join(one if "=" in one else f"{one}={one}" for one in fields)

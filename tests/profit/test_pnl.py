@@ -196,6 +196,13 @@ def test_the_dearest_requests_may_be_imported_ones(books):
     assert " SOURCE " in noburn("pnl", *asked).stdout
 
 
+def test_a_call_without_a_price_is_said_to_be_in_no_inference(books):
+    import_calls(books, ["2026-10-03T10:00:00Z,acme,chat,"], model="nobody-s-model")
+    said = "1 imported call has no known price: in no inference"
+    assert any(said in note for note in pnl("--period", "2026-10")["notes"])
+    assert not any(said in note for note in pnl("--period", "2026-09")["notes"])
+
+
 def test_what_was_given_back_is_said_where_it_lowers_what_was_not_earned_yet(books):
     """Goal: "what was refunded in October?" has its answer."""
     data = pnl("--period", "2026-10", "--customer", "acme")
