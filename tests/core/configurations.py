@@ -30,6 +30,18 @@ web_search = "$2"
 [notional]
 subscriptions = ["anthropic"]
 
+[revenue]
+customer_key = "noburn_customer"
+feature_key = "what"
+plan_key = "noburn_plan"
+
+[revenue.customers]
+"cus_1" = "acme"
+
+[revenue.rates.EUR]
+source = "https://example.com/rates"
+2026-01-01 = "1.0842"
+
 [pnl]
 zone = "Europe/Berlin"
 split = "requests"

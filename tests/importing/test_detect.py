@@ -107,7 +107,7 @@ def test_from_the_command_line(machine, capsys, tmp_path):
     assert main(["report"]) == 0
     shown = capsys.readouterr().out
     assert "5 from claude-code" in shown
-    assert "1 imported calls have no known price, and are in no amount" in shown
+    assert "1 imported call has no known price, and is in no amount" in shown
     assert main(["import", "claude-code"]) == 0
     assert "2 more unchanged" in capsys.readouterr().out
     assert main(["import", "codex", "--billing", "api", "--json"]) == 0
