@@ -101,23 +101,10 @@ def emit(lines: list[str], out: Output) -> None:
     if out.path is None:
         typer.echo(text, nl=False)
         return
-    import os
+    from noburn_cli.reports.appearing import appearing
 
-    from noburn_cli.errors import NoburnError
-
-    target = Path(out.path)
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
+    with appearing(Path(out.path)) as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise NoburnError(
-            f"{target} cannot be written",
-            why=error.strerror or str(error),
-            next_step="choose another place with --output",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def is_tree(question: Question) -> bool:

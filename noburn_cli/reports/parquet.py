@@ -1,19 +1,19 @@
 """A report as a Parquet file: money as decimals, counts as whole numbers.
 
-Layer: reports, I/O.  Below: pyarrow, which the extra `parquet` brings.  Above: commands.report.
+Layer: reports, I/O.  Below: appearing; pyarrow, of the extra `parquet`.  Above: commands.report.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from noburn_cli.errors import NoburnError
+from noburn_cli.reports.appearing import appearing
 
-#: As in `noburn ledger export`: dollars to the nano.
+#: As in `noburn export`: dollars to the nano.
 _PRECISION, _SCALE = 38, 9
 
 
@@ -41,18 +41,8 @@ def write_parquet(
         for name, kind in fields
     }
     table = pyarrow.table(columns, schema=pyarrow.schema(fields))
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
+    with appearing(target) as part:
         pyarrow.parquet.write_table(table, str(part))
-        part.replace(target)
-    except OSError as error:
-        raise NoburnError(
-            f"{target} cannot be written",
-            why=error.strerror or str(error),
-            next_step="choose another place with --output",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _is_decimal(name: str) -> bool:
