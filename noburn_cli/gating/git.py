@@ -1,6 +1,6 @@
 """A git repository, read by git itself: no checkout, no library, nothing written.
 
-Layer: I/O.  Below: errors.  Above: gating.trees, gating.comparing.
+Layer: I/O.  Below: gating.child, errors.  Above: gating.trees, gating.comparing.
 Not here: what is done with the files (gating.trees), which of them are prompts.
 Every command is given a list of arguments, and no revision that begins with `-`.
 """
@@ -12,10 +12,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from noburn_cli.errors import InputRefused, NoburnError
+from noburn_cli.gating.child import Child
 
 #: What a repository's own configuration could make git run, or write, when it is only read.
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
@@ -107,23 +107,12 @@ class Repository:
         return Blobs(self.top)
 
 
-class Blobs:
+class Blobs(Child):
     """Contents of blobs, from one `git cat-file --batch`, which is started at the first one."""
 
     def __init__(self, top: Path) -> None:
-        self._top = top
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Blobs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        command = _command(("cat-file", "--batch"))
+        super().__init__(command, is_killed=False, cwd=top, env=_environment())
 
     def read(self, blob: str, *, bytes_max: int, name: str) -> bytes:
         """One blob.  Raises InputRefused where it is larger, or not in this clone."""
@@ -137,47 +126,20 @@ class Blobs:
         return content
 
     def _asked(self, blob: str, name: str) -> tuple[IO[bytes], int]:
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
+        questions, answers = self.pipes()
         try:
-            process.stdin.write(blob.encode("ascii") + b"\n")
-            process.stdin.flush()
+            questions.write(blob.encode("ascii") + b"\n")
+            questions.flush()
         except BrokenPipeError as error:
             raise InputRefused(f"{name} cannot be read from git", why="git has ended") from error
-        facts = process.stdout.readline().split()
+        facts = answers.readline().split()
         if len(facts) != 3 or facts[1] != b"blob":
             raise InputRefused(
                 f"{name} is not in this clone",
                 why="git knows the file's name and not its content",
                 next_step="fetch it: `git fetch` without `--filter`",
             )
-        return process.stdout, int(facts[2])
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                _command(("cat-file", "--batch")),
-                cwd=self._top,
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._process
-
-    def close(self) -> None:
-        """End git."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except BrokenPipeError:  # What it was asked last is not wanted any more.
-                continue
-        process.wait()
+        return answers, int(facts[2])
 
 
 def _command(arguments: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Templates rendered in a process of their own, which may use only so much of the machine.
 
-Layer: I/O.  Below: gating.templates, gating.trees, errors.  Above: gating.prompts.
+Layer: I/O.  Below: gating.child, gating.templates, gating.trees, errors.  Above: gating.prompts.
 Jinja's sandbox keeps a template from Python, not from memory and time: `"a"|center(2000000000)`, or
 a loop in a loop.  The system keeps the child from both; it is started at the first template and
 serves all of a side.  The limit is of processor time, so that a busy machine refuses nothing else.
@@ -10,16 +10,14 @@ Frames are lines of JSON: the parent says what to render; the child asks for eac
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from types import TracebackType
 from typing import IO, Any
 
 from noburn_cli.errors import InputRefused
+from noburn_cli.gating.child import Child
 from noburn_cli.gating.documents import missing_extra
 from noburn_cli.gating.trees import Tree
 
@@ -29,35 +27,14 @@ SECONDS_MAX = 5
 BYTES_MAX = 1024**3
 
 
-class Renderer:
+class Renderer(Child):
     """Renders templates of one side; `with` ends the child."""
 
     def __init__(self, tree: Tree) -> None:
+        # -P: the working folder is the branch's, and holds what it likes.
+        command = (sys.executable, "-P", "-m", "noburn_cli.gating.rendering_child")
+        super().__init__(command, is_killed=True)
         self.tree = tree
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Renderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the child."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):
-                pipe.close()
-        process.wait()
 
     def render(
         self, name: str, source: str, variables: Mapping[str, Any], *, root: str | None
@@ -74,18 +51,18 @@ class Renderer:
             raise _too_much(name) from error
 
     def _answered(self, name: str, asked: Mapping[str, Any]) -> str:
-        process = self._started(name)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        send(process.stdin, asked)
+        if self._process is None and find_spec("jinja2") is None:
+            raise missing_extra("Jinja2", f"{name} is a template")
+        questions, answers = self.pipes()
+        send(questions, asked)
         while True:
-            line = process.stdout.readline()
+            line = answers.readline()
             if not line.endswith(b"\n"):
                 self.close()
                 raise _too_much(name)
             answer = json.loads(line)
             if "load" in answer:
-                send(process.stdin, self._source(answer["load"]))
+                send(questions, self._source(answer["load"]))
             elif "text" in answer:
                 return str(answer["text"])
             else:
@@ -99,19 +76,6 @@ class Renderer:
         except InputRefused as error:
             return {"refused": [error.message, error.why, error.next_step]}
         return {"bytes": found}
-
-    def _started(self, name: str) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            if find_spec("jinja2") is None:
-                raise missing_extra("Jinja2", f"{name} is a template")
-            self._process = subprocess.Popen(
-                # -P: the working folder is the branch's, and holds what it likes.
-                [sys.executable, "-P", "-m", "noburn_cli.gating.rendering_child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._process
 
 
 def send(pipe: IO[bytes], frame: Mapping[str, Any]) -> None:

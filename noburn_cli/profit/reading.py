@@ -16,6 +16,7 @@ from pathlib import Path
 from noburn_cli import paths
 from noburn_cli.core import revenue
 from noburn_cli.core.plans import Plan
+from noburn_cli.core.plurals import counted
 from noburn_cli.core.profit import (
     CUSTOMER,
     DAY,
@@ -143,8 +144,9 @@ def read_books(
         if stream.earning.begins < question.until and stream.earning.ends >= question.first
     }
     if names:
+        whose = counted(len(names), "customer")
         notes.append(
-            f"Usage of {_customers(len(names))} that is not billed yet is rated by the plans file, "
+            f"Usage of {whose} that is not billed yet is rated by the plans file, "
             "by calendar month: provisional."
         )
     notes += [*_spread_notes(draft.streams), *_month_notes(costs, question)]
@@ -241,13 +243,9 @@ def _credit_notes(facts: Iterable[RevenueFact], at_cost: Sequence[str]) -> list[
     guessed = sorted(name for name in at_cost if name in bought - told)
     if not guessed:
         return []
-    whose = _customers(len(guessed))
+    whose = counted(len(guessed), "customer")
     why = "no plan of the plans file says what a credit pays for"
     return [f"Credits of {whose} are spent as calls cost: {why}."]
-
-
-def _customers(count: int) -> str:
-    return f"{count:,} customer{'s' * (count != 1)}"
 
 
 def _spread_notes(streams: Iterable[Stream]) -> list[str]:
@@ -259,7 +257,8 @@ def _spread_notes(streams: Iterable[Stream]) -> list[str]:
     if not unknown:
         return []
     why = "the ledger has no calls of theirs in it"
-    return [f"Usage billed to {_customers(len(unknown))} is spread evenly over its period: {why}."]
+    whose = counted(len(unknown), "customer")
+    return [f"Usage billed to {whose} is spread evenly over its period: {why}."]
 
 
 def _breakage(streams: Iterable[Stream], question: Question) -> int:
