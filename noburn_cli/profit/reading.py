@@ -1,9 +1,10 @@
 """One reading of profit and loss: what was asked, the facts, the costs, the lines.
 
-Layer: profit, I/O.  Below: profit.costs, revenue.store, core.profit*, core.recognition*.
+Layer: profit, I/O.  Below: profit.costs, profit.notes, revenue.store, core.profit*,
+core.recognition*.
 Above: commands.pnl, dashboard, profit.watching.
-Owns: which facts and costs a period needs, and what is said about what is missing.
-Not here: any rule (core.recognition, core.profit_cells).
+Owns: which facts and costs a period needs.
+Not here: any rule (core.recognition, core.profit_cells), what is said of gaps (profit.notes).
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ from noburn_cli.core.profit_rating import (
 )
 from noburn_cli.core.profit_rules import Rules
 from noburn_cli.core.recognition import Amounts, Recognition, Stream
-from noburn_cli.core.recognition_days import Days, day_text, month_of_day
+from noburn_cli.core.recognition_days import Days, month_of_day
 from noburn_cli.core.recognition_reading import CHANGES, recognise
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.profit.costs import cost_lines
-from noburn_cli.reports.costs import unpriced_calls
+from noburn_cli.profit.notes import (
+    credit_notes,
+    month_notes,
+    spread_notes,
+    stray_notes,
+    unpriced_notes,
+)
 
 _NO_REVENUE = (
     "No revenue is known for this period: bring it with `noburn import stripe` or `noburn import "
@@ -131,7 +138,7 @@ def read_books(
     on = plans_by_day(draft.streams)
     if any(fact.kind == revenue.CREDIT_GRANT for fact in facts):
         draws, at_cost = credit_draws(by_day, on, question.plans)
-        notes += _credit_notes(facts, at_cost)
+        notes += credit_notes(facts, at_cost)
         draft = recognise(
             facts, days=days, usage=usage, now_ms=now_ms, credit_draws=draws,
             final_after_days=question.rules.final_after_days,
@@ -149,8 +156,10 @@ def read_books(
             f"Usage of {whose} that is not billed yet is rated by the plans file, "
             "by calendar month: provisional."
         )
-    notes += [*_spread_notes(draft.streams), *_month_notes(costs, question)]
-    notes += _unpriced_notes(home, question, days)
+    notes += spread_notes(draft.streams)
+    notes += month_notes(costs, question.first, question.until, by_day=DAY in question.by)
+    notes += unpriced_notes(home, days, question.first, question.until)
+    notes += stray_notes(home, question.sources)
     whole = Recognition((*draft.streams, *rated), draft.no_rate, draft.tax)
     return Books(question, days, today, facts, costs, whole, on, tuple(notes), by_day, billed)
 
@@ -232,64 +241,12 @@ def _usage(costs: Iterable[CostLine]) -> dict[tuple[str, str | None], dict[int, 
     return found
 
 
-def _credit_notes(facts: Iterable[RevenueFact], at_cost: Sequence[str]) -> list[str]:
-    grants = [fact for fact in facts if fact.kind == revenue.CREDIT_GRANT]
-    bought = {fact.customer for fact in grants}
-    told = {
-        fact.customer
-        for fact in grants
-        if fact.reverses or fact.amount_minor < 0 or fact.source.startswith("stripe")
-    }
-    guessed = sorted(name for name in at_cost if name in bought - told)
-    if not guessed:
-        return []
-    whose = counted(len(guessed), "customer")
-    why = "no plan of the plans file says what a credit pays for"
-    return [f"Credits of {whose} are spent as calls cost: {why}."]
-
-
-def _spread_notes(streams: Iterable[Stream]) -> list[str]:
-    unknown = {
-        customer_of(one)
-        for one in streams
-        if one.kind == revenue.USAGE and not one.curve_known and one.gross_nano
-    }
-    if not unknown:
-        return []
-    why = "the ledger has no calls of theirs in it"
-    whose = counted(len(unknown), "customer")
-    return [f"Usage billed to {whose} is spread evenly over its period: {why}."]
-
-
 def _breakage(streams: Iterable[Stream], question: Question) -> int:
     return sum(
         one.breakage[1]
         for one in streams
         if one.breakage is not None and question.first <= one.breakage[0] < question.until
     )
-
-
-def _unpriced_notes(home: Path, question: Question, days: Days) -> list[str]:
-    since_ms, until_ms = days.start_ms(question.first), days.start_ms(question.until)
-    count = unpriced_calls(home, since_ms, until_ms, question.rules.zone)
-    if not count:
-        return []
-    calls = "1 imported call has" if count == 1 else f"{count:,} imported calls have"
-    note = f"{calls} no known price: in no inference, so margins are lower than they look "
-    return [note + "(`noburn report --by model` names the models)."]
-
-
-def _month_notes(costs: Iterable[CostLine], question: Question) -> list[str]:
-    """Compacted months whose days would have to be known."""
-    found = []
-    for first in sorted({line.day for line in costs if line.is_month}):
-        following = month_of_day(first)[1]
-        is_cut = first < question.first or question.until < following
-        if question.first < following and first < question.until and (is_cut or DAY in question.by):
-            found.append(day_text(first)[:7])
-    if not found:
-        return []
-    return [f"Calls of {', '.join(found)} were compacted: all are of the first day of their month."]
 
 
 def _taken_back(streams: Iterable[Stream], question: Question) -> Amounts:

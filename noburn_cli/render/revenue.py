@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from noburn_cli.core.currencies import show_minor
 from noburn_cli.core.money import Nano, show_dollars
 from noburn_cli.core.plurals import counted
 from noburn_cli.render.table import format_table, safe_text
@@ -16,9 +17,10 @@ from noburn_cli.render.table import format_table, safe_text
 if TYPE_CHECKING:
     from noburn_cli.revenue.csv_file import Read
     from noburn_cli.revenue.stripe_import import Imported
+    from noburn_cli.revenue.stripe_strays import Stray
 
-#: So many payers without a customer are shown; `--json` has them all.
-_UNMAPPED_SHOWN = 10
+#: So many payers without a customer, or things given back, are shown; `--json` has them all.
+_SHOWN = 10
 
 
 def render_csv(
@@ -46,8 +48,12 @@ def render_stripe(
     sums: Sequence[tuple[str, int, int]],
     unmapped: Sequence[tuple[str, str, int]],
     missing: Mapping[str, int],
+    loose: Sequence[Stray] = (),
 ) -> list[str]:
-    """The lines for `noburn import stripe`.  sums: (kind, nano-dollars, facts) of what counts."""
+    """The lines for `noburn import stripe`.
+
+    sums: (kind, nano-dollars, facts) of what counts.  loose: what was given back and is no fact.
+    """
     until = datetime.fromtimestamp(done.until_s, tz=timezone.utc)
     mode = "test mode" if source.endswith("-test") else "live mode"
     went = "went on where the last import stopped; " if done.resumed else ""
@@ -60,7 +66,23 @@ def render_stripe(
     if sums:
         rows = [(kind, show_dollars(nano), f"{count:,}") for kind, nano, count in _with_net(sums)]
         lines += ["", *format_table(["KIND", "AMOUNT", "FACTS"], rows, align="lrr")]
-    return [*lines, *render_gaps(unmapped, missing)]
+    return [*lines, *render_gaps(unmapped, missing), *_render_strays(loose)]
+
+
+def _render_strays(loose: Sequence[Stray]) -> list[str]:
+    if not loose:
+        return []
+    shown = [
+        f"{one.id} {show_minor(one.amount_minor, one.currency)} {one.currency}"
+        for one in loose[:_SHOWN]
+    ]
+    more = len(loose) - len(shown)
+    said = ", ".join(shown) + (f" and {more} more (--json has all)" if more else "")
+    return [
+        "",
+        f"given back, but of no payment or invoice that Stripe tells of, so in no figure: {said}",
+        "look them up in Stripe; money of a customer's cash balance was never revenue",
+    ]
 
 
 def stripe_data(
@@ -69,6 +91,7 @@ def stripe_data(
     sums: Sequence[tuple[str, int, int]],
     unmapped: Sequence[tuple[str, str, int]],
     missing: Mapping[str, int],
+    loose: Sequence[Stray] = (),
 ) -> dict[str, Any]:
     """The same for `--json`."""
     *kinds, net = _with_net(sums)
@@ -77,6 +100,11 @@ def stripe_data(
         "documents": done.roots, "net": Nano(net[1]), "facts": net[2],
         "kinds": [{"kind": kind, "amount": Nano(nano), "facts": n} for kind, nano, n in kinds],
         **gaps_data(unmapped, missing),
+        "not_counted": [
+            {"id": one.id, "kind": one.kind, "amount": show_minor(one.amount_minor, one.currency),
+             "currency": one.currency}
+            for one in loose
+        ],
     }  # fmt: skip
 
 
@@ -89,7 +117,7 @@ def render_gaps(unmapped: Sequence[tuple[str, str, int]], missing: Mapping[str, 
     lines: list[str] = []
     if unmapped:
         lines += ["", f"{counted(len(unmapped), 'payer')} without a customer of noburn's:"]
-        shown = [(payer, name, str(count)) for payer, name, count in unmapped[:_UNMAPPED_SHOWN]]
+        shown = [(payer, name, str(count)) for payer, name, count in unmapped[:_SHOWN]]
         lines += format_table(["PAYER", "NAME", "FACTS"], shown, align="llr")
         if len(unmapped) > len(shown):
             lines.append(f"and {len(unmapped) - len(shown)} more (--json has all)")

@@ -112,6 +112,36 @@ def test_a_refund_that_names_an_intent_alone_brings_its_payment_along(tmp_path, 
     assert again == facts
 
 
+def test_what_is_given_back_of_no_payment_is_named(tmp_path, monkeypatch):
+    """Goal: a refund whose intent has no charge that succeeded, and one of a cash balance, are in
+    no figure, and both commands say so; one that failed is not."""
+    business = Business("2025-01-01")
+    payer = business.customer("Acme")
+    business.cancel(business.subscribe(payer, business.price("Pro", 2_000)))
+    loose = [business.charge(payer, amount) for amount in (700, 500, 300)]
+    refunds = [business.refund(charge) for charge in loose]
+    for charge, refund in zip(loose, refunds, strict=True):
+        charge.update(status="failed", paid=False)
+        refund["charge"] = None
+    refunds[1]["payment_intent"] = None
+    refunds[2]["status"] = "failed"
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    with StripeDouble(business) as double:
+        monkeypatch.setenv("STRIPE_API_KEY", double.key)
+        done = noburn("import", "stripe", "--base-url", double.base)
+        assert done.exit_code == 0, done.output
+        shown = json.loads(noburn("import", "stripe", "--base-url", double.base, "--json").stdout)
+    named = [tuple(one.values()) for one in shown["data"]["not_counted"]]
+    assert named == [
+        (refunds[0]["id"], "refund", "7.00", "USD"),
+        (refunds[1]["id"], "refund", "5.00", "USD"),
+    ]
+    assert f"so in no figure: {named[0][0]} 7.00 USD, {named[1][0]} 5.00 USD\n" in done.stdout
+    pnl = noburn("pnl", "--period", "2025-01", "--test-mode", "--json")
+    said = json.loads(pnl.stdout)["data"]["notes"]
+    assert any(note.startswith("2 things that Stripe gave back are of no payment") for note in said)
+
+
 def test_a_year_comes_to_stripes_balance_to_the_cent(whole):
     """Goal: what facts say was paid and taken is what Stripe's balance says, currency by currency,
     and exactly, not only when rounded."""

@@ -130,15 +130,17 @@ def _told(progress: Progress) -> Callable[[int, str], None]:
 def _show(job: StripeImport, done: Imported, *, as_json: bool) -> None:
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.revenue import render_stripe, stripe_data
+    from noburn_cli.revenue.stripe_strays import strays
 
     source = job.api.source
     sums, missing = job.store.sums(source), job.store.without_rate(source)
-    unmapped = job.store.unmapped([source])
+    unmapped, loose = job.store.unmapped([source]), strays(job.store, source)
     if as_json:
-        data = stripe_data(source, done, sums, unmapped, missing)
+        data = stripe_data(source, done, sums, unmapped, missing, loose)
         print_json("import.stripe", JSON_VERSION, data)
     else:
-        typer.echo("\n".join(render_stripe(source, done, sums, unmapped, missing)))
+        lines = render_stripe(source, done, sums, unmapped, missing, loose)
+        typer.echo("\n".join(lines))
 
 
 def _serve(api: StripeApi, keys: Keys, port: int, secret: str) -> None:
