@@ -64,7 +64,7 @@ def _notes(model: Model, use: Use, now_ms: int) -> list[str]:
         limit = row.tiers[1].above_input_tokens
         notes.append(
             f"{model.name}: calls above {limit:,} input tokens cost more;"
-            " say how many calls with --calls."
+            " say how many calls (--calls, or `calls` in --use or the plans file)."
         )
     later = [r for r in model.rows if r.variant == use.variant and r.starts_at_ms > now_ms]
     if later:

@@ -28,7 +28,7 @@ from noburn_cli.core.money import (
     show_dollars,
     show_percent,
 )
-from noburn_cli.core.plans import Overage, Plan
+from noburn_cli.core.plans import SEATS_MAX, Overage, Plan
 from noburn_cli.errors import UsageError
 
 #: Steps of a share: a hundredth of a per cent.
@@ -142,7 +142,7 @@ TOKENS_USED = Quantity(
     lambda scenario, value: replace(scenario, tokens=value),
 )  # fmt: skip
 SEATS = Quantity(
-    "seats", "seats of the customer", " seats", 10**9, True, 1,
+    "seats", "seats of the customer", " seats", SEATS_MAX, True, 1,
     lambda text: parse_count(text, what="a number of seats"), show_count,
     lambda scenario: scenario.plan.seats,
     lambda scenario, value: _plan(scenario, seats=value), low=1,

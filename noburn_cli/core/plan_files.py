@@ -158,8 +158,7 @@ def _plan(name: str, table: Table, document: Table) -> Plan:
     try:
         plan = Plan(**values)
     except UsageError as error:
-        reason = f"{error.message}: {error.why}" if error.why else error.message
-        raise table.refuse("", reason, error.next_step) from error
+        raise _refused(table, error) from error
     if said and said != plan.kind.value:
         raise table.refuse("kind", f"as it is written this plan is `{plan.kind.value}`")
     return plan
@@ -229,7 +228,13 @@ def _credits(table: Table | None) -> Credits | None:
     try:
         return Credits(**values)
     except UsageError as error:
-        raise table.refuse("", f"{error.message}: {error.why}", error.next_step) from error
+        raise _refused(table, error) from error
+
+
+def _refused(table: Table, error: UsageError) -> UsageError:
+    """What a plan or its credits say of themselves, with the place where it stands."""
+    reason = f"{error.message}: {error.why}" if error.why else error.message
+    return table.refuse("", reason, error.next_step)
 
 
 def _fees(table: Table | None) -> dict[str, Any]:

@@ -23,6 +23,10 @@ ONE = Fraction(1)
 MILLION = 1_000_000
 #: Longer than this a credit lasts for ever, as far as a business can plan.
 CREDIT_MONTHS_MAX = 120
+#: More seats than any employer has people; a figure above is a slip of the keyboard.
+SEATS_MAX = 10_000_000
+#: A trial of more than a year is a free plan.
+TRIAL_DAYS_MAX = 366
 
 
 class Kind(Enum):
@@ -123,6 +127,16 @@ class Credits:
             )
 
 
+def _within(what: str, value: int, least: int, most: int) -> None:
+    """Raises UsageError."""
+    if not least <= value <= most:
+        raise UsageError(
+            f"a plan has {least} to {most:,} {what}",
+            why=f"{value:,} were said",
+            next_step=f"say at most {most:,}" if value > most else f"say at least {least}",
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
     """What one customer pays in a month, and what goes off besides tokens.
@@ -160,8 +174,10 @@ class Plan:
     trial_days: int = 0
 
     def __post_init__(self) -> None:
-        if self.price_nano < 0 or self.seats < 1 or self.trial_days < 0:
-            raise UsageError("a plan's price and days are 0 or more, and its seats 1 or more")
+        if self.price_nano < 0:
+            raise UsageError("a plan's price is 0 or more")
+        _within("seats", self.seats, 1, SEATS_MAX)
+        _within("trial days", self.trial_days, 0, TRIAL_DAYS_MAX)
         if self.maximum_nano is not None and self.maximum_nano < self.minimum_nano:
             raise UsageError("a plan's maximum is below its minimum")
         if self.credits is not None and (self.overage or not self.included.unlimited):

@@ -124,7 +124,7 @@ def test_credits_that_are_not_sold_stop_usage_and_those_that_last_stay():
         ),
         ({"credits": Credits(tokens=1), "included": Included(tokens=1)}, "neither an allowance"),
         ({"minimum_nano": 2, "maximum_nano": 1}, "below its minimum"),
-        ({"seats": 0}, "1 or more"),
+        ({"seats": 0}, "1 to 10,000,000 seats"),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(parts, said):

@@ -93,7 +93,7 @@ export function margin(main, ctx) {
   const body = part((data) => [
     states(data.total),
     panel("Customers", { note: `${data.first_day} to ${data.last_day}` }, table("Margin by customer, the lowest first", columns(data), data.rows.slice(0, ROWS_MAX), { foot: { ...data.total, all: true } }),
-      data.rows.length > ROWS_MAX ? el("p", { class: "quiet" }, `The ${count(ROWS_MAX)} of the lowest margin, of ${count(data.rows.length)}; `, el("code", {}, "noburn pnl --csv"), " has all.") : null),
+      data.rows.length > ROWS_MAX ? el("p", { class: "quiet" }, `The ${count(ROWS_MAX)} of the lowest margin, of ${count(data.rows.length)}; `, el("code", {}, "noburn pnl --format csv"), " has all.") : null),
     unmapped(data.unmapped),
     data.notes.length ? el("ul", { class: "quiet" }, data.notes.map((note) => el("li", {}, plain(note)))) : null,
   ]);
