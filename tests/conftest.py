@@ -1,6 +1,9 @@
-"""The order of the suite: what takes long begins first, so that no worker ends alone with it."""
+"""The suite as a whole: what takes long begins first, so that no worker ends alone with it; and
+signals are what a program expects that a person starts."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
@@ -14,6 +17,15 @@ LONG = (
 
 def _rank(item: pytest.Item) -> int:
     return next((i for i, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+
+def pytest_configure() -> None:
+    """A script's `make test &`, or nohup, has some signals ignored, and so would all that we start
+    have, in tests of what these signals do."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
