@@ -24,7 +24,7 @@ CTRL_C, CTRL_Z, CTRL_BACKSLASH = "\x03", "\x1a", "\x1c"
 class Terminal:
     """An interactive bash on a pseudo-terminal of its own, job control included."""
 
-    def __init__(self, environment: Mapping[str, str], *, patience_s: float = 20) -> None:
+    def __init__(self, environment: Mapping[str, str], *, patience_s: float = 60) -> None:
         self._patience_s = patience_s
         self._screen = ""
         self._master, slave = pty.openpty()
@@ -52,7 +52,7 @@ class Terminal:
         # An interactive shell that is hung up does the same to its jobs.
         self.hang_up()
         try:
-            self._shell.wait(2)
+            self._shell.wait(5)
         except subprocess.TimeoutExpired:
             self._shell.kill()
             self._shell.wait()

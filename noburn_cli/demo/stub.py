@@ -9,7 +9,7 @@ Each request can say how it is to be answered, in headers; `defaults` says it fo
 
     x-stub-output-tokens N        the answer's natural length per choice (a cap still cuts it)
     x-stub-delay-ms N             before the answer begins
-    x-stub-chunk-delay-ms N       before each piece of a stream
+    x-stub-chunk-delay-ms N       before each piece of a stream but the first
     x-stub-status N               fail with this status, in the provider's error shape; not billed
     x-stub-reset before|after     reset the connection: before the answer (not billed), or in it
     x-stub-fault malformed|no-usage   a stream that breaks off into garbage; an answer without usage

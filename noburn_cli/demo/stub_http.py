@@ -202,7 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
             kind = "text/event-stream" if further is None else further.content_type(made)
             self._head(200, kind)
             for number, piece in enumerate(answers.pieces(made)):
-                self._wait(wishes, "x-stub-chunk-delay-ms")
+                if number:
+                    self._wait(wishes, "x-stub-chunk-delay-ms")
                 if piece.final and call is None:
                     call = self._charge(made, made.produced)
                 if self._client_gone():

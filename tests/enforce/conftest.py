@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from noburn_cli.demo.stub import BillingStub
 from noburn_cli.enforce import drivers
 
 REPOSITORY = Path(__file__).parents[2]
+#: Longer than any test: a stub that waits so long goes on when it is told to hurry.
+FOREVER_MS = "600000"
 
 
 class Home:
@@ -63,7 +65,14 @@ class Home:
     def states(self) -> list[str]:
         return [state for (state,) in self.calls()]
 
+    def states_when_ended(self) -> list[str]:
+        """The states as soon as nothing is held any more."""
+        return _when_ended(self.states)
+
     def cost_nano(self) -> int:
+        """What the calls cost as soon as nothing is held: an answer can be read before its
+        settlement is acknowledged."""
+        self.states_when_ended()
         return sum(cost or 0 for (cost,) in self.calls("cost_nano"))
 
     def limit(self, scope: str, nano: int) -> None:
@@ -87,10 +96,7 @@ class Desk:
 
     def states_when_ended(self) -> list[str]:
         """The states as soon as nothing is held any more."""
-        deadline = time.monotonic() + 30
-        while "held" in (states := self.states()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return states
+        return _when_ended(self.states)
 
     def cost_nano(self) -> int:
         """What the calls cost as soon as nothing is held: an answer can be read before its
@@ -99,12 +105,24 @@ class Desk:
         return sum(cost or 0 for (cost,) in self.calls("cost_nano"))
 
     def bill_nano(self) -> int:
-        """What the stub has billed since the test began."""
+        """What the stub has billed since the test began.
+
+        What it has not answered yet has nobody who reads it: it is not waited for.
+        """
+        self.stub.hurry.set()
         assert self.stub.wait_idle()
+        self.stub.hurry.clear()
         return sum(call.nano for call in self.stub.bill.calls[self._billed_before :])
 
     def limit(self, nano: int) -> None:
         self.home.limit(f"customer={self.customer}", nano)
+
+
+def _when_ended(states: Callable[[], list[str]]) -> list[str]:
+    deadline = time.monotonic() + 60
+    while "held" in (found := states()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def _environment(patch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -154,6 +172,9 @@ def office() -> Iterator[tuple[Home, BillingStub]]:
 @pytest.fixture
 def desk(office: tuple[Home, BillingStub], monkeypatch: pytest.MonkeyPatch) -> Desk:
     made, running = office
+    running.hurry.set()  # What the test before left unread is billed now, and not to this one.
+    assert running.wait_idle()
+    running.hurry.clear()
     running.requests.clear()
     running.defaults.clear()
     running.defaults.update({"x-stub-on-disconnect": "run_on", "x-stub-output-tokens": "40"})

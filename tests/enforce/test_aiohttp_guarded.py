@@ -13,6 +13,7 @@ from noburn_cli.enforce import cutting, layers
 from noburn_cli.enforce.aiohttp_hook import hook_aiohttp
 from noburn_cli.enforce.outcome import CODE_STOPPED
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
+from tests.enforce.conftest import FOREVER_MS
 from tests.enforce.scripted import CHAT_EVENTS, EVENT_STREAM, Answer, Scripted, chat_answer
 
 BODY = {
@@ -144,7 +145,7 @@ def test_what_comes_with_the_head_is_edited_as_well(desk, provider):
 @pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
 @pytest.mark.parametrize("how", ["closed", "released", "forgotten", "cancelled"])
 def test_an_answer_that_is_let_go_is_charged_in_full(desk, url, how):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "20"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
 
     async def ask(session):
         answer = await session.post(url, json={**BODY, "stream": True})
@@ -175,8 +176,9 @@ def test_what_was_not_sent_is_void_and_what_may_have_been_is_not(desk, url):
         ):
             await session.post("http://127.0.0.1:9/chat/completions", json=BODY)
         with pytest.raises(asyncio.TimeoutError):
-            await session.post(url, json=BODY, headers={"x-stub-delay-ms": "1500"},
-                               timeout=aiohttp.ClientTimeout(total=0.5))  # fmt: skip
+            # Counted from when the request has left: a hold may take its time.
+            await session.post(url, json=BODY, headers={"x-stub-delay-ms": FOREVER_MS},
+                               timeout=aiohttp.ClientTimeout(sock_read=0.3))  # fmt: skip
         async with session.post(url, json=BODY, headers={"x-stub-reset": "after"}) as answer:
             with pytest.raises(aiohttp.ClientError):
                 await answer.read()

@@ -21,6 +21,7 @@ from noburn_cli.enforce import layers
 from noburn_cli.enforce.botocore_hook import hook_botocore
 from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.providers.registry import BEDROCK, Upstream
+from tests.enforce.conftest import FOREVER_MS
 
 CLAUDE = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 SAID = [{"role": "user", "content": [{"text": "Which ships lay in the harbour?"}]}]
@@ -129,7 +130,7 @@ def test_each_attempt_is_a_call_of_its_own(desk, client, arrived):
 
 
 def test_a_stream_that_is_closed_early_is_charged_in_full(desk, client):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "20"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     stream = client.converse_stream(modelId=CLAUDE, messages=SAID, inferenceConfig=CAP)["stream"]
     next(iter(stream))
     stream.close()

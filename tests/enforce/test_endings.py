@@ -19,6 +19,7 @@ import openai
 import pytest
 
 import noburn_cli
+from tests.enforce.conftest import FOREVER_MS
 from tests.enforce.scripted import CHAT_EVENTS, EVENT_STREAM, Answer, Scripted, chat_answer
 
 MESSAGES = [{"role": "user", "content": "Which ships lay in the harbour that winter?"}]
@@ -102,7 +103,8 @@ def test_faults_in_the_middle_are_charged_in_full(desk, fault, on_disconnect):
 @pytest.mark.parametrize("on_disconnect", ["stop", "run_on", "to_cap"])
 @pytest.mark.parametrize("way", ["close", "with", "break"])
 def test_a_program_that_leaves_early_never_pays_less_than_the_bill(desk, on_disconnect, way):
-    desk.stub.defaults.update({"x-stub-on-disconnect": on_disconnect, "x-stub-chunk-delay-ms": "5"})
+    desk.stub.defaults["x-stub-on-disconnect"] = on_disconnect
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     with ask_openai(desk.stub.url) as client:
         stream = chat(client, stream=True)
         if way == "with":
@@ -122,7 +124,7 @@ def test_a_program_that_leaves_early_never_pays_less_than_the_bill(desk, on_disc
 
 def test_a_timeout_before_the_answer(desk):
     with ask_openai(desk.stub.url, timeout=0.2) as client:
-        error = attempt(lambda: chat(client, extra_headers={"x-stub-delay-ms": "700"}))
+        error = attempt(lambda: chat(client, extra_headers={"x-stub-delay-ms": FOREVER_MS}))
     assert isinstance(error, openai.APITimeoutError)
     assert desk.states() == ["uncertain"]
     assert desk.bill_nano() <= desk.cost_nano()
@@ -164,7 +166,7 @@ def test_a_call_cancelled_before_it_left_costs_nothing_and_after_it_is_charged(d
     async def main():
         http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1), timeout=30)
         async with ask_openai(desk.stub.url, kind=openai.AsyncOpenAI, http_client=http) as client:
-            slow = {"x-stub-delay-ms": "1500"}
+            slow = {"x-stub-delay-ms": FOREVER_MS}
             first = asyncio.create_task(chat(client, extra_headers=slow))
             while not desk.stub.requests:
                 await asyncio.sleep(0.01)
@@ -228,7 +230,7 @@ def test_an_error_inside_a_stream_is_noted(desk):
 
 @pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_an_answer_that_nobody_closes(desk, module):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "20"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     client = noburn_cli.wrap(module.Client(base_url=desk.stub.url + "/v1"), api="openai")
     request = client.build_request("POST", "/chat/completions", json={**BODY, "stream": True})
     answer = client.send(request, stream=True)
@@ -241,11 +243,11 @@ def test_an_answer_that_nobody_closes(desk, module):
 
 
 def test_an_async_generator_that_is_not_exhausted(desk):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "5"
+    never_whole = {"x-stub-chunk-delay-ms": FOREVER_MS}
 
     async def main():
         async with ask_openai(desk.stub.url, kind=openai.AsyncOpenAI) as client:
-            async for _ in await chat(client, stream=True):
+            async for _ in await chat(client, stream=True, extra_headers=never_whole):
                 break
             stream = await chat(client, stream=True)
             async for chunk in stream:
@@ -259,7 +261,7 @@ def test_an_async_generator_that_is_not_exhausted(desk):
 
 
 def test_a_stream_closed_by_another_thread(desk):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = "300"  # The reader hears of it with a piece.
     seen = []
     with ask_openai(desk.stub.url) as client:
         stream = chat(client, stream=True)
@@ -304,7 +306,7 @@ elif sys.argv[2] == "hard":
 )
 def test_a_process_that_ends_with_an_open_answer(desk, way, states):
     if way != "fork":
-        desk.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+        desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", OPEN_AT_EXIT, desk.stub.url, way],
         capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ),

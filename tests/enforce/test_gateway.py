@@ -26,6 +26,8 @@ from noburn_cli import protocol
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.enforce.gateway.hosted import HostedGateway
 from noburn_cli.enforce.gateway.variables import pointed_to
+from tests.daemon.parts import eventually
+from tests.enforce.conftest import FOREVER_MS
 
 REAL = "sk-real-0123456789abcdef"
 VIRTUAL = "sk-noburn-vk-77aa"
@@ -71,7 +73,7 @@ class Site:
 
     def when_ended(self, count: int) -> list[str]:
         """The states of the calls, once so many have ended."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             states: list[str] = self.home.states()
             if (len(states) >= count and "held" not in states) or time.monotonic() > deadline:
@@ -224,12 +226,13 @@ def test_curl_with_a_large_body_and_expect(site: Site, tmp_path: Any) -> None:
 
 
 def test_a_client_that_goes_away_leaves_its_hold(site: Site) -> None:
-    site.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+    site.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     with site.openai() as client:
         stream = client.chat.completions.create(**CHAT, stream=True)
         next(iter(stream))
         stream.close()
     assert site.when_ended(1) == ["uncertain"]
+    site.stub.hurry.set()
     assert site.stub.wait_idle()
     assert site.home.cost_nano() >= site.stub.bill_nano() > 0
 
@@ -245,10 +248,16 @@ def test_a_client_that_goes_away_before_the_answer_may_be_drained(
     site.gateway, site.url = draining, draining.url
     with site.openai() as client:
         client.models.list()  # It has started.
-    site.stub.defaults["x-stub-delay-ms"] = "1500"
-    with site.openai() as client, pytest.raises(openai.APITimeoutError):
-        client.with_options(max_retries=0, timeout=0.7).chat.completions.create(**CHAT)
+    asked = len(site.stub.requests)
+    site.stub.defaults["x-stub-delay-ms"] = FOREVER_MS
+    with contextlib.closing(http.client.HTTPConnection(site.url.removeprefix("http://"))) as raw:
+        headers = {"authorization": f"Bearer {VIRTUAL}", "content-type": "application/json"}
+        raw.request("POST", "/openai/v1/chat/completions", json.dumps(CHAT), headers)
+        eventually(lambda: len(site.stub.requests) > asked, "the provider has the request")
     site.stub.defaults.pop("x-stub-delay-ms")
+    site.stub.hurry.set()
+    assert site.stub.wait_idle()
+    site.stub.hurry.clear()
     site.stub.defaults["x-stub-chunk-delay-ms"] = "50"
     with site.openai() as client:
         stream = client.chat.completions.create(**CHAT, stream=True)
@@ -302,7 +311,7 @@ def test_upstream_failures(site: Site) -> None:
 
 
 def test_a_killed_gateway_is_replaced_and_its_holds_are_charged(site: Site) -> None:
-    site.stub.defaults["x-stub-chunk-delay-ms"] = "50"
+    site.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     with site.openai() as client:
         stream = client.chat.completions.create(**CHAT, stream=True)
         next(iter(stream))
@@ -312,6 +321,7 @@ def test_a_killed_gateway_is_replaced_and_its_holds_are_charged(site: Site) -> N
         with pytest.raises(openai.APIConnectionError):
             list(stream)
         site.stub.defaults.pop("x-stub-chunk-delay-ms")
+        site.stub.hurry.set()
         client.chat.completions.create(**CHAT)
     assert site.gateway.pid != pid
     assert sorted(site.when_ended(2)) == ["orphaned", "settled"]
@@ -320,7 +330,7 @@ def test_a_killed_gateway_is_replaced_and_its_holds_are_charged(site: Site) -> N
 
 
 def test_the_end_waits_for_outcomes_and_nothing_real_is_left_behind(site: Site) -> None:
-    site.stub.defaults["x-stub-chunk-delay-ms"] = "1000"
+    site.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     client = site.openai()
     stream = client.chat.completions.create(**CHAT, stream=True)
     next(iter(stream))

@@ -21,6 +21,7 @@ from urllib3.util.retry import Retry
 from noburn_cli.enforce import layers
 from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.providers.registry import ANTHROPIC, OPENAI, Upstream
+from tests.enforce.conftest import FOREVER_MS
 from tests.enforce.scripted import (
     CHAT_EVENTS,
     CHAT_NANO,
@@ -155,7 +156,7 @@ def test_a_stream_arrives_piece_by_piece(desk, provider):
 
 @pytest.mark.parametrize("how", ["closed", "forgotten", "connection"])
 def test_an_answer_that_is_let_go_is_charged_in_full(desk, url, how):
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "20"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     session = requests.Session()
     answer = session.post(url, json={**BODY, "stream": True}, stream=True, timeout=30)
     pieces = answer.iter_content(chunk_size=16)
@@ -205,7 +206,7 @@ def test_what_was_not_sent_is_void_and_what_may_have_been_is_not(desk, url):
     ):
         requests.post("http://127.0.0.1:9/chat/completions", json=BODY, timeout=30)
     with pytest.raises(requests.Timeout):
-        requests.post(url, json=BODY, headers={"x-stub-delay-ms": "1500"}, timeout=0.5)
+        requests.post(url, json=BODY, headers={"x-stub-delay-ms": FOREVER_MS}, timeout=0.3)
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         requests.post(url, json=BODY, headers={"x-stub-reset": "after"}, timeout=30)
     assert desk.states() == ["uncertain", "voided", "uncertain", "uncertain"]

@@ -19,6 +19,7 @@ import noburn_cli
 from noburn_cli.enforce import context
 from noburn_cli.enforce.httpx_hook import hook_httpx
 from noburn_cli.errors import UsageError
+from tests.enforce.conftest import FOREVER_MS
 
 REPOSITORY = Path(__file__).parents[2]
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -206,7 +207,7 @@ def test_what_is_left_of_dollars_tokens_and_requests(home, stub):
 
 def test_what_is_left_can_be_asked_while_calls_are_in_flight(home, stub):
     home.limit("global", 1_000_000)
-    stub.defaults["x-stub-delay-ms"] = "1000"
+    stub.defaults["x-stub-delay-ms"] = FOREVER_MS
 
     async def both():
         async with noburn_cli.wrap(make(stub, openai.AsyncOpenAI)) as client:
@@ -214,6 +215,7 @@ def test_what_is_left_can_be_asked_while_calls_are_in_flight(home, stub):
             while not stub.requests:
                 await asyncio.sleep(0.01)
             during = await noburn_cli.aremaining()
+            stub.hurry.set()
             await call
             return during, await noburn_cli.aremaining()
 

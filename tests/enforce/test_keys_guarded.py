@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
@@ -17,6 +16,7 @@ from noburn_cli.client.connection import shown
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.errors import KeyUnknown
 from noburn_cli.providers import credentials
+from tests.daemon.parts import eventually
 
 REAL = "sk-real-0123456789abcdef"
 VIRTUAL = "sk-noburn-vk-5f3a"
@@ -71,8 +71,9 @@ def test_a_key_that_nobody_lends_is_one_401(home, locked_stub):
     chat, claude = map(noburn_cli.wrap, clients(locked_stub))
     with chat, claude:
         ask(chat, claude)
+        lent = home.client.status()["connections"]
         lender.close()
-        time.sleep(0.2)
+        eventually(lambda: home.client.status()["connections"] < lent, "the daemon has noticed")
         locked_stub.requests.clear()
         with pytest.raises(openai.AuthenticationError, match="stands for no real one"):
             chat.chat.completions.create(model="gpt-6-luna", messages=MESSAGES)

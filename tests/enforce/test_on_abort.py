@@ -17,6 +17,7 @@ from noburn_cli.enforce.aiohttp_hook import hook_aiohttp
 from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.enforce.received import Received
 from noburn_cli.providers.registry import OPENAI, Upstream
+from tests.enforce.conftest import FOREVER_MS
 
 BODY = {
     "model": "gpt-6-luna",
@@ -70,8 +71,9 @@ def test_an_awaited_stream(desk, how):
                 await anext(aiter(stream))
                 await stream.close()
             else:
-                with pytest.raises(asyncio.TimeoutError):
-                    await asyncio.wait_for(_all(stream), 0.05)
+                reading = asyncio.ensure_future(_all(stream))
+                await asyncio.sleep(0.05)
+                await cancelled(desk, reading)
             await asyncio.to_thread(booked, desk)
 
     asyncio.run(main())
@@ -82,13 +84,22 @@ async def _all(stream):
         pass
 
 
+async def cancelled(desk, asking):
+    """Cancel what the provider has been asked, and let it answer then."""
+    while not desk.stub.requests:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    desk.stub.hurry.set()
+
+
 def test_an_awaited_call_whose_task_is_cancelled_before_the_answer(desk):
-    desk.stub.defaults["x-stub-delay-ms"] = "300"
+    desk.stub.defaults["x-stub-delay-ms"] = FOREVER_MS
 
     async def main():
         async with wrapped(desk, openai.AsyncOpenAI) as client:
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(client.chat.completions.create(**BODY), 0.15)
+            await cancelled(desk, asyncio.ensure_future(client.chat.completions.create(**BODY)))
             await asyncio.to_thread(booked, desk)
 
     asyncio.run(main())
@@ -103,7 +114,7 @@ def test_a_stream_that_requests_closes_early(desk, url):
 @pytest.mark.parametrize("how", ["released", "cancelled"])
 def test_a_stream_that_aiohttp_releases_early(desk, url, how):
     if how == "cancelled":
-        desk.stub.defaults["x-stub-delay-ms"] = "300"
+        desk.stub.defaults["x-stub-delay-ms"] = FOREVER_MS
 
     async def ask(session):
         async with session.post(url, json={**BODY, "stream": True}) as answer:
@@ -114,8 +125,7 @@ def test_a_stream_that_aiohttp_releases_early(desk, url, how):
             if how == "released":
                 await ask(session)
             else:
-                with pytest.raises(asyncio.TimeoutError):
-                    await asyncio.wait_for(ask(session), 0.15)
+                await cancelled(desk, asyncio.ensure_future(ask(session)))
             await asyncio.to_thread(booked, desk)
 
     asyncio.run(main())
@@ -123,7 +133,7 @@ def test_a_stream_that_aiohttp_releases_early(desk, url, how):
 
 def test_a_loop_that_ends_ends_the_reading_as_well(desk):
     """Charged in full then, never forgotten."""
-    desk.stub.defaults["x-stub-chunk-delay-ms"] = "200"
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
 
     async def main():
         client = wrapped(desk, openai.AsyncOpenAI)
@@ -138,6 +148,7 @@ def test_a_loop_that_ends_ends_the_reading_as_well(desk):
 
 def test_received_accepts_what_came_and_says_that_it_is_an_estimate(desk, monkeypatch):
     monkeypatch.setenv("NOBURN_POLICY", json.dumps({"on_abort": "received"}))
+    desk.stub.defaults["x-stub-chunk-delay-ms"] = "100"
     asked = {**BODY, "max_completion_tokens": 4000, "stream": True}
     with wrapped(desk, openai.OpenAI) as client:
         stream = client.chat.completions.create(**asked)

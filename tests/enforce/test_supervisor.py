@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 
-from noburn_cli import paths
+from noburn_cli import paths, run_summary
 from noburn_cli.client import new_call_id
 from noburn_cli.enforce.launch import LaunchSettings
 from noburn_cli.enforce.supervisor import RunOutcome, run_supervised
@@ -39,7 +39,7 @@ def refuse(home: Home, run: str, reason: str) -> None:
 
 
 def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -62,7 +62,7 @@ def test_a_block_before_the_watch_listens_is_heard(
     watch = Watch("r1", find_stopped=nobody)
     refuse(home, "r1", "too early")
     watch.start(ended.set, print)
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert watch.finish() == "too early"
 
 
@@ -77,7 +77,7 @@ def test_a_run_below_counts_and_another_does_not(
     assert not ended.wait(0.2)
     assert find("r1") is None
     refuse(home, "r1/r3", "ours")
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert watch.finish() == "ours"
     assert find("r1") == find("r1/r3") == "ours"
 
@@ -90,7 +90,7 @@ def test_what_was_missed_while_the_daemon_was_down_is_in_the_ledger(
     os.kill(int(home.client.status()["pid"]), signal.SIGKILL)
     refuse(home, "r1", "missed")  # by another daemon, which this brings up
     watch.start(ended.set, print)
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert watch.finish() == "missed"
 
 
@@ -129,8 +129,9 @@ def hold(home: Home, run: str) -> str:
 
 
 def test_the_summary_waits_for_what_is_about_to_be_charged(
-    home: Home, find: Callable[[str], str | None]
+    home: Home, find: Callable[[str], str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run_summary, "ORPHANS_S", 60.0)
     before = hold(home, "r2")
     call = hold(home, "r1")
     ledger = paths.ledger_path(home.folder)
@@ -141,6 +142,7 @@ def test_the_summary_waits_for_what_is_about_to_be_charged(
     assert (summary.calls, summary.held, summary.uncertain) == (1, 0, 1)
     # What belongs to a process that lives is said to be held, and not waited for without end.
     hold(home, "r1/r3")
+    monkeypatch.setattr(run_summary, "ORPHANS_S", 0.2)
     assert read_final_summary(ledger, "r1").held == 1
     home.client.void(before)
 
