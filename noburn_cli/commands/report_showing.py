@@ -124,7 +124,7 @@ def _text(question: Question, report: Report, out: Output) -> list[str]:
         return report_markdown(report)
     width = None if out.path is not None else terminal_width()
     tree = is_tree(question) and out.top is None
-    lines = render_steps(report) if tree else render_report(report, width=width)
+    lines = (render_steps if tree else render_report)(report, width=width)
     if out.chart:
         from noburn_cli.commands.report_charts import report_chart
 

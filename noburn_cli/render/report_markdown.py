@@ -1,13 +1,14 @@
 """A report as a table in Markdown, for a page or a message.
 
-Layer: render (pure).  Below: render.markdown (escaping), render.report (the columns).
+Layer: render (pure).  Below: render.markdown (escaping), report_columns, report_notes.
 Above: commands.report.
 """
 
 from __future__ import annotations
 
 from noburn_cli.render.markdown import code, plain, table
-from noburn_cli.render.report import notes, report_columns
+from noburn_cli.render.report_columns import report_columns
+from noburn_cli.render.report_notes import notes
 from noburn_cli.reports.totals import Report
 
 

@@ -1,7 +1,7 @@
 """How the views of a report look: the Pareto view, unusual days, the end of the month.
 
-Layer: render.  Below: reports.pareto, anomalies, forecast, outlook, render.table, core.money.
-Above: commands.report_views.
+Layer: render.  Below: reports.pareto, anomalies, forecast, outlook, shares, render.table,
+core.money.  Above: commands.report_views, the dashboard.
 Amounts are rounded for the eye only; data carries exact decimal dollars.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from noburn_cli.core.money import Nano, show_dollars, show_percent
+from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.render.shares import share_for_the_eye, share_text
 from noburn_cli.render.table import RIGHT, Column, fit_table, safe_text, wrap_line
 from noburn_cli.reports.anomalies import DAYS_MIN, HISTORY_DAYS, Judged, Rule
 from noburn_cli.reports.forecast import DAYS_MIN as FORECAST_DAYS_MIN
@@ -18,7 +19,6 @@ from noburn_cli.reports.forecast import LEVEL_DAYS, WEEKS_MIN_DAYS, Forecast
 from noburn_cli.reports.outlook import Outlook
 from noburn_cli.reports.pareto import MOST, Pareto, Part
 
-_SHARE_PLACES = 6
 _NAMES_MAX = 5
 
 
@@ -30,8 +30,8 @@ def render_pareto(found: Pareto, *, top: int | None, width: int | None) -> list[
     columns = [
         Column(found.report.by[0].upper(), [*(part.line.keys[0] for part in parts)], shorten=True),
         Column("COST", [show_dollars(part.line.sums.cost_nano) for part in parts], RIGHT),
-        Column("SHARE", [_percent(part.share) for part in parts], RIGHT),
-        Column("RUNNING", [_percent(part.running) for part in parts], RIGHT),
+        Column("SHARE", [share_for_the_eye(part.share) for part in parts], RIGHT),
+        Column("RUNNING", [share_for_the_eye(part.running) for part in parts], RIGHT),
         Column("CALLS", [f"{part.line.sums.calls:,}" for part in parts], RIGHT, give_up=1),
     ]
     if found.served is not None:
@@ -50,17 +50,17 @@ def pareto_sentence(found: Pareto) -> str:
         return "Nothing was spent."
     first = found.parts[0]
     name, column = safe_text(first.line.keys[0]), found.report.by[0]
-    said = f"{name} is {_percent(first.share)} of the spend"
+    said = f"{name} is {share_for_the_eye(first.share)} of the spend"
     if found.served is not None and first.served is not None:
         of_all = Fraction(first.served, found.served_total) if found.served_total else Fraction(0)
         said += (
             f" and serves {first.served:,} of {found.served_total:,} {found.served}s"
-            f" ({_percent(of_all)})"
+            f" ({share_for_the_eye(of_all)})"
         )
     total = len(found.parts)
     return (
         f"{said}; {found.few:,} of {total:,} {column}{'s' if total != 1 else ''}"
-        f" make{'s' if found.few == 1 else ''} {show_percent(MOST)} of it."
+        f" make{'s' if found.few == 1 else ''} {share_for_the_eye(MOST)} of it."
     )
 
 
@@ -92,7 +92,7 @@ def _part_data(found: Pareto, part: Part) -> dict[str, Any]:
 def _count(found: Pareto, part: Part) -> str:
     if part.served is None or not found.served_total:
         return "-"
-    share = _percent(Fraction(part.served, found.served_total))
+    share = share_for_the_eye(Fraction(part.served, found.served_total))
     return f"{part.served:,} ({share})"
 
 
@@ -204,21 +204,5 @@ def outlook_data(found: Outlook) -> dict[str, Any]:
     }
 
 
-def share_text(share: Fraction | None) -> str | None:
-    """A share or a factor to six places."""
-    if share is None:
-        return None
-    scaled = round(abs(share) * 10**_SHARE_PLACES)
-    whole, part = divmod(scaled, 10**_SHARE_PLACES)
-    return f"{'-' if share < 0 and scaled else ''}{whole}.{part:0{_SHARE_PLACES}d}"
-
-
 def _times(times: Fraction) -> str:
     return f"{float(times):,.3g}"
-
-
-def _percent(share: Fraction | None) -> str:
-    if share is None:
-        return "-"
-    tenths = round(share * 1000)
-    return "< 0.1 %" if share > 0 and not tenths else show_percent(Fraction(tenths, 1000))

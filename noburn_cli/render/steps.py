@@ -1,6 +1,6 @@
 """How the tree of steps looks: a table whose first column is indented, CSV, or data.
 
-Layer: render.  Below: reports.steps, render.report (its columns), render.table.
+Layer: render.  Below: reports.steps, render.report, report_columns, report_notes, render.table.
 Above: commands.report.
 Data and CSV give each step's own numbers first, so that a sum over the rows is the total.
 """
@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from noburn_cli.core.money import show_dollars
 from noburn_cli.render.csv_cells import csv_text
-from noburn_cli.render.report import NUMBERS, cells, notes, numbers, report_data
-from noburn_cli.render.table import format_table
+from noburn_cli.render.report import NUMBERS, numbers, report_data
+from noburn_cli.render.report_columns import Shown, cost_cell, number_columns
+from noburn_cli.render.report_notes import notes
+from noburn_cli.render.table import RIGHT, Column, fit_table
 from noburn_cli.reports.steps import Step, step_tree
 from noburn_cli.reports.totals import Report, Sums
 
@@ -25,23 +26,21 @@ _WITH_BELOW = ("calls", "cost_usd", "share")
 _INDENT = "  "
 
 
-def render_steps(report: Report) -> list[str]:
+def render_steps(report: Report, *, width: int | None = None) -> list[str]:
     """The tree as aligned lines: OWN is the step's cost alone, the rest is with all below it."""
-    headers = (
-        *("STEP", "CALLS", "TOKENS IN", "TOKENS OUT", "OWN", "COST", "SHARE", "HELD"),
-        *("UNCERTAIN", "BLOCKED", "CLAMPED"),
-    )
-    rows = [
-        (_INDENT * step.depth + step.name, *_cells(report, step.own, step.total))
-        for step in step_tree(report)
+    steps = step_tree(report)
+    total, lacking = report.total, report.imported.unpriced
+    shown = [Shown(one.total, _share(report, one.total), one.unpriced) for one in steps]
+    own = [cost_cell(one.own.cost_nano, one.own_unpriced.paid) for one in steps]
+    names = [_INDENT * one.depth + one.name for one in steps]
+    columns = [
+        Column("STEP", [*names, "TOTAL"], shorten=True),
+        *number_columns([*shown, Shown(total, _share(report, total), lacking)]),
     ]
-    rows.append(("TOTAL", *_cells(report, report.total, report.total)))
-    return [*format_table(headers, rows, align="l" + "r" * 10), *notes(report)]
-
-
-def _cells(report: Report, own: Sums, total: Sums) -> tuple[str, ...]:
-    calls, tokens_in, tokens_out, *rest = cells(total, _share(report, total))
-    return (calls, tokens_in, tokens_out, show_dollars(own.cost_nano), *rest)
+    place = next(n for n, column in enumerate(columns) if column.header == "COST")
+    own.append(cost_cell(total.cost_nano, lacking.paid))
+    columns.insert(place, Column("OWN", own, RIGHT, give_up=9))
+    return [*fit_table(columns, width=width), *notes(report, width=width)]
 
 
 def _share(report: Report, sums: Sums) -> Fraction | None:
@@ -78,5 +77,6 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
 def _both(
     report: Report, step: Step
 ) -> tuple[dict[str, int | str | None], dict[str, int | str | None]]:
-    own = numbers(step.own, _share(report, step.own))
-    return own, numbers(step.total, _share(report, step.total))
+    own = numbers(step.own, _share(report, step.own), unpriced=step.own_unpriced.calls)
+    total = numbers(step.total, _share(report, step.total), unpriced=step.unpriced.calls)
+    return own, total

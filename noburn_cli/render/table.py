@@ -93,6 +93,7 @@ class Column:
 
     give_up: columns with a lower number go first; None stays.
     shorten: whether long cells may lose their middle, once nothing more can go.
+    least: cells that are no longer than this are left whole.
     """
 
     header: str
@@ -100,6 +101,7 @@ class Column:
     align: str = LEFT
     give_up: int | None = None
     shorten: bool = False
+    least: int = 0
 
     @property
     def width(self) -> int:
@@ -137,7 +139,7 @@ def _shortened(column: Column, excess: int) -> Column:
     """The column with `excess` columns taken out of the middle of its longest cells."""
     if not column.shorten:
         return column
-    limit = max(_SHORT_CELL, column.width - excess)
+    limit = max(_SHORT_CELL, column.least, column.width - excess)
     cells = [_middle_out(safe_text(cell), limit) for cell in column.cells]
     return Column(column.header, cells, column.align)
 

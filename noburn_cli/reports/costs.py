@@ -97,12 +97,13 @@ def imported_costs(home: Path, since_ms: int, until_ms: int, zone: str = UTC) ->
 
 
 def unpriced_calls(home: Path, since_ms: int, until_ms: int, zone: str = UTC) -> int:
-    """How many imported calls of some time have a cost that nobody knows, and are in no amount.
+    """How many imported calls of some time have a cost that nobody knows, and are in no amount;
+    not those that a subscription pays for, which cost nothing more.
 
     Raises LedgerUnavailable when the file cannot be read.
     """
     _, imported = _imported(home, since_ms, until_ms, zone)
-    return imported.unpriced
+    return imported.unpriced.paid
 
 
 def _imported(

@@ -20,10 +20,10 @@ from urllib.parse import quote
 from noburn_cli.core.budgets import NONE
 from noburn_cli.errors import LedgerUnavailable
 from noburn_cli.ledger_file import BUSY_MS
-from noburn_cli.reports.query import SHARED_COLUMNS, Question, grouped, parts
+from noburn_cli.reports.query import PAID, SHARED_COLUMNS, Question, grouped, parts
 from noburn_cli.reports.recorded import stretch
 from noburn_cli.reports.rollups.doubles import AROUND_MS, doubled_ids
-from noburn_cli.reports.totals import Imported, Line
+from noburn_cli.reports.totals import KNOWN, Imported, Line, Unpriced
 
 if TYPE_CHECKING:
     import apsw
@@ -68,22 +68,30 @@ def imported_lines(
         lines = grouped(connection, question, _CALLS)
         calls: Counter[str] = Counter()
         costs: Counter[str] = Counter()
-        unpriced = 0
+        some_unpriced = False
         for line in grouped(connection, parts(question, by=("source", "state")), _CALLS):
             source, state = line.keys
             calls[source] += line.sums.calls
             costs[source] += line.sums.cost_nano
-            unpriced += line.sums.calls if state == UNPRICED else 0
-        lacking = _unpriced_by(connection, question) if unpriced else {}
+            some_unpriced |= state == UNPRICED
+        lacking = _unpriced_by(connection, question) if some_unpriced else {}
         (doubled,) = connection.execute("SELECT count(*) FROM temp.doubled").fetchone() or (0,)
-    return lines, Imported(calls, costs, int(doubled), unpriced, lacking)
+    return lines, Imported(calls, costs, int(doubled), lacking)
 
 
-def _unpriced_by(connection: apsw.Connection, question: Question) -> dict[tuple[str, ...], int]:
+def _unpriced_by(
+    connection: apsw.Connection, question: Question
+) -> dict[tuple[str, ...], Unpriced]:
     """Of the lines, how many calls have a cost that nobody knows."""
-    source = f"SELECT * FROM ({_CALLS}) WHERE state = '{UNPRICED}'"  # noqa: S608 -- our own names
-    lines = grouped(connection, parts(question, question.by), source)
-    return {line.keys: line.sums.calls for line in lines}
+    asked = parts(question, question.by)
+    found: dict[tuple[str, ...], Unpriced] = {}
+    for paid, which in ((True, PAID), (False, f"NOT {PAID}")):
+        source = f"SELECT * FROM ({_CALLS}) WHERE state = '{UNPRICED}' AND {which}"  # noqa: S608 -- our own names
+        for line in grouped(connection, asked, source):
+            calls = line.sums.calls
+            more = Unpriced(paid=calls) if paid else Unpriced(notional=calls)
+            found[line.keys] = found.get(line.keys, KNOWN).joined(more)
+    return found
 
 
 def dearest_imported(

@@ -21,6 +21,8 @@ GROWTH = 1.05
 _LOG = math.log(GROWTH)
 #: What a percentile may be off by, relatively.
 ERROR = (GROWTH - 1) / (GROWTH + 1)
+#: The percentiles that reports tell.
+P50, P95 = Fraction(1, 2), Fraction(19, 20)
 
 #: The same in SQL, of a latency in milliseconds; NULL stays NULL.
 BUCKET_SQL = f"CASE WHEN {{0}} < 1 THEN 0 ELSE 1 + CAST(ln({{0}}) / {_LOG!r} AS INTEGER) END"
@@ -69,3 +71,8 @@ class Latencies:
         for part in parts:
             counts.update(part.counts)
         return Latencies({bucket: count for bucket, count in counts.items() if count})
+
+
+def percentile_ms(latencies: Latencies | None, share: Fraction) -> int | None:
+    """The same of latencies that may not have been asked for."""
+    return None if latencies is None else latencies.percentile_ms(share)

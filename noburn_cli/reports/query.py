@@ -68,7 +68,7 @@ _NEVER_LEFT = "state IN ('blocked', 'refused')"
 #: What was let go: corrections are entries, and no calls that could fail.
 _WENT = f"NOT {_NEVER_LEFT} AND state <> 'correction'"
 #: By the call, that is: not by a subscription, which makes its cost notional.
-_PAID = "coalesce(json_extract(detail, '$.notional'), 0) = 0"
+PAID = "(coalesce(json_extract(detail, '$.notional'), 0) = 0)"
 
 
 def _extra(*kinds: str) -> str:
@@ -86,14 +86,14 @@ _SUMS = f"""
     coalesce(sum(coalesce(cache_read, 0) + {_extra(AUDIO_CACHE_READ, IMAGE_CACHE_READ)}), 0),
     coalesce(sum(coalesce(output, 0) + {_extra(*EXTRA_OUTPUT_KINDS)}), 0),
     coalesce(sum(reasoning), 0),
-    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND {_PAID}), 0),
-    coalesce(sum(hold_nano) FILTER (WHERE {_OPEN} AND {_PAID}), 0),
-    coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED} AND {_PAID}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND {PAID}), 0),
+    coalesce(sum(hold_nano) FILTER (WHERE {_OPEN} AND {PAID}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE {_UNBILLED} AND {PAID}), 0),
     count(*) FILTER (WHERE {_UNBILLED}),
     coalesce(sum(requests) FILTER (WHERE state = 'blocked'), 0),
     coalesce(sum(requests) FILTER (WHERE state = 'refused'), 0),
     coalesce(sum(clamped) FILTER (WHERE NOT {_NEVER_LEFT}), 0),
-    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {_PAID}), 0),
+    coalesce(sum(cost_nano) FILTER (WHERE NOT {_OPEN} AND NOT {_NEVER_LEFT} AND NOT {PAID}), 0),
     coalesce(sum({_extra(WEB_SEARCH, WEB_SEARCH_PREVIEW, FILE_SEARCH)}), 0),
     count(*) FILTER (WHERE json_extract(detail, '$.warned') IS NOT NULL),
     count(*) FILTER (WHERE json_extract(detail, '$.downgraded') IS NOT NULL),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 from noburn_cli.reports.latencies import Latencies
-from noburn_cli.reports.totals import Line, Report, Sums, cost_order, total_of
+from noburn_cli.reports.totals import Line, Report, Sums, Unpriced, cost_order, total_of
 
 
 def top_lines(report: Report, top: int) -> Report:
@@ -26,9 +27,9 @@ def top_lines(report: Report, top: int) -> Report:
         Latencies.joined(took) if took else None,
     )
     lacking = dict(report.imported.unpriced_by)
-    elsewhere = sum(lacking.pop(keys) for keys in [*lacking] if keys not in dearest)
+    elsewhere = [lacking.pop(keys) for keys in [*lacking] if keys not in dearest]
     if elsewhere:
-        lacking[others.keys] = elsewhere
+        lacking[others.keys] = reduce(Unpriced.joined, elsewhere)
     before = report.before
     if before is not None:
         known = [line for line in before.lines if line.keys in dearest]

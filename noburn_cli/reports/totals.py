@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from functools import reduce
 from operator import attrgetter
+from typing import NamedTuple
 
 from noburn_cli.reports.latencies import Latencies
 
@@ -110,21 +112,48 @@ class Line:
     latencies: Latencies | None = None
 
 
+class Unpriced(NamedTuple):
+    """Calls whose cost nobody knows, and which are in no amount.
+
+    paid: those that somebody is charged for.  notional: those that a subscription pays for.
+    """
+
+    paid: int = 0
+    notional: int = 0
+
+    @property
+    def calls(self) -> int:
+        return self.paid + self.notional
+
+    def joined(self, other: Unpriced) -> Unpriced:
+        return Unpriced(self.paid + other.paid, self.notional + other.notional)
+
+
+#: Of calls whose costs are all known.
+KNOWN = Unpriced()
+
+
 @dataclass(frozen=True)
 class Imported:
     """What other tools' records added to a report.
 
     calls, cost_nano: of each source, the part that is in the lines.  doubled: imported calls that
     the ledger knows by the provider's id, and which were therefore left out.
-    unpriced: calls in the lines whose cost nobody knows; they are in no amount.
-    unpriced_by: the same of each line that has some.
+    unpriced_by: of each line that has some, its calls whose cost nobody knows.
     """
 
     calls: Mapping[str, int] = field(default_factory=dict)
     cost_nano: Mapping[str, int] = field(default_factory=dict)
     doubled: int = 0
-    unpriced: int = 0
-    unpriced_by: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    unpriced_by: Mapping[tuple[str, ...], Unpriced] = field(default_factory=dict)
+
+    @property
+    def unpriced(self) -> Unpriced:
+        """The same of all lines together."""
+        return reduce(Unpriced.joined, self.unpriced_by.values(), KNOWN)
+
+    def unpriced_of(self, line: Line) -> Unpriced:
+        return self.unpriced_by.get(line.keys, KNOWN)
 
 
 @dataclass(frozen=True)
@@ -197,8 +226,10 @@ def _series(by: tuple[str, ...], lines: list[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (-costs[name_of(line)], name_of(line), line.keys))
 
 
-def cost_order(line: Line) -> tuple[int, int, tuple[str, ...]]:
-    return (-line.sums.cost_nano, -line.sums.calls, line.keys)
+def cost_order(line: Line) -> tuple[int, int, int, tuple[str, ...]]:
+    """The dearest first; of those that cost as much, what a subscription pays for decides."""
+    sums = line.sums
+    return (-sums.cost_nano, -sums.notional_nano, -sums.calls, line.keys)
 
 
 def _time_order(line: Line) -> tuple[str, int, tuple[str, ...]]:

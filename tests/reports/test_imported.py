@@ -11,7 +11,9 @@ from noburn_cli.core.imported import ListPrices
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.importing.job import Wanted, import_files
 from noburn_cli.importing.sources.registry import SOURCES
-from noburn_cli.render.report import notes, report_data
+from noburn_cli.render.report import report_data
+from noburn_cli.render.report_columns import report_columns
+from noburn_cli.render.report_notes import notes
 from noburn_cli.reports.imported import UNPRICED
 from noburn_cli.reports.lines import read_lines
 from noburn_cli.reports.query import IMPORTED, LEDGER, Question
@@ -23,7 +25,7 @@ _BY = Question(by=("source",))
 
 def _bring(home: Path, source: str) -> None:
     prices = ListPrices(PriceBook.from_texts([resources.shipped_prices()]))
-    files = sorted(_CORPUS.glob(f"{source}*"))
+    files = sorted(_CORPUS.glob(f"{source.replace('-', '_')}*"))
     wanted = Wanted(SOURCES[source], files, now_ms=1_795_000_000_000)
     import_files(home, wanted, prices, tell=lambda *_: None)
 
@@ -83,5 +85,20 @@ def test_calls_without_a_price_are_told_line_by_line(tmp_path: Path) -> None:
     by_state = read_lines(tmp_path, Question(by=("model", "state")))
     told = {line.keys[:1]: line.sums.calls for line in by_state.lines if line.keys[1] == UNPRICED}
     assert told
-    assert report.imported.unpriced_by == told
-    assert report.imported.unpriced == sum(told.values())
+    assert {keys: one.paid for keys, one in report.imported.unpriced_by.items()} == told
+    assert report.imported.unpriced == (sum(told.values()), 0)
+
+
+def test_what_a_plan_pays_for_is_told_beside_the_cost(tmp_path: Path) -> None:
+    """Goal: an agent's calls are not shown as $0.00, and one without a list price is no cost."""
+    _bring(tmp_path, "claude-code")
+    report = read_lines(tmp_path, Question(by=("model",)))
+    assert report.imported.unpriced == (0, 1)
+    cells = {one.header: list(one.cells) for one in report_columns(report)}
+    notional = dict(zip(cells["MODEL"], cells["NOTIONAL"], strict=True))
+    assert notional["claude-made-up-9"] == "?"
+    assert notional["TOTAL"].endswith(" + ?")
+    assert set(cells["COST"]) == {"$0.00"}
+    amounts = [line.sums.notional_nano for line in report.lines]
+    assert amounts == sorted(amounts, reverse=True)
+    assert amounts[0] > 0

@@ -10,7 +10,10 @@ from fractions import Fraction
 import pytest
 
 from noburn_cli.errors import UsageError
-from noburn_cli.render.report import notes, render_report, report_columns, report_data
+from noburn_cli.render.report import render_report, report_data
+from noburn_cli.render.report_columns import report_columns
+from noburn_cli.render.report_notes import notes
+from noburn_cli.render.steps import render_steps, steps_data
 from noburn_cli.reports.anomalies import Rule, judge
 from noburn_cli.reports.forecast import forecast
 from noburn_cli.reports.latencies import ERROR, Latencies, bucket_of
@@ -19,7 +22,7 @@ from noburn_cli.reports.pareto import make_pareto
 from noburn_cli.reports.period import before, parse_period
 from noburn_cli.reports.query import Question
 from noburn_cli.reports.top import top_lines
-from noburn_cli.reports.totals import Imported, Line, Sums, make_report
+from noburn_cli.reports.totals import Imported, Line, Report, Sums, Unpriced, make_report
 
 DOLLAR = 1_000_000_000
 BERLIN = "Europe/Berlin"
@@ -251,8 +254,8 @@ def test_what_nobody_can_price_is_not_free() -> None:
     lines = [
         Line(key, Sums(calls=2, cost_nano=cost)) for key, cost in zip(keys, (9, 5, 0), strict=True)
     ]
-    lacking = {keys[1]: 1, keys[2]: 2}
-    found = Imported({"x\x1b[2J": 6}, {"x\x1b[2J": 14}, 0, 3, lacking)
+    lacking = {keys[1]: Unpriced(1), keys[2]: Unpriced(2)}
+    found = Imported({"x\x1b[2J": 6}, {"x\x1b[2J": 14}, 0, lacking)
     report = make_report(("model",), lines, imported=found)
     cells = {one.header: one.cells for one in report_columns(report)}
     assert list(cells["COST"]) == ["$0.000000009", "$0.000000005 + ?", "?", "$0.000000014 + ?"]
@@ -263,6 +266,42 @@ def test_what_nobody_can_price_is_not_free() -> None:
     assert data["total"]["unpriced_calls"] == 3
     others = top_lines(report, 1)
     assert report_data(others)["rows"][-1]["unpriced_calls"] == 3
-    single = make_report((), lines[:1], imported=Imported({"x": 2}, {"x": 9}, 1, 1))
+    single = make_report(
+        ("model",), lines[:1], imported=Imported({"x": 2}, {"x": 9}, 1, {keys[0]: Unpriced(1)})
+    )
     assert "1 imported call has no known price, and is in no amount" in " ".join(notes(single))
     assert "1 imported call is in the ledger, and was counted once." in notes(single)
+
+
+def test_a_step_whose_cost_nobody_knows_is_not_free() -> None:
+    """Goal: the tree says so of the step and of all above it, on the screen and as data."""
+    lines = [Line((path,), Sums(calls=2)) for path in ("plan/search", "write")]
+    found = Imported({"x": 4}, {"x": 0}, 0, {("plan/search",): Unpriced(1)})
+    report = make_report(("step",), lines, imported=found)
+    shown = [line.split() for line in render_steps(report)[1:5]]
+    assert [(one[0], one[4], one[5]) for one in shown] == [
+        ("plan", "$0.00", "?"), ("search", "?", "?"), ("write", "$0.00", "$0.00"),
+        ("TOTAL", "?", "?"),
+    ]  # fmt: skip
+    rows = {row["key"]["step"]: row for row in steps_data(report)["rows"]}
+    assert rows["plan"]["unpriced_calls"] == 0
+    assert rows["plan"]["with_below"]["unpriced_calls"] == 1
+    assert rows["plan/search"]["unpriced_calls"] == 1
+    fitted = render_steps(report, width=50)
+    assert max(map(len, fitted)) <= 50
+
+
+def test_less_than_nothing_has_its_share() -> None:
+    """Goal: a customer to whom a correction gave back is told with a minus, to six places."""
+    lines = [Line((name,), Sums(cost_nano=cost)) for name, cost in (("a", 110), ("b", -10))]
+    data = report_data(make_report(("customer",), lines))
+    assert [row["share"] for row in data["rows"]] == ["1.100000", "-0.100000"]
+
+
+def test_a_narrow_terminal_cuts_no_number_and_no_date() -> None:
+    others = ("(2,078 others)", "")
+    lines = [Line(keys, Sums(calls=1)) for keys in (others, ("2026-11-27 14:00", "m" * 60))]
+    for by in (("customer", "model"), ("hour", "model")):
+        shown = "\n".join(render_report(Report(by, tuple(lines), Sums()), width=30))
+        assert others[0] in shown
+        assert by[0] == "customer" or "2026-11-27 14:00" in shown

@@ -63,11 +63,11 @@ class Answer:
         reads more than the dearest.
         """
         plan = plan_for(self._question, self._connection)
-        self._measures = ("lines", "calls", "cost_nano")
+        self._measures = ("lines", "calls", "cost_nano", "notional_nano")
         found = self._added(plan)
         order = sorted(
             (keys for keys, row in found.items() if row[0] > 0),
-            key=lambda keys: (-found[keys][2], -found[keys][1], keys),
+            key=lambda keys: (-found[keys][2], -found[keys][3], -found[keys][1], keys),
         )
         first = order[:count]
         self._measures = MEASURES
