@@ -162,5 +162,5 @@ def check_fits(model: Model, size: InputSize, *, where: str) -> None:
         f"{where} does not fit `{model.name}`: {about}{size.expected.low:,} tokens",
         why=f"it takes at most {limit:,} tokens of input",
         next_step=f"split it into at least {-(-size.expected.low // limit)} parts, "
-        "or see which models it fits with --compare",
+        "or see which models it fits: noburn estimate --compare",
     )

@@ -85,10 +85,11 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
     for pattern in spec.files:
         if pattern.startswith("!"):
             continue
-        paths = [path for path in matched.get(pattern, ()) if tree.has(path)]
-        if not is_pattern(pattern) and tree.has(pattern):
-            paths = [pattern]
-        if not paths:
+        meant = matched.get(pattern, ()) if is_pattern(pattern) else (pattern,)
+        paths = [path for path in meant if tree.has(path)]
+        broken = [path for path in meant if tree.leads_nowhere(path)]
+        side.faults += [_broken_link(path) for path in broken]
+        if not paths and not broken:
             error = InputRefused(
                 f"`{pattern}` matches no file"
                 if is_pattern(pattern)
@@ -99,6 +100,17 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
             side.faults.append(Fault(FOUND, pattern, "", error))
         found.update(dict.fromkeys(paths))
     return list(found)
+
+
+def _broken_link(path: str) -> Fault:
+    """A link in a prompt's place is a prompt that cannot be read, and none that was taken out."""
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    error = InputRefused(
+        f"{shown} is a link that leads to no file of the repository",
+        why="a program that reads it fails, or reads what is not the same for everybody",
+        next_step="correct the link, or leave it out with `!`",
+    )
+    return Fault(READABLE, shown, shown, error)
 
 
 def _read_file(spec: PromptSpec, gate: GateSpec, renderer: Renderer, path: str, side: Side) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import resource
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from noburn_cli.errors import InputRefused
@@ -20,8 +19,6 @@ from noburn_cli.gating.templates import render
 
 class _Asked:
     """The tree, by asking who started us."""
-
-    names: Sequence[str] = ()
 
     def __init__(self) -> None:
         self._last: tuple[str, bytes | None] = ("", None)

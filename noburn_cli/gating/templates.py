@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.errors import InputRefused
-from noburn_cli.gating.trees import Tree
+from noburn_cli.gating.trees import Files
 from noburn_cli.inputs import decoded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CHARS_MAX = 64 * 1024 * 1024
 
 
 def render(
-    tree: Tree, name: str, source: str, variables: Mapping[str, Any], *, root: str | None
+    tree: Files, name: str, source: str, variables: Mapping[str, Any], *, root: str | None
 ) -> str:
     """A template's text.
 
@@ -59,7 +59,7 @@ class _Sources:
     Folders in this order, then from the tree's own top on.
     """
 
-    def __init__(self, tree: Tree, folders: tuple[str | None, ...]) -> None:
+    def __init__(self, tree: Files, folders: tuple[str | None, ...]) -> None:
         self._tree = tree
         self._folders = (*(folder for folder in folders if folder is not None), "")
         self._environment: SandboxedEnvironment | None = None
@@ -118,12 +118,20 @@ def _refused(
             else f"{name} includes a name that is computed, and is not in the repository",
             next_step="say with `root` in which folder includes are looked up",
         )
-    why = type(error).__name__
+    why = _WORDS.get(type(error).__name__, type(error).__name__)
     if isinstance(error, _limit_class()):
-        why += f": {error}"
+        why = f"the sandbox refuses {error}"
     return InputRefused(
         f"{name} cannot be rendered", why=": ".join(filter(None, (_line(error, sources), why)))
     )
+
+
+#: Errors of a run by their class, for whom its name says nothing; never their own messages.
+_WORDS = {
+    "MemoryError": "it takes more memory than a template is given",
+    "RecursionError": "it includes itself, or is nested too deeply",
+    "SecurityError": "it reaches for what the sandbox keeps from templates",
+}
 
 
 def _line(error: Exception, sources: _Sources) -> str:

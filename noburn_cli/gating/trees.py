@@ -26,8 +26,18 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES_MAX = 1024
 
 
-class Tree(Protocol):
-    """Files below one folder."""
+class Files(Protocol):
+    """Files below one folder, by their names."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name is there and belongs to the tree."""
+
+    def read(self, name: str) -> bytes:
+        """The content of one file.  Raises InputRefused."""
+
+
+class Tree(Files, Protocol):
+    """Files below one folder, and which they are."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -36,11 +46,11 @@ class Tree(Protocol):
         Git also lists what was deleted and not yet staged: `has` says what is there.
         """
 
-    def has(self, name: str) -> bool:
-        """Whether a file of that name is there and belongs to the tree."""
+    def leads_nowhere(self, name: str) -> bool:
+        """Whether a name is that of a symbolic link to what is no file and no folder of the tree.
 
-    def read(self, name: str) -> bytes:
-        """The content of one file.  Raises InputRefused."""
+        A program that reads such a prompt fails, so that it is not one that was taken out.
+        """
 
 
 class FolderTree:
@@ -74,6 +84,15 @@ class FolderTree:
             return name in self._listed(self._folder) or self._belongs(path.resolve())
         except (OSError, RuntimeError, ValueError):  # Too long for a file; a circle of links.
             return False
+
+    def leads_nowhere(self, name: str) -> bool:
+        path = self._folder / name
+        try:
+            if not path.is_symlink() or self.has(name):
+                return False
+            return not (path.is_dir() and path.resolve().is_relative_to(self._inside))
+        except (OSError, RuntimeError, ValueError):  # A circle of links.
+            return True
 
     def _belongs(self, real: Path) -> bool:
         """Whether git tracks the file that a name leads to, or would when it is added."""
@@ -167,6 +186,18 @@ class CommitTree:
         except InputRefused:
             return False
 
+    def leads_nowhere(self, name: str) -> bool:
+        entry = self._entries.get(posixpath.normpath(self.prefix + name))
+        if entry is None or entry.mode != LINK:
+            return False
+        try:
+            path = self._followed(name)
+        except InputRefused:
+            return True
+        return path not in self._entries and not any(
+            one.startswith(f"{path}/") for one in self._entries
+        )
+
     def read(self, name: str) -> bytes:
         entry = self._found(name)
         if entry is None:
@@ -179,12 +210,16 @@ class CommitTree:
 
         Raises InputRefused for too many links.
         """
+        entry = self._entries.get(self._followed(name))
+        return None if entry is None or entry.mode == MODULE else entry
+
+    def _followed(self, name: str) -> str:
+        """The path from the top that a name leads to.  Raises InputRefused for too many links."""
         path = posixpath.normpath(self.prefix + name)
         for _ in range(_LINKS_MAX + 1):
             link = self._first_link(path)
             if link is None:
-                entry = self._entries.get(path)
-                return None if entry is None or entry.mode == MODULE else entry
+                return path
             target = os.fsdecode(
                 self._blobs.read(self._entries[link].blob, bytes_max=FILE_BYTES_MAX, name=name)
             )

@@ -77,6 +77,19 @@ def test_what_is_not_there_is_not_passed_over(repo: Repo) -> None:
     assert "leads out of the repository" in refused(repo.judged())["out"]
 
 
+def test_a_link_to_nothing_is_no_prompt_that_was_taken_out(repo: Repo) -> None:
+    repo.commit({"noburn.toml": gate_toml("", table('["p/*.md", "alone.md"]')), "p/a.md": words(3)})
+    for name, target in {"p/b.md": "gone.md", "p/c.md": "c.md", "alone.md": "x"}.items():
+        (repo.path / name).symlink_to(target)
+    (repo.path / "p/folder.md").symlink_to("../p")  # No file, but what is in it is found below.
+    repo.commit({})
+    for done in (repo.judged(), repo.judged("--head", "HEAD")):
+        found = refused(done)
+        assert set(found) == {"p/b.md", "p/c.md", "alone.md"}
+        assert "leads to no file of the repository" in found["p/b.md"]
+        assert sizes(done) == {"p/a.md": 3}
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
 def test_a_name_that_is_no_text_is_refused_and_not_printed(repo: Repo) -> None:
     (repo.path / os.fsdecode(b"\xff.md")).write_text(words(3))
@@ -112,13 +125,13 @@ def test_templates_are_rendered_with_what_is_in_the_repository(repo: Repo) -> No
         ("{% if %}", "a.j2:1 is no Jinja template"),
         ("{% include '../../etc/passwd' %}", "not in the repository"),
         ("{% include '/etc/passwd' %}", "not in the repository"),
-        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
-        ("{{ cycler.__init__.__globals__.os.system('x') }}", "SecurityError"),
-        ("{{ 'x' * 10**12 }}", "SecurityError"),
+        ("{{ ''.__class__.__mro__ }}", "sandbox keeps"),
+        ("{{ cycler.__init__.__globals__.os.system('x') }}", "sandbox keeps"),
+        ("{{ 'x' * 10**12 }}", "a product of more"),
         ("{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}", "more than 67,108,864"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
-        ("{% include 'a.j2' %}", "RecursionError"),
-        ("{{ '%s' % given }}", "SecurityError"),
+        ("{% include 'a.j2' %}", "includes itself"),
+        ("{{ '%s' % given }}", "`%` on a text"),
     ],
 )
 def test_templates_that_cannot_be_rendered(repo: Repo, template: str, said: str) -> None:
@@ -202,7 +215,7 @@ def test_a_template_cannot_take_the_machine(repo: Repo) -> None:
     done = repo.judged()
     found = refused(done)
     assert set(found) == {"center.j2", "double.j2", "endless.j2"}
-    assert "MemoryError" in found["center.j2"]
+    assert "more memory" in found["center.j2"]
     assert "to render" in found["endless.j2"]
     assert sizes(done) == {"good.j2": 9}
 
