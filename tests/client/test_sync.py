@@ -171,7 +171,7 @@ def test_a_reserve_may_take_as_long_as_it_waits(home: Path, peer: Peer) -> None:
 
     peer.script = slow
     with Client(home) as client:
-        assert client.reserve({"call": "c1", "wait_ms": 20_000})["ok"]
+        assert client.reserve({"call": "c1", "wait_ms": 60_000})["ok"]
 
 
 @pytest.mark.usefixtures("hasty")
@@ -298,13 +298,13 @@ def test_a_settle_does_not_stand_behind_a_waiting_reserve(home: Path, peer: Peer
 
     def script(frame: Frame) -> Frame:
         if frame["op"] == "reserve":
-            assert freed.wait(20)
+            assert freed.wait(60)
         freed.set()
         return grant(frame)
 
     peer.script = script
     with Client(home) as client, ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(client.reserve, {"call": "c2", "wait_ms": 20_000})
+        waiting = thread.submit(client.reserve, {"call": "c2", "wait_ms": 60_000})
         peer.wait_until(lambda: len(peer.seen) == 1)
         client.settle("c1", {"input": 1})
         assert waiting.result()["ok"]
@@ -357,7 +357,7 @@ def test_closing_the_client_wakes_its_watcher(home: Path, peer: Peer) -> None:
         watching = thread.submit(next, events)
         client.close()
         with pytest.raises(DaemonUnavailable):
-            watching.result(20)
+            watching.result(60)
 
 
 def push(peer: Peer, event: dict[str, Any]) -> None:

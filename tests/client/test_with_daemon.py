@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from noburn_cli.client import AsyncClient, Client, new_call_id
 from noburn_cli.client.journal import append
 from noburn_cli.errors import DaemonUnavailable, NoburnError
+from tests.daemon.parts import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_NANO = 10_000_000
@@ -34,20 +34,15 @@ def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         yield running
         pid = running.status()["pid"]
         running.shutdown()
-        wait_until_gone(pid)
+        eventually(lambda: is_gone(pid), f"the daemon {pid} leaves")
 
 
-def wait_until_gone(pid: int) -> None:
-    gone = threading.Event()
-    for _ in range(1000):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return  # Its new parent does not reap; it has ended all the same.
-        gone.wait(0.02)
-    raise AssertionError(f"the daemon {pid} does not leave")
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; its new parent may not reap it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def frame(call: str, **changed: Any) -> dict[str, Any]:

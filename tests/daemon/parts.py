@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ def shown(reply: Any) -> dict[str, Any]:
 
 
 OPEN: list[Caller] = []
+#: A bound against hanging, in seconds: no part of what is tested, so generous.
+PATIENCE_S = 60
 
 
 class Caller:
@@ -85,7 +87,7 @@ class Caller:
 
     def __init__(self, home: Path, *, hello: bool = True) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE_S)
         try:
             self.socket.connect(str(home / "daemon.sock"))
         except OSError:
@@ -140,20 +142,31 @@ def environment() -> dict[str, str]:
 class Running:
     """A real daemon process in a folder of its own."""
 
-    def __init__(self, home: Path, *options: str, variables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, variables: dict[str, str] | None = None,
+        program: Sequence[str] = ("-m", "noburn_daemon"),
+    ) -> None:  # fmt: skip
         self.home = home
+        self.program = program
         self.variables = variables or {}
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         with contextlib.suppress(FileNotFoundError):
             (self.home / "daemon.sock").unlink()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "noburn_daemon", "--home", str(self.home), *self.options],
+            [sys.executable, *self.program, "--home", str(self.home), *self.options],
             env={**environment(), **self.variables}, stderr=subprocess.PIPE,
         )  # fmt: skip
-        for _ in range(600):
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.launch()
+        assert self.process is not None
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 Caller(self.home, hello=False).close()
                 return
@@ -175,16 +188,16 @@ class Running:
 
     def finish(self) -> int:
         assert self.process is not None
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE_S)
         if self.process.stderr is not None:
             self.process.stderr.close()
         return code
 
 
 @contextlib.contextmanager
-def daemon(*options: str, variables: dict[str, str] | None = None) -> Iterator[Running]:
+def daemon(*options: str, **more: Any) -> Iterator[Running]:
     home = Path(tempfile.mkdtemp(prefix="nb-", dir="/tmp"))
-    running = Running(home, *options, variables=variables)
+    running = Running(home, *options, **more)
     try:
         running.start()
         yield running
@@ -196,9 +209,8 @@ def daemon(*options: str, variables: dict[str, str] | None = None) -> Iterator[R
 
 def eventually(condition: Any, what: str) -> Any:
     """Wait until something is so; a bound only against hanging."""
-    for _ in range(1000):
-        found = condition()
-        if found:
-            return found
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)
-    raise AssertionError(f"never: {what}")
+    return found

@@ -125,8 +125,8 @@ def test_waiters_are_served_in_order_and_nobody_passes(running: Running) -> None
     caller.budget("global", HOLD)
     caller.reserve("w0")
     small = {"wanted": 10, "floor": 1, "choices": 1, "clamp": False}
-    caller.send(**reserve_frame("w1", n=11, wait_ms=15_000))
-    caller.send(**reserve_frame("w2", n=12, wait_ms=15_000, output=small))
+    caller.send(**reserve_frame("w1", n=11, wait_ms=60_000))
+    caller.send(**reserve_frame("w2", n=12, wait_ms=60_000, output=small))
     blocked = caller.ask(**reserve_frame("w3", n=13))
     assert (blocked["n"], blocked["error"], blocked["why_blocked"]) == (13, "blocked", "in_flight")
     assert caller.ask(n=14, op="status")["waiters"] == 2
@@ -143,7 +143,7 @@ def test_a_waiter_is_told_when_it_can_never_fit(running: Running) -> None:
     caller = Caller(running.home)
     caller.budget("global", HOLD)
     caller.reserve("s0")
-    caller.send(**reserve_frame("s1", n=21, wait_ms=15_000))
+    caller.send(**reserve_frame("s1", n=21, wait_ms=60_000))
     caller.send(n=22, op="settle", call="s0", usage={"input": 10, "output": 10})
     replies = {r["n"]: r for r in (caller.hear(), caller.hear())}
     assert replies[22]["ok"]
@@ -155,7 +155,7 @@ def test_a_top_up_and_a_time_out_answer_waiters(running: Running) -> None:
     caller = Caller(running.home)
     caller.budget("customer=*", HOLD, per="day")
     caller.reserve("t0")
-    caller.send(**reserve_frame("t1", n=31, wait_ms=15_000))
+    caller.send(**reserve_frame("t1", n=31, wait_ms=60_000))
     caller.send(
         n=32, op="budget.topup", scope="customer=acme", per="day", unit="dollars", amount=HOLD
     )
@@ -343,8 +343,9 @@ def test_files_are_private(running: Running) -> None:
 
 
 def test_it_leaves_when_idle_and_drains_when_told() -> None:
-    with daemon("--idle-exit-s", "0.1") as idle:
-        assert idle.process is not None
+    with tempfile.TemporaryDirectory(prefix="nb-", dir="/tmp") as folder:
+        idle = Running(Path(folder), "--idle-exit-s", "0.1")
+        idle.launch()  # Nobody may look whether it listens before it leaves.
         assert idle.finish() == 0
     with daemon() as told:
         caller = Caller(told.home)
@@ -361,9 +362,11 @@ def test_it_leaves_when_idle_and_drains_when_told() -> None:
 def test_nothing_acknowledged_is_lost_by_kill(running: Running) -> None:
     """Goal: after kill -9 at random moments the restored balances are what the journal says."""
     acknowledged: dict[str, str] = {}
-    Caller(running.home).budget("customer=*", 10**12, per="month")
+    Caller(running.home).budget("customer=*", 10**12)
     for attempt in range(4):
         caller = Caller(running.home)
+        assert caller.reserve(f"{attempt}-first")["ok"]
+        acknowledged[f"{attempt}-first"] = "held"
         timer = threading.Timer(0.05 + random.random() * 0.3, running.kill)
         timer.start()
         try:

@@ -31,12 +31,12 @@ def closed_callers() -> Iterator[None]:
 
 class _OverSocket(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(60)
         self.sock.connect(str(self._path))
 
 
@@ -123,7 +123,7 @@ def test_only_what_is_meant_is_answered() -> None:
         assert get(home, "/metrics", Host="127.0.0.1:9464")[0] == 200
         for garbage in (b"\r\n\r\n", b"GET /metrics\r\n\r\n", b"x" * (HEAD_BYTES_MAX + 1)):
             with socket.socket(socket.AF_UNIX) as raw:
-                raw.settimeout(20)
+                raw.settimeout(60)
                 raw.connect(str(home / "metrics.sock"))
                 raw.sendall(garbage)
                 assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
@@ -169,7 +169,7 @@ def test_an_address_in_use_stops_nothing() -> None:
             assert f"warning: metrics cannot be served at {address}" in said.stderr
             taken.close()
             assert caller.ask(n=1, op="reload")["warnings"] == []  # tried again
-            connection = http.client.HTTPConnection(address, timeout=20)
+            connection = http.client.HTTPConnection(address, timeout=60)
             eventually(lambda: _answers(connection), "it is served now")
             connection.close()
 

@@ -157,11 +157,13 @@ def test_a_command_gets_the_message_and_no_key(tmp_path: Path) -> None:
 
 def test_a_command_that_hangs_is_killed_with_its_group(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    channel = Channel(
-        "x", command=(script(tmp_path, f"sleep 60 & echo $! > {pid}; wait"),), timeout_s=0.5
-    )
+    command = (script(tmp_path, f"sleep 600 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"),)
     body = notices.payload_text("test", 0, {}).encode()
-    assert "killed" in Commands().run(channel, "m", body, dict(os.environ)).failure
+    for timeout_s in (0.5, 2.0, 8.0, 30.0):  # until the command had the time to come so far
+        channel = Channel("x", command=command, timeout_s=timeout_s)
+        assert "killed" in Commands().run(channel, "m", body, dict(os.environ)).failure
+        if pid.exists():
+            break
     child = int(pid.read_text())
     eventually(lambda: not _runs(child), "the command's own child is gone")
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-import time
+import json
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.daemon.parts import OPEN, Caller, Running, daemon, eventually, reserve_frame
+from tests.daemon.parts import OPEN, ROOT, Caller, Running, eventually, reserve_frame
+
+#: A daemon on a machine whose clocks a test sets.
+WITH_HANDS = str(ROOT / "tests" / "faults" / "daemon_with_hands.py")
+
+
+def set_clocks(home: Path, ahead_ms: int) -> None:
+    clocks = {"wall_ms": ahead_ms, "boot_ms": ahead_ms, "boots": 0}
+    (home / "clocks.json").write_text(json.dumps(clocks))
 
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    with daemon() as started:
-        yield started
+    home = Path(tempfile.mkdtemp(prefix="nb-", dir="/tmp"))
+    set_clocks(home, 0)
+    made = Running(home, program=[WITH_HANDS], variables={"NOBURN_HOME": str(home)})
+    made.start()
+    yield made
     while OPEN:
         OPEN.pop().close()
+    made.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def limits(caller: Caller) -> dict[str, int]:
@@ -27,8 +43,8 @@ def test_a_budget_begins_and_ends_by_itself_also_after_a_kill(running: Running) 
     now_ms = caller.ask(n=1, op="status")["now_ms"]
     new = {"op": "budget.set", "scope": "customer=each", "per": "60m"}
     limit = {"unit": "requests", "amount": 0}
-    soon = caller.ask(n=2, **new, limit=limit, at_ms=now_ms + 1_500)["scheduled"]
-    assert (soon["at_ms"], soon["op"]) == (now_ms + 1_500, "budget.set")
+    soon = caller.ask(n=2, **new, limit=limit, at_ms=now_ms + 600_000)["scheduled"]
+    assert (soon["at_ms"], soon["op"]) == (now_ms + 600_000, "budget.set")
     assert (soon["spec"]["scope"], soon["spec"]["per"]) == ("customer=*", "1h")
     end = {"op": "budget.rm", "scope": "customer=*", "per": "1h", "unit": "requests"}
     later = caller.ask(n=3, **end, at_ms=now_ms + 10**9)["scheduled"]
@@ -39,7 +55,7 @@ def test_a_budget_begins_and_ends_by_itself_also_after_a_kill(running: Running) 
     listed = caller.ask(n=6, op="budget.list")
     assert (listed["budgets"], [s["id"] for s in listed["scheduled"]]) == ([], [1, 2])
     running.kill()
-    time.sleep(1.6)  # its moment passes while no daemon runs
+    set_clocks(running.home, 600_000)  # its moment passes while no daemon runs
     running.start()
     caller = Caller(running.home)
     blocked = caller.ask(**reserve_frame("c1"))

@@ -112,7 +112,7 @@ def test_a_socket_that_systemd_opened_is_taken() -> None:
     home = Path(tempfile.mkdtemp(prefix="nb-", dir="/tmp"))
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(home / "notify"))
-    told.settimeout(20)
+    told.settimeout(60)
     place = str(home / "daemon.sock")
     process = subprocess.Popen(
         [sys.executable, "-c", _LAUNCHER, place, str(home / "notify"), sys.executable, "-m",
@@ -133,7 +133,7 @@ def test_a_socket_that_systemd_opened_is_taken() -> None:
         assert heard[1] == "WATCHDOG=1"  # the loop turns
         assert early.ask(n=1, op="reload")["ok"]
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         told.setblocking(False)
         rest = []
         while True:

@@ -43,7 +43,7 @@ def running() -> Iterator[Running]:
 @contextlib.contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Somebody else writes, and does not get done."""
-    connection = sqlite3.connect(home / "ledger.sqlite3", isolation_level=None, timeout=10)
+    connection = sqlite3.connect(home / "ledger.sqlite3", isolation_level=None, timeout=60)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -106,7 +106,7 @@ def test_a_process_that_ends_while_the_ledger_is_sick_is_not_forgotten(running: 
         assert child.stdout.readline() == b"held\n"
         with locked(running.home):
             child.kill()
-            child.wait(10)
+            child.wait(60)
             log = running.home / "daemon.log"
             eventually(lambda: "not available" in log.read_text(), "the orphan's commit failed")
     eventually(lambda: caller.ask(n=1, op="status")["open_holds"] == 0, "the orphan is charged")

@@ -23,7 +23,15 @@ from noburn_daemon.owners import Peer, Processes, is_alive, may_talk, owner_name
 from noburn_daemon.policy import set_budget
 from noburn_daemon.reaper import POLL_S, Reaper
 from noburn_daemon.sqlite import SqliteLedger
-from tests.daemon.parts import START_MS, commit, open_book, read, reserve_frame, shown
+from tests.daemon.parts import (
+    START_MS,
+    commit,
+    eventually,
+    open_book,
+    read,
+    reserve_frame,
+    shown,
+)
 
 
 class Hands:
@@ -100,10 +108,7 @@ def test_a_process_that_cannot_be_looked_at_is_not_dead() -> None:
         assert gone == []
         child.kill()
         child.wait()
-        for _ in range(100):
-            runner.run(asyncio.sleep(0.05))
-            if gone:
-                break
+        eventually(lambda: runner.run(asyncio.sleep(0.05)) or gone, "it is seen to be gone")
         assert gone == [owner]
         reaper.close()
 

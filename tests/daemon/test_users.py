@@ -46,7 +46,7 @@ _CLIENT = (
     + """
 path, frames = sys.argv[1], json.loads(sys.argv[2])
 talk = socket.socket(socket.AF_UNIX)
-talk.settimeout(20)
+talk.settimeout(60)
 try:
     talk.connect(path)
     talk.sendall(b"".join(json.dumps(frame).encode() + b"\\n" for frame in frames))
@@ -149,6 +149,6 @@ def test_two_users_have_two_daemons_and_neither_reaches_the_others(place: Path) 
     finally:
         for process, _ in daemons:
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             assert process.stderr is not None
             process.stderr.close()
