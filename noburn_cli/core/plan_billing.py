@@ -94,6 +94,12 @@ class PlanBill:
         return self.revenue_nano + self.tax_nano
 
     @property
+    def by_use_nano(self) -> Fraction:
+        """What a customer pays beyond the price: the overage, as far as a maximum lets it come, and
+        what a minimum adds."""
+        return max(ZERO, self.overage_nano + self.adjustment_nano)
+
+    @property
     def invoice_cents(self) -> int:
         """The charge as an invoice shows it: whole cents, half a cent up, rounded once."""
         return (self.due_nano / NANO_PER_CENT + Fraction(1, 2)).__floor__()

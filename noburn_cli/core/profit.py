@@ -233,28 +233,32 @@ def plans_by_day(streams: Iterable[Stream]) -> PlansByDay:
     By subscriptions: a metered price has a name of its own, which is that of no plan.  By whatever
     was billed for a customer who has none.
     """
-    found: dict[bool, dict[str, list[tuple[int, int, str]]]] = {
+    found: dict[bool, dict[str, list[PlanSpan]]] = {
         True: defaultdict(list), False: defaultdict(list),
     }  # fmt: skip
     for stream in streams:
         if stream.plan is not None and stream.kind != revenue.FEE and stream.gross_nano >= 0:
             curve = stream.earning.curve
             spans = found[stream.kind == revenue.SUBSCRIPTION][customer_of(stream)]
-            spans.append((curve.first, curve.last, stream.plan))
+            spans.append((curve.first, curve.last, stream.plan, stream.seats or 0))
     both = {**found[False], **found[True]}
     return PlansByDay({name: tuple(sorted(spans)) for name, spans in both.items()})
+
+
+#: First and last day, the plan, and its seats, 0 where nobody said how many.
+PlanSpan = tuple[int, int, str, int]
 
 
 @dataclass(frozen=True)
 class PlansByDay:
     """Plans by the periods that they were billed for: the one that began last counts."""
 
-    spans: Mapping[str, tuple[tuple[int, int, str], ...]]
+    spans: Mapping[str, tuple[PlanSpan, ...]]
 
     def on(self, customer: str, day: int) -> str:
         """The plan of a customer on a day; NONE where no billed period reaches there."""
         found = NONE
-        for first, last, plan in self.spans.get(customer, ()):
+        for first, last, plan, _ in self.spans.get(customer, ()):
             if first <= day <= last:
                 found = plan
         return found
@@ -263,6 +267,11 @@ class PlansByDay:
         """The plan that was billed last."""
         spans = self.spans.get(customer, ())
         return spans[-1][2] if spans else None
+
+    def seats(self, customer: str) -> int | None:
+        """The seats that were billed last; None where the source does not say."""
+        spans = self.spans.get(customer, ())
+        return spans[-1][3] or None if spans else None
 
 
 def plan_names(billed: Iterable[str], plans: Iterable[str]) -> dict[str, str]:

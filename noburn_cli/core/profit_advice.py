@@ -41,6 +41,7 @@ class Advice:
 
     days: how many days of usage were scaled to 30.  best: the one to take, or, where none reaches
     the target, the one with the highest margin; None without plans.
+    seats: that every plan was billed for; None for each plan's own.
     """
 
     customer: str
@@ -49,6 +50,7 @@ class Advice:
     offers: tuple[Offer, ...]
     best: Offer | None
     reaches_target: bool
+    seats: int | None = None
 
     @property
     def current(self) -> Offer | None:
@@ -69,23 +71,26 @@ MONTH_DAYS = 30
 
 def advise(
     customer: str, plan: str | None, usage: Sequence[int], days: int,
-    plans: Mapping[str, Plan], target: Fraction,
+    plans: Mapping[str, Plan], target: Fraction, *, seats: int | None = None,
 ) -> Advice:  # fmt: skip
     """Bill a customer's usage by every plan.
 
     usage: [cost in nano-dollars, tokens, requests] of `days` days, which are scaled to a month of
-    30.
+    30.  seats: that are billed; None, where nobody said, for those of each plan.
     """
     month = Fraction(MONTH_DAYS, days)
     scaled = PlanUsage(
-        cost_nano=usage[0] * month, tokens=usage[1] * month, requests=usage[2] * month
+        cost_nano=usage[0] * month,
+        tokens=usage[1] * month,
+        requests=usage[2] * month,
+        seats=seats,
     )
     offers = tuple(_offer(name, one, scaled) for name, one in plans.items())
     current = next((one for one in offers if one.plan == plan), None)
     paid = [one for one in offers if one.revenue_nano > 0]
     reaching = [one for one in paid if (one.margin_share or 0) >= target]
     best = _best(_whole(reaching), current) if reaching else _dearest(_whole(paid))
-    return Advice(customer, plan, days, offers, best, bool(reaching))
+    return Advice(customer, plan, days, offers, best, bool(reaching), seats)
 
 
 def _whole(offers: list[Offer]) -> list[Offer]:

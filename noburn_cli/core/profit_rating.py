@@ -4,10 +4,11 @@ Layer: core (pure).  Below: core.plan_billing, core.profit, core.recognition.
 Above: noburn_cli.profit.
 Owns: which usage is unbilled, what the plan charges for it, and on which days that is earned.
 
-A plan's allowance is a month's.  Of a month whose usage goes beyond it the last tokens, requests or
-dollars are what is charged, so that the days on which it was passed are the days that earn.  What a
-bill covers already is left out: rating begins with the day after the last period of use that was
-billed; with nothing billed by use, with the current month.
+A plan's allowance is a month's, and every seat's.  Of a month whose usage goes beyond it the last
+tokens, requests or dollars are what is charged, so that the days on which it was passed are the
+days that earn, until the plan's maximum is reached.  What a bill covers already is left out: rating
+begins with the day after the last period of use that was billed; with nothing billed by use, with
+the current month.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def rated_streams(
         month = month_of_day(after + 1)[0]
         while month <= today:
             following = month_of_day(month)[1]
-            amounts = _month(plan, by_day, month, min(following, today + 1))
+            until = min(following, today + 1)
+            amounts = _month(plan, by_day, month, until, seats=on.seats(customer))
             open_days = {day: nano for day, nano in amounts.items() if day > after}
             stream = _stream(customer, name, open_days)
             if stream is not None:
@@ -76,11 +78,17 @@ def rated_streams(
     return found
 
 
-def _month(plan: Plan, by_day: ByDay, first: int, until: int) -> dict[int, int]:
-    """What is charged for usage of a month, by the day that earns it; whole nano-dollars."""
+def _month(
+    plan: Plan, by_day: ByDay, first: int, until: int, *, seats: int | None
+) -> dict[int, int]:
+    """What is charged for usage of a month, by the day that earns it; whole nano-dollars.
+
+    What a minimum adds is no usage, and is left to the bill.
+    """
     used = {day: by_day[day] for day in range(first, until) if day in by_day}
     sums = [sum(one[place] for one in used.values()) for place in range(3)]
-    charged = bill(plan, PlanUsage(cost_nano=sums[0], tokens=sums[1], requests=sums[2]))
+    usage = PlanUsage(cost_nano=sums[0], tokens=sums[1], requests=sums[2], seats=seats)
+    charged = bill(plan, usage)
     whole = round(charged.overage_nano)
     assert plan.overage is not None
     place = 1 if plan.overage.per_million_nano is not None else (
@@ -93,7 +101,19 @@ def _month(plan: Plan, by_day: ByDay, first: int, until: int) -> dict[int, int]:
         if taken:
             weights[day] = taken
         left -= taken
-    return share_out(whole, weights) if whole and weights else {}
+    amounts = share_out(whole, weights) if whole and weights else {}
+    return _up_to(round(min(charged.overage_nano, charged.by_use_nano)), amounts)
+
+
+def _up_to(most: int, amounts: Mapping[int, int]) -> dict[int, int]:
+    """The first of them, by day, as far as a plan's maximum lets them come."""
+    found = {}
+    for day in sorted(amounts):
+        taken = min(amounts[day], most)
+        if taken:
+            found[day] = taken
+        most -= taken
+    return found
 
 
 def _stream(customer: str, plan: str, amounts: Mapping[int, int]) -> Stream | None:

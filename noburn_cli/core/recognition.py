@@ -103,6 +103,8 @@ class Stream:
     billed_day: int | None
     changes: tuple[Change, ...] = ()
     curve_known: bool = True
+    #: Of a subscription, where it is known.
+    seats: int | None = None
     #: Of credits: what was left when they expired, and when; part of what is earned that day.
     breakage: tuple[int, int] | None = None
 

@@ -166,6 +166,7 @@ class _Recogniser:
             changes=changes,
             curve_known=root.kind not in (revenue.USAGE, revenue.CREDIT_GRANT)
             or not isinstance(curve, Period),
+            seats=root.seats,
             breakage=None if credit is None else credit.breakage,
         )
 

@@ -1,6 +1,6 @@
 """Facts of revenue: what a customer was billed, and what was taken away from it again.
 
-Layer: core (pure, standard library).  Below: core.currencies, errors.
+Layer: core (pure, standard library).  Below: core.currencies, core.plans, errors.
 Above: noburn_cli.revenue (which makes and keeps them), core.recognition, noburn_cli.profit.
 Owns: RevenueFact, its kinds and states, and how they add up; docs/revenue.md says it for people.
 Not here: over which days a fact is earned (core.recognition), where facts are kept (revenue.store).
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from noburn_cli.core.currencies import USD, nano_per_minor
+from noburn_cli.core.plans import SEATS_MAX
 
 # What kind of fact.  Kinds that earn:
 SUBSCRIPTION = "subscription"  # over its period, prorations included
@@ -82,6 +83,7 @@ class RevenueFact:
     reverses: the id of the fact that it takes back or belongs to, or "": of a discount, a tax, a
     fee and of spent credit the line; of a refund the line, of a refund's tax the refund; of a won
     dispute the dispute.
+    seats: of a subscription, what its price was billed for; None where nobody said.
     """
 
     id: str
@@ -103,6 +105,7 @@ class RevenueFact:
     document: str
     state: str
     reverses: str = ""
+    seats: int | None = None
 
     def __post_init__(self) -> None:
         for amount in (self.amount_minor, self.starts_ms, self.ends_ms, self.at_ms):
@@ -134,6 +137,8 @@ def _fault(fact: RevenueFact) -> str:
         return f"a {fact.kind} takes away, so its amount is not positive"
     if fact.kind in NEVER_NEGATIVE and fact.amount_minor < 0:
         return f"a {fact.kind} gives back, so its amount is not negative"
+    if fact.seats is not None and not 1 <= fact.seats <= SEATS_MAX:
+        return f"seats are 1 to {SEATS_MAX:,}, not {fact.seats:,}"
     if fact.currency == USD and fact.amount_nano is None:
         return "dollars need no rate"
     return ""

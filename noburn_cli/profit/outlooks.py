@@ -81,8 +81,10 @@ def charges_for_use(books: Books, name: str, first: int) -> Callable[[Fraction],
 
     def charged(growth: Fraction) -> int:
         cost, tokens, requests = (amount * growth for amount in sums)
-        month = PlanUsage(cost_nano=cost, tokens=tokens, requests=requests)
-        return round(bill(plan, month).overage_nano)
+        month = PlanUsage(
+            cost_nano=cost, tokens=tokens, requests=requests, seats=books.on.seats(name)
+        )
+        return round(bill(plan, month).by_use_nano)
 
     return charged
 
@@ -149,7 +151,7 @@ def advices(books: Books) -> list[Advice]:
                 sums[0],
                 advise(
                     name, books.on.latest(name), sums, max(1, counted), books.question.plans,
-                    books.question.rules.target,
+                    books.question.rules.target, seats=books.on.seats(name),
                 ),
             )
         )  # fmt: skip

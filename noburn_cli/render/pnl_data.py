@@ -161,6 +161,7 @@ def _advice(one: Advice) -> dict[str, Any]:
     return {
         "customer": one.customer,
         "plan": one.plan,
+        "seats": one.seats,
         "days": one.days,
         "should_be_on": None if one.should_be_on is None else one.should_be_on.plan,
         "best": None if one.best is None else one.best.plan,

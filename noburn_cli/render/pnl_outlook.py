@@ -76,7 +76,7 @@ def render_advices(
     found = every[:lines_max]
     columns = [
         Column("CUSTOMER", [one.customer for one in found], LEFT, shorten=True),
-        Column("PLAN", [one.plan or "-" for one in found]),
+        Column("PLAN", [_plan(one) for one in found]),
         Column("PAYS", [_pays(one.current) for one in found], RIGHT, 1),
         Column("MARGIN", [_share(one.current) for one in found], RIGHT),
         Column("SHOULD BE ON", [_best(one) for one in found]),
@@ -91,6 +91,12 @@ def render_advices(
         said.insert(0, f"For {missed:,} of {len(every):,} no plan reaches the target: what is best "
                        "has the highest margin, and is no advice to change.")  # fmt: skip
     return [*table, "", *(line for one in said for line in wrap_line(one, width=width))]
+
+
+def _plan(one: Advice) -> str:
+    if one.plan is None or one.seats in (None, 1):
+        return one.plan or "-"
+    return f"{one.plan}, {one.seats:,} seats"
 
 
 def _best(one: Advice) -> str:

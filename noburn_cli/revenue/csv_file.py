@@ -19,7 +19,15 @@ from noburn_cli.core.budgets import check_value
 from noburn_cli.core.currencies import USD, read_currency, read_minor, read_rate
 from noburn_cli.core.plurals import counted
 from noburn_cli.core.recognition_days import YEARS
-from noburn_cli.core.revenue import COLLECTED, KINDS, ONE_OFF, STATES, RevenueFact, to_nano
+from noburn_cli.core.revenue import (
+    COLLECTED,
+    KINDS,
+    ONE_OFF,
+    STATES,
+    SUBSCRIPTION,
+    RevenueFact,
+    to_nano,
+)
 from noburn_cli.errors import InputRefused, NoburnError
 from noburn_cli.revenue.rating import Rates, stored_rates
 from noburn_cli.revenue.store import RevenueStore
@@ -28,7 +36,7 @@ SOURCE = "csv"
 NEEDED = ("id", "date", "amount")
 COLUMNS = (
     *(*NEEDED, "currency", "kind", "state", "customer", "payer", "payer_name", "feature", "plan"),
-    *("starts", "ends", "document", "reverses", "rate"),
+    *("starts", "ends", "document", "reverses", "rate", "seats"),
 )
 #: So many bad lines are shown; the others are counted.
 _SHOWN_MAX = 20
@@ -166,6 +174,7 @@ def _fact(row: Mapping[str, str | None], rates: Rates) -> RevenueFact:
         document=said.get("document") or said["id"],
         state=_one_of(said.get("state"), STATES, COLLECTED),
         reverses=f"{SOURCE}:{reverses}" if reverses else "",
+        seats=_seats(said),
     )  # fmt: skip
     own = said.get("rate", "")
     if not own or currency == USD:
@@ -174,6 +183,15 @@ def _fact(row: Mapping[str, str | None], rates: Rates) -> RevenueFact:
         return rates.priced(fact)
     nano = to_nano(fact.amount_minor, currency, read_rate(own))
     return replace(fact, amount_nano=nano, rate=own, rate_source=_OWN)
+
+
+def _seats(said: Mapping[str, str]) -> int | None:
+    text = said.get("seats", "")
+    if not text:
+        return None
+    if said.get("kind") != SUBSCRIPTION or not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"seats are a whole number, of a {SUBSCRIPTION}: not {text!r}")
+    return int(text)
 
 
 def _attribute(name: str, said: Mapping[str, str]) -> str | None:

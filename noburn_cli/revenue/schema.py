@@ -54,7 +54,11 @@ CREATE TABLE rates (
     PRIMARY KEY (currency, starts_on)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS = (_FIRST,)
+#: Of a subscription; NULL where the source does not say how many.
+_SEATS = "ALTER TABLE facts ADD COLUMN seats INTEGER"
+MIGRATIONS = (_FIRST, _SEATS)
+#: Columns of facts that came later, by the schema they came with.
+LATER = {"seats": 2}
 
 
 def migrate(connection: apsw.Connection, path: object) -> None:

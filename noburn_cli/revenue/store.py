@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from noburn_cli.core.revenue import KINDS, UNCOUNTED, RevenueFact
 from noburn_cli.errors import LedgerUnavailable, NoburnError
-from noburn_cli.revenue.schema import check_version, migrate
+from noburn_cli.revenue.schema import LATER, MIGRATIONS, check_version, migrate
 
 if TYPE_CHECKING:
     import apsw
@@ -38,11 +38,7 @@ FORGOTTEN = "forgotten"
 _NAMES = tuple(field.name for field in fields(RevenueFact))
 _COLUMNS = ", ".join(_NAMES)
 #: A person's own word on who a payer is beats what the source's metadata say.
-_READ = ", ".join(
-    "coalesce(identities.customer, facts.customer)" if name == "customer" else f"facts.{name}"
-    for name in _NAMES
-)
-_FACTS = f"SELECT {_READ} FROM facts LEFT JOIN identities USING (payer)"  # noqa: S608 -- our own
+_OWN_WORD = {"customer": "coalesce(identities.customer, facts.customer)"}
 _WRITE = (
     f"INSERT INTO facts (root, {_COLUMNS}) VALUES (?{', ?' * len(_NAMES)}) "  # noqa: S608 -- our own
     "ON CONFLICT (id) DO UPDATE SET (root, " + _COLUMNS + ") = "
@@ -53,9 +49,12 @@ _WRITE = (
 class RevenueStore:
     """The open file.  What changes it runs inside `with store.change():`, all or nothing."""
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: apsw.Connection, path: Path, version: int = len(MIGRATIONS)
+    ) -> None:
         self.connection = connection
         self.path = path
+        self._version = version
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -106,10 +105,18 @@ class RevenueStore:
         )
         reached = self._with_related({str(id_) for (id_,) in self.rows(within, until, since)})
         sql = (
-            f"{_FACTS} WHERE facts.id IN (SELECT value FROM json_each(?)) AND {where}"  # noqa: S608
+            f"{self._select()} WHERE facts.id IN (SELECT value FROM json_each(?)) AND {where}"  # noqa: S608
             " ORDER BY facts.at_ms, facts.id"
         )
         return [RevenueFact(*row) for row in self.rows(sql, json.dumps(sorted(reached)), *chosen)]
+
+    def _select(self) -> str:
+        """All facts.  A file that no import has migrated yet lacks what came later."""
+        read = ", ".join(
+            "NULL" if LATER.get(name, 0) > self._version else _OWN_WORD.get(name, f"facts.{name}")
+            for name in _NAMES
+        )
+        return f"SELECT {read} FROM facts LEFT JOIN identities USING (payer)"  # noqa: S608 -- our own
 
     def _with_related(self, ids: set[str]) -> set[str]:
         """Those, what reverses them or is reversed by them, and so on."""
@@ -231,7 +238,7 @@ def reading(path: Path) -> Iterator[RevenueStore]:
         if not version:
             raise _unusable(path, "it is a database, but not one of revenue")
         with connection:
-            yield RevenueStore(connection, path)
+            yield RevenueStore(connection, path, version)
 
 
 def _lock(descriptor: int, path: Path, until: float) -> None:

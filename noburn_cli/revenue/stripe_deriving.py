@@ -17,7 +17,15 @@ from noburn_cli.core import revenue
 from noburn_cli.core.revenue import RevenueFact
 from noburn_cli.revenue.rating import Rates
 from noburn_cli.revenue.stripe_keeping import Keeping
-from noburn_cli.revenue.stripe_lines import BilledLine, Keys, Money, Naming, in_dollars, lines_of
+from noburn_cli.revenue.stripe_lines import (
+    BilledLine,
+    Keys,
+    Money,
+    Naming,
+    in_dollars,
+    lines_of,
+    seats_of,
+)
 from noburn_cli.revenue.stripe_reversals import Taking
 from noburn_cli.revenue.stripe_settling import Settling
 from noburn_cli.revenue.stripe_shapes import Kept
@@ -258,6 +266,7 @@ class Deriving:
             customer=self._naming.customer(item.customer, *said), amount_minor=data["amount"],
             currency=currency, amount_nano=0, rate="", rate_source="", starts_ms=starts_ms,
             ends_ms=ends_ms, at_ms=at_ms, document=item.id, state=revenue.DRAFT,
+            seats=seats_of(data, words["kind"]),
         )  # fmt: skip
         return in_dollars([fact], self._rates.by_table(currency, at_ms))
 

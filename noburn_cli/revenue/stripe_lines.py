@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.currencies import USD
+from noburn_cli.core.plans import SEATS_MAX
 from noburn_cli.core.revenue import (
     CREDIT_GRANT,
     DISCOUNT,
@@ -197,8 +198,14 @@ def _line_fact(
         amount_minor=line["amount"] + line["tax_on_top"], currency=currency,
         amount_nano=0 if currency == USD else None, rate="", rate_source="",
         starts_ms=starts_ms, ends_ms=max(starts_ms, ends_ms), at_ms=at_ms,
-        document=invoice.id, state=state,
+        document=invoice.id, state=state, seats=seats_of(line, words["kind"]),
     )  # fmt: skip
+
+
+def seats_of(line: Mapping[str, Any], kind: str) -> int | None:
+    """The seats of a subscription's line; None where it is something else, or does not say."""
+    quantity = line.get("quantity")  # not kept by earlier versions
+    return quantity if kind == SUBSCRIPTION and quantity and quantity <= SEATS_MAX else None
 
 
 def _taken_off(line: Mapping[str, Any], first: RevenueFact, find: Find) -> list[RevenueFact]:

@@ -103,6 +103,7 @@ class Shapes:
                 details.get("subscription") or item.get("subscription") or one.get("subscription")
             ),
             "item": details.get("invoice_item") or item.get("invoice_item") or "",
+            "quantity": one.get("quantity"),
         }  # fmt: skip
 
     def _payment(self, one: Json) -> list[Kept]:
@@ -125,7 +126,7 @@ class Shapes:
             "invoice": _id(one.get("invoice")), "metadata": self._metadata(one),
             "start": one["period"]["start"], "end": one["period"]["end"],
             "price": _id(price.get("price")), "product": _id(price.get("product")),
-            "subscription": _id(details.get("subscription")),
+            "subscription": _id(details.get("subscription")), "quantity": one.get("quantity"),
         }  # fmt: skip
         return [Kept(one["id"], "invoiceitem", "", _id(one.get("customer")), data)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import shutil
 from dataclasses import replace
 from fractions import Fraction
 
+import apsw
 import pytest
 
 from noburn_cli import paths
@@ -32,7 +34,16 @@ from noburn_cli.profit.alerts import watched
 from noburn_cli.profit.outlooks import advices, history_first, outlooks
 from noburn_cli.profit.reading import lines_of, read_books
 from noburn_cli.render.pnl_outlook import render_advices, render_outlooks
-from tests.profit.books import Call, at_ms, import_calls, import_revenue, noburn, pnl, write_ledger
+from tests.profit.books import (
+    HEADING,
+    Call,
+    at_ms,
+    import_calls,
+    import_revenue,
+    noburn,
+    pnl,
+    write_ledger,
+)
 from tests.reports.made_ledger import Made
 
 #: gpt-6-luna: $0.10 a million in, $0.50 out; 100 in and 1,000 out are 0.00051 dollars.
@@ -323,6 +334,46 @@ def test_usage_beyond_an_allowance_is_provisional_until_it_is_billed(books):
     again = lines_of(replace(read, question=replace(read.question, by=("day",))))
     provisional = [one.keys[0] for one in again.lines if one.figures.provisional_nano]
     assert (provisional[0], len(provisional)) == ("2026-10-14", 18)
+
+
+def test_no_more_is_rated_than_a_plan_charges(books):
+    """Goal: an allowance is that of the seats that were billed, and a maximum holds by the day."""
+    heading = f"{HEADING.strip()},seats\n"
+    nothing = "u1,2026-11-01,0,USD,usage,invoiced,acme,cus_1,agent,pro,2026-09-01,2026-10-01,,"
+    rows = (*REVENUE[:4], nothing)
+    lines = (f"{row},{2 if row.startswith('s1') else ''}\n" for row in rows)
+    (books / "seats.csv").write_text(heading + "".join(lines))
+    assert noburn("import", "revenue", str(books / "seats.csv")).exit_code == 0
+    read, now_ms = october(31)
+    (line,) = [one for one in lines_of(read).lines if one.keys == ("acme",)]
+    # 13 of 93 calls are beyond twice 40; the plan of two seats costs 2 dollars a month.
+    assert line.figures.provisional_nano == 130_000_000
+    advice = {one.customer: one for one in advices(read)}["acme"]
+    assert (advice.seats, advice.current.pays_nano) == (2, 2_100_000_000)
+    assert "pro, 2 seats" in "\n".join(render_advices([advice], width=None))
+    maximum = PLANS.replace("price = 1\n", "price = 1\nmaximum = 2.05\n", 1)
+    (books / "plans.toml").write_text(maximum)
+    read, now_ms = october(31)
+    capped = lines_of(replace(read, question=replace(read.question, by=("day",))))
+    # Three calls a day: the 27th has the first beyond 80, and the fifth, on the 28th, is the last.
+    earned = {one.keys[0]: one.figures.provisional_nano for one in capped.lines}
+    assert {day: nano for day, nano in earned.items() if nano} == {
+        "2026-10-27": 10_000_000, "2026-10-28": 30_000_000, "2026-10-29": 10_000_000,
+    }  # fmt: skip
+    end = {one.customer: one for one in outlooks(read, now_ms)}["acme"]
+    assert end.revenue_nano == pytest.approx(line.figures.net_nano - 80_000_000, abs=2)
+
+
+def test_revenue_of_an_older_noburn_is_read_as_it_is(books):
+    """Goal: a file that has no seats yet is read; the next import migrates it."""
+    path = paths.revenue_path()
+    before = pnl("--period", "2026-10")
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        connection.execute("ALTER TABLE facts DROP COLUMN seats")
+        connection.execute("PRAGMA user_version = 1")
+    assert pnl("--period", "2026-10") == before
+    import_revenue(books, REVENUE)
+    assert pnl("--period", "2026-10") == before
 
 
 @pytest.mark.parametrize(

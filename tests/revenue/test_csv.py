@@ -87,6 +87,12 @@ def test_bad_lines_are_named_and_change_nothing(tmp_path):
         "i10,2026-10-01,1e3,USD,,,a,,,,,,",
         "i11,2026-10-01,5,USD,subscription,,a,,2026-10-01,9999-12-31,,,",
     )
+    for number, (kind, seats) in enumerate([("one_off", "2"), ("subscription", "0")]):
+        row = f"s{number},2026-10-01,5,USD,{kind},,a,,,,,,,{seats}"
+        seated = tmp_path / "seats.csv"
+        seated.write_text(f"{HEADING.strip()},seats\n{row}\n", encoding="utf-8")
+        with pytest.raises(InputRefused, match="seats are"):
+            run(seated)
     with pytest.raises(InputRefused) as refused:
         run(path)
     said = refused.value.message

@@ -169,6 +169,9 @@ def test_each_invoice_is_what_its_facts_say(whole):
         if fact.currency == "USD" or fact.kind != revenue.FEE:
             by_document[fact.document][fact.kind] += fact.amount_minor
     kinds = (revenue.SUBSCRIPTION, revenue.USAGE, revenue.ONE_OFF, revenue.CREDIT_GRANT)
+    seats = {fact.id: fact.seats for fact in facts if fact.kind == revenue.SUBSCRIPTION}
+    for line in (line for one in business.records.all("invoice") for line in one["lines"]["data"]):
+        assert seats.get(f"{SOURCE}:{line['id']}", line["quantity"]) == line["quantity"]
     for invoice in business.records.all("invoice"):
         sums = by_document[invoice["id"]]
         assert sum(sums[kind] for kind in (*kinds, revenue.DISCOUNT)) == invoice["total"]
