@@ -19,6 +19,7 @@ import uvloop
 
 from noburn_cli.client import AsyncClient, channel
 from noburn_cli.errors import BudgetExceeded, DaemonUnavailable
+from tests.client.conftest import Haste
 from tests.client.peer import FORKING, HANG_UP, SILENCE, Frame, Peer, grant
 from tests.client.test_sync import SICK, is_closed, journal_lines, then_granting
 
@@ -112,7 +113,7 @@ def test_a_cancelled_reserve_is_voided_on_the_same_connection(
     assert peer.connections == 1
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_a_late_reply_is_an_error_and_the_void_is_kept(home: Path, peer: Peer, run: Runner) -> None:
     peer.script = lambda frame: SILENCE
     with pytest.raises(DaemonUnavailable):
@@ -120,16 +121,18 @@ def test_a_late_reply_is_an_error_and_the_void_is_kept(home: Path, peer: Peer, r
     assert [(f["op"], f["call"]) for f in journal_lines(home)] == [("void", "c1")]
 
 
-@pytest.mark.usefixtures("hasty")
 def test_an_ending_that_a_sick_ledger_refuses_is_kept_and_sent_by_the_same_client(
-    home: Path, peer: Peer, run: Runner
+    home: Path, peer: Peer, run: Runner, haste: Haste
 ) -> None:
     async def settle_and_look() -> None:
         client = AsyncClient(home)
+        haste.end()
         peer.script = then_granting(SICK)
         assert (await client.settle("c1", {"input": 1}))["ok"]
+        haste.begin()
         peer.script = lambda frame: SICK
         assert (await client.settle("c2", {"input": 1}))["error"] == "undelivered"
+        haste.end()
         peer.script = grant
         await client.remaining({})
         await client.aclose()
@@ -139,11 +142,13 @@ def test_an_ending_that_a_sick_ledger_refuses_is_kept_and_sent_by_the_same_clien
     assert journal_lines(home) == []
 
 
-@pytest.mark.usefixtures("hasty")
-def test_undeliverable_endings_are_kept_and_sent_later(home: Path, peer: Peer, run: Runner) -> None:
+def test_undeliverable_endings_are_kept_and_sent_later(
+    home: Path, peer: Peer, run: Runner, haste: Haste
+) -> None:
     peer.script = lambda frame: HANG_UP
     assert run(AsyncClient(home).settle("c1", {"input": 1}))["error"] == "undelivered"
     peer.seen.clear()
+    haste.end()
     peer.script = grant
     run(AsyncClient(home).remaining({}))
     assert peer.ops() == ["settle", "remaining"]

@@ -23,6 +23,7 @@ from noburn_cli.errors import (
     NoburnError,
     UsageError,
 )
+from tests.client.conftest import Haste
 from tests.client.peer import FORKING, HANG_UP, SILENCE, Frame, Peer, grant
 
 
@@ -150,7 +151,7 @@ def test_refusals_become_errors(
     assert type(caught.value) is expected
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_a_reserve_without_reply_is_voided(home: Path, peer: Peer) -> None:
     peer.script = lambda frame: SILENCE if frame["op"] == "reserve" else grant(frame)
     with Client(home) as client, pytest.raises(DaemonUnavailable) as caught:
@@ -160,7 +161,7 @@ def test_a_reserve_without_reply_is_voided(home: Path, peer: Peer) -> None:
     assert journal_lines(home) == []
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_a_reserve_may_take_as_long_as_it_waits(home: Path, peer: Peer) -> None:
     """Goal: `wait_ms` is added to the time for a reply."""
     asked = threading.Event()
@@ -174,7 +175,7 @@ def test_a_reserve_may_take_as_long_as_it_waits(home: Path, peer: Peer) -> None:
         assert client.reserve({"call": "c1", "wait_ms": 60_000})["ok"]
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_an_interrupted_reserve_is_voided(home: Path, peer: Peer) -> None:
     def interrupting(frame: Frame) -> Frame:
         if frame["op"] != "reserve":
@@ -188,7 +189,7 @@ def test_an_interrupted_reserve_is_voided(home: Path, peer: Peer) -> None:
     assert peer.ops() == ["reserve", "void"]
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_a_give_up_that_cannot_be_told_is_kept(home: Path, peer: Peer) -> None:
     peer.script = lambda frame: HANG_UP
     with Client(home) as client, pytest.raises(DaemonUnavailable):
@@ -202,9 +203,8 @@ def test_a_reserve_that_was_never_sent_is_not_voided(home: Path) -> None:
     assert journal_lines(home) == []
 
 
-@pytest.mark.usefixtures("hasty")
 def test_endings_that_cannot_be_delivered_are_kept_and_sent_by_the_next_client(
-    home: Path, peer: Peer
+    home: Path, peer: Peer, haste: Haste
 ) -> None:
     peer.script = lambda frame: HANG_UP
     with Client(home) as client:
@@ -213,6 +213,7 @@ def test_endings_that_cannot_be_delivered_are_kept_and_sent_by_the_next_client(
         assert client.deliver("void", call="c3")["error"] == "undelivered"
     assert [f["call"] for f in journal_lines(home)] == ["c1", "c2", "c3"]
     peer.seen.clear()
+    haste.end()
     peer.script = grant
     with Client(home) as other:
         other.status()
@@ -235,21 +236,21 @@ def test_an_ending_that_a_sick_ledger_refuses_is_sent_again(home: Path, peer: Pe
     assert journal_lines(home) == []
 
 
-@pytest.mark.usefixtures("hasty")
 def test_an_ending_that_a_sick_ledger_does_not_take_is_kept_and_sent_by_the_same_client(
-    home: Path, peer: Peer
+    home: Path, peer: Peer, haste: Haste
 ) -> None:
     peer.script = lambda frame: SICK
     with Client(home) as client:
         assert client.settle("c1", {"input": 1})["error"] == "undelivered"
         assert [f["call"] for f in journal_lines(home)] == ["c1"]
+        haste.end()
         peer.script = grant
         client.status()
     assert [f["op"] for f in peer.seen[-2:]] == ["settle", "status"]
     assert journal_lines(home) == []
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("haste")
 def test_an_ending_is_neither_delivered_nor_kept_only_with_an_error(home: Path, peer: Peer) -> None:
     peer.script = lambda frame: HANG_UP
     (home / "journal").write_text("a file where the folder should be")

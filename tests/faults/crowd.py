@@ -20,7 +20,7 @@ def main(home: str, count: int) -> None:
     kept, greeted = [], 0
     for _ in range(count):
         peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(30)
+        peer.settimeout(90)
         kept.append(peer)
         with contextlib.suppress(ConnectionError, ValueError):
             peer.connect(f"{home}/daemon.sock")

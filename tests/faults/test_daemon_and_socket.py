@@ -35,13 +35,33 @@ def test_without_a_daemon_that_starts_no_call_leaves(
     place.check_nothing_lost()
 
 
+@contextmanager
+def while_a_call_is_out(place: Place, number: int) -> Iterator[None]:
+    """The next call has its answer when the daemon has been signalled after it had left."""
+    asked = len(place.stub.requests)
+
+    def signal_then_answer() -> None:
+        try:
+            eventually(lambda: len(place.stub.requests) > asked, "the call has left")
+            place.signal_daemon(number)
+        finally:
+            place.stub.hurry.set()
+
+    place.stub.defaults["x-stub-delay-ms"] = "600000"
+    thread = threading.Thread(target=signal_then_answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        place.stub.hurry.clear()
+        place.stub.defaults.pop("x-stub-delay-ms")
+
+
 def test_a_daemon_killed_while_a_call_is_out_is_started_again_and_books_it(place: Place) -> None:
     assert place.ask().ok
-    place.stub.defaults["x-stub-delay-ms"] = "600"
-    killer = threading.Timer(0.3, place.signal_daemon, [signal.SIGKILL])
-    killer.start()
-    assert place.ask().ok
-    killer.join()
+    with while_a_call_is_out(place, signal.SIGKILL):
+        assert place.ask().ok
     assert place.states() == ["settled", "settled"]
     place.check_nothing_lost()
 
@@ -61,15 +81,10 @@ def test_a_hung_daemon_lets_no_call_out(place: Place) -> None:
 def test_a_daemon_that_hangs_at_the_settlement_keeps_no_answer_back(place: Place) -> None:
     """The program gets what it paid for; the settlement waits in the client's journal."""
     assert place.ask().ok
-    place.stub.defaults["x-stub-delay-ms"] = "600"
-    stopper = threading.Timer(0.3, place.signal_daemon, [signal.SIGSTOP])
-    stopper.start()
-    with impatience():
+    with while_a_call_is_out(place, signal.SIGSTOP), impatience():
         assert place.ask().ok
-    stopper.join()
     assert list((place.home / "journal").glob("*.jsonl"))
     place.signal_daemon(signal.SIGCONT)
-    place.stub.defaults.pop("x-stub-delay-ms")
     assert place.ask().ok
     eventually(lambda: place.states() == ["settled"] * 3, "all is settled")
     assert not list((place.home / "journal").glob("*.jsonl"))
