@@ -77,12 +77,22 @@ def gate_command(
             "--update-volumes", help="Save what the ledger says of calls, for machines without it."
         ),
     ] = False,
+    init: Annotated[
+        bool,
+        typer.Option(
+            "--init", help="Write a first [gate] from the prompts that are found, and end."
+        ),
+    ] = False,
 ) -> None:
     """Say what a change costs, and fail where it breaks a rule.
 
     Reads [gate] in noburn.toml: the prompts, the terms on which they are called, the rules. With a
     base, each prompt is shown before and after, with what changed.
     """
+    if init:
+        others = (base, no_base, head, form, as_json, save, show_all, recording)
+        _init(alone=not any((*others, update_baseline, update_volumes)))
+        return
     from noburn_cli import paths
     from noburn_cli.gating.comparing import run_gate
     from noburn_cli.gating.places import Question
@@ -113,6 +123,19 @@ def gate_command(
         add_to_summary(os.environ, shown)
     if not result.passed:
         raise typer.Exit(LimitReached.exit_code)
+
+
+def _init(*, alone: bool) -> None:
+    """Raises UsageError beside other options, and what starting.start_gate raises."""
+    if not alone:
+        raise UsageError("--init stands alone", next_step="noburn gate --init")
+    from noburn_cli.gating.starting import start_gate
+
+    started = start_gate(os.environ, Path.cwd())
+    typer.echo(started.text.rstrip("\n"))
+    what = "written" if started.is_new else "added to"
+    todo = "" if started.has_model else "say the `model`, then "
+    typer.echo(f"{what}: {started.path}\n next: look at it; {todo}`noburn gate` holds it", err=True)
 
 
 def _check(

@@ -46,7 +46,7 @@ class Place:
             raise UsageError(
                 "there is no noburn.toml here, nor in a folder above",
                 why="its [gate] says which prompts are checked, and by which rules",
-                next_step="write one; docs/gate.md begins with the shortest",
+                next_step="write one from what is found here: noburn gate --init",
             )
         self.path = path
         self.folder = path.parent

@@ -70,7 +70,8 @@ def read_both(question: Question, place: Place, blobs: Blobs | None) -> Both:
     gate = gate_of(place, values)
     if not gate.prompts and not question.may_be_empty:
         raise UsageError(
-            f"[gate] of {place.path} names no prompt", next_step="add [[gate.prompt]] with `files`"
+            f"[gate] of {place.path} names no prompt",
+            next_step='add a table [[gate.prompt]] with files = "prompts/*.md"',
         )
     books, book = _books(question, place, values, gate, tree, is_commit=head is not None)
     now = Read(gate, read_side(gate, tree), book)
@@ -110,7 +111,7 @@ def gate_of(place: Place, values: Mapping[str, Any]) -> GateSpec:
     raise UsageError(
         f"{place.path} has no [gate]",
         why="it says which prompts are checked, and by which rules",
-        next_step="add it; docs/gate.md begins with the shortest",
+        next_step="add one from what is found here: noburn gate --init",
     )
 
 
