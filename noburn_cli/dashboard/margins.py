@@ -1,13 +1,15 @@
 """What customers pay beside what they cost, kept while neither changes.
 
 Layer: dashboard, I/O.  Below: profit, render.pnl_data, periods.  Above: dashboard.server.
-Owns: which profit and loss a page asks for.  Every figure is the one that `noburn pnl --json
+Owns: which profit and loss a page asks for, and how much of it is sent: of thousands of customers
+the lowest, with the totals and numbers of all.  Every figure is the one that `noburn pnl --json
 --outlook` prints for the same period.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,10 @@ PERIODS = {
 }  # fmt: skip
 _BY = ("customer", "feature", "plan", "model")
 _KEPT_MAX = 16
+#: A page of more lines is slow, and nobody reads it; names of what is on one side only to begin
+#: with.
+ROWS_MAX = 300
+NAMES_MAX = 10
 
 Document = dict[str, Any]
 
@@ -51,7 +57,22 @@ class Margins:
         self._reading = threading.Lock()
 
     def read(self, name: str, by: str) -> Document:
-        """A period's margin; `known` says whether there is any revenue.  Raises NoburnError."""
+        """A period's margin as a page shows it; `known` says whether there is any revenue.
+
+        Raises NoburnError.
+        """
+        return shown(self._whole(name, by))
+
+    def each(self, name: str, by: str) -> Document:
+        """The margin of every line of a period, by its name.  Raises NoburnError."""
+        found = self._whole(name, by)
+        rows = found.get("rows", ())
+        return {
+            "known": found["known"],
+            "margin_usd": {row["key"][by]: row["margin_usd"] for row in rows},
+        }
+
+    def _whole(self, name: str, by: str) -> Document:
         if name not in PERIODS:
             raise UsageError(f"there is no period {name!r}", why=f"known are {', '.join(PERIODS)}")
         if by not in _BY:
@@ -79,3 +100,25 @@ class Margins:
         ends = outlooks(books, now_ms) if by == "customer" else None
         return {"known": bool(books.facts), "period": name,
                 **pnl_data(lines_of(books), outlooks=ends)}  # fmt: skip
+
+
+def shown(found: Document) -> Document:
+    """What a page shows of profit and loss: the lowest lines, and how many there are of all."""
+    if "rows" not in found:
+        return found
+    rows = found["rows"][:ROWS_MAX]
+    document = {
+        **found, "rows": rows, "rows_total": len(found["rows"]),
+        "rows_under_water": sum(row["margin_usd"].startswith("-") for row in found["rows"]),
+        "unmapped": {name: sides[:NAMES_MAX] for name, sides in found["unmapped"].items()},
+        "unmapped_total": {name: len(sides) for name, sides in found["unmapped"].items()},
+    }  # fmt: skip
+    if "outlook" in found:
+        named = {row["key"]["customer"] for row in rows}
+        document["verdicts"] = Counter(one["verdict"] for one in found["outlook"])
+        document["outlook"] = [
+            one
+            for place, one in enumerate(found["outlook"])
+            if place < ROWS_MAX or one["customer"] in named
+        ]
+    return document

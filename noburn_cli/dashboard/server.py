@@ -80,6 +80,7 @@ class Dashboard:
                 web.get(f"{API}/served", self._served),
                 web.get(f"{API}/outlook", self._outlook),
                 web.get(f"{API}/margin", self._margin),
+                web.get(f"{API}/margins", self._margin_of_each),
                 web.get(f"{API}/blocks", self._blocks),
                 web.get(f"{API}/now", self._now),
                 web.get(f"{API}/live", self._stream),
@@ -199,6 +200,10 @@ class Dashboard:
     async def _margin(self, request: web.Request) -> web.StreamResponse:
         period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")
         return await self._read("margin", self._margins.read, period, by)
+
+    async def _margin_of_each(self, request: web.Request) -> web.StreamResponse:
+        period, by = request.query.get("period", THIS_MONTH), request.query.get("by", "customer")
+        return await self._read("margins", self._margins.each, period, by)
 
     async def _blocks(self, _: web.Request) -> web.StreamResponse:
         return await self._read("blocks", self._figures.blocks)

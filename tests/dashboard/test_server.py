@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from noburn_cli.dashboard import margins
 from tests.dashboard.business import build, revenue_csv
 from tests.dashboard.desk import Desk, Served
 
@@ -147,9 +148,30 @@ def test_margin_is_that_of_pnl(desk: Desk, served: Served) -> None:
         shown = served.data(f"/api/v1/margin?period={period}")
         assert (shown.pop("known"), shown.pop("period")) == (True, period)
         said = desk.said("pnl", "--period", asked, "--outlook")
-        assert without_ends(shown) == without_ends(said)
+        numbers = {"rows_total", "rows_under_water", "verdicts", "unmapped_total"}
+        assert shown["rows_total"] == len(said["rows"])
+        assert sum(shown["verdicts"].values()) == len(said["outlook"])
+        assert without_ends(without(shown, numbers)) == without_ends(said)
+    each = served.data("/api/v1/margins?by=customer&period=7d")["margin_usd"]
+    assert each == {row["key"]["customer"]: row["margin_usd"] for row in said["rows"]}
     by_plan = served.data("/api/v1/margin?by=plan")
     assert by_plan["total"] == desk.said("pnl", "--by", "plan")["total"]
+
+
+def test_of_thousands_of_customers_the_lowest_are_sent() -> None:
+    """Goal: what a page shows, with the numbers of all; a projection for each line that is there."""
+    names = [f"c{number}" for number in range(1000)]
+    rows = [{"key": {"customer": name}, "margin_usd": str(place - 400)}
+            for place, name in enumerate(names)]  # fmt: skip
+    ends = [{"customer": name, "verdict": "under water"} for name in reversed(names)]
+    sides = [{"customer": name} for name in names]
+    sent = margins.shown(
+        {"rows": rows, "outlook": ends, "unmapped": {"payers": sides}, "total": {}}
+    )
+    assert (sent["rows"], sent["rows_total"], sent["rows_under_water"]) == (rows[:300], 1000, 400)
+    assert sent["outlook"] == [*ends[:300], *ends[-300:]]
+    assert (sent["verdicts"], sent["unmapped_total"]) == ({"under water": 1000}, {"payers": 1000})
+    assert sent["unmapped"]["payers"] == sides[:10]
 
 
 def without_ends(data: dict[str, Any]) -> dict[str, Any]:

@@ -57,8 +57,8 @@ function axisOf(names) {
 /** What each customer or feature earns, where revenue is known: by its name. */
 async function margins(ctx, dimension) {
   if (dimension === "model") return null;
-  const found = await ctx.get("margin", { period: ctx.period(), by: dimension });
-  return found.known ? Object.fromEntries(found.rows.map((row) => [row.key[dimension], row.margin_usd])) : null;
+  const found = await ctx.get("margins", { period: ctx.period(), by: dimension });
+  return found.known ? found.margin_usd : null;
 }
 
 /** A view of every line by one attribute. */

@@ -10,8 +10,6 @@ const STATES = [["final", "--c3"], ["collected", "--c2"], ["invoiced", "--c5"], 
 const WORDS = { final: "final", collected: "collected", invoiced: "invoiced, not paid", provisional: "provisional: rated, nobody was billed" };
 const UNDER = { "under water": "bad", "will be under water": "bad", "likely under water": "warn", "may be under water": "warn" };
 const BARS_MAX = 24;
-/** A page of more lines is slow, and nobody reads it; the lowest come first. */
-const ROWS_MAX = 300;
 
 /** An amount that may be below nothing, and is seen to be. */
 export function signed(text) {
@@ -47,23 +45,23 @@ function states(total) {
   );
 }
 
-function unmapped(sides) {
+function unmapped(sides, totals) {
   const lists = [
-    ["Payers that are nobody’s customer", sides.payers.map((one) => [one.name || one.payer, one.revenue_usd])],
-    ["Revenue without calls", sides.revenue_without_calls.map((one) => [one.customer, one.revenue_usd])],
-    ["Calls without revenue", sides.calls_without_revenue.map((one) => [one.customer, one.inference_usd])],
+    ["Payers that are nobody’s customer", sides.payers.map((one) => [one.name || one.payer, one.revenue_usd]), totals.payers],
+    ["Revenue without calls", sides.revenue_without_calls.map((one) => [one.customer, one.revenue_usd]), totals.revenue_without_calls],
+    ["Calls without revenue", sides.calls_without_revenue.map((one) => [one.customer, one.inference_usd]), totals.calls_without_revenue],
   ].filter(([, rows]) => rows.length);
   if (!lists.length) return null;
-  return el("div", { class: "two" }, lists.map(([title, rows]) => panel(title, { note: count(rows.length) }, table(title, [
+  return el("div", { class: "two" }, lists.map(([title, rows, all]) => panel(title, { note: count(all) }, table(title, [
     { label: "Who", head: true, cell: ([who]) => (who === NONE ? el("span", { class: "quiet" }, "no customer") : name(who)) },
     { label: title.startsWith("Calls") ? "Inference" : "Revenue", num: true, cell: ([, text]) => dollars(text) },
-  ], rows.slice(0, 10)))));
+  ], rows))));
 }
 
-function figures({ total, outlook, period, rows }) {
+function figures({ total, verdicts, period, rows_under_water }) {
   const over = period === "last";
-  const under = over ? rows.filter((row) => nano(row.margin_usd) < 0n).length : outlook.filter((one) => one.verdict === "under water").length;
-  const soon = outlook.filter((one) => ["will be under water", "likely under water"].includes(one.verdict)).length;
+  const under = over ? rows_under_water : verdicts["under water"] ?? 0;
+  const soon = (verdicts["will be under water"] ?? 0) + (verdicts["likely under water"] ?? 0);
   return el(
     "dl", { class: "figures" },
     figure("Margin", signed(total.margin_usd), total.margin_share === null ? "" : [shareOf(total.margin_share), " of the revenue"], { class: "figure hero", id: "margin" }),
@@ -92,9 +90,9 @@ export function margin(main, ctx) {
   const head = part((data) => figures(data));
   const body = part((data) => [
     states(data.total),
-    panel("Customers", { note: `${data.first_day} to ${data.last_day}` }, table("Margin by customer, the lowest first", columns(data), data.rows.slice(0, ROWS_MAX), { foot: { ...data.total, all: true } }),
-      data.rows.length > ROWS_MAX ? el("p", { class: "quiet" }, `The ${count(ROWS_MAX)} of the lowest margin, of ${count(data.rows.length)}; `, el("code", {}, "noburn pnl --format csv"), " has all.") : null),
-    unmapped(data.unmapped),
+    panel("Customers", { note: `${data.first_day} to ${data.last_day}` }, table("Margin by customer, the lowest first", columns(data), data.rows, { foot: { ...data.total, all: true } }),
+      data.rows_total > data.rows.length ? el("p", { class: "quiet" }, `The ${count(data.rows.length)} of the lowest margin, of ${count(data.rows_total)}; `, el("code", {}, "noburn pnl --format csv"), " has all.") : null),
+    unmapped(data.unmapped, data.unmapped_total),
     data.notes.length ? el("ul", { class: "quiet" }, data.notes.map((note) => el("li", {}, plain(note)))) : null,
   ]);
   body.node.className = "stacked";
