@@ -159,7 +159,7 @@ def test_margin_is_that_of_pnl(desk: Desk, served: Served) -> None:
 
 
 def test_of_thousands_of_customers_the_lowest_are_sent() -> None:
-    """Goal: what a page shows, with the numbers of all; a projection for each line that is there."""
+    """Goal: what a page shows, with the numbers of all; a projection for each line of it."""
     names = [f"c{number}" for number in range(1000)]
     rows = [{"key": {"customer": name}, "margin_usd": str(place - 400)}
             for place, name in enumerate(names)]  # fmt: skip
