@@ -38,6 +38,8 @@ ARROWS = {
     "noburn_cli.resources": (*LOWEST, "noburn_cli.core"),
     "noburn_cli.paths": LOWEST,
     "noburn_cli.journal_files": LOWEST,
+    "noburn_cli.whole_files": LOWEST,
+    "noburn_cli.pyarrow_package": LOWEST,
     "noburn_cli.ranks": (*LOWEST, "noburn_cli.core", "noburn_cli.resources"),
     "noburn_cli.config_files": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
     "noburn_cli.trust": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
@@ -57,7 +59,7 @@ ARROWS = {
         *(*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
         "noburn_cli.config_files",
     ),
-    "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table"),
+    "noburn_cli.charts": (*LOWEST, "noburn_cli.render.table", "noburn_cli.whole_files"),
     "noburn_cli.simulation_inputs": (*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.plans_file": (*LOWEST, *FILES, "noburn_cli.core"),
     "noburn_cli.profit": (
@@ -66,6 +68,7 @@ ARROWS = {
     ),
     "noburn_cli.importing": (
         *(*LOWEST, *FILES, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.reconcile"),
+        "noburn_cli.pyarrow_package",
     ),
     "noburn_cli.reconcile": (*LOWEST, "noburn_cli.core", "noburn_cli.reports"),
     "noburn_cli.gating": (
@@ -74,7 +77,10 @@ ARROWS = {
         "noburn_cli.announcing",
         "noburn_cli.render.progress",
     ),
-    "noburn_cli.export": (*LOWEST, "noburn_cli.core", "noburn_cli.ledger_file"),
+    "noburn_cli.export": (
+        *(*LOWEST, "noburn_cli.core", "noburn_cli.ledger_file"),
+        *("noburn_cli.whole_files", "noburn_cli.pyarrow_package"),
+    ),
     "noburn_cli.otel": (
         *(*LOWEST, "noburn_cli.core", "noburn_cli.ledger_file", "noburn_cli.export"),
         "noburn_cli.reports.following",

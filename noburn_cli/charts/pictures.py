@@ -1,7 +1,7 @@
 """Charts as pictures: svg and png files, drawn by matplotlib.
 
-Layer: charts.  Below: charts.model, errors; matplotlib, where the extra is installed.
-Above: commands.
+Layer: charts.  Below: charts.model, whole_files, errors; matplotlib, where the extra is
+installed.  Above: commands.
 Owns: how a curve and bars look on paper, and which endings are pictures.
 
 The same chart gives the same bytes: no date, no random ids.  Texts are drawn as they are, so that a
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.charts.model import Axis, Bars, Curve, ticks
-from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.errors import UsageError
+from noburn_cli.whole_files import appearing, file_to_replace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +34,8 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 def check_path(path: Path) -> None:
-    """Raises UsageError for an ending that is no picture, a folder that is not there, or without
-    matplotlib."""
+    """Raises UsageError for an ending that is no picture, a folder that is not there, what is no
+    regular file, or without matplotlib."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(
             f"a chart cannot be saved as {path.name!r}",
@@ -52,6 +53,7 @@ def check_path(path: Path) -> None:
             "pictures need matplotlib, which is not installed",
             next_step="pip install 'noburn-cli[charts]'",
         )
+    file_to_replace(path)
 
 
 def save(shown: Curve | Bars, path: Path) -> None:
@@ -62,13 +64,8 @@ def save(shown: Curve | Bars, path: Path) -> None:
     check_path(path)
     with _quiet():
         data = _drawn(shown, path.suffix.lower().removeprefix("."))
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with appearing(path) as part:
         part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise NoburnError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def report_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the total.")] = False,
     output: Annotated[
-        str | None, typer.Option(help="Write to this file instead.", metavar="FILE")
+        str | None, typer.Option(help="The file to write; - for standard output.", metavar="FILE")
     ] = None,
     rollups: Annotated[
         bool,
@@ -144,7 +144,8 @@ def report_command(
         by, view=view, period=(period, since, until), zone=zone, named=named, tags=tag or [],
         run=run, step=step, source=source, now_ms=now_ms, compare=compare, latency=latency,
     )  # fmt: skip
-    out = Output(shape, output, top=top, chart=chart, rollups=rollups)
+    path = None if output == "-" else output
+    out = Output(shape, path, top=top, chart=chart, rollups=rollups)
     report_asking.check_view(view, question, out)
     if view == "--calibration":
         from noburn_cli.commands.calibrating import show_calibration

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noburn_cli.core.budgets import check_key
@@ -117,6 +118,10 @@ def check_view(view: str | None, asked: Question, out: Output) -> None:
         )
     if out.format == "parquet" and out.path is None:
         raise UsageError("Parquet is written to a file", next_step="add --output report.parquet")
+    if out.path is not None:
+        from noburn_cli.whole_files import OR_PRINT, file_to_replace
+
+        file_to_replace(Path(out.path), otherwise=OR_PRINT)
 
 
 def rule(times: str, least: str) -> Rule:

@@ -101,7 +101,7 @@ def emit(lines: list[str], out: Output) -> None:
     if out.path is None:
         typer.echo(text, nl=False)
         return
-    from noburn_cli.reports.appearing import appearing
+    from noburn_cli.whole_files import appearing
 
     with appearing(Path(out.path)) as part:
         part.write_text(text, encoding="utf-8")

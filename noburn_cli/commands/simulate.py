@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noburn_cli.errors import LimitReached, NoburnError, UsageError
+from noburn_cli.errors import LimitReached, UsageError
 
 if TYPE_CHECKING:
     from noburn_cli.core.plan_files import PlansFile
@@ -308,6 +308,7 @@ def _show(found: Findings, assumptions: list[Assumption], *, as_json: bool, plot
 def _check_page(path: Path) -> None:
     """What is missing is told before a minute is spent.  Raises UsageError."""
     from noburn_cli.charts.pages import plotly_script
+    from noburn_cli.whole_files import file_to_replace
 
     plotly_script()
     if not path.name or path.is_dir() or not path.parent.is_dir():
@@ -316,18 +317,15 @@ def _check_page(path: Path) -> None:
             why="it is a folder" if path.is_dir() else f"there is no folder {path.parent}",
             next_step="name a file in a folder that is there, such as report.html",
         )
+    file_to_replace(path)
 
 
 def _write_page(path: Path, found: Findings, assumptions: list[Assumption]) -> None:
     """The report, whole or not at all.  Raises NoburnError."""
     from noburn_cli.render.simulation_page import simulation_page
+    from noburn_cli.whole_files import appearing
 
     text = simulation_page(found, assumptions)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise NoburnError(f"{path} cannot be written: {error.strerror or error}") from error
+    with appearing(path) as part:
+        part.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {path}", err=True)

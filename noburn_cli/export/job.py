@@ -1,6 +1,6 @@
 """An export from its beginning, or from where it was cut off, to its end.
 
-Layer: export, I/O.  Below: reading, writing, columns.  Above: commands.export.
+Layer: export, I/O.  Below: reading, writing, columns, whole_files.  Above: commands.export.
 Owns: what is remembered beside the unfinished file, `FILE.part.json`, after each step.  Rows that
 were written and not remembered are written again over themselves: none is twice, none is missing.
 """
@@ -17,6 +17,7 @@ from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.export.columns import COLUMNS
 from noburn_cli.export.reading import Border, border, steps, still_there
 from noburn_cli.export.writing import PARQUET, SUFFIX, Lines, ParquetFile, Sink, TextFile
+from noburn_cli.whole_files import OR_PRINT, file_to_replace
 
 _VERSION = 1
 
@@ -53,7 +54,7 @@ def export(
     Raises LedgerUnavailable, UsageError when the target is no regular file, NoburnError when it
     cannot be written or taken up again.
     """
-    target = _file_to_replace(target)
+    target = file_to_replace(target, otherwise=OR_PRINT)
     kept = target.with_name(target.name + SUFFIX + ".json")
     memory = _recall(kept, ledger_path, wanted) if resume else None
     if memory is None:
@@ -84,21 +85,6 @@ def export_lines(ledger_path: Path, wanted: Wanted, sink: Lines) -> None:
     sink.begin(0)
     _go_on(ledger_path, sink, memory, lambda _what, _done, _total: None, remember=lambda: None)
     sink.finish()
-
-
-def _file_to_replace(target: Path) -> Path:
-    """The file itself where the target is a link to one.
-
-    Raises UsageError for a device, pipe or folder: it would be replaced, not written to.
-    """
-    if not target.exists():
-        return target
-    if not target.is_file():
-        raise UsageError(
-            f"{target} is no regular file, and an export would take its place",
-            next_step="name another file, or write to standard output: --output -",
-        )
-    return target.resolve()
 
 
 def _go_on(

@@ -1,6 +1,6 @@
 """Writing an export in one format, so that it can be taken up after any step.
 
-Layer: export, I/O.  Below: columns; pyarrow for Parquet alone.  Above: job.
+Layer: export, I/O.  Below: columns; pyarrow_package for Parquet alone.  Above: job.
 Owns: the unfinished files beside the target, and that the target appears when it is whole.
 A position is what is durable: bytes of a text, pieces of a Parquet file.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from noburn_cli.errors import NoburnError
 from noburn_cli.export.columns import BOOLEAN, DOLLARS, INTEGER, JSON, Column, plain
+from noburn_cli.pyarrow_package import pyarrow
 
 if TYPE_CHECKING:
     from noburn_cli.export.reading import Row
@@ -141,16 +142,8 @@ class ParquetFile:
     """
 
     def __init__(self, columns: Sequence[Column], target: Path) -> None:
-        try:
-            import pyarrow as arrow
-            import pyarrow.parquet as parquet
-        except ImportError as error:
-            raise NoburnError(
-                "Parquet needs the package pyarrow",
-                why=str(error),
-                next_step="install it: pip install 'noburn-cli[parquet]'",
-            ) from error
-        self._arrow, self._parquet = arrow, parquet
+        arrow = pyarrow()
+        self._arrow, self._parquet = arrow, arrow.parquet
         self._columns, self._target = columns, target
         self._part = target.with_name(target.name + SUFFIX)
         self._folder = target.with_name(target.name + ".pieces")

@@ -1,6 +1,6 @@
 """A file of any of the known shapes as a stream of records: JSON lines, JSON, CSV, Parquet; gzip.
 
-Layer: importing, I/O.  Below: splitting.  Above: job, detecting.
+Layer: importing, I/O.  Below: splitting, pyarrow_package.  Above: job, detecting.
 Owns: how a shape is told (by the file's first bytes, never by its name), and what makes a record
 unreadable before anybody asks whose it is.  Nothing of a record but its values is kept, and one
 record at a time.
@@ -18,8 +18,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from noburn_cli.errors import InputRefused, NoburnError
+from noburn_cli.errors import InputRefused
 from noburn_cli.importing.splitting import CUT_OFF, PIECE_BYTES_MAX, Lines, Piece, Rows, Values
+from noburn_cli.pyarrow_package import pyarrow
 
 CHUNK_BYTES = 1 << 20
 _LOOK_BYTES = 1 << 16
@@ -240,13 +241,7 @@ def _fields(text: str, delimiter: str) -> list[str] | None:
 
 
 def _of_parquet(path: Path) -> Iterator[Record]:
-    try:
-        import pyarrow.parquet as parquet  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
-        raise NoburnError(
-            f"{path} is Parquet, which needs a package that is not installed",
-            next_step="pip install 'noburn-cli[parquet]', or export JSON lines or CSV",
-        ) from error
+    parquet = pyarrow(otherwise="export JSON lines or CSV").parquet
     row = 0
     try:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=_PARQUET_ROWS):

@@ -17,7 +17,7 @@ import pytest
 
 from noburn_cli.charts import pages, pictures, terminal
 from noburn_cli.charts.model import Axis, Bars, Curve, Level, Line, Mark, Series, ticks
-from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.errors import UsageError
 from noburn_cli.render.table import display_width
 
 NASTY = "\x1b[31m<b>$x$</b></script>"
@@ -155,7 +155,7 @@ def test_pictures_are_whole_and_the_same_each_time(tmp_path):
     with pytest.raises(UsageError, match="cannot be saved"):
         pictures.save(CURVE, tmp_path / "none" / "curve.svg")
     (tmp_path / "folder.svg").mkdir()
-    with pytest.raises(NoburnError, match="cannot be written"):
+    with pytest.raises(UsageError, match="no regular file"):
         pictures.save(CURVE, tmp_path / "folder.svg")
 
 

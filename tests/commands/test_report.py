@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -251,6 +252,7 @@ def test_views_and_formats(here: Any, filled: Any, tmp_path: Any) -> None:
         (("--format", "parquet"), "written to a file"),
         (("--zone", "Europe/Berln"), "Europe/Berlin"),
         (("--source", "others"), "unknown source"),
+        (("--output", os.devnull), "no regular file"),
     ],
 )
 def test_wrong_use_is_told_before_anything_is_read(
