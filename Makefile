@@ -21,8 +21,7 @@ demo:
 	$(BIN)/noburn demo
 
 test: lint
-	@scripts/setup-man
-	@scripts/setup-browser
+	@scripts/setup-system
 	@VENV=$(VENV) scripts/setup-guests
 	@VENV=$(VENV) scripts/setup-stripe-openapi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

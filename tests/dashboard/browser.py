@@ -1,6 +1,6 @@
 """A real browser for the tests: Debian's chromium, driven by its own chromedriver.
 
-Not a test.  scripts/setup-browser installs both; without them a test fails, and says so.
+Not a test.  scripts/setup-system installs both; without them a test fails, and says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARGUMENTS = (
 #: Begins with an empty page: the new tab's own would be some 250 requests.
 BLANK = {"session.restore_on_startup": 4, "session.startup_urls": ["about:blank"]}
 _WAIT_S = 40
-_MISSING = "chromium and chromedriver are needed: run scripts/setup-browser"
+_MISSING = "chromium and chromedriver are needed: run scripts/setup-system"
 
 
 class Browser:

@@ -15,6 +15,7 @@ import pytest
 
 from noburn_cli.core.money import Nano
 from tests.e2e.conftest import PROGRAMS, REPOSITORY, Provider, World, run_program
+from tests.e2e.redis_server import redis_server
 
 GUEST = str(Path(sys.prefix) / "guests" / "current" / "bin" / "python")
 
@@ -138,18 +139,18 @@ def test_a_workers_twenty_customers_and_one_without_money(
     world: World, provider: Provider, tmp_path: Path, pool: str, workers: int, customers: int
 ) -> None:
     """Celery: each job is for its customer, in threads and in processes, also when it retries."""
-    world.environment["JOBS_FOLDER"] = str(tmp_path)
-    for part in ("queue", "results", "control"):
-        (tmp_path / part).mkdir()
     for scope, limit in [("customer=*", "1"), (f"customer={EMPTY}", "1req")]:
         assert world.noburn("budget", "set", scope, limit, "--per", "month").returncode == 0
     used = world.noburn("run", "--customer", EMPTY, "--", *run_program("steps.py", "call", "call"))
     assert used.stdout == "status 200\nstatus 402\n"
 
-    with celery_worker(world, tmp_path / "pid", pool=pool, workers=workers):
-        publisher = [GUEST, str(PROGRAMS / "celery_jobs.py"), str(customers), str(JOBS)]
-        published = world.noburn("run", "--", *publisher)
-    assert published.returncode == 0, published.stderr
+    pid_file = tmp_path / "pid"
+    with redis_server() as socket:
+        world.environment["REDIS_SOCKET"] = str(socket)
+        with celery_worker(world, pid_file, pool=pool, workers=workers):
+            publisher = [GUEST, str(PROGRAMS / "celery_jobs.py"), str(customers), str(JOBS)]
+            published = world.noburn("run", "--", *publisher)
+            assert published.returncode == 0, published.stderr
     done = json.loads(published.stdout)
     assert len(done) == customers
     for customer, results in done.items():
@@ -190,7 +191,9 @@ def celery_worker(world: World, pid_file: Path, *, pool: str, workers: int) -> I
 def test_rq_jobs_are_for_whom_they_were_enqueued(world: World, provider: Provider) -> None:
     world.environment["PYTHONPATH"] = str(PROGRAMS)
     run = ("run", "--customer", "worker", "--feature", "digest", "--")
-    done = world.noburn(*run, GUEST, str(PROGRAMS / "rq_jobs.py"))
+    with redis_server() as socket:
+        world.environment["REDIS_SOCKET"] = str(socket)
+        done = world.noburn(*run, GUEST, str(PROGRAMS / "rq_jobs.py"))
     assert done.returncode == 0, done.stderr
     assert [meta["own"] for meta in json.loads(done.stdout.splitlines()[-1])] == ["kept", "kept"]
     rows = world.rows("SELECT customer, feature FROM calls ORDER BY customer")

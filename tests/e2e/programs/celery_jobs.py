@@ -1,7 +1,7 @@
 """A Celery app whose task makes one call, and a publisher of jobs for many customers.
 
-The broker is a folder, $JOBS_FOLDER.  `python celery_jobs.py CUSTOMERS JOBS` publishes, waits, and
-prints what came of each job as JSON.
+The broker is Redis, at the socket $REDIS_SOCKET.  `python celery_jobs.py CUSTOMERS JOBS` publishes,
+waits, and prints what came of each job as JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 
 import openai
 from celery import Celery
@@ -17,18 +16,9 @@ from celery import Celery
 import noburn_cli
 from noburn_cli.queues import celery_attributes
 
-FOLDER = Path(os.environ["JOBS_FOLDER"])
-QUEUE = str(FOLDER / "queue")
-app = Celery("celery_jobs", broker="filesystem://", backend=f"file://{FOLDER / 'results'}")
-app.conf.update(
-    broker_transport_options={
-        "data_folder_in": QUEUE, "data_folder_out": QUEUE,
-        "control_folder": str(FOLDER / "control"),
-    },
-    broker_connection_retry_on_startup=True,
-    worker_prefetch_multiplier=1,
-    worker_enable_remote_control=False,
-)  # fmt: skip
+REDIS = "redis+socket://" + os.environ["REDIS_SOCKET"]
+app = Celery("celery_jobs", broker=REDIS, backend=REDIS)
+app.conf.update(worker_prefetch_multiplier=1, worker_enable_remote_control=False)
 celery_attributes(app)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 
-import fakeredis
 import openai
+import redis
 import rq
 
 import noburn_cli
@@ -27,14 +28,11 @@ def job() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    redis = fakeredis.FakeStrictRedis()
-    queue = rq.Queue(connection=redis)
+    connection = redis.Redis(unix_socket_path=os.environ["REDIS_SOCKET"])
+    queue = rq.Queue(connection=connection)
     jobs = []
     for customer in ("first", "second"):
         with noburn_cli.attribute(customer=customer):
             jobs.append(queue.enqueue("rq_jobs.job", meta={"own": "kept"}))
-    # It asks Redis for its own address otherwise, which this stand-in does not know.
-    worker = rq.SimpleWorker([queue], connection=redis, prepare_for_work=False)
-    worker.ip_address, worker.hostname, worker.pid = "", "", 0
-    worker.work(burst=True)
+    rq.SimpleWorker([queue], connection=connection).work(burst=True)
     print(json.dumps([job.get_meta() for job in jobs]))
