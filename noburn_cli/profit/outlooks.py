@@ -1,7 +1,7 @@
 """The month's end and the plans, for every customer of some books.
 
 Layer: profit, I/O-free over what was read.  Below: profit.reading, core.profit_outlook,
-core.profit_advice.  Above: commands.pnl, dashboard, profit.alerts.
+core.profit_advice, reports.forecast.  Above: commands.pnl, dashboard, profit.alerts.
 Owns: what of the books a projection, and a plan's bill, is made from.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 
 from noburn_cli.core import revenue
@@ -17,16 +18,17 @@ from noburn_cli.core.budgets import NONE
 from noburn_cli.core.plan_billing import PlanUsage, bill
 from noburn_cli.core.profit import CUSTOMER, Figures, customer_of
 from noburn_cli.core.profit_advice import MONTH_DAYS, Advice, advise
-from noburn_cli.core.profit_outlook import BASIS_DAYS, Basis, Outlook, daily_series, outlook_of
+from noburn_cli.core.profit_outlook import Basis, Outlook, outlook_of
 from noburn_cli.core.profit_rating import usage_by_day
 from noburn_cli.core.recognition import PROVISIONAL, Stream
 from noburn_cli.core.recognition_days import Period, month_of_day
 from noburn_cli.profit.reading import Books, lines_of
+from noburn_cli.reports.forecast import WEEKS_MAX_DAYS, Forecast, forecast
 
 
 def history_first(today: int) -> int:
     """The first day of costs that projections and plans look at."""
-    return today - max(BASIS_DAYS, MONTH_DAYS)
+    return today - max(WEEKS_MAX_DAYS, MONTH_DAYS)
 
 
 def month_so_far(books: Books) -> dict[str, Figures]:
@@ -44,19 +46,23 @@ def outlooks(books: Books, now_ms: int) -> list[Outlook]:
     start_ms, end_ms = books.days.bounds(books.today)
     gone = Fraction(now_ms - start_ms, end_ms - start_ms)
     so_far = books.today - first + gone
-    by_day, first_call = _by_day(books)
+    by_day, begun = _by_day(books)
     known, renewed = _revenue(books, first, following)
     found = []
     for name, figures in month_so_far(books).items():
         if books.question.customer not in (None, name):
             continue
-        if name not in first_call and figures.margin_nano >= 0:
+        if name not in begun and figures.margin_nano >= 0:
             continue  # Who pays and makes no call cannot come under water by calls.
+        ahead = forecast(
+            by_day.get(name, {}), begun=date.fromordinal(begun.get(name, books.today)),
+            today=date.fromordinal(books.today), month_ends=date.fromordinal(following),
+            spent_nano=figures.cost_nano, day_done=gone,
+        )  # fmt: skip
         basis = Basis(
-            daily_nano=daily_series(
-                by_day.get(name, {}), today=books.today, first_call=first_call.get(name)
-            ),
-            days_left=following - books.today - gone,
+            basis_days=ahead.days,
+            cost_nano=_ends(ahead),
+            days_left=ahead.days_left,
             days_so_far=so_far,
             known_nano=known.get(name, 0),
             renewed_nano=renewed.get(name, 0),
@@ -64,6 +70,13 @@ def outlooks(books: Books, now_ms: int) -> list[Outlook]:
         )
         found.append(outlook_of(name, figures, basis))
     return sorted(found, key=_worst)
+
+
+def _ends(ahead: Forecast) -> tuple[int, int, int] | None:
+    """The month's inference at its end: expected, low, high.  None while it is too early to say."""
+    if ahead.expected_nano is None or ahead.low_nano is None or ahead.high_nano is None:
+        return None
+    return ahead.expected_nano, ahead.low_nano, ahead.high_nano
 
 
 def charges_for_use(books: Books, name: str, first: int) -> Callable[[Fraction], int] | None:
@@ -94,14 +107,20 @@ def _worst(one: Outlook) -> tuple[int, str]:
     return (one.now.margin_nano if end is None else end, one.customer)
 
 
-def _by_day(books: Books) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
-    """Cost by customer and day, and the day of each customer's first call."""
-    costs: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+def _by_day(books: Books) -> tuple[dict[str, dict[date, int]], dict[str, int]]:
+    """Cost by customer and day, and the first day of each whose costs can be told by the day.
+
+    A compacted month is all of its first day, and tells nothing.
+    """
+    costs: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     first: dict[str, int] = {}
     for line in books.costs:
-        costs[line.customer][line.day] += line.cost_nano
-        first[line.customer] = min(line.day, first.get(line.customer, line.day))
-    return costs, first
+        day = month_of_day(line.day)[1] if line.is_month else line.day
+        first[line.customer] = min(day, first.get(line.customer, day))
+        if not line.is_month:
+            costs[line.customer][date.fromordinal(line.day)] += line.cost_nano
+    told = max((month_of_day(one.day)[1] for one in books.costs if one.is_month), default=0)
+    return costs, {name: max(day, told) for name, day in first.items()}
 
 
 def renewals(books: Books, first: int, following: int) -> Mapping[str, int]:
@@ -137,7 +156,7 @@ def _revenue(
 
 def advices(books: Books) -> list[Advice]:
     """The plans of every customer with calls in the last thirty days, the dearest first."""
-    first, days = history_first(books.today), MONTH_DAYS
+    first, days = books.today - MONTH_DAYS, MONTH_DAYS
     usage = usage_by_day(line for line in books.costs if first <= line.day < books.today)
     found = []
     for name, by_day in usage.items():

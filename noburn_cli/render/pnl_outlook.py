@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 
 from noburn_cli.core.money import show_dollars
 from noburn_cli.core.profit_advice import Advice, Offer
-from noburn_cli.core.profit_outlook import BASIS_DAYS, BASIS_DAYS_MIN, FINE, TOO_EARLY, Outlook
+from noburn_cli.core.profit_outlook import FINE, TOO_EARLY, Outlook
 from noburn_cli.profit.requests import Request
 from noburn_cli.render.pnl_words import listed, share_text
 from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, safe_text, wrap_line
+from noburn_cli.reports.forecast import DAYS_MIN, LEVEL_DAYS, WEEKS_MIN_DAYS
 from noburn_cli.reports.query import LEDGER
 
 CANNOT_KNOW = (
@@ -22,8 +23,8 @@ CANNOT_KNOW = (
 )
 
 _BASIS = (
-    f"Basis: the mean cost of a day over up to {BASIS_DAYS} whole days, the revenue billed for the "
-    "month, renewals at the same price. The interval is of 80 %, as if days were alike."
+    f"Basis: the mean cost of the last {LEVEL_DAYS} whole days, by weekday from {WEEKS_MIN_DAYS} "
+    "days on, the revenue billed for the month, renewals at the same price. The interval: 80 %."
 )
 
 
@@ -41,7 +42,7 @@ def render_outlooks(
     else:
         said.append("nobody is under water, or likely to be")
     if early:
-        note = f"Too early to say, with fewer than {BASIS_DAYS_MIN} whole days since the first call"
+        note = f"Too early to say, with fewer than {DAYS_MIN} whole days since the first call"
         said += wrap_line(f"{note}: {listed(early)}.", width=width)
     return said
 

@@ -98,20 +98,18 @@ def _history(costs: Mapping[date, int], begun: date, today: date) -> list[tuple[
     """Whole days up to yesterday, the oldest first."""
     days = (today - begun).days
     first = max(0, days - WEEKS_MAX_DAYS)
-    found = (begun + timedelta(days=n) for n in range(first, days))
+    found = map(date.fromordinal, range(begun.toordinal() + first, today.toordinal()))
     return [(day, costs.get(day, 0)) for day in found]
 
 
 def _weekdays(history: Sequence[tuple[date, int]]) -> list[float]:
     """What each weekday is of an average day, from whole weeks only."""
     whole = history[len(history) % 7 :]
-    mean = fmean(cost for _, cost in whole)
-    if not mean:
-        return [1.0] * 7
-    return [
-        fmean(cost for day, cost in whole if day.weekday() == weekday) / mean
-        for weekday in range(7)
-    ]
+    sums = [0] * 7
+    for day, cost in whole:
+        sums[day.weekday()] += cost
+    total = sum(sums)
+    return [7 * one / total for one in sums] if total else [1.0] * 7
 
 
 def _half_width(

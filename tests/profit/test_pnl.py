@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from datetime import date, timedelta
 from fractions import Fraction
 
 import apsw
@@ -34,6 +35,7 @@ from noburn_cli.profit.alerts import watched
 from noburn_cli.profit.outlooks import advices, history_first, outlooks
 from noburn_cli.profit.reading import lines_of, read_books
 from noburn_cli.render.pnl_outlook import render_advices, render_outlooks
+from noburn_cli.reports.forecast import forecast
 from tests.profit.books import (
     HEADING,
     Call,
@@ -270,6 +272,23 @@ def test_the_months_end_is_projected_from_enough_days(books):
     assert abs(acme.cost_nano - cost) < 10
 
 
+def test_the_months_end_knows_weekends(books):
+    """Goal: who works on weekdays is not projected to work on the weekend, nor the other way."""
+    read, now_ms = october(30)  # a Friday: a Saturday is left
+    of_acme = [line for line in read.costs if line.customer == "acme"]
+    weekdays = [one for one in of_acme if date.fromordinal(one.day).weekday() < 5]
+    for costs, more in ((of_acme, 1), (weekdays, 0)):
+        (end,) = [one for one in outlooks(replace(read, costs=costs), now_ms)
+                  if one.customer == "acme"]  # fmt: skip
+        each = sum(one.cost_nano for one in of_acme if one.day == read.today)
+        assert end.cost_nano - end.now.cost_nano == round(each * (Fraction(23, 48) + more))
+    # What a compacted month was by the day is not known: it teaches nothing.
+    compacted = [replace(one, day=one.day - 29, is_month=True) for one in of_acme]
+    (end,) = [one for one in outlooks(replace(read, costs=[*compacted, *of_acme]), now_ms)
+              if one.customer == "acme"]  # fmt: skip
+    assert (end.verdict, end.basis_days) == (TOO_EARLY, 0)
+
+
 @pytest.mark.parametrize(
     ("daily", "verdict"),
     [
@@ -283,8 +302,15 @@ def test_the_months_end_is_projected_from_enough_days(books):
 def test_verdicts(daily, verdict):
     """Goal: what is said of a customer follows from the interval, and from days enough."""
     now = Figures(gross_nano=100, cost_nano=50)
-    basis = Basis(daily, days_left=Fraction(10), days_so_far=Fraction(20), known_nano=105,
-                  renewed_nano=0)  # fmt: skip
+    today = date(2026, 10, 22)
+    days = [today - timedelta(days=len(daily) - place) for place in range(len(daily))]
+    ahead = forecast(dict(zip(days, daily, strict=True)), begun=days[0], today=today,
+                     month_ends=date(2026, 11, 1), spent_nano=50, day_done=Fraction(0))  # fmt: skip
+    ends = None if verdict == TOO_EARLY else (
+        ahead.expected_nano, ahead.low_nano, ahead.high_nano
+    )  # fmt: skip
+    basis = Basis(len(daily), ends, days_left=Fraction(10), days_so_far=Fraction(20),
+                  known_nano=105, renewed_nano=0)  # fmt: skip
     found = outlook_of("acme", now, basis)
     assert found.verdict == verdict
     if verdict != TOO_EARLY:
