@@ -94,7 +94,11 @@ def call_cost(model: Model, usage: Usage, *, variant: str, at_ms: int) -> int:
     row = model.row_at(variant, at_ms)
     if row is None:
         raise _no_row(model, variant)
-    tier = tier_for(row, input_total(usage))
+    return tier_cost(model, row, tier_for(row, input_total(usage)), usage)
+
+
+def tier_cost(model: Model, row: RateRow, tier: Tier, usage: Usage) -> int:
+    """The same where row and tier are known.  Raises PriceUnknown."""
     pico = 0
     for kind, count in usage.items():
         if count and kind != REASONING:

@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 
-from noburn_cli.core.cost import call_cost
-from noburn_cli.core.models import Model
+from noburn_cli.core.cost import call_cost, tier_cost
+from noburn_cli.core.models import Model, RateRow
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.core.rate_schedules import from_day, schedule_at, variants_of
+from noburn_cli.core.variants import STANDARD
 from noburn_cli.errors import ModelUnknown, PriceUnknown
 
 _EVER = date(1970, 1, 1)
+_NOT_ONE_PRICE = "compacted, and their sums are not those of one price"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class RepricedModel:
     """The calls of one model.  Amounts in nano-dollars.
 
     charged: what the ledger has for them.  costs: one per price list, in their order.
+    by_sums: how many of the calls were priced by the sums that compacting left of them.
     """
 
     model: str
     calls: int = 0
     charged: int = 0
+    by_sums: int = 0
     costs: list[int] = field(default_factory=list)
 
 
@@ -75,12 +79,52 @@ class Repricing:
         except (ModelUnknown, PriceUnknown) as error:
             self.leave_out(error.message, charged=charged)
             return
+        self._count(model, costs, charged=charged, calls=1)
+
+    def add_sums(
+        self,
+        model: str,
+        usage: Mapping[str, int],
+        charged: int,
+        *,
+        calls: int,
+        since_ms: int,
+        until_ms: int,
+    ) -> None:
+        """Calls of which only sums are left, reserved from `since_ms` up to `until_ms`.
+
+        Sums do not tell variants, tiers and hours.  But where they come to what was charged, at the
+        standard price of that time and to half a nano-dollar a call, that was the price of each:
+        then the other lists' standard price is theirs as well, if it is one for all that time
+        and has the same tiers.
+        """
+        last_ms = until_ms - 1
+        try:
+            then = self.lists[0].book.resolve(model)
+            found = [(then, _only_row(then, since_ms, last_ms))]
+            for place in range(len(self.lists)):
+                other = self._model(place, model)
+                found.append((other, _only_row(other, since_ms, last_ms)))
+            charge, *costs = (tier_cost(of, row, row.tiers[0], usage) for of, row in found)
+        except (ModelUnknown, PriceUnknown) as error:
+            self.leave_out(error.message, charged=charged, calls=calls)
+            return
+        tiers = {tuple(tier.above_input_tokens for tier in row.tiers) for _, row in found}
+        if len(tiers) > 1 or 2 * abs(charge - charged) > calls + 1:
+            self.leave_out(_NOT_ONE_PRICE, charged=charged, calls=calls)
+            return
+        self._count(model, costs, charged=charged, calls=calls, by_sums=calls)
+
+    def _count(
+        self, model: str, costs: Sequence[int], *, charged: int, calls: int, by_sums: int = 0
+    ) -> None:
         name = self._found[0, model].name
         line = self.models.get(name)
         if line is None:
             line = self.models[name] = RepricedModel(name, costs=[0] * len(costs))
-        line.calls += 1
+        line.calls += calls
         line.charged += charged
+        line.by_sums += by_sums
         line.costs = [so_far + cost for so_far, cost in zip(line.costs, costs, strict=True)]
 
     def leave_out(self, reason: str, *, charged: int, calls: int = 1) -> None:
@@ -96,6 +140,7 @@ class Repricing:
         for line in self.models.values():
             whole.calls += line.calls
             whole.charged += line.charged
+            whole.by_sums += line.by_sums
             whole.costs = [a + b for a, b in zip(whole.costs, line.costs, strict=True)]
         return whole
 
@@ -105,6 +150,14 @@ class Repricing:
             one = self.lists[place]
             found = self._found[place, name] = _always(one.book.resolve(name), one.at_ms)
         return found
+
+
+def _only_row(model: Model, from_ms: int, until_ms: int) -> RateRow:
+    """The standard row of all that time.  Raises PriceUnknown where there are several, or none."""
+    row, *others = model.rows_between(STANDARD, from_ms, until_ms)
+    if others:
+        raise PriceUnknown(_NOT_ONE_PRICE)
+    return row
 
 
 def _always(model: Model, at_ms: int) -> Model:

@@ -34,6 +34,11 @@ def render_impact(repricing: Repricing, period: str, *, width: int | None) -> li
             Column("CHANGE", [_change(row) for row in rows], RIGHT),
         ]  # fmt: skip
         shown = [f"The calls of {period} at both prices:", *fit_table(columns, width=width)]
+        if total.by_sums:
+            shown.append(
+                f"of them by the sums of a compacted month: {show_count(total.by_sums)}, at the"
+                " standard price, which is what they were charged"
+            )
     for reason, left in repricing.left_out.items():
         calls = "1 call" if left.calls == 1 else f"{left.calls:,} calls"
         shown.append(f"not in it: {calls}, {show_dollars(left.charged)}: {safe_text(reason)}")
@@ -73,6 +78,7 @@ def _data(line: RepricedModel) -> dict[str, Any]:
     return {
         "model": line.model or None,
         "calls": line.calls,
+        "calls_by_sums": line.by_sums,
         "charged_usd": Nano(line.charged),
         "costs_usd": [Nano(cost) for cost in line.costs],
     }

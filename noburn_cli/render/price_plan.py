@@ -47,7 +47,7 @@ def render_plan(
         word on them.
     not_taken: models of which the sources say something else that is not in the plan.
     """
-    lines = [f"{safe_text(source)} over the book in force:", "", *_warnings(plan)]
+    lines = [*_warnings(plan)]
     for one in plan.models:
         if one.kind == NEW:
             lines.append(f"+ {safe_text(one.name)}: {new_model_words(one.model)}")
@@ -63,7 +63,8 @@ def render_plan(
     for name in map(safe_text, not_taken):
         see = f"`noburn prices check --model '{name}'`"
         lines.append(f"? {name}: the sources say otherwise, not taken: {see}")
-    return [*lines, "", *_summary(plan)]
+    head = f"{safe_text(source)} over the book in force:"
+    return [head, "", *lines, *([""] if lines else []), *_summary(plan)]
 
 
 def _warnings(plan: UpdatePlan) -> Iterator[str]:

@@ -8,7 +8,7 @@ Not here: sums (reports.query), the order of what happened (reports.recorded).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -41,6 +41,12 @@ _ROLLED = """
     WHERE NOT notional AND month >= ? AND month <= ?
       AND state NOT IN ('voided', 'blocked', 'refused')
 """
+_ROLLED_LINES = f"""
+    SELECT month, model, calls, cost_nano, notional, extra, {", ".join(PRICED_KINDS)} FROM rolled
+    WHERE month >= ? AND month <= ? AND state = 'settled'
+"""  # noqa: S608
+_SUBSCRIPTION = "paid by a subscription, not by the call"
+_NO_MODEL = "without a model: charged at a ceiling"
 _REASONS = {
     "uncertain": "no usage came: charged at their holds (uncertain)",
     "orphaned": "no usage came: charged at their holds (orphaned)",
@@ -89,13 +95,11 @@ def reprice(
     begin(_count(connection, stretch))
     calls = connection.execute(_CALLS, bounds)
     for model, variant, cost, notional, extra, made_ms, *counts in calls:
-        usage = {k: int(n) for k, n in zip(PRICED_KINDS, counts, strict=True) if n}
-        if extra:
-            usage |= json.loads(extra)
+        usage = _usage(counts, extra)
         if notional:
-            repricing.leave_out("paid by a subscription, not by the call", charged=0)
+            repricing.leave_out(_SUBSCRIPTION, charged=0)
         elif not model:
-            repricing.leave_out("without a model: charged at a ceiling", charged=cost)
+            repricing.leave_out(_NO_MODEL, charged=cost)
         elif not usage and cost:
             repricing.leave_out("settled by an amount without usage", charged=cost)
         else:
@@ -104,7 +108,18 @@ def reprice(
     for state, count, charged in connection.execute(_OTHERS, bounds):
         repricing.leave_out(_REASONS[state], charged=charged, calls=count)
     months = (month_of(stretch.since_ms), month_of(stretch.until_ms - 1))
-    row = connection.execute(_ROLLED, months).fetchone()
-    if row is not None:
-        reason = "compacted: only sums of their months are left"
-        repricing.leave_out(reason, charged=row[1], calls=row[0])
+    for month, model, count, charged, notional, extra, *counts in connection.execute(
+        _ROLLED_LINES, months
+    ):
+        if notional:
+            repricing.leave_out(_SUBSCRIPTION, charged=0, calls=count)
+        elif not model:
+            repricing.leave_out(_NO_MODEL, charged=charged, calls=count)
+        else:
+            span = {"since_ms": month_start_ms(month), "until_ms": month_end_ms(month)}
+            repricing.add_sums(model, _usage(counts, extra), charged, calls=count, **span)
+
+
+def _usage(counts: Iterable[int], extra: str | None) -> dict[str, int]:
+    usage = {kind: int(n) for kind, n in zip(PRICED_KINDS, counts, strict=True) if n}
+    return usage | json.loads(extra) if extra else usage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 
 from noburn_cli.core.months import month_start_ms
 from noburn_cli.core.pricebook import PriceBook
+from noburn_cli.core.repricing import PriceList, Repricing
+from noburn_cli.reports.reading import reading
+from noburn_cli.reports.usages import Stretch, reprice
 from noburn_cli.reports.verify import Verdict, verify_ledger
 from noburn_daemon import ending, policy, reserving
 from noburn_daemon.book import Book
@@ -255,3 +259,26 @@ def test_the_ledgers_own_words_stay(name: str) -> None:
     assert pseudonym.in_detail("budget_set", detail % name) == detail % "X"
     assert pseudonym.in_column("channel", name) == name
     assert pseudonym.in_column("owner", f"boot:{name}:1") == f"boot:{name}:1"
+
+
+def test_a_compacted_month_at_other_prices_costs_what_its_calls_would(tmp_path: Path) -> None:
+    """Goal: with sums in the place of calls, and nothing else left out."""
+    path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
+    _, ledger = _open(path)
+    texts = ledger.book_texts(str(_rows(path, "SELECT version FROM books")[0][0]))
+    assert texts is not None
+    book = PriceBook.from_texts(texts)
+
+    def october() -> Repricing:
+        found = Repricing([PriceList("now", book, NOVEMBER)])
+        with reading(path) as connection:
+            stretch = Stretch(month_start_ms("2026-10"), NOVEMBER, "2026-10")
+            reprice(connection, stretch, found, begin=lambda _: None, step=lambda: None)
+        return found
+
+    by_calls = october()
+    _compact(ledger)
+    ledger.close()
+    by_sums = october()
+    assert by_sums.total() == replace(by_calls.total(), by_sums=1)
+    assert by_sums.left_out == by_calls.left_out
