@@ -178,7 +178,7 @@ def filled(home: Home) -> Home:
 
 def _wait_for_orphan(home: Home) -> None:
     """Until the daemon has noticed that a process is gone."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "orphaned" not in home.said("report", "--by", "state"):
         assert time.monotonic() < deadline, "the orphan was never noticed"
         time.sleep(0.1)

@@ -235,7 +235,7 @@ sys.exit(main.main(["demo"]))
     )
     assert child.stdout.readline() == "waiting\n"
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "Traceback" not in err
 

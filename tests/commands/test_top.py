@@ -77,7 +77,7 @@ def test_keys_pause_raise_and_stop_a_run(home: Any, sleeper: subprocess.Popen[by
         terminal.wait_for("q quit")
         terminal.type("sy")
         terminal.wait_for("was stopped by")
-        assert sleeper.wait(30) == 3
+        assert sleeper.wait(60) == 3
         terminal.wait_for("no run is open")
         terminal.type("q")
         terminal.wait_for(GIVEN_BACK)

@@ -156,6 +156,14 @@ def bill_nano(input_tokens: str, output_tokens: str) -> int:
     return INPUT_NANO * int(input_tokens) + OUTPUT_NANO * int(output_tokens)
 
 
+def enough_has_happened(world: World) -> bool:
+    """Whether the rounds were about something: on a slow machine little is called in each."""
+    world.add_room()
+    world.check()
+    billed = {line[1] for line in world.known if line[0] == "billed"}
+    return len(billed) > ROUNDS and set(world.books.states.values()) >= {"settle", "lose", "void"}
+
+
 @pytest.fixture
 def world() -> Iterator[World]:
     home = Path(tempfile.mkdtemp(prefix="nb-", dir="/tmp"))
@@ -193,6 +201,7 @@ def test_nothing_is_lost_or_overspent_in_any_round(world: World, ledger: int) ->
         if victims != "daemon":
             world.start_caller()
         world.check()
+    eventually(lambda: enough_has_happened(world), "calls of every kind, and some for each round")
     while world.callers:
         world.kill_caller(0)
     eventually(lambda: world.client.status()["open_holds"] == 0, "every hold has ended")
@@ -201,7 +210,6 @@ def test_nothing_is_lost_or_overspent_in_any_round(world: World, ledger: int) ->
     assert set(world.books.states.values()) >= {"settle", "lose", "orphan", "void"}
     assert not world.books.holds
     billed = {line[1]: bill_nano(*line[2:]) for line in world.known if line[0] == "billed"}
-    assert len(billed) > ROUNDS
     for call, nano in billed.items():
         charged, state = world.books.charged[call], world.books.states[call]
         assert charged == nano if state == "settle" else charged >= nano

@@ -26,7 +26,7 @@ ARGUMENTS = (
 )  # fmt: skip
 #: Begins with an empty page: the new tab's own would be some 250 requests.
 BLANK = {"session.restore_on_startup": 4, "session.startup_urls": ["about:blank"]}
-_WAIT_S = 40
+_WAIT_S = 80
 _MISSING = "chromium and chromedriver are needed: run scripts/setup-system"
 
 

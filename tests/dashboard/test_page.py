@@ -186,9 +186,9 @@ def test_calls_appear_while_they_are_made(page: Browser, desk: Desk) -> None:
 
 @pytest.fixture
 def running(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that does nothing for a minute."""
+    """A run that does nothing for long."""
     process = subprocess.Popen(
-        [*NOBURN, "run", "--budget", "5", "--customer", "hooli", "--", "sleep", "60"],
+        [*NOBURN, "run", "--budget", "5", "--customer", "hooli", "--", "sleep", "600"],
         env=desk.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
@@ -224,7 +224,7 @@ def test_changes_are_asked_about_and_done(
     page.click(f"[data-key='stop-{run}']")
     page.until("document.querySelector('dialog').open")
     page.click("#ask-yes")
-    assert running.wait(30) == 3
+    assert running.wait(60) == 3
     page.until("document.querySelector('main').textContent.includes('No run is open')")
     # A page elsewhere has the cookie at most: neither its origin nor the secret of ours.
     own = {"Cookie": served.cookie(), "Content-Type": "application/json"}

@@ -243,7 +243,7 @@ def test_the_browser_that_is_started_gets_an_address_that_works_once(tmp_path: P
 
 
 def wait_for_file(path: Path) -> str:
-    for _ in range(400):
+    for _ in range(1200):
         if path.exists():
             return path.read_text()
         time.sleep(0.05)
@@ -266,13 +266,13 @@ def test_a_request_that_cannot_be_read_tells_nobody_the_token(desk: Desk) -> Non
            "X-Noburn-CSRF": board.data("/api/v1/about")["csrf"]}  # fmt: skip
     host, _, port = board.host.partition(":")
     for rest in ("\x01 HTTP/1.1\r\n\r\n", " HTTP/1.1\r\nno header\r\n\r\n"):
-        with socket.create_connection((host, int(port)), timeout=20) as broken:
+        with socket.create_connection((host, int(port)), timeout=60) as broken:
             broken.sendall(f"GET /?token={board.token}{rest}".encode())
             assert b" 400 " in broken.recv(4096)
     nested = ("[" * 16_000).encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
     asked = f"POST /api/v1/changes/stop HTTP/1.1\r\nHost: {board.host}\r\n{head}"
-    with socket.create_connection((host, int(port)), timeout=20) as deep:
+    with socket.create_connection((host, int(port)), timeout=60) as deep:
         deep.sendall(f"{asked}Content-Length: {len(nested)}\r\n\r\n".encode() + nested)
         assert deep.recv(4096).startswith(b"HTTP/1.1 400 ")
     code, _, err = board.end()
@@ -284,7 +284,7 @@ def test_a_request_that_cannot_be_read_tells_nobody_the_token(desk: Desk) -> Non
 def test_ctrl_c_ends_it_with_pages_open_and_nothing_was_logged(served: Served) -> None:
     """Goal: clean, at once, and without the token in anything that was said."""
     host, _, port = served.host.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     connection.request("GET", "/api/v1/live", headers={"Authorization": f"Bearer {served.token}"})
     answer = connection.getresponse()
     assert answer.headers["Content-Type"].startswith("text/event-stream")

@@ -18,7 +18,7 @@ def test_pages_share_one_look_and_are_told_to_ask_again() -> None:
 
     def read() -> str:
         begun.append(threading.current_thread().daemon)
-        go_on.wait(20)
+        go_on.wait(60)
         return "figures"
 
     async def ask() -> None:

@@ -102,7 +102,7 @@ class World:
 
     def daemon_pid(self) -> int:
         """The running daemon's process; waits for one, for it may just be starting."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             done = self.noburn("daemon", "status", "--json")
             if done.returncode == 0:

@@ -114,7 +114,7 @@ def test_stopping_what_is_not_there(world: World) -> None:
     assert world.noburn("stop", "r1", "--all").returncode == 2
     sleeping = [
         subprocess.Popen(
-            [*_NOBURN, "run", "--", "sleep", "60"],
+            [*_NOBURN, "run", "--", "sleep", "600"],
             env=world.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ def test_stopping_what_is_not_there(world: World) -> None:
         unknown = world.noburn("stop", "nobody")
         assert (unknown.returncode, "open are r" in unknown.stderr) == (1, True)
         assert world.noburn("stop", "--all").returncode == 0
-        assert [process.wait(30) for process in sleeping] == [3, 3]
+        assert [process.wait(60) for process in sleeping] == [3, 3]
     finally:
         for process in sleeping:
             process.kill()

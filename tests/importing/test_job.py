@@ -230,25 +230,34 @@ def test_deep_nesting_is_a_reason(bring, calls, tmp_path, depth):
 
 def test_killed_in_the_middle_it_goes_on(tmp_path, calls, bring):
     """Goal: SIGKILL at any moment; importing again ends with every call once."""
-    record = json.loads((CORPUS / "litellm.json").read_text())[0]
-    log, count = tmp_path / "spend.jsonl", 3 * STEP_RECORDS
-    with log.open("w") as file:
-        for number in range(count):
-            file.write(json.dumps({**record, "request_id": f"chatcmpl-{number}"}) + "\n")
     home = tmp_path / "home"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "noburn_cli", "import", "litellm", str(log)],
-        env={**os.environ, "NOBURN_HOME": str(home)}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    while child.poll() is None and not kept(home):
-        time.sleep(0.01)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "it was killed before its end"
+    for steps in (3, 9, 27, 81):  # as many as are needed to be seen in the middle
+        log, count = spend_log(tmp_path, steps), steps * STEP_RECORDS
+        shutil.rmtree(home, ignore_errors=True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "noburn_cli", "import", "litellm", str(log)],
+            env={**os.environ, "NOBURN_HOME": str(home)}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        while child.poll() is None and not kept(home):
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+        if child.wait() == -signal.SIGKILL and kept(home) < count:
+            break
     assert 0 < kept(home) < count
     outcome = bring("litellm", log)
     assert outcome.records < count, "it went on where it was"
     assert kept(home) == count
     assert [batch.ended_at_ms is None for batch in batches.listed(home)] == [True, False]
+
+
+def spend_log(folder, steps):
+    """A log of so many steps of an import, each call once."""
+    record = json.loads((CORPUS / "litellm.json").read_text())[0]
+    log = folder / "spend.jsonl"
+    with log.open("w") as file:
+        for number in range(steps * STEP_RECORDS):
+            file.write(json.dumps({**record, "request_id": f"chatcmpl-{number}"}) + "\n")
+    return log
 
 
 def kept(home):

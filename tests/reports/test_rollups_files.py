@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import apsw
@@ -23,7 +22,8 @@ from noburn_cli.reports.rollups.cache import kept_sums, warm
 from tests.reports.made_ledger import Made
 
 _BY = Question(by=("customer", "feature"), sources=(LEDGER,))
-#: Catches up one row a step, and says after each how far it has come.
+#: Catches up one row a step, and says after each how far it has come; goes on when its standard
+#: input says so, or has ended.
 _SLOW = """
 import sys
 from pathlib import Path
@@ -31,6 +31,7 @@ from noburn_cli.reports.rollups import cache
 cache.CHUNK_ROWS = 1
 def tell(done, total):
     print(done, total, flush=True)
+    sys.stdin.readline()
 home = Path(sys.argv[1])
 with cache.kept_sums(home / "ledger.sqlite3", home / "reports.sqlite3", tell=tell) as kept:
     print("done", kept.upto, flush=True)
@@ -53,10 +54,20 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _slow(home: Path) -> subprocess.Popen[str]:
+def _slow(home: Path, *, by_steps: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _SLOW, str(home)], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", _SLOW, str(home)], stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE if by_steps else subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _go_on(process: subprocess.Popen[str]) -> None:
+    """Let a process that goes by steps take the next, and wait until it has."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.stdout.readline()
 
 
 def _same(home: Path) -> None:
@@ -75,10 +86,9 @@ def _upto(home: Path) -> int:
 
 def test_killed_in_the_middle_of_catching_up(home: Path) -> None:
     """Goal: what a killed process had finished stays, and nothing of what it had not."""
-    with _slow(home) as process:
-        assert process.stdout is not None
+    with _slow(home, by_steps=True) as process:
         for _ in range(12):
-            process.stdout.readline()
+            _go_on(process)
         process.send_signal(signal.SIGKILL)
     reached = _upto(home)
     assert reached >= 5
@@ -214,14 +224,10 @@ def test_a_checkpoint_need_not_wait_for_a_report(home: Path) -> None:
     ledger = paths.ledger_path(home)
     writer = apsw.Connection(str(ledger))
     writer.execute("PRAGMA journal_mode = WAL")
-    with _slow(home) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        emptied = False
-        deadline = time.monotonic() + 60
-        while not emptied and process.poll() is None and time.monotonic() < deadline:
-            writer.execute("UPDATE meta SET value = value")
-            emptied = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)[0] >= 0
+    with _slow(home, by_steps=True) as process:
+        _go_on(process)
+        writer.execute("UPDATE meta SET value = value")
+        emptied = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)[0] >= 0
         process.kill()
     writer.close()
     assert emptied

@@ -68,7 +68,7 @@ STEPS: dict[str, Callable[..., None]] = {
     "call": call,
     "pair": pair,
     "deaf": lambda: start("sh", "-c", DEAF),
-    "apart": lambda: start("sleep", "30", session=True),
+    "apart": lambda: start("sleep", "600", session=True),
     "run": nested,
     "wait": wait_for,
     "sleep": lambda seconds: time.sleep(float(seconds)),

@@ -57,7 +57,7 @@ def follow_up() -> None:
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if STYLE == "leave":
     if os.fork():
-        time.sleep(60)
+        time.sleep(600)
         sys.exit(5)
     os.setsid()
     # Whoever reads what the run wrote is not to wait for this process.
@@ -70,4 +70,4 @@ for thread in threads:
 for thread in threads:
     thread.join()
 (FOLDER / "done").touch()
-time.sleep(60)
+time.sleep(600)
