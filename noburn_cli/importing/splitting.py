@@ -16,6 +16,7 @@ from dataclasses import dataclass
 PIECE_BYTES_MAX = 64 * 1024 * 1024
 TOO_LONG = "it is longer than 64 MiB"
 CUT_OFF = "the file ends in the middle of it"
+NO_END = "the file ends before its list does"
 
 _BLANK = b" \t\r\n"
 #: In a JSON text: what a string goes on with; a whole string, a brace, or where a string begins.
@@ -109,9 +110,12 @@ class Values:
         self._depth = 0
         self._begin: int | None = None
         self._given_up = 0  # The line of an object that was too long, while it lasts.
+        self._first, self._last = b"", b""  # The file's first and last byte that is not blank.
 
     def receive(self, chunk: bytes) -> Iterator[Piece]:
         """The objects that `chunk` completes."""
+        self._first = self._first or chunk.lstrip(_BLANK)[:1]
+        self._last = chunk.rstrip(_BLANK)[-1:] or self._last
         self._buffer += chunk
         position = self._after_string(self._looked) if self._in_string else self._looked
         for token in () if self._in_string else _TOKEN.finditer(self._buffer, position):
@@ -140,10 +144,13 @@ class Values:
         return end if self._in_string else end + 1
 
     def close(self) -> Iterator[Piece]:
-        """An object that the end of the file cut off."""
+        """An object that the end of the file cut off, or a list between two of them."""
+        end = self._dropped + len(self._buffer)
         if self._begin is not None or self._given_up:
             line = self._given_up or self._line_of(self._begin or 0)
-            yield Piece(line, self._dropped + len(self._buffer), b"", CUT_OFF)
+            yield Piece(line, end, b"", CUT_OFF)
+        elif self._first == b"[" and self._last != b"]":
+            yield Piece(self._line_of(len(self._buffer)), end, b"", NO_END)
 
     def _whole(self, end: int) -> Piece:
         offset = self._dropped + end

@@ -14,7 +14,8 @@ import apsw
 import pytest
 from typer.testing import CliRunner
 
-from noburn_cli.commands.ledger import app, rewriting
+from noburn_cli.commands.importing import app as import_app
+from noburn_cli.commands.ledger import app, forgetting
 from noburn_cli.core.actions import ACTIONS
 from noburn_cli.core.windows import WINDOWS
 from noburn_cli.errors import LedgerUnavailable, UsageError
@@ -287,12 +288,33 @@ def test_where_there_is_no_ledger_none_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_is_forgotten_where_calls_were_only_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: who never recorded a call has no ledger, and can forget all the same."""
+    monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
+    table = tmp_path / "calls.csv"
+    table.write_text("at,llm,tenant\n2026-11-20T10:00:00Z,gpt-6-luna,secret-corp\n")
+    run = CliRunner().invoke
+    mapping = "time=at,model=llm,customer=tenant"
+    assert run(import_app, ["csv", str(table), "--map", mapping]).exit_code == 0
+    table.unlink()
+    counted = run(app, ["forget", "customer=secret-corp", "--dry-run"])
+    assert (counted.exit_code, "1 imported record would be" in counted.output) == (0, True)
+    told = run(app, ["forget", "customer=secret-corp"])
+    assert told.exit_code == 0
+    assert "it is customer=(forgotten " in told.output
+    for file in tmp_path.iterdir():
+        assert b"secret-corp" not in file.read_bytes()
+    assert not (tmp_path / "ledger.sqlite3").exists()
+
+
 def test_logs_that_say_the_name_are_told_and_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOBURN_HOME", str(tmp_path))
     reply = {"attribute": "customer", "as": "X", "rows": 1, "texts": 1, "head": "00"}
-    monkeypatch.setattr(rewriting, "_wait_for", lambda *_, **__: dict(reply))
+    monkeypatch.setattr(forgetting, "wait_for", lambda *_, **__: dict(reply))
     (tmp_path / "ledger.sqlite3").touch()
     logs = {"daemon.log": "of `customer=acme`\n", "daemon.log.1": "acme", "daemon.log.2": "acmes"}
     for name, text in logs.items():

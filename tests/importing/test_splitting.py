@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noburn_cli.importing.splitting import CUT_OFF, TOO_LONG, Lines, Rows, Values
+from noburn_cli.importing.splitting import CUT_OFF, NO_END, TOO_LONG, Lines, Rows, Values
 
 _TEXT = st.text(alphabet='ab"\\{}[],;\n\té', max_size=12)
 _OBJECTS = st.lists(
@@ -89,3 +89,14 @@ def test_what_is_too_long_is_given_up_and_reading_goes_on(splitter, content, fau
 
 def test_an_object_without_an_end_is_told():
     assert pieces(Values(), b'[{"a": 1}, {"b": "', [3])[-1].fault == CUT_OFF
+
+
+@pytest.mark.parametrize("cuts", [[], [9], range(20)])
+def test_a_list_that_ends_between_two_objects_is_told(cuts):
+    """Goal: an export that was cut off there does not pass for a whole one."""
+    for rest in (b"", b",", b",\n  ", b"\n"):
+        found = pieces(Values(), b'[{"a": 1}' + rest, cuts)
+        assert [one.fault for one in found] == ["", NO_END]
+        assert found[-1].line == 1 + rest.count(b"\n")
+    for whole in (b'[{"a": 1}]\n', b'{"a": 1}\n{"a": 2}', b" [ ] "):
+        assert not any(one.fault for one in pieces(Values(), whole, cuts))

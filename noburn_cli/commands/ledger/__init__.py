@@ -10,10 +10,11 @@ from __future__ import annotations
 import typer
 
 from noburn_cli.commands.ledger import orphans
+from noburn_cli.commands.ledger.forgetting import forget_command
 from noburn_cli.commands.ledger.keeping import backup_command, migrate_command, restore_command
 from noburn_cli.commands.ledger.moved import export_command
 from noburn_cli.commands.ledger.reconcile import reconcile_command
-from noburn_cli.commands.ledger.rewriting import compact_command, forget_command
+from noburn_cli.commands.ledger.rewriting import compact_command
 from noburn_cli.commands.ledger.tailing import tail_command
 from noburn_cli.commands.ledger.verifying import verify_command
 
