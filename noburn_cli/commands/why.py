@@ -26,6 +26,7 @@ def why_command(
     """Explain one call: its cost, clamp or block."""
     from noburn_cli import paths
     from noburn_cli.render.jsonout import print_json
+    from noburn_cli.render.table import terminal_width
     from noburn_cli.render.why import render_why
     from noburn_cli.render.why_data import why_data
     from noburn_cli.reports.calls import read_call
@@ -36,4 +37,5 @@ def why_command(
     if as_json:
         print_json("why", JSON_VERSION, why_data(facts, bill=bill, hold=hold))
     else:
-        typer.echo("\n".join(render_why(facts, bill=bill, hold=hold)))
+        lines = render_why(facts, bill=bill, hold=hold, width=terminal_width())
+        typer.echo("\n".join(lines))

@@ -30,6 +30,12 @@ def without_region(variant: str) -> tuple[str, str]:
     return plain, region
 
 
+def words_of(variant: str) -> str:
+    """The word as people read it: `standard in region us`."""
+    plain, region = without_region(variant)
+    return f"{plain} in region {region}" if region else plain
+
+
 def maybe_in(variant: str, region: str) -> str:
     """The word, in requests alone, for a variant whose region the request does not tell.
 

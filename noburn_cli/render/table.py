@@ -173,6 +173,15 @@ def wrap_line(line: str, *, width: int | None, indent: int = 0) -> list[str]:
     return [head + parts[0], *(" " * indent + part for part in parts[1:])] if parts else [line]
 
 
+def prose_lines(lines: Iterable[str], *, width: int | None) -> list[str]:
+    """Sentences for a terminal of `width` columns; what follows stands below its own beginning."""
+    return [
+        part
+        for line in lines
+        for part in wrap_line(line, width=width, indent=len(line) - len(line.lstrip(" ")))
+    ]
+
+
 def terminal_width(file: TextIO | None = None) -> int | None:
     """Columns of the terminal that `file` (standard output unless told) is; None if it is none."""
     target = sys.stdout if file is None else file

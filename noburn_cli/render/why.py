@@ -14,6 +14,7 @@ from noburn_cli import protocol
 from noburn_cli.core.money import show_amount, show_dollars
 from noburn_cli.core.recorded_tags import PLAYED_TAG
 from noburn_cli.core.usage import EXTRA_KINDS, FEE_KINDS, FEE_PRICES, INPUT_KINDS, OUTPUT
+from noburn_cli.core.variants import words_of
 from noburn_cli.render.exact import (
     align_decimals,
     show_exact,
@@ -22,7 +23,7 @@ from noburn_cli.render.exact import (
     show_rate,
 )
 from noburn_cli.render.moments import second_of
-from noburn_cli.render.table import format_table, safe_text
+from noburn_cli.render.table import format_table, prose_lines, safe_text
 from noburn_cli.reports.calls import CallFacts
 from noburn_cli.reports.receipt import Bill, Hold, Source
 
@@ -66,21 +67,23 @@ _FROM_THE_START = "1970-01-01"
 _WIDTH = 98
 
 
-def render_why(facts: CallFacts, *, bill: Bill | None, hold: Hold | None) -> list[str]:
-    """The whole explanation, a line each."""
-    lines = [*_wrapped(sentence(facts)), ""]
+def render_why(
+    facts: CallFacts, *, bill: Bill | None, hold: Hold | None, width: int | None = None
+) -> list[str]:
+    """The whole explanation, for a terminal of `width` columns; None is a pipe."""
+    lines = [*_wrapped(sentence(facts), width=width), ""]
     lines += format_table((), list(_who(facts)), align="ll")
     for title, body in _sections(facts, bill, hold):
         lines += ["", f"{title}:", *(f"  {line}" for line in body)]
-    lines += ["", *_wrapped(f"next: {next_step(facts)}", indent=6)]
-    return lines
+    lines += ["", *_wrapped(f"next: {next_step(facts)}", width=width, indent=6)]
+    return prose_lines(lines, width=width)
 
 
-def _wrapped(text: str, *, indent: int = 0) -> list[str]:
+def _wrapped(text: str, *, width: int | None, indent: int = 0) -> list[str]:
     """A sentence on lines of a terminal's width; ids and addresses stay whole."""
     return textwrap.wrap(
         text,
-        _WIDTH,
+        min(width or _WIDTH, _WIDTH),
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
@@ -333,7 +336,7 @@ def _source_lines(sources: list[Source]) -> Iterator[str]:
         if source.checked_on == _FROM_THE_START:  # Nobody looks a price of nothing up.
             yield "rates: free, as declared in"
         else:
-            yield f"rates: {source.variant}{tier}{since}, checked on {source.checked_on}"
+            yield f"rates: {words_of(source.variant)}{tier}{since}, checked on {source.checked_on}"
         yield f"       {source.url}"
 
 

@@ -7,13 +7,14 @@ Nothing here is taken on trust: the sum is made again from the book and compared
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from noburn_cli.core.money import PICO_PER_NANO, nano_from_pico_half_even, nano_from_pico_up
 from noburn_cli.core.pricebook import STANDARD, Model, RateRow, Tier, rate_of, tier_for
 from noburn_cli.core.usage import EXTRA_KINDS, INPUT, INPUT_KINDS, OUTPUT, PRICED_KINDS, input_total
+from noburn_cli.core.variants import with_region, without_region
 from noburn_cli.errors import PriceUnknown
 from noburn_cli.reports.calls import CallFacts
 
@@ -143,13 +144,31 @@ def _parts_from_rates(facts: CallFacts, rates: Mapping[str, Any]) -> tuple[HoldP
 
 
 def _parts_from_book(facts: CallFacts) -> tuple[HoldPart, ...] | None:
-    """Of a blocked call the rates are looked up again, and kept only if the sum comes out."""
+    """Of a blocked call the rates are looked up again, and kept only if the sum comes out.
+
+    Of several that do, those with the output that the call asked for: a cap is no accident.
+    """
     if facts.book is None:
         return None
     model = facts.book.resolve(facts.resolved_model or facts.model)
-    row = model.row_at(STANDARD, facts.reserved_at_ms)
-    if row is None:
-        return None
+    found = [
+        parts
+        for variant in _variants_of(model)
+        if (row := model.row_at(variant, facts.reserved_at_ms)) is not None
+        for parts in _parts_at(facts, model, row)
+    ]
+    asked = [parts for parts in found if parts[-1].tokens == facts.wanted]
+    return next(iter([*asked, *found]), None)
+
+
+def _variants_of(model: Model) -> list[str]:
+    """Every way to be priced, the likeliest first: by default, in a region, by another tier."""
+    plain = dict.fromkeys([STANDARD, *(without_region(row.variant)[0] for row in model.rows)])
+    return [with_region(one, region) for one in plain for region in ("", *model.regions())]
+
+
+def _parts_at(facts: CallFacts, model: Model, row: RateRow) -> Iterator[tuple[HoldPart, ...]]:
+    """The sides of the hold at this row's rates, for each kind of input that makes its sum."""
     tier = tier_for(row, facts.input_bound)
     source = _source(row, tier)
     for kind in INPUT_KINDS:
@@ -160,12 +179,11 @@ def _parts_from_book(facts: CallFacts) -> tuple[HoldPart, ...] | None:
         output_pico = tier.rates.get(OUTPUT)
         if facts.wanted is None or not output_pico:
             if nano_from_pico_up(first.tokens * input_pico) == facts.hold_nano:
-                return (first,)
+                yield (first,)
             continue
         tokens = _output_tokens(facts, input_pico, output_pico)
         if tokens is not None and tokens > 0:
-            return (first, HoldPart(OUTPUT, tokens, output_pico, source))
-    return None
+            yield (first, HoldPart(OUTPUT, tokens, output_pico, source))
 
 
 def _rate_or_none(model: Model, row: RateRow, tier: Tier, kind: str) -> int | None:

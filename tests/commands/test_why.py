@@ -104,6 +104,21 @@ def test_a_block_tells_the_budget_of_that_moment(filled: Any) -> None:
     assert [(part["kind"], part["tokens"]) for part in hold] == [("input", 1217), ("output", 5000)]
 
 
+def test_a_block_at_a_regions_price_is_explained_as_well(home: Any, reserve: Any) -> None:
+    """Goal: a Claude call that names no geography is held as in the dearer one; why shows it."""
+    home.said("budget", "set", "global", "0.004")
+    frame = {
+        **reserve("b1", model="claude-sonnet-5-5"),
+        "variants": ["standard", "standard@us?"],
+        "output": {"wanted": 400, "floor": 400, "choices": 1, "clamp": False},
+    }
+    with home.client() as client:
+        assert client.reserve(frame)["error"] == "blocked"
+    said = home.said("why", "b1")
+    assert "output    400 tokens  x $11 / M" in said, said
+    assert "rates: standard in region us, checked on" in said
+
+
 def test_without_a_call_it_explains_the_last_stop(filled: Any) -> None:
     assert _data(filled)["call"] == "c6"
 
