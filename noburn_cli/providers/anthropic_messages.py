@@ -110,7 +110,7 @@ class AnthropicMessages(InBody):
         return _MessageStream(strip_usage=False)
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        return json_block(_error(message, code), status=status)
+        return json_block(_error(message, code, status), status=status)
 
     def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:  # noqa: ARG002
         error = {"type": "rate_limit_error", "message": message}
@@ -127,9 +127,16 @@ class AnthropicMessages(InBody):
         return parse_input_tokens(body)
 
 
-def _error(message: str, code: str) -> dict[str, Any]:
-    """https://platform.claude.com/docs/en/api/errors: 402 is `billing_error`."""
-    return {"type": "error", "error": {"type": "billing_error", "message": message, "code": code}}
+#: https://platform.claude.com/docs/en/api/errors (checked 2026-11-27); others are `api_error`.
+_ERROR_TYPES = {
+    400: "invalid_request_error", 401: "authentication_error", 402: "billing_error",
+    403: "permission_error", 404: "not_found_error",
+}  # fmt: skip
+
+
+def _error(message: str, code: str, status: int = 402) -> dict[str, Any]:
+    kind = _ERROR_TYPES.get(status, "api_error")
+    return {"type": "error", "error": {"type": kind, "message": message, "code": code}}
 
 
 class _MessageStream(Following):

@@ -235,7 +235,9 @@ class OpenAIErrors:
     """Errors as OpenAI words them (https://developers.openai.com/api/docs/guides/error-codes)."""
 
     def block(self, *, message: str, code: str, status: int = 402) -> Block:
-        error = {"message": message, "type": "budget_exceeded", "param": None, "code": code}
+        kind = "budget_exceeded" if status == 402 else "invalid_request_error"
+        kind = "server_error" if status >= 500 else kind
+        error = {"message": message, "type": kind, "param": None, "code": code}
         return json_block({"error": error}, status=status)
 
     def rate_limit(self, *, message: str, unit: str, retry_after_ms: int) -> Block:

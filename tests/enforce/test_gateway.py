@@ -294,9 +294,14 @@ def test_google_genai_without_a_hook(site: Site) -> None:
 def test_upstream_failures(site: Site) -> None:
     with site.openai() as client:
         site.stub.defaults["x-stub-reset"] = "before"
-        with pytest.raises(openai.InternalServerError, match="could not be reached") as failed:
+        with pytest.raises(
+            openai.InternalServerError, match="keeps its hold until its bill"
+        ) as failed:
             client.with_options(max_retries=0).chat.completions.create(**CHAT)
-        assert failed.value.status_code == 502
+        assert (failed.value.status_code, failed.value.type) == (502, "server_error")
+        assert "noburn: The provider at 127.0.0.1 broke off before it answered." in str(
+            failed.value
+        )
         site.stub.defaults["x-stub-reset"] = "after"
         with pytest.raises(openai.APIConnectionError):
             client.with_options(max_retries=0).chat.completions.create(**CHAT)

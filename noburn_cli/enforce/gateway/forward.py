@@ -38,7 +38,14 @@ _FAILED = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 class UpstreamFailed(Exception):
-    """The provider could not be reached, or broke off before it answered."""
+    """The provider could not be reached, or broke off before it answered.
+
+    was_sent: whether the request may have come to it.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(_said(error))
+        self.was_sent = not isinstance(error, _UNSENT)
 
 
 class ClientGone(Exception):
@@ -96,7 +103,7 @@ class Forwarder:
         try:
             answer = await self._open(request.method, url, headers, data)
         except _FAILED as error:
-            raise UpstreamFailed(_said(error)) from error
+            raise UpstreamFailed(error) from error
         async with answer:
             response = _answer_head(answer, edited=False)
             await response.prepare(request)
@@ -123,7 +130,7 @@ class Forwarder:
             unsent = isinstance(error, _UNSENT)
             await deliver_async(tracker.not_sent(error) if unsent else tracker.broke(error))
             if isinstance(error, _FAILED):
-                raise UpstreamFailed(_said(error)) from error
+                raise UpstreamFailed(error) from error
             raise
         return await self._hand_back(request, answer, tracker)
 

@@ -167,7 +167,7 @@ class Gateway:
             )
         except UpstreamFailed as failed:
             host = urlsplit(target.url).hostname
-            error = NoburnError(f"{host} could not be reached", why=str(failed))
+            error = _upstream_error(str(host), failed)
             family = route.api_family or target.family
             return _said(error, status=502, family=family, code=CODE_UPSTREAM)
 
@@ -181,6 +181,20 @@ _NO_PROXY = NoburnError(
     "the gateway calls providers and the configuration's endpoints, nothing else",
     next_step="call this server directly, or add it to the configuration as [[endpoint]]",
 )
+
+
+def _upstream_error(host: str, failed: UpstreamFailed) -> NoburnError:
+    if failed.was_sent:
+        return NoburnError(
+            f"the provider at {host} broke off before it answered",
+            why=str(failed),
+            next_step="try again; a call that was sent keeps its hold until its bill is known",
+        )
+    return NoburnError(
+        f"the provider at {host} could not be reached",
+        why=str(failed),
+        next_step="check the network and the base URL; nothing was sent, and nothing is charged",
+    )
 
 
 def _barred(target: Target, headers: Mapping[str, str]) -> Route | None:
