@@ -41,7 +41,11 @@ def report_command(
         bool, typer.Option("--compare", help="Beside it the period before, as far into it.")
     ] = False,
     run: Annotated[
-        str | None, typer.Option(help="Only this run and the runs inside it.", metavar="ID")
+        str | None,
+        typer.Option(
+            help="Only this run and the runs inside it: its id, its beginning, or `last`.",
+            metavar="ID",
+        ),
     ] = None,
     step: Annotated[
         str | None,

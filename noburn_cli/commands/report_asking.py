@@ -1,7 +1,7 @@
 """The options of `noburn report` as a question, and what does not go together.
 
-Layer: commands.  Below: reports.query, period, anomalies.  Above: commands.report.
-Nothing is read from the ledger here: wrong use is told before.
+Layer: commands.  Below: reports.query, period, anomalies, run_names.  Above: commands.report.
+Nothing is read from the ledger here but the name of a run: wrong use is told before.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def question(
         since_ms=since_ms,
         until_ms=until_ms,
         where={**{k: v for k, v in named.items() if v is not None}, **_tags(tags)},
-        run=None if run is None else run.strip("/"),
+        run=None if run is None else _run(run.strip("/")),
         step=None if step is None else step.strip("/"),
         zone=zone,
         compare=compare,
@@ -176,6 +176,13 @@ def _period(
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise UsageError("--since is not before --until", why="no moment lies between them")
     return since_ms, until_ms
+
+
+def _run(wanted: str) -> str:
+    from noburn_cli import paths
+    from noburn_cli.reports.run_names import named_run
+
+    return named_run(paths.ledger_path(), wanted)
 
 
 def _tags(pairs: Sequence[str]) -> dict[str, str]:

@@ -64,7 +64,7 @@ def show_report(question: Question, out: Output) -> None:
         if out.format == "csv":
             emit([_csv(question, report)], out)
         else:
-            typer.echo("no calls match", err=True)
+            typer.echo(nothing_found(question), err=True)
     elif out.format == "csv":
         emit([_csv(question, report)], out)
     else:
@@ -72,6 +72,17 @@ def show_report(question: Question, out: Output) -> None:
     if question.run is not None and out.format == "table" and out.path is None:
         for line in notes.lines():
             typer.echo(safe_text(line))
+
+
+def nothing_found(question: Question) -> str:
+    """Why a report has no line, and what helps."""
+    narrowed = question.where or question.run or question.step
+    if narrowed or question.since_ms is not None or question.until_ms is not None:
+        return "no calls match: `noburn report` without filters shows all that there are"
+    return (
+        "no calls yet: `noburn run -- COMMAND` records them, `noburn import` brings what others "
+        "recorded"
+    )
 
 
 @contextmanager

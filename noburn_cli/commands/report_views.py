@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from noburn_cli.commands.report_showing import JSON_VERSION, Output, catching_up, emit
+from noburn_cli.commands.report_showing import (
+    JSON_VERSION,
+    Output,
+    catching_up,
+    emit,
+    nothing_found,
+)
 
 if TYPE_CHECKING:
     from noburn_cli.reports.anomalies import Rule
@@ -28,7 +34,7 @@ def show_pareto(question: Question, out: Output) -> None:
         _json("report.pareto", question, pareto_data(found, top=out.top), out)
         return
     if not found.parts:
-        typer.echo("no calls match", err=True)
+        typer.echo(nothing_found(question), err=True)
         return
     lines = render_pareto(found, top=out.top, width=_width(out))
     if out.chart:

@@ -72,6 +72,21 @@ def test_a_run_holds_the_runs_inside_it(filled: Any, run: str, calls: int) -> No
     assert sum(row["calls"] for row in _rows(filled, "--run", run)) == calls
 
 
+def test_a_run_is_named_by_its_beginning_or_as_the_last_one(home: Any, reserve: Any) -> None:
+    home.said("daemon", "start")
+    with home.client() as client:
+        for run in ("r10", "r20", "r20/r31"):
+            client.run_start(run=run, attrs={}, command=["agent"], limit=None)
+            assert client.reserve(reserve(f"c-{run[-3:]}", attrs={"run": run}))["ok"]
+            client.settle(f"c-{run[-3:]}", {"input": 1}, latency_ms=1, status=200)
+    told = {name: sum(row["calls"] for row in _rows(home, "--run", name))
+            for name in ("r1", "r20", "r3", "last", "r4")}  # fmt: skip
+    assert told == {"r1": 1, "r20": 2, "r3": 1, "last": 1, "r4": 0}
+    refused = home.noburn("report", "--run", "r")
+    assert (refused.returncode, "several runs begin with 'r'" in refused.stderr) == (2, True)
+    assert "without filters" in home.noburn("report", "--run", "r4").stderr
+
+
 def test_calls_without_an_attribute(filled: Any) -> None:
     rows = _rows(filled, "--by", "state", "--customer", "(none)")
     assert [row["key"]["state"] for row in rows] == ["refused"]
