@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
 import typer
 
 from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.render.table import remark_lines
 
 JSON_VERSION = 1
 
@@ -74,11 +76,12 @@ def create_command(
     if limit is not None:
         _set_budget(name, per, {"unit": limit.unit, "amount": limit.amount})
     typer.echo(virtual)
-    typer.echo(
+    real = found if found.startswith("env:") else found.partition(":")[0]
+    said = (
         f"noburn: shown once; send it to `noburn gateway` at /{provider}, which takes the real key "
-        f"from {found if found.startswith('env:') else found.partition(':')[0]}",
-        err=True,
+        f"from {real}"
     )
+    typer.echo("\n".join(remark_lines([said], sys.stderr)), err=True)
 
 
 def _set_budget(name: str, per: str, limit: dict[str, object]) -> None:

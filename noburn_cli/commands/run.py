@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -279,8 +280,11 @@ def _say(lines: list[str]) -> None:
     """Show lines on stderr; when nobody can see them, the exit code still tells."""
     if not lines:
         return
+    from noburn_cli.render.table import prose_lines, terminal_width
+
     with contextlib.suppress(OSError):
-        typer.echo("\n".join(lines), err=True)
+        shown = prose_lines(lines, width=terminal_width(sys.stderr))
+        typer.echo("\n".join(shown), err=True)
 
 
 def _started_with() -> bytes | None:

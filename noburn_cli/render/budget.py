@@ -15,9 +15,13 @@ from noburn_cli.core.budget_spec import spec_from
 from noburn_cli.core.money import show_amount
 from noburn_cli.core.windows import CALL, UTC, rolling_ms
 from noburn_cli.render import budget_notes
-from noburn_cli.render.table import format_table, safe_text
+from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, prose_lines, safe_text
 
-HEADERS = ("BUDGET", "LIMIT", "SETTLED", "HELD", "LEFT", "RESETS")
+#: Headers, and in which order columns go where a terminal is too narrow.
+_HEADERS = (
+    ("BUDGET", LEFT, None), ("LIMIT", RIGHT, None), ("SETTLED", RIGHT, 2), ("HELD", RIGHT, 0),
+    ("LEFT", RIGHT, None), ("RESETS", LEFT, 1),
+)  # fmt: skip
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
@@ -25,13 +29,21 @@ _DAY_MS = 24 * _HOUR_MS
 
 def render_budgets(
     budgets: Sequence[Mapping[str, Any]], *, now_ms: int,
-    scheduled: Sequence[Mapping[str, Any]] = (),
+    scheduled: Sequence[Mapping[str, Any]] = (), width: int | None = None,
 ) -> list[str]:  # fmt: skip
     """Every budget with its accounts, as aligned lines; below them what else there is to say."""
     rows = [row for budget in budgets for row in _rows(budget, now_ms)]
-    table = format_table(HEADERS, rows, align="lrrrrl") if rows else []
+    columns = [
+        Column(header, cells, align, give_up, shorten=header == "BUDGET")
+        for (header, align, give_up), cells in zip(_HEADERS, zip(*rows, strict=True), strict=False)
+    ]
+    table = fit_table(columns, width=width) if rows else []
     notes = [*_notes(budgets), *budget_notes.scheduled_notes(scheduled)]
-    return [*table, *([""] if table and notes else []), *(safe_text(note) for note in notes)]
+    return [
+        *table,
+        *([""] if table and notes else []),
+        *prose_lines(map(safe_text, notes), width=width),
+    ]
 
 
 def _rows(budget: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, ...]]:

@@ -16,7 +16,7 @@ from noburn_cli.core.plurals import counted
 from noburn_cli.importing.batches import Batch
 from noburn_cli.importing.outcome import Money, Outcome, Reason
 from noburn_cli.render.moments import second_of
-from noburn_cli.render.table import format_table, safe_text
+from noburn_cli.render.table import LEFT, RIGHT, Column, fit_table, safe_text
 
 #: Reasons and models that are listed one by one.
 LISTED_MAX = 12
@@ -168,7 +168,15 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
     return data
 
 
-def render_batches(batches: Sequence[Batch]) -> list[str]:
+#: Of a list of batches: headers, and in which order columns go where a terminal is too narrow.
+_BATCH_HEADERS = (
+    ("BATCH", LEFT, None), ("IMPORTED (UTC)", LEFT, 0), ("STATE", LEFT, 2), ("CALLS", RIGHT, None),
+    ("FIRST", LEFT, None), ("LAST", LEFT, None), ("COST", RIGHT, None), ("NOTIONAL", RIGHT, 1),
+    ("UNPRICED", RIGHT, 3),
+)  # fmt: skip
+
+
+def render_batches(batches: Sequence[Batch], *, width: int | None = None) -> list[str]:
     """A line a batch, the oldest first."""
     rows = [
         (
@@ -181,11 +189,13 @@ def render_batches(batches: Sequence[Batch]) -> list[str]:
         )
         for batch in batches
     ]  # fmt: skip
-    headers = (
-        "BATCH", "IMPORTED (UTC)", "STATE", "CALLS", "FIRST", "LAST", "COST", "NOTIONAL",
-        "UNPRICED",
-    )  # fmt: skip
-    return format_table(headers, rows, align="lllrllrrr")
+    columns = [
+        Column(header, cells, align, give_up)
+        for (header, align, give_up), cells in zip(
+            _BATCH_HEADERS, zip(*rows, strict=True), strict=True
+        )
+    ]
+    return fit_table(columns, width=width)
 
 
 def batches_data(batches: Sequence[Batch]) -> list[dict[str, Any]]:

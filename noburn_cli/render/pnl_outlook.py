@@ -81,8 +81,8 @@ def render_advices(
         Column("PAYS", [_pays(one.current) for one in found], RIGHT, 1),
         Column("MARGIN", [_share(one.current) for one in found], RIGHT),
         Column("SHOULD BE ON", [_best(one) for one in found]),
-        Column("WOULD PAY", [_pays(one.should_be_on) for one in found], RIGHT),
-        Column("MARGIN", [_share(one.should_be_on) for one in found], RIGHT),
+        Column("WOULD PAY", [_pays(one.should_be_on) for one in found], RIGHT, 2),
+        Column("MARGIN THEN", [_share(one.should_be_on) for one in found], RIGHT),
         Column("", [_remark(one) for one in found], LEFT, 0),
     ]
     table = [*fit_table(columns, width=width), *_more(every, found)]

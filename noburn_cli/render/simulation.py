@@ -290,7 +290,7 @@ def _swings(found: Findings, width: int | None) -> list[str]:
     rows = found.swings
     widest = max((one.width_nano for one in rows), default=0.0)
     columns = [
-        Column("ASSUMPTION", [one.name for one in rows]),
+        Column("ASSUMPTION", [one.name for one in rows], shorten=True),
         Column("FROM", [one.low for one in rows], RIGHT),
         Column("TO", [one.high for one in rows], RIGHT),
         Column("MARGIN $", [_from_to(dollars(one.low_nano), dollars(one.high_nano))

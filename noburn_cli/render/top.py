@@ -18,7 +18,7 @@ from noburn_cli.render.table import Column, fit_table, safe_text
 MINUTE_MS = 60_000
 NOBODY = "no run is open: start one with `noburn run --budget 5 -- COMMAND`"
 #: What the keys do, and how the last line asks.
-KEYS = "up/down select   + raise   p pause or resume   s stop   q quit"
+KEYS = "up/down select  + raise  p pause/resume  s stop  q quit"
 _HIDDEN = ("project", "run", "step")
 _SHOWN_FOREVER_MS = 1000 * 3600 * 1000
 

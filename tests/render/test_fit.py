@@ -6,8 +6,18 @@ import io
 
 import pytest
 
+from noburn_cli.importing.batches import Batch
 from noburn_cli.render import progress
-from noburn_cli.render.table import RIGHT, Column, display_width, fit_table, wrap_line
+from noburn_cli.render.budget import render_budgets
+from noburn_cli.render.importing import render_batches
+from noburn_cli.render.table import (
+    RIGHT,
+    Column,
+    display_width,
+    fit_table,
+    prose_lines,
+    wrap_line,
+)
 
 COLUMNS = [
     Column("NAME", ["a/rather/long/path/to/a/file.txt", "b"], shorten=True),
@@ -50,6 +60,24 @@ def test_a_sentence_breaks_under_its_own_column():
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_budgets_batches_and_notes_fit_a_terminal():
+    account = {
+        "key": "customer=acme", "limit": 5_000_000_000, "topup": 2_000_000_000, "settled": 0,
+        "held": 0, "waiting": 0, "window_start_ms": 0, "resets_at_ms": 1_796_083_200_000,
+    }  # fmt: skip
+    budget = {
+        "name": "customer=* per month", "scope": "customer=*", "per": "month", "unit": "dollars",
+        "limit": 5_000_000_000, "zone": "UTC", "accounts": [account], "action": "block",
+    }  # fmt: skip
+    batch = Batch(1, "csv", 0, 1, {}, 124, 512, 106_910_000_000, 0, 0, 0, 1)
+    notes = prose_lines(["  sums of days, not calls: they stand beside whatever else"], width=40)
+    budgets = render_budgets([budget], now_ms=1_795_818_144_712, width=60)
+    lines = [*budgets, *render_batches([batch], width=60), *notes]
+    assert max(map(display_width, lines)) <= 60
+    assert "$7.00" in budgets[-1]
+    assert notes == ["  sums of days, not calls: they stand", "  beside whatever else"]
 
 
 def test_long_work_says_how_far_it_is(monkeypatch):

@@ -200,6 +200,7 @@ def show(
     """Print budgets, the changes that are to come, and those that no longer are."""
     from noburn_cli.render.budget import budget_data, render_budgets
     from noburn_cli.render.budget_notes import scheduled_data, taken_back_notes
+    from noburn_cli.render.table import prose_lines, terminal_width
 
     if as_json:
         data = {
@@ -210,8 +211,10 @@ def show(
             data["taken_back"] = [scheduled_data(one) for one in taken_back]
         print_json(data)
     else:
-        lines = render_budgets(budgets, now_ms=now_ms(), scheduled=scheduled)
-        typer.echo("\n".join([*lines, *taken_back_notes(taken_back or ())]))
+        width = terminal_width()
+        lines = render_budgets(budgets, now_ms=now_ms(), scheduled=scheduled, width=width)
+        lines += prose_lines(taken_back_notes(taken_back or ()), width=width)
+        typer.echo("\n".join(lines))
 
 
 def print_json(data: object) -> None:

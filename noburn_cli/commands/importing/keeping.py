@@ -18,12 +18,13 @@ def list_command(as_json: AsJson = False) -> None:
     from noburn_cli.importing.batches import listed
     from noburn_cli.render.importing import batches_data, render_batches
     from noburn_cli.render.jsonout import print_json
+    from noburn_cli.render.table import terminal_width
 
     batches = listed(paths.home())
     if as_json:
         print_json("import.list", JSON_VERSION, {"batches": batches_data(batches)})
     elif batches:
-        typer.echo("\n".join(render_batches(batches)))
+        typer.echo("\n".join(render_batches(batches, width=terminal_width())))
     else:
         typer.echo("nothing was imported", err=True)
 

@@ -120,6 +120,7 @@ def run_import(wanted: Wanted, *, as_json: bool) -> None:
     from noburn_cli.render.importing import outcome_data, render_outcome
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.progress import Progress
+    from noburn_cli.render.table import prose_lines, terminal_width
 
     source = wanted.source
     prices = ListPrices(load_book(os.environ))
@@ -134,7 +135,8 @@ def run_import(wanted: Wanted, *, as_json: bool) -> None:
     if as_json:
         print_json("import", JSON_VERSION, outcome_data(outcome))
     else:
-        typer.echo("\n".join(render_outcome(outcome, source.title, agent=source.agent)))
+        lines = render_outcome(outcome, source.title, agent=source.agent)
+        typer.echo("\n".join(prose_lines(lines, width=terminal_width())))
     if outcome.unread and not outcome.became.total() and not outcome.left.total():
         raise InputRefused(
             f"nothing could be read as {source.title}",
