@@ -169,18 +169,24 @@ def _total_row(result: GateResult) -> list[str]:
 
 
 def _folded(result: GateResult, rows_max: int) -> list[str]:
+    """What opens on a click; a table that has no row is not there."""
     prompts = [change.after for change in result.changes if change.after is not None]
-    as_they_are = _cut_table(PROMPT_HEAD, prompts, rows_max, _prompt_row)
-    lines = details(f"{counted(len(prompts), 'prompt')} as they are now", as_they_are)
-    rates = _cut_table(RATE_HEAD, rate_rows(result), rows_max, _rate_row)
-    lines += ["", *details("Rates", rates)]
+    parts = []
+    if prompts:
+        now = "as it is now" if len(prompts) == 1 else "as they are now"
+        as_they_are = _cut_table(PROMPT_HEAD, prompts, rows_max, _prompt_row)
+        parts.append(details(f"{counted(len(prompts), 'prompt')} {now}", as_they_are))
+    rates = rate_rows(result)
+    if rates:
+        parts.append(details("Rates", _cut_table(RATE_HEAD, rates, rows_max, _rate_row)))
     if result.held:
         rules = _cut_table(RULE_HEAD, rule_rows(result), rows_max, _rule_row)
-        lines += ["", *details(f"{counted(len(result.held), 'rule')} checked", rules)]
+        parts.append(details(f"{counted(len(result.held), 'rule')} checked", rules))
     if result.evidence is not None:
-        lines += ["", *details("Recorded tests", _tests(result.evidence, rows_max))]
+        parts.append(details("Recorded tests", _tests(result.evidence, rows_max)))
     sure = _cut(assumptions(result), rows_max, "line", lambda line: f"- {plain(line)}")
-    return [*lines, "", *details("How sure this is", sure), ""]
+    parts.append(details("How sure this is", sure))
+    return [line for part in parts for line in (*part, "")]
 
 
 def _tests(evidence: RecordingResult, rows_max: int) -> list[str]:

@@ -172,6 +172,15 @@ def recording(*tests):
     return Recording("agents", tests={one.name: one for one in tests})
 
 
+def test_what_holds_nothing_is_not_folded():
+    """Goal: no table without a row, where no prompt could be costed or the last one is gone."""
+    for result, folded in ((gate(findings=[finding()]), 1), (gate(removed()), 2)):  # Its rates.
+        page = Page(render_markdown(result))
+        assert page.tags.count("details") == folded
+        assert "as they are now" not in "".join(page.texts)
+    assert "1 prompt as it is now" in "".join(Page(render_markdown(gate(grown()))).texts)
+
+
 def test_a_test_that_became_dearer_is_in_the_sentence_and_in_the_table():
     plan = "tests/test_agent.py::test_plan[a|b]"
     before = recording(line(plan, 12, 15_000_000), line("tests/test_agent.py::test_ok", 1, 1))
