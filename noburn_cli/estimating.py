@@ -17,6 +17,7 @@ from noburn_cli.big_inputs import Big
 from noburn_cli.core import estimates
 from noburn_cli.core.bedrock_regions import billed_region
 from noburn_cli.core.bounds import CLAUDE, TEMPLATED_COMPOSED, Measure
+from noburn_cli.core.estimate_sums import totals
 from noburn_cli.core.estimates import Estimate
 from noburn_cli.core.input_sizes import Span, check_fits
 from noburn_cli.core.modelnames import FINE_TUNE
@@ -40,9 +41,6 @@ from noburn_cli.inputs import Inputs, Item, by_source, line_items
 from noburn_cli.learning import Learned, Learning
 from noburn_cli.providers.call import Call
 from noburn_cli.render.progress import Progress
-
-TOTAL = "total"
-
 
 #: Whose newest model text is priced on when nobody names one.
 DEFAULT_PROVIDERS = ("openai", "anthropic", "google")
@@ -184,7 +182,8 @@ class Job:
             try:
                 billed = item.call.billed_as(measured, model.name, aliases=model.aliases)
                 size = self._counted(item, model, billed)
-                yield model, self._request(item, model, counts, size)
+                one = self._request(item, model, counts, size)
+                yield model, one if len(models) == 1 else replace(one, is_choice=True)
             except NoburnError as error:
                 yield model, error
 
@@ -337,13 +336,3 @@ def _at(item: Item, error: NoburnError) -> NoburnError:
     if not error.message.startswith(item.where):
         error.message = f"{item.where}: {error.message}"
     return error
-
-
-def totals(rows: Sequence[Estimate]) -> list[Estimate]:
-    """A sum per model, when there are several inputs."""
-    if len({one.source for one in rows}) < 2:
-        return []
-    by_model: dict[str, list[Estimate]] = {}
-    for one in rows:
-        by_model.setdefault(one.model, []).append(one)
-    return [estimates.together(ones, source=TOTAL) for ones in by_model.values()]

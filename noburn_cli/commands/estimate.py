@@ -17,11 +17,12 @@ import typer
 
 from noburn_cli import paths
 from noburn_cli.announcing import announced, announced_data, announced_lines
+from noburn_cli.core.estimate_sums import bills, totals
 from noburn_cli.core.estimates import Estimate, Span
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, show_dollars
 from noburn_cli.core.price_notices import RETIRED, PriceNotice
 from noburn_cli.errors import LimitReached, NoburnError, UsageError
-from noburn_cli.estimating import Job, totals
+from noburn_cli.estimating import Job
 from noburn_cli.inputs import read_inputs
 from noburn_cli.learning import Learning
 from noburn_cli.prices import load_book
@@ -74,7 +75,8 @@ def estimate_command(
         str | None,
         typer.Option(
             metavar="DOLLARS",
-            help="Exit with 3 above it: the expected cost with --out-tokens, else the worst case.",
+            help="Exit with 3 where all inputs together are above it: expected with --out-tokens, "
+            "else in the worst case.",
         ),
     ] = None,
     count: Annotated[
@@ -124,7 +126,7 @@ def estimate_command(
     sums = totals(rows)
     announcements = announced(job.book, [row.model for row in rows], at_ms=now_ms)
     if rows or as_json:
-        _show(rows, sums, announcements, as_json=as_json)
+        _show(rows, sums, announcements, as_json=as_json, was_asked=count)
     sys.stdout.flush()  # The answer before the remarks, on a terminal and in a log alike.
     _say(f"note: {note}" for note in (*found.notes, *job.notes, *_not_learned(job, rows)))
     if not compare:  # Somebody who compares has not chosen yet; JSON has them all.
@@ -133,7 +135,7 @@ def estimate_command(
     _say(f"warning: {warning}" for warning in job.warnings)
     for problem in found.problems:
         _say(problem.lines())
-    over = None if limit is None else _over(limit, sums or rows, output=job.output)
+    over = None if limit is None else _over(limit, bills(rows), output=job.output)
     if over is not None:
         _say(over.lines())
         raise typer.Exit(over.exit_code)
@@ -147,6 +149,7 @@ def _show(
     announcements: Sequence[PriceNotice],
     *,
     as_json: bool,
+    was_asked: bool,
 ) -> None:
     if as_json:
         from noburn_cli.render.jsonout import print_json
@@ -154,7 +157,8 @@ def _show(
         data = estimates_data(rows, sums)
         print_json("estimate", JSON_VERSION, {**data, "notices": announced_data(announcements)})
         return
-    typer.echo("\n".join(render_estimates(rows, sums, width=terminal_width())))
+    shown = render_estimates(rows, sums, width=terminal_width(), was_asked=was_asked)
+    typer.echo("\n".join(shown))
 
 
 def _learns(
@@ -196,8 +200,8 @@ def _over(limit: int, rows: Sequence[Estimate], *, output: Span | None) -> Limit
     """Which model passes --max-cost, if one does.
 
     Compared is the expected cost where an output was given and the input's size is known, and the
-    worst case otherwise: what was learned differs between machines, and loosens nothing.  Several
-    rows are several models, of which each is held to the limit.
+    worst case otherwise: what was learned differs between machines, and loosens nothing.
+    rows: what all inputs come to, once for each model that may be chosen; each is held to it.
     """
     for one in rows:
         expected = output is not None and one.cost is not None and one.with_output
@@ -205,12 +209,17 @@ def _over(limit: int, rows: Sequence[Estimate], *, output: Span | None) -> Limit
         if cost > limit:
             what = "expected cost" if expected else "worst case"
             return LimitReached(
-                f"the {what} on `{one.model}` is {show_dollars(cost)}, "
+                f"the {what} {_on(one.model)} is {show_dollars(cost)}, "
                 f"above --max-cost {show_dollars(limit)}",
                 why="" if expected else "without an expected output the worst case is compared",
                 next_step=_next_step(limit, expected=expected),
             )
     return None
+
+
+def _on(model: str) -> str:
+    """`2 models` is what a sum of several is called; no model's name has a blank."""
+    return f"on {model} together" if " " in model else f"on `{model}`"
 
 
 def _next_step(limit: int, *, expected: bool) -> str:

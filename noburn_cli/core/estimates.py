@@ -44,6 +44,7 @@ class Estimate:
         from, median to high quantile; None where the output was given, or is not known.
     error: the measured error of an estimate of the text, the largest of all parts; or None.
     cost_mean: what it comes to over many such calls, at their mean output; None without `learned`.
+    is_choice: whether the same requests are priced on other models as well, of which one is chosen.
     """
 
     source: str
@@ -64,6 +65,7 @@ class Estimate:
     learned: Learned | None = None
     cost_mean: Span | None = None
     error: MeasuredError | None = None
+    is_choice: bool = False
 
 
 def estimate_request(
@@ -270,6 +272,7 @@ def together(estimates: Sequence[Estimate], *, source: str) -> Estimate:
         learned=learned,
         cost_mean=None if learned is None else _sum(means),
         error=max((one.error for one in estimates if one.error), key=_p95, default=None),
+        is_choice=any(one.is_choice for one in estimates),
     )
 
 

@@ -5,9 +5,11 @@ Layer: render.  Below: core.estimates, core.money, render.table.  Above: command
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from noburn_cli.core.estimate_sums import whole
 from noburn_cli.core.estimates import COUNTING_PROVIDERS, Estimate, Span
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.core.offline_counts import MeasuredError
@@ -18,18 +20,26 @@ UNKNOWN = "unknown"
 
 
 def render_estimates(
-    rows: Sequence[Estimate], sums: Sequence[Estimate], *, width: int | None = None
+    rows: Sequence[Estimate],
+    sums: Sequence[Estimate],
+    *,
+    width: int | None = None,
+    was_asked: bool = False,
 ) -> list[str]:
-    """One row per input and model, and a total per model where there are several inputs.
+    """One row per input and model; a total where several are of one model, or paid together.
 
     The cost column is the input's cost alone where no output was expected, and says so; where some
     rows have learned of one, the others say that theirs is missing.
     width: columns of the terminal, or None for a pipe.
+    was_asked: the provider, to count: then that is not advised again.
     """
-    shown = [*rows, *sums]
+    by_model = Counter(one.model for one in rows)
+    several = [one for one in sums if by_model[one.model] > 1]
+    all_of_them = whole(rows)
+    shown = [*rows, *several, *([] if all_of_them is None else [all_of_them])]
     with_output = all(one.with_output for one in shown) or any(one.learned for one in shown)
     lines = fit_table(_columns(shown, with_output=with_output), width=width)
-    for note in ("", *_notes(shown, with_output=with_output)):
+    for note in ("", *_notes(shown, with_output=with_output, was_asked=was_asked)):
         lines += wrap_line(note, width=width)
     return lines
 
@@ -86,7 +96,7 @@ def _expected(one: Estimate, *, with_output: bool) -> str:
     return _dollars(one.cost) + ("" if one.with_output or not with_output else " + output")
 
 
-def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
+def _notes(shown: Sequence[Estimate], *, with_output: bool, was_asked: bool) -> list[str]:
     """What the words in the table mean, for those that occur."""
     calls = shown[0].calls
     times = "" if calls == 1 else f" Costs are for {show_count(calls)} calls of each request."
@@ -96,14 +106,14 @@ def _notes(shown: Sequence[Estimate], *, with_output: bool) -> list[str]:
         notes.append("No output was expected: say how much with --out-tokens 500 or 200-800.")
     hows = {one.how for one in shown if one.input_tokens is not None}
     bounds = {one.bound_how for one in shown}
-    notes += _error_notes(shown)
+    notes += _error_notes(shown, was_asked=was_asked)
     if "assumed" in hows:
         assumed = [one for one in shown if one.input_tokens is not None and one.how == "assumed"]
-        more = "; --count asks the provider" if _countable(assumed) else ""
+        more = "; --count asks the provider" if not was_asked and _countable(assumed) else ""
         notes.append(f"assumed: a range, not a count{more}.")
     unknown = [one for one in shown if one.input_tokens is None]
     if unknown:
-        more = "; --count may tell more" if _countable(unknown) else ""
+        more = "; --count may tell more" if not was_asked and _countable(unknown) else ""
         notes.append(f"≤: only the most is known for this tokeniser{more}.")
     if "window" in bounds:
         notes.append("window: only the context window limits this input.")
@@ -115,16 +125,17 @@ def _countable(shown: Sequence[Estimate]) -> bool:
     return any(one.provider in COUNTING_PROVIDERS for one in shown)
 
 
-def _error_notes(shown: Sequence[Estimate]) -> list[str]:
+def _error_notes(shown: Sequence[Estimate], *, was_asked: bool) -> list[str]:
     """How far such estimates were off, once for each kind of model and text."""
     models: dict[MeasuredError, dict[str, None]] = {}
     for one in shown:
         if one.error is not None:
             models.setdefault(one.error, {})[one.model] = None
+    more = "" if was_asked else "; --count asks the provider"
     return [
         f"estimated, {', '.join(names)}: ±{_share(error.p95)} for 95 of 100 texts, "
         f"±{_share(error.median)} for half of them, measured on {error.measured_on} against "
-        f"{error.against}; --count asks the provider."
+        f"{error.against}{more}."
         for error, names in models.items()
     ]
 
@@ -135,7 +146,14 @@ def _share(per_mille: int) -> str:
 
 def estimates_data(rows: Sequence[Estimate], sums: Sequence[Estimate]) -> dict[str, Any]:
     """The same as data: exact dollars as strings, spans as `{low, high}`."""
-    return {"estimates": [_data(one) for one in rows], "totals": [_data(one) for one in sums]}
+    all_of_them = whole(rows)
+    return {
+        "estimates": [_data(one) for one in rows],
+        "totals": [_data(one) for one in sums],
+        "all": None
+        if all_of_them is None
+        else {**_data(all_of_them), "model": None, "provider": None},
+    }
 
 
 def _error_data(error: MeasuredError) -> dict[str, Any]:

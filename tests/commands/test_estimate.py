@@ -317,6 +317,30 @@ def test_max_cost(estimate: Any, tmp_path: Path) -> None:
     assert "the expected cost" in estimate(*text, "--out-tokens", "90").err
 
 
+def test_max_cost_is_of_all_that_is_sent(estimate: Any, tmp_path: Path) -> None:
+    """Goal: requests to several models are one bill; models that one is chosen of are not."""
+    both = lines(chat(max_tokens=10), chat("test-claude", max_tokens=10))
+    (tmp_path / "r.jsonl").write_text(both)
+    data = estimate("r.jsonl", "--json").data
+    each = [float(row["worst_cost"]) for row in data["estimates"]]
+    assert float(data["all"]["worst_cost"]) == pytest.approx(sum(each))
+    over = estimate("r.jsonl", "--max-cost", f"{sum(each) - 1e-7:.7f}")
+    assert over.code == 3
+    assert "the worst case on 2 models together is" in over.err
+    assert "total           2  2 models" in over.out
+    assert estimate("r.jsonl", "--max-cost", f"{sum(each) + 1e-7:.7f}").code == 0
+    (tmp_path / "a.txt").write_text("hello world")
+    chosen = ("a.txt", "--model", "test-exact", "--model", "test-claude")
+    data = estimate(*chosen, "--json").data
+    assert data["all"] is None
+    dearest = max(float(row["worst_cost"]) for row in data["estimates"])
+    assert estimate(*chosen, "--max-cost", f"{dearest + 1e-7:.7f}").code == 0
+    # Whichever is chosen is paid beside those that are not.
+    beside = estimate("r.jsonl", "a.txt", "--max-cost", f"{sum(each) + 1e-7:.7f}")
+    assert beside.code == 3
+    assert beside.out.count("total") == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
