@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def test_every_command_has_its_page(generated):
     pages = {name for name in generated if name.startswith("man/")}
     assert {"man/noburn.1", "man/noburn-margin.1", "man/noburn-budget-set.1"} <= pages
     assert {f"man/{path.name}" for path in MAN_PAGES} == pages
+
+
+def test_values_are_named_and_no_types_of_python(generated):
+    """Goal: `--customer NAME`, and not `<str>` or `{name}`, as where no metavar is given."""
+    loose = r"<(?:str|int|float|path|file)[^>]*>|\[OPTIONS\] \{[a-z]+\}"
+    assert re.findall(loose, generated["docs/cli-reference.md"]) == []
 
 
 def render(page):

@@ -22,7 +22,10 @@ PORT = 4012
 
 def dashboard_command(
     port: Annotated[
-        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(
+            help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="PORT"
+        ),
     ] = PORT,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Print the address, and start no browser.")

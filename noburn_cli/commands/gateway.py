@@ -21,15 +21,28 @@ PORT = 4011
 
 def gateway_command(
     port: Annotated[
-        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(
+            help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="PORT"
+        ),
     ] = PORT,
-    project: Annotated[str | None, typer.Option(help="Project of calls that name none.")] = None,
-    customer: Annotated[str | None, typer.Option(help="Customer of calls that name none.")] = None,
-    feature: Annotated[str | None, typer.Option(help="Feature of calls that name none.")] = None,
-    user: Annotated[str | None, typer.Option(help="User of calls that name none.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Project of calls that name none.", metavar="NAME")
+    ] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Customer of calls that name none.", metavar="NAME")
+    ] = None,
+    feature: Annotated[
+        str | None, typer.Option(help="Feature of calls that name none.", metavar="NAME")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="User of calls that name none.", metavar="NAME")
+    ] = None,
     drain: Annotated[
         float,
-        typer.Option(help="Seconds that calls in flight may take after a SIGTERM.", min=0),
+        typer.Option(
+            help="Seconds that calls in flight may take after a SIGTERM.", min=0, metavar="SECONDS"
+        ),
     ] = 300.0,
 ) -> None:
     """Serve providers on this machine, with every call inside its budgets."""

@@ -20,9 +20,13 @@ app = typer.Typer(
 
 @app.command("create")
 def create_command(
-    name: Annotated[str, typer.Argument(help="What the key is called here.")],
+    name: Annotated[str, typer.Argument(help="What the key is called here.", metavar="NAME")],
     provider: Annotated[
-        str, typer.Option(help="The gateway's name of the provider: openai, anthropic, gemini, …")
+        str,
+        typer.Option(
+            help="The gateway's name of the provider: openai, anthropic, gemini, …",
+            metavar="PROVIDER",
+        ),
     ],
     source: Annotated[
         str | None,
@@ -33,15 +37,26 @@ def create_command(
             metavar="SOURCE",
         ),
     ] = None,
-    customer: Annotated[str | None, typer.Option(help="Customer of every call with it.")] = None,
-    feature: Annotated[str | None, typer.Option(help="Feature of every call with it.")] = None,
-    project: Annotated[str | None, typer.Option(help="Project of every call with it.")] = None,
-    user: Annotated[str | None, typer.Option(help="User of every call with it.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Customer of every call with it.", metavar="NAME")
+    ] = None,
+    feature: Annotated[
+        str | None, typer.Option(help="Feature of every call with it.", metavar="NAME")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Project of every call with it.", metavar="NAME")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="User of every call with it.", metavar="NAME")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="A limit of its own: 5, 2Mtok or 100req.", metavar="LIMIT")
     ] = None,
     per: Annotated[
-        str, typer.Option(help="The window of that limit: total, hour, day, week or month.")
+        str,
+        typer.Option(
+            help="The window of that limit: total, hour, day, week or month.", metavar="WINDOW"
+        ),
     ] = "month",
 ) -> None:
     """Make a virtual key and show it, once."""
@@ -122,7 +137,9 @@ def list_command(
 
 
 @app.command("rm")
-def rm_command(name: Annotated[str, typer.Argument(help="The key to remove.")]) -> None:
+def rm_command(
+    name: Annotated[str, typer.Argument(help="The key to remove.", metavar="NAME")],
+) -> None:
     """Remove a lasting key; a running gateway refuses it from its next request on."""
     from noburn_cli.enforce.key_file import key_file, remove_key
 

@@ -41,7 +41,9 @@ def pnl_command(
             metavar="PERIOD",
         ),
     ] = "month",
-    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Only this customer.", metavar="NAME")
+    ] = None,
     plans: Annotated[
         str | None,
         typer.Option(help="The plans file; plans.toml beside noburn.toml.", metavar="FILE"),
@@ -63,7 +65,10 @@ def pnl_command(
         bool, typer.Option("--suggest-plans", help="Show what plan each customer should be on.")
     ] = False,
     limit: Annotated[
-        int, typer.Option(help="Lines of each table at most; 0 for all (requests: 20).", min=0)
+        int,
+        typer.Option(
+            help="Lines of each table at most; 0 for all (requests: 20).", min=0, metavar="N"
+        ),
     ] = 0,
     form: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="table, csv, json or markdown.")

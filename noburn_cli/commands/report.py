@@ -51,14 +51,15 @@ def report_command(
         str | None,
         typer.Option(help="Only this step and what is below it: research, a/b.", metavar="PATH"),
     ] = None,
-    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project.", metavar="NAME")] = None,
     customer: Annotated[
-        str | None, typer.Option(help="Only this customer; '(none)' for calls without one.")
+        str | None,
+        typer.Option(help="Only this customer; '(none)' for calls without one.", metavar="NAME"),
     ] = None,
-    feature: Annotated[str | None, typer.Option(help="Only this feature.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only this user.")] = None,
-    job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    feature: Annotated[str | None, typer.Option(help="Only this feature.", metavar="NAME")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user.", metavar="NAME")] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job.", metavar="NAME")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.", metavar="MODEL")] = None,
     tag: Annotated[
         list[str] | None,
         typer.Option(help="Only calls with this tag; may be repeated.", metavar="KEY=VALUE"),

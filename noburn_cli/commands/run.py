@@ -48,13 +48,21 @@ def run_command(
         str | None,
         typer.Option(help="Limit of this run: 0.50, '$5', 2Mtok or 100req.", metavar="LIMIT"),
     ] = None,
-    project: Annotated[str | None, typer.Option(help="Project that the calls belong to.")] = None,
-    customer: Annotated[
-        str | None, typer.Option(help="Customer that the calls are made for.")
+    project: Annotated[
+        str | None, typer.Option(help="Project that the calls belong to.", metavar="NAME")
     ] = None,
-    feature: Annotated[str | None, typer.Option(help="Feature that the calls belong to.")] = None,
-    user: Annotated[str | None, typer.Option(help="User that the calls are made for.")] = None,
-    job: Annotated[str | None, typer.Option(help="Job that the calls belong to.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Customer that the calls are made for.", metavar="NAME")
+    ] = None,
+    feature: Annotated[
+        str | None, typer.Option(help="Feature that the calls belong to.", metavar="NAME")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="User that the calls are made for.", metavar="NAME")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option(help="Job that the calls belong to.", metavar="NAME")
+    ] = None,
     tag: Annotated[
         list[str] | None,
         typer.Option(help="A free tag, as KEY=VALUE; may be repeated.", metavar="KEY=VALUE"),
@@ -82,6 +90,7 @@ def run_command(
             help="Seconds that a call may wait for money in flight; 30 if nobody says else.",
             min=0,
             max=86400,
+            metavar="SECONDS",
         ),
     ] = None,
     clamp: Annotated[

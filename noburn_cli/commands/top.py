@@ -33,7 +33,7 @@ def top_command(
         bool, typer.Option("--once", help="Print one frame, as into a pipe anyway.")
     ] = False,
     interval: Annotated[
-        float, typer.Option(help="Seconds between two looks.", min=0.1, max=3600)
+        float, typer.Option(help="Seconds between two looks.", min=0.1, max=3600, metavar="SECONDS")
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one frame as JSON.")] = False,
 ) -> None:

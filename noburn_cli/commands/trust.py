@@ -24,7 +24,10 @@ JSON_VERSION = 1
 def trust_command(
     file: Annotated[
         Path | None,
-        typer.Argument(help="The project's noburn.toml; by default, the nearest from here up."),
+        typer.Argument(
+            help="The project's noburn.toml; by default, the nearest from here up.",
+            metavar="[FILE]",
+        ),
     ] = None,
     remove: Annotated[
         bool, typer.Option("--remove", help="Trust it no longer; it may be gone already.")

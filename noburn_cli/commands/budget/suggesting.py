@@ -56,7 +56,10 @@ def suggest_command(
     per: Annotated[Per, typer.Option(help="In which windows.")] = Per.day,
     unit: Annotated[Unit, typer.Option(help="In what.")] = Unit.dollars,
     quantile: Annotated[
-        int, typer.Option(help="How many per cent of the windows are to fit.", min=1, max=100)
+        int,
+        typer.Option(
+            help="How many per cent of the windows are to fit.", min=1, max=100, metavar="PERCENT"
+        ),
     ] = 99,
     headroom: Annotated[
         str, typer.Option(help="How many times that the limit is to be.", metavar="TIMES")

@@ -30,7 +30,10 @@ _LINE = re.compile(r"\d{4}-\d{2}-\d{2}T\S+Z ([A-Z]+) ")
 
 def logs_command(
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many lines of the end to show.")
+        int,
+        typer.Option(
+            "--lines", "-n", min=0, help="How many lines of the end to show.", metavar="N"
+        ),
     ] = 50,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as the daemon writes, until Ctrl-C.")

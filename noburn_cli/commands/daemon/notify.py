@@ -31,7 +31,10 @@ app = typer.Typer(
 @app.command("list")
 def list_command(
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=1000, help="How many of the newest to show.")
+        int,
+        typer.Option(
+            "--limit", "-n", min=1, max=1000, help="How many of the newest to show.", metavar="N"
+        ),
     ] = 20,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +61,9 @@ def list_command(
 
 @app.command("test")
 def try_command(
-    channel: Annotated[str, typer.Argument(help="The channel, as in [notify.CHANNEL].")],
+    channel: Annotated[
+        str, typer.Argument(help="The channel, as in [notify.CHANNEL].", metavar="CHANNEL")
+    ],
     as_json: Json = False,
 ) -> None:
     """Send a message by a channel, and say whether it was taken; exit 1 when it was not."""
@@ -86,7 +91,8 @@ def try_command(
 @app.command("retry")
 def retry_command(
     channels: Annotated[
-        list[str] | None, typer.Argument(help="Only these channels; all when left out.")
+        list[str] | None,
+        typer.Argument(help="Only these channels; all when left out.", metavar="[CHANNEL…]"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -28,7 +28,9 @@ def import_callback(
             help="Show what coding agents on this machine used, at list price; writes nothing.",
         ),
     ] = False,
-    days: Annotated[int, typer.Option(help="With --detect: so many days back.", min=1)] = 30,
+    days: Annotated[
+        int, typer.Option(help="With --detect: so many days back.", min=1, metavar="DAYS")
+    ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="With --detect: print JSON.")] = False,
 ) -> None:
     """Bring what you have: calls that others recorded, and revenue."""

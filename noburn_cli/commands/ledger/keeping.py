@@ -24,7 +24,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def backup_command(
-    file: Annotated[Path, typer.Argument(help="The file to write; an earlier backup is replaced.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The file to write; an earlier backup is replaced.", metavar="FILE"),
+    ],
     as_json: Json = False,
 ) -> None:
     """Copy the ledger as it is now into one file, while the daemon goes on, and check the copy."""
@@ -47,7 +50,9 @@ def backup_command(
 
 
 def restore_command(
-    file: Annotated[Path, typer.Argument(help="A backup that `noburn ledger backup` made.")],
+    file: Annotated[
+        Path, typer.Argument(help="A backup that `noburn ledger backup` made.", metavar="FILE")
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Also when what was recorded since is lost.")
     ] = False,

@@ -16,14 +16,19 @@ def tail_command(
         bool, typer.Option("--follow", "-f", help="Go on as rows are committed, until Ctrl-C.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many rows of the end to show first.")
+        int,
+        typer.Option(
+            "--lines", "-n", min=0, help="How many rows of the end to show first.", metavar="N"
+        ),
     ] = 10,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="Only rows of this kind, like settle or blocked; may be repeated."),
+        typer.Option(
+            help="Only rows of this kind, like settle or blocked; may be repeated.", metavar="KIND"
+        ),
     ] = None,
     customer: Annotated[
-        str | None, typer.Option(help="Only rows about calls of this customer.")
+        str | None, typer.Option(help="Only rows about calls of this customer.", metavar="NAME")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one row a line.")] = False,
 ) -> None:
