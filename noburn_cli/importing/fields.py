@@ -25,6 +25,8 @@ _FIRST_MS, _LAST_MS = 946_684_800_000, 7_258_118_400_000
 _JSON_CHARS_MAX = 8 * 1024 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _PART = re.compile(r"[^.\[\]]+")
+#: What a path begins with: a column of a table that holds JSON.
+ROOT = _PART
 
 
 class Unread(Exception):

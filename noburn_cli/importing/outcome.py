@@ -68,7 +68,8 @@ class Outcome:
     """Everything that a summary tells.
 
     files: that were read; unchanged: that had been, and have not changed since; missing: that could
-    not be opened, by path.  records: all that were looked at.  became: by what became of them
+    not be opened, by path.  never: fields that a person named and no record had, by what they were
+    to be.  records: all that were looked at.  became: by what became of them
     (writing).  unread: by reason.  left: by reason, of records that are no calls.
     """
 
@@ -81,6 +82,7 @@ class Outcome:
     unread: dict[str, Reason] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     missing: dict[str, str] = field(default_factory=dict)
+    never: dict[str, str] = field(default_factory=dict)
     money: Money = field(default_factory=Money)
 
     def not_read(self, reason: str, path: str, line: int, what: str = "") -> None:

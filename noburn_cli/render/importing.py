@@ -34,6 +34,10 @@ def render_outcome(outcome: Outcome, title: str, *, agent: bool) -> list[str]:
         lines.append(f"batch {outcome.source}/{outcome.batch}: {_calls(money)}, {span}")
         lines += [f"  {line}" for line in (*_costs(money, agent=agent), *_doubts(money))]
     lines += _unread(outcome)
+    lines += [
+        f"no record that was read has {safe_text(path)}, from which {word} was to be taken"
+        for word, path in outcome.never.items()
+    ]
     lines += [f"  {safe_text(why)}" for why in outcome.missing.values()]
     return lines
 
@@ -100,13 +104,13 @@ def _doubts(money: Money) -> list[str]:
         lines.append(f"no list price in our book: {_models(money.unlisted)}")
     if money.zero_said:
         lines.append(
-            f"{money.zero_said:,} had a cost of 0 for tokens: a source that does not know a price "
-            "says so, and it is not believed"
+            f"a cost of 0 for tokens is not believed ({counted(money.zero_said, 'record')}): a "
+            "source that does not know a price says so"
         )
     if money.shadowed:
         lines.append(
-            f"{money.shadowed:,} are calls that another source told of before: they are in no "
-            "report while it is there"
+            f"another source told of {counted(money.shadowed, 'call')} before: in no report while "
+            "it is there"
         )
     if money.beside:
         lines.append(
@@ -136,10 +140,11 @@ def _unread(outcome: Outcome) -> list[str]:
         lines += [f"  {_reason(name, reason)}" for name, reason in ordered[:LISTED_MAX]]
     left = {why: count for why, count in outcome.left.items() if count}
     if left:
-        said = ", ".join(f"{count:,} {safe_text(why)}" for why, count in left.items())
-        lines.append(f"left out, as they are no calls of their own: {said}")
+        said = ", ".join(f"{safe_text(why)} ({count:,})" for why, count in left.items())
+        lines.append(f"left out, as no calls of their own: {said}")
     if outcome.became["repeated"]:
-        lines.append(f"{outcome.became['repeated']:,} told of a call again, and count once")
+        again = counted(outcome.became["repeated"], "record")
+        lines.append(f"told again of a call that counts once: {again}")
     return lines
 
 

@@ -136,7 +136,10 @@ def test_from_the_command_line(machine, capsys, tmp_path):
         (["csv", "table.csv", "--map", "time=when"], 2, "no column for the model"),
         (["csv", "table.csv", "--map", "tine=when"], 2, "did you mean time"),
         (["csv", "table.csv", "--map", "none.toml"], 1, "cannot be read"),
+        (["csv", "table.csv", "--map", "time=when,model=llm,cost=usdd"], 1, "no column 'usdd'"),
+        (["helicone", "helicone.csv", "--customer-from", "tenat"], 1, "no column 'tenat'"),
         (["openai", "table.csv"], 1, "is no export that is known"),
+        (["openai", "table.csv", "--customer-from", "who"], 1, "a bill has project and key"),
         (["undo", "litellm/9"], 2, "nothing was imported as"),
     ],
 )

@@ -24,6 +24,7 @@ from noburn_cli.importing.mapping import Mapped, parse_chosen
 from noburn_cli.importing.reading import Source
 from noburn_cli.importing.sources.mapped import columns_from, reader
 from noburn_cli.importing.store import read_store
+from noburn_cli.render.importing import render_outcome
 from tests.importing.conftest import CORPUS
 
 
@@ -155,6 +156,20 @@ def test_a_table_by_a_mapping(bring, calls):
     source = Source("desk", "desk", other.trust, lambda asked: reader(other, asked), "a table")
     assert bring(source, CORPUS / "table.csv", mapping="other").became == {"replaced": 4}
     assert [call["input"] for call in calls()] == [0] * 4
+
+
+def test_a_misspelt_field_is_told(bring, calls):
+    """Goal: a table that lacks it is refused whole; of JSON it is told that no record had it."""
+    mapped = Mapped(parse_chosen({"customer": "request_tags.taem", "feature": "end_user"}, []))
+    outcome = bring("litellm", CORPUS / "litellm.json", mapped=mapped)
+    assert outcome.never == {"customer": "request_tags.taem"}
+    assert outcome.became["new"] == len(calls()) > 0
+    assert "no record that was read has request_tags.taem" in "\n".join(
+        render_outcome(outcome, "LiteLLM", agent=False)
+    )
+    with pytest.raises(InputRefused, match="no column 'taem'"):
+        bring("litellm", CORPUS / "litellm.csv", mapped=Mapped({"customer": "taem"}), again=True)
+    assert len(calls()) == outcome.became["new"]
 
 
 def test_equal_rows_without_ids_each_count(bring, calls, tmp_path):

@@ -69,7 +69,7 @@ def files_command(name: str) -> Callable[..., None]:
         again: options.Again = False,
         as_json: options.AsJson = False,
     ) -> None:
-        from noburn_cli.importing.job import files_under
+        from noburn_cli.importing.finding import files_under
         from noburn_cli.importing.sources.registry import SOURCES
 
         fields = {
@@ -95,7 +95,7 @@ def agent_command(name: str) -> Callable[..., None]:
         as_json: options.AsJson = False,
     ) -> None:
         from noburn_cli.importing import agents
-        from noburn_cli.importing.job import files_under
+        from noburn_cli.importing.finding import files_under
         from noburn_cli.importing.reading import BY_API, BY_PLAN
         from noburn_cli.importing.sources.registry import SOURCES
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,6 +84,7 @@ class Chosen:
     billing: str = ""
     again: bool = False
     mapping: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def mapped(self) -> Mapped:
         """Whose calls.  Raises UsageError."""
@@ -104,7 +106,7 @@ class Chosen:
             )
         return Wanted(
             source, files, self.mapped(), self.cost, zone_of(self.zone), self.billing,
-            int(time.time() * 1000), self.again, self.mapping,
+            int(time.time() * 1000), self.again, self.columns, self.mapping,
         )  # fmt: skip
 
 

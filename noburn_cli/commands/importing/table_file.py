@@ -43,7 +43,7 @@ def csv_command(
     as_json: options.AsJson = False,
 ) -> None:
     """Bring calls from any table, by a mapping of its columns."""
-    from noburn_cli.importing.job import files_under
+    from noburn_cli.importing.finding import files_under
     from noburn_cli.importing.reading import Source
     from noburn_cli.importing.sources.mapped import columns_from, reader
     from noburn_cli.importing.sources.registry import SOURCES
@@ -57,7 +57,8 @@ def csv_command(
         source, source, columns.trust, lambda asked: reader(columns, asked), "a table by --map"
     )
     chosen = options.Chosen(
-        fixed=fixed, zone=zone, cost=cost, again=again, mapping=f"{columns}"
+        fixed=fixed, zone=zone, cost=cost, again=again, mapping=f"{columns}",
+        columns={**columns.columns, **columns.attributes},
     )  # fmt: skip
     wanted = chosen.wanted(found, files_under(files, SUFFIXES))
     options.run_import(wanted, as_json=as_json)

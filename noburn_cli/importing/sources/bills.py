@@ -22,12 +22,14 @@ from pathlib import Path
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.core.money import NANO_PER_DOLLAR
+from noburn_cli.errors import InputRefused
 from noburn_cli.importing.mapping import Mapped
 from noburn_cli.reconcile.bill import BillRow
 from noburn_cli.reconcile.formats import read_file
 
 #: How the id of a record begins that has money, and of one that has tokens.
 MONEY, USAGE = "cost:", "usage:"
+_FIELDS = ("project", "key")
 
 
 @dataclass
@@ -47,7 +49,15 @@ class _Sum:
 
 def read_bill(path: Path, provider: str, mapped: Mapped) -> Iterator[ImportedCall]:
     """The records of an export.  Raises InputRefused; UsageError when it is another provider's."""
-    bill = read_file(path, mapping=None, provider=provider)
+    _check_fields(mapped)
+    try:
+        bill = read_file(path, mapping=None, provider=provider)
+    except InputRefused as error:  # Its advice is reconcile's, which has a --map.
+        raise InputRefused(
+            error.message, why=error.why,
+            next_step=f"`noburn import {provider}` reads usage and costs as {provider}'s console "
+            "(CSV) and its API (JSON) export them; any other table: `noburn import csv`",
+        ) from error  # fmt: skip
     sums: dict[tuple[bool, str, str, str, str, str], _Sum] = {}
     for row in bill.rows:
         money = row.dollars is not None
@@ -62,6 +72,15 @@ def read_bill(path: Path, provider: str, mapped: Mapped) -> Iterator[ImportedCal
             said_nano=None if found.dollars is None else round(found.dollars * NANO_PER_DOLLAR),
             attributes=attributes, maker=provider, requests=0 if money else found.requests,
         )  # fmt: skip
+
+
+def _check_fields(mapped: Mapped) -> None:
+    """Raises InputRefused for a field that no bill has."""
+    for name, path in mapped.chosen.items():
+        if path and path not in _FIELDS:
+            raise InputRefused(
+                f"{name} cannot be taken from {path!r}", why=f"a bill has {' and '.join(_FIELDS)}"
+            )
 
 
 def _place_id(*place: str) -> str:
