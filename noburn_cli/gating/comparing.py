@@ -214,10 +214,10 @@ class _Comparison:
 
     def _compared(self, then: _Sent | None, now: _Sent | None) -> Change | None:
         """Raises LedgerUnavailable; NoburnError where a side has no price or no calls."""
-        asked = then or now
-        if asked is None:
+        models = tuple(dict.fromkeys(one.model for one in (then, now) if one is not None))
+        if not models:
             return None
-        before, after = self._numbers(then, now, model=asked.model)
+        before, after = self._numbers(then, now, models=models)
         old = None if then is None or before is None else self._measured(then, before)
         new = None if now is None or after is None else self._measured(now, after)
         was = None if old is None or before is None else self._cost(old, before, self._then)
@@ -231,13 +231,13 @@ class _Comparison:
         )
 
     def _numbers(
-        self, then: _Sent | None, now: _Sent | None, *, model: str
+        self, then: _Sent | None, now: _Sent | None, *, models: tuple[str, ...]
     ) -> tuple[Numbers | None, Numbers | None]:
         """What each side expects; one answer of the ledger serves both."""
         sides = [
             None
             if one is None
-            else self._expecting.of(one.prompt.name, one.prompt.spec, one.read.gate, model=model)
+            else self._expecting.of(one.prompt.name, one.prompt.spec, one.read.gate, models=models)
             for one in (then, now)
         ]
         before, after = sides
@@ -248,7 +248,7 @@ class _Comparison:
         learned = None
         if any(side is not None and side.output is None for side in (before, after)):
             made = then or one  # Before it was renamed, its calls had the old name.
-            learned = self._expecting.learned(made.prompt.name, one.prompt.spec, model=model)
+            learned = self._expecting.learned(made.prompt.name, one.prompt.spec, models=models)
         return (
             None if before is None else from_learned(before, learned),
             None if after is None else from_learned(after, learned),

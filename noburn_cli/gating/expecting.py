@@ -4,11 +4,12 @@ Layer: I/O (it may read the ledger).  Below: gating.volumes, core.gate_tables.
 Above: gating.comparing.
 Owns: who is asked first: the configuration, then the ledger, then the other side of the comparison.
 One answer of the ledger serves both sides, asked for with the model that the base names: those are
-the calls that were made.
+the calls that were made.  Where there are none, the change may name at last what is called.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -44,17 +45,17 @@ class Expecting:
     def notes(self) -> list[str]:
         return self._volumes.notes
 
-    def of(self, name: str, spec: PromptSpec, gate: GateSpec, *, model: str) -> Numbers:
+    def of(self, name: str, spec: PromptSpec, gate: GateSpec, *, models: Sequence[str]) -> Numbers:
         """What a table says, and the ledger where it is asked for.
 
-        model: which one the ledger's calls were made on, as the price book calls it.
+        models: on which calls were made, as the price book calls them; the base's first.
         Raises LedgerUnavailable, and InputRefused where the ledger has no call of it.
         """
         customers = spec.customers if spec.customers is not None else gate.customers
         per_customer = spec.calls_per_customer
         calls, calls_from = spec.calls_per_month, FROM_CONFIG
         if calls == LEDGER:
-            calls = self._volumes.calls(name, feature=spec.feature, model=model)
+            calls = self._volumes.calls(name, feature=spec.feature, models=models)
             calls_from = FROM_LEDGER
         assert calls is None or isinstance(calls, int)
         if calls is None and customers is not None and per_customer:
@@ -76,11 +77,14 @@ class Expecting:
             cache = CacheShares(plain=share.denominator - share.numerator, read=share.numerator)
         return Numbers(market, spec.output, cache, calls)
 
-    def learned(self, name: str, spec: PromptSpec, *, model: str) -> Typical | None:
+    def learned(self, name: str, spec: PromptSpec, *, models: Sequence[str]) -> Typical | None:
         """What past calls say of output and cache: those with the prompt's name as `tag.prompt`,
         then those of its feature, then all of the model.
         """
-        return self._volumes.typical(feature=spec.feature, prompt=name, model=model)
+        asked = (
+            self._volumes.typical(feature=spec.feature, prompt=name, model=one) for one in models
+        )
+        return next((found for found in asked if found is not None), None)
 
 
 def from_learned(numbers: Numbers, learned: Typical | None) -> Numbers:

@@ -8,6 +8,7 @@ machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -59,19 +60,22 @@ class Volumes:
         said = [] if failure is None else [f"nothing is learned from calls: {failure.message}"]
         return [*self._notes, *said]
 
-    def calls(self, name: str, *, feature: str | None, model: str) -> int:
+    def calls(self, name: str, *, feature: str | None, models: Sequence[str]) -> int:
         """Calls in DAYS days of a feature on a model; of the feature on any, where that is none.
 
-        name: the prompt's, for messages.  model: as the price book calls it.
+        name: the prompt's, for messages.  models: as the price book calls them; the first that has
+        such calls counts.
         Raises LedgerUnavailable without a ledger; InputRefused where it has no such call: a prompt
         that is never called would cost nothing, whatever is in it.
         """
         lines = [one for one in self._read() if self._is_of(one[1], feature)]
-        exact = [one for one in lines if one[2] == model]
+        on_each = ([one for one in lines if one[2] == model] for model in models)
+        exact = next((found for found in on_each if found), [])
         counted = exact or (lines if feature is not None else [])
+        named = " or ".join(f"`{model}`" for model in models)
         if not sum(one[3] for one in counted):
-            whose = f"of feature {feature}" if feature is not None else f"on `{model}`"
-            where = f"the ledger has no call {whose} in the last {DAYS} days"
+            whose = f"of feature {feature}" if feature is not None else f"on {named}"
+            where = f"the ledger has no call {whose} in the {DAYS} days before today (UTC)"
             if self._saved is not None:
                 where = f"the saved volumes have no call {whose}"
             raise InputRefused(
@@ -80,7 +84,7 @@ class Volumes:
                 next_step="name the calls' `feature`, or a number of calls"
                 + ("; or save them again: noburn gate --update-volumes" if self._saved else ""),
             )
-        self._note(feature or f"`{model}`", min(one[0] for one in counted))
+        self._note(feature or f"`{counted[0][2]}`", min(one[0] for one in counted))
         return sum(one[3] for one in counted)
 
     def _is_of(self, one: str, feature: str | None) -> bool:

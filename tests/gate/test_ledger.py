@@ -73,9 +73,20 @@ def test_a_feature_without_calls_is_not_free(repo: Repo, ledger: Path) -> None:
     repo.write(dict.fromkeys(("b.md", "c.md", "d.md"), words(5)))
     done = repo.judged()
     assert done.findings == [("known", "b.md", "error")]
-    assert "no call of feature nobody in the last 30 days" in done.out
+    assert "no call of feature nobody in the 30 days before today" in done.out
     calls = {c["name"]: c["after"]["calls_per_month"] for c in done.data["changes"]}
     assert calls == {"c.md": 5, "d.md": 7}
+
+
+def test_a_change_may_name_at_last_what_is_called(repo: Repo, ledger: Path) -> None:
+    """Goal: a wrong model in the base, on which there is no call, can be put right."""
+    own = _CHAT.replace('feature = "chat"', "")
+    repo.commit({"noburn.toml": _toml(own, model="gpt-6.1-sol"), "a.md": words(5)})
+    assert "no call on `gpt-6.1-sol` in the 30 days before today (UTC)" in repo.judged().out
+    repo.write({"noburn.toml": _toml(own)})
+    (change,) = repo.judged("--base", "HEAD").data["changes"]
+    for side in (change["before"], change["after"]):
+        assert (side["calls_per_month"], side["output_from"]) == (65, "ledger")
 
 
 def test_without_a_ledger_only_who_asks_for_one_fails(repo: Repo) -> None:
