@@ -202,7 +202,7 @@ def _failed(home: Path, what: str, log_bytes: int) -> DaemonUnavailable:
     return DaemonUnavailable(
         f"the noburn daemon could not be started: {what}",
         why=tail or f"its log {log} says nothing",
-        next_step=f"mend what the log says ({log}), or run `noburn doctor`",
+        next_step=f"mend what the log says ({log}); `noburn daemon start` tries again",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 from noburn_cli.demo.checks import Books, Check, RunBooks, check_books
 from noburn_cli.demo.stub_bill import BilledCall
 from noburn_cli.demo.voices import INSTALL_LINE
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
 #: Makes both SDKs look as if they were not installed, in every Python below.
 WITHOUT_SDKS = 'import sys\nfor name in ("openai", "anthropic"):\n    sys.modules[name] = None\n'
@@ -61,6 +64,12 @@ def _promises(output: str) -> list[str]:
     return [line.strip() for line in output.splitlines() if line.startswith(("  ok ", "  FAILED"))]
 
 
+def _flat(text: str) -> str:
+    """On one line, and without the names that every run has of its own."""
+    text = re.sub(r"\br[0-9a-f]{10}\b", "RUN", " ".join(text.split()))
+    return re.sub(r"\b[0-9a-f]{11}-[0-9a-f]{20}\b", "CALL", text)
+
+
 def _check_play(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -81,6 +90,10 @@ def test_it_plays_with_the_real_sdks_and_leaves_nothing(folder: Path) -> None:
     _check_play(done)
     assert "anthropic.PaymentRequiredError" in done.stdout or "openai." in done.stdout
     assert INSTALL_LINE not in done.stdout
+    shown = _flat(README.partition("```console")[2].partition("```")[0])
+    stop, _, summary = shown.partition(" 8 claude")[2].partition("noburn: run RUN")
+    assert f"8 claude{stop.rstrip()}" in _flat(done.stdout)
+    assert f"noburn: run RUN{summary.partition(' …')[0]}" in _flat(done.stdout)
     assert list(folder.iterdir()) == []
 
 
