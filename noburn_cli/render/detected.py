@@ -1,19 +1,20 @@
 """How coding agents' logs look that were found on this machine.
 
-Layer: render.  Below: importing.detecting, render.table, core.money.
+Layer: render.  Below: importing.detecting, render.report_columns, render.table, core.money.
 Above: commands.importing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.money import Nano, show_count, show_dollars, show_percent
 from noburn_cli.core.plurals import counted
 from noburn_cli.importing.detecting import DAY_MS, Detected, Sums
-from noburn_cli.render.table import format_table, safe_text
+from noburn_cli.render.report_columns import cost_cell
+from noburn_cli.render.table import RIGHT, Column, fit_table, prose_lines, safe_text
 
 #: Projects and models that are shown one by one; the others are one line.
 SHOWN_MAX = 15
@@ -23,7 +24,7 @@ _MEANING = (
 )
 
 
-def render_detected(found: Detected) -> list[str]:
+def render_detected(found: Detected, *, width: int | None = None) -> list[str]:
     """Agents, then the period by day, model and project."""
     days = (found.until_ms - found.since_ms) // DAY_MS
     if not found.agents:
@@ -37,13 +38,15 @@ def render_detected(found: Detected) -> list[str]:
         f"the last {days} days at list price: {show_dollars(found.total.list_nano)}, "
         f"{counted(found.total.calls, 'call')}, {show_count(found.total.tokens)} tokens"
     )
-    lines += ["", spent, ""]
+    lines = [*prose_lines([*lines, "", spent], width=width), ""]
     if found.total.calls:
-        by_day = sorted(found.by_day.items())
-        lines += [*_table(f"DAY ({found.zone})", by_day, found.total), ""]
-        lines += [*_table("MODEL", _dearest(found.by_model), found.total), ""]
-        lines += [*_table("PROJECT", _dearest(found.by_project), found.total), ""]
-    return [*lines, *_notes(found)]
+        for header, sums in (
+            (f"DAY ({found.zone})", sorted(found.by_day.items())),
+            ("MODEL", _dearest(found.by_model)),
+            ("PROJECT", _dearest(found.by_project)),
+        ):
+            lines += [*fit_table(_columns(header, sums, found.total), width=width), ""]
+    return [*lines, *prose_lines(_notes(found), width=width)]
 
 
 def _folders(folders: Iterable[object]) -> str:
@@ -64,16 +67,15 @@ def _dearest(sums: Mapping[str, Sums]) -> list[tuple[str, Sums]]:
     return shown
 
 
-def _table(header: str, lines: list[tuple[str, Sums]], total: Sums) -> list[str]:
-    rows = [
-        (
-            name, show_count(sums.calls), show_count(sums.tokens),
-            show_dollars(sums.list_nano) if sums.unpriced < sums.calls else "unknown",
-            _share(sums, total),
-        )
-        for name, sums in lines
-    ]  # fmt: skip
-    return format_table((header, "CALLS", "TOKENS", "LIST PRICE", "SHARE"), rows, align="lrrrr")
+def _columns(header: str, lines: Sequence[tuple[str, Sums]], total: Sums) -> list[Column]:
+    sums = [one for _, one in lines]
+    return [
+        Column(header, [name for name, _ in lines], shorten=not header.startswith("DAY")),
+        Column("CALLS", [show_count(one.calls) for one in sums], RIGHT),
+        Column("TOKENS", [show_count(one.tokens) for one in sums], RIGHT, give_up=2),
+        Column("LIST PRICE", [cost_cell(one.list_nano, one.unpriced) for one in sums], RIGHT),
+        Column("SHARE", [_share(one, total) for one in sums], RIGHT, give_up=1),
+    ]
 
 
 def _share(sums: Sums, total: Sums) -> str:
@@ -93,14 +95,14 @@ def _notes(found: Detected) -> list[str]:
         lines.append(f"Without a price, and in no amount: {models}.")
     if found.outcome.unread:
         reasons = "; ".join(
-            f"{reason.count:,} {name} ({safe_text(reason.places[0][0])}:{reason.places[0][1]})"
+            f"{name} ({reason.count:,}: {safe_text(reason.places[0][0])}:{reason.places[0][1]})"
             for name, reason in found.outcome.unread.items()
         )
         lines.append(f"Not read: {reasons}.")
     lines += [safe_text(why) for why in found.outcome.missing.values()]
     if found.total.calls:
-        names = " and ".join(f"`noburn import {agent.source.name}`" for agent in found.agents)
-        lines.append(f"{names} bring it into the reports.")
+        names = ", ".join(f"`noburn import {agent.source.name}`" for agent in found.agents)
+        lines.append(f"To bring it into the reports: {names}.")
     return lines
 
 

@@ -7,7 +7,7 @@ Above: render.report, render.steps, render.report_markdown.
 from __future__ import annotations
 
 from noburn_cli.core.money import show_dollars
-from noburn_cli.render.table import safe_text, wrap_line
+from noburn_cli.render.table import prose_lines, safe_text
 from noburn_cli.reports.totals import Imported, Report, Sums
 
 
@@ -19,7 +19,7 @@ def notes(report: Report, *, width: int | None = None) -> list[str]:
             f"Calls of {', '.join(report.cut_months)} are left out: they were compacted, and the "
             "period cuts the month."
         )
-    lines = [part for line in said for part in wrap_line(line, width=width)]
+    lines = prose_lines(said, width=width)
     return ["", *lines] if lines else []
 
 

@@ -13,6 +13,7 @@ from noburn_cli.commands.importing import logs
 from noburn_cli.importing.detecting import detect
 from noburn_cli.importing.sources.registry import SOURCES
 from noburn_cli.main import main
+from noburn_cli.render.detected import render_detected
 from tests.importing.conftest import CORPUS
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)
@@ -65,6 +66,16 @@ def test_the_period_at_list_price(machine, prices):
     for sums in (found.by_day, found.by_model, found.by_project):
         assert sum(one.list_nano for one in sums.values()) == found.total.list_nano
     assert sorted((p, p.stat().st_mtime_ns) for p in machine.rglob("*")) == before
+
+
+def test_what_was_found_fits_a_narrow_terminal(machine, prices):
+    """Goal: 60 columns; an amount that lacks a call says so."""
+    found = looked(machine, prices, since=NOW - timedelta(days=30))
+    shown = render_detected(found, width=60)
+    assert max(len(line) for line in shown if str(machine) not in line) <= 60
+    (made_up,) = (line.split() for line in shown if line.startswith("claude-made-up-9 "))
+    assert made_up[-2:] == ["?", "-"]
+    assert any(line.startswith("2026-11-21 ") and " + ? " in line for line in shown)
 
 
 def test_old_logs_stay_closed_but_for_what_was_forked(machine, prices):

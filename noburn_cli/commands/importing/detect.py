@@ -52,6 +52,7 @@ def show_detected(days: int, *, as_json: bool) -> None:
     from noburn_cli.render.detected import detected_data, render_detected
     from noburn_cli.render.jsonout import print_json
     from noburn_cli.render.progress import Progress
+    from noburn_cli.render.table import terminal_width
 
     if days > _DAYS_MAX:
         raise UsageError(f"--days is at most {_DAYS_MAX:,}")
@@ -70,4 +71,4 @@ def show_detected(days: int, *, as_json: bool) -> None:
     if as_json:
         print_json("import.detect", JSON_VERSION, detected_data(found))
     else:
-        typer.echo("\n".join(render_detected(found)))
+        typer.echo("\n".join(render_detected(found, width=terminal_width())))
