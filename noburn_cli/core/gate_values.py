@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core import key_paths
-from noburn_cli.core.config_values import Wrong, nearest, written
+from noburn_cli.core.config_values import Wrong, nearest, shown, written
 from noburn_cli.core.gate_globs import fault_of, is_pattern
 from noburn_cli.core.money import REQUESTS, TOKENS, parse_count, parse_dollars, parse_share
 from noburn_cli.core.spans import Span
@@ -44,7 +44,7 @@ class FileText:
 
 def read_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise Wrong(f"{value!r} is no text", 'write it in quotes, like "gpt-6-luna"')
+        raise Wrong(f"{shown(value)} is no text", 'write it in quotes, like "gpt-6-luna"')
     return value.strip()
 
 
@@ -52,7 +52,9 @@ def read_revision(value: Any) -> str:
     """A revision of git: never something that git would take for an option."""
     text = read_text(value)
     if text.startswith("-"):
-        raise Wrong(f"{value!r} is no revision", 'write a branch, tag or commit: "origin/main"')
+        raise Wrong(
+            f"{shown(value)} is no revision", 'write a branch, tag or commit: "origin/main"'
+        )
     return text
 
 
@@ -60,7 +62,7 @@ def read_texts(value: Any) -> tuple[str, ...]:
     """One text, or a list of them."""
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed:
-        raise Wrong(f"{value!r} is no list of texts", 'write ["one", "another"]')
+        raise Wrong(f"{shown(value)} is no list of texts", 'write ["one", "another"]')
     return tuple(dict.fromkeys(read_text(one) for one in listed))
 
 
@@ -94,7 +96,9 @@ def read_path(value: Any) -> str:
     path = read_text(value).removeprefix("./").rstrip("/")
     fault = fault_of(path) or ("it is a pattern" if is_pattern(path) else "")
     if fault or path.startswith("!"):
-        raise Wrong(f"{value!r}: {fault or 'it is a pattern'}", "write one path, from this file on")
+        raise Wrong(
+            f"{shown(value)}: {fault or 'it is a pattern'}", "write one path, from this file on"
+        )
     return path
 
 
@@ -107,7 +111,7 @@ def read_key_paths(value: Any) -> tuple[str, ...]:
 
 def read_dollars(value: Any) -> int:
     if type(value) not in (int, Decimal, str):
-        raise Wrong(f"{value!r} is no amount of dollars", 'write "$0.02"')
+        raise Wrong(f"{shown(value)} is no amount of dollars", 'write "$0.02"')
     return parse_dollars(written(value))
 
 
@@ -120,7 +124,7 @@ def read_price(value: Any) -> int:
 
 def read_share(value: Any) -> Fraction:
     if type(value) not in (int, Decimal, str):
-        raise Wrong(f"{value!r} is no share", 'write "50%"')
+        raise Wrong(f"{shown(value)} is no share", 'write "50%"')
     return parse_share(written(value))
 
 
@@ -128,7 +132,7 @@ def read_percent(value: Any) -> Fraction:
     """A share that may be above 100 %."""
     match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise Wrong(f"{value!r} is no percentage", 'write "10%"')
+        raise Wrong(f"{shown(value)} is no percentage", 'write "10%"')
     return Fraction(match[1]) / 100
 
 
@@ -153,7 +157,7 @@ def read_growth(value: Any) -> Growth:
 def read_count(value: Any) -> int:
     """A whole number above 0: `20000`, `20k`."""
     if type(value) not in (int, str):
-        raise Wrong(f"{value!r} is no whole number", 'write 20000, or "20k"')
+        raise Wrong(f"{shown(value)} is no whole number", 'write 20000, or "20k"')
     count = parse_count(str(value), what="the number", unit=TOKENS)
     if not count:
         raise Wrong("it is 0", "leave it out where there is none")
@@ -163,7 +167,7 @@ def read_count(value: Any) -> int:
 def read_floor(value: Any) -> int:
     """A whole number, 0 included."""
     if type(value) is not int or value < 0:
-        raise Wrong(f"{value!r} is no whole number", "write 1, or 0")
+        raise Wrong(f"{shown(value)} is no whole number", "write 1, or 0")
     return value
 
 
@@ -172,12 +176,14 @@ def read_calls(ledger: str) -> Callable[[Any], int | str]:
         if value == ledger:
             return ledger
         if type(value) not in (int, str):
-            raise Wrong(f"{value!r} is no number of calls", f'write 20000, "20k" or "{ledger}"')
+            raise Wrong(
+                f"{shown(value)} is no number of calls", f'write 20000, "20k" or "{ledger}"'
+            )
         try:
             return parse_count(str(value), what="the number of calls", unit=REQUESTS)
         except UsageError as error:
             raise Wrong(
-                f"{value!r} is no number of calls", f'write 20000, "20k" or "{ledger}"'
+                f"{shown(value)} is no number of calls", f'write 20000, "20k" or "{ledger}"'
             ) from error
 
     return read
@@ -187,7 +193,7 @@ def read_amount(value: Any) -> Fraction:
     """A number that need not be whole, 0 included: `0.5` calls."""
     text = written(value) if type(value) in (int, Decimal) else ""
     if not _AMOUNT.fullmatch(text):
-        raise Wrong(f"{value!r} is no number from 0 on", "write 40, 0.5, or 0")
+        raise Wrong(f"{shown(value)} is no number from 0 on", "write 40, 0.5, or 0")
     return Fraction(text)
 
 
@@ -200,14 +206,14 @@ def read_span(value: Any) -> Span:
     low = parse_count(match[1], what="the least output", unit=TOKENS)
     high = parse_count(match[2], what="the most output", unit=TOKENS)
     if low > high or not high:
-        raise Wrong(f"{value!r} ends below its start", 'write "200-800"')
+        raise Wrong(f"{shown(value)} ends below its start", 'write "200-800"')
     return Span(low, high)
 
 
 def read_variables(value: Any) -> dict[str, Any]:
     """Values by name: texts, numbers, lists and tables; `{ file = PATH }` is a file's text."""
     if not isinstance(value, dict):
-        raise Wrong(f"{value!r} is no table", 'write { name = "text" }')
+        raise Wrong(f"{shown(value)} is no table", 'write { name = "text" }')
     return {name: _variable(one) for name, one in value.items()}
 
 
