@@ -15,6 +15,9 @@ from tests.compat.world import Program, World, wait_until
 CAP_TOKENS, ANSWER_TOKENS, LONG_TOKENS = 64, 40, 400
 #: Longer than any program waits: nobody gets such an answer.
 FOREVER_MS = 20_000
+#: How long a program that has a timeout alone waits, in seconds; on a busy machine, in which the
+#: request had not arrived by then, longer.
+GIVES_UP_S = (0.5, 4.0, 16.0)
 
 
 class Turn:
@@ -39,17 +42,19 @@ class Turn:
         cell: str,
         *,
         cap: int | None = CAP_TOKENS,
+        gives_up_s: float = GIVES_UP_S[0],
         meanwhile: Callable[[], None] | None = None,
         **defaults: int,
     ) -> Seen:
         """Have one cell's call made, and look at it from all sides.
 
+        gives_up_s: after how many seconds, where the cell is about giving up.
         meanwhile: done after the order has been given.
         defaults: the stub's, by name without `x-stub-`.
         """
         self._tell_stub({"output_tokens": ANSWER_TOKENS, **defaults})
         requests, billed = len(self._paid_requests()), len(self.stub.bill.calls)
-        self._say(cell, cap)
+        self._say(cell, cap, gives_up_s)
         if meanwhile is not None:
             meanwhile()
         try:
@@ -127,7 +132,12 @@ class Turn:
             if self.row.mode == "async":
                 self.program.say("go")
 
-        seen = self.order("aborted", meanwhile=say_go, delay_ms=FOREVER_MS)
+        for gives_up_s in GIVES_UP_S:
+            seen = self.order(
+                "aborted", gives_up_s=gives_up_s, meanwhile=say_go, delay_ms=FOREVER_MS
+            )
+            if seen.requests:
+                break
         if seen.error is None and seen.calls:
             return Cell(MISSING)  # Its API has no timeout.
         return self._covered(seen)
@@ -138,7 +148,7 @@ class Turn:
         slowly = {"chunk_delay_ms": FOREVER_MS} if streams else {"delay_ms": FOREVER_MS}
         self._tell_stub({"output_tokens": tokens, **slowly})
         before = len(self._paid_requests())
-        self._say("stopped", LONG_TOKENS)
+        self._say("stopped", LONG_TOKENS, GIVES_UP_S[0])
         self._wait_for_arrival("stopped", before)
         return tokens
 
@@ -184,10 +194,11 @@ class Turn:
             if any(call["state"] != "held" for call in calls) or self.program.has_ended:
                 return
 
-    def _say(self, cell: str, cap: int | None) -> None:
+    def _say(self, cell: str, cap: int | None, gives_up_s: float) -> None:
         self.program.say(
             {"row": self.row.name, "mode": self.row.mode, "cell": cell,
-             "customer": self.customer(cell), "cap": None if self.uncapped else cap}
+             "customer": self.customer(cell), "cap": None if self.uncapped else cap,
+             "gives_up_s": gives_up_s}
         )  # fmt: skip
 
     def _tell_stub(self, wishes: Mapping[str, int]) -> None:

@@ -54,7 +54,11 @@ def revenue_csv(path: Path) -> None:
 
 
 def build(path: Path, *, days: int, calls: int, seed: int = 7, now_ms: int | None = None) -> None:
-    """Write a ledger of `calls` calls, evenly over the last `days` days."""
+    """Write a ledger of `calls` calls of the last `days` days, the last of them now.
+
+    Half of them are evenly over these days, and half over the month as far as it has come: on its
+    first morning, too, there is something to see.
+    """
     chance = random.Random(seed)
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     began = now_ms - days * DAY_MS
@@ -65,8 +69,7 @@ def build(path: Path, *, days: int, calls: int, seed: int = 7, now_ms: int | Non
     for scope, per, dollars in BUDGETS:
         limit = frames.LimitSpec(unit="dollars", amount=int(dollars * calls * 10**7))
         policy.set_budget(book, frames.BudgetSet(n=1, scope=scope, per=per, limit=limit), began)
-    for number in range(calls):
-        at_ms = began + (now_ms - began) * number // calls
+    for number, at_ms in enumerate(_moments(began, now_ms, calls)):
         weights = range(len(CUSTOMERS), 0, -1)
         attributes = {
             "project": "app",
@@ -81,6 +84,18 @@ def build(path: Path, *, days: int, calls: int, seed: int = 7, now_ms: int | Non
     events, book.events = book.events, []
     ledger.append(events, take_snapshot(book))
     ledger.close()
+
+
+def _moments(began_ms: int, now_ms: int, calls: int) -> list[int]:
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    month_ms = max(began_ms, int(month.timestamp() * 1000))
+    shares = ((began_ms, calls // 2), (month_ms, calls - calls // 2))
+    return sorted(
+        since + (now_ms - since) * (number + 1) // count
+        for since, count in shares
+        for number in range(count)
+    )
 
 
 def _call(

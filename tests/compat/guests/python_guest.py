@@ -16,8 +16,6 @@ from typing import Any
 
 import sdks
 
-#: Seconds after which a call without streaming gives up, in the cell `aborted`.
-GIVES_UP_S = 0.5
 #: The attributes under which SDKs keep an HTTP status.
 STATUS_NAMES = ("status_code", "status", "code", "http_status")
 
@@ -53,7 +51,7 @@ def wait_for_go() -> None:
 
 def run_sync(row: Any, order: dict[str, Any]) -> None:
     aborted = order["cell"] == "aborted"
-    ask = sdks.Ask(order["cap"], GIVES_UP_S if aborted else None)
+    ask = sdks.Ask(order["cap"], order["gives_up_s"] if aborted else None)
     if order["mode"] == "sync":
         row.sync(ask)
         return
