@@ -13,7 +13,7 @@ the sources still say what they said when it was decided.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from fnmatch import fnmatchcase
 from typing import Any
@@ -32,6 +32,7 @@ CONTEXT_WINDOW, INPUT_MAX = "context_window", "input_max"
 OUTPUT_MAX, RETIRES_ON = "output_max", "retires_on"
 #: The value of a source that has no such tier.
 NO_TIER = "no tier"
+_OWN = "your own price file says so"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,26 @@ def compare_book(models: Sequence[Model], inputs: Inputs, *, at: datetime) -> Co
     known = list(_known(inputs.manual.get("difference", [])))
     explained = [_explained(one, known) for one in found]
     return Comparison(tuple(explained), tuple(compared), tuple(alone))
+
+
+def with_own(found: Comparison, listed: Comparison, origins: Mapping[str, str]) -> Comparison:
+    """The same, where a difference that only somebody's own price file makes has that reason.
+
+    listed: the models of `origins` as the book has them without that file.
+    origins: models of which such a file has the last word, and the file.
+    """
+    without = {_fact(one) for one in listed.disagreements}
+    explained = (
+        replace(one, known=Known(_OWN, one.checked_on, origins[one.model]))
+        if one.model in origins and _fact(one) not in without
+        else one
+        for one in found.disagreements
+    )
+    return replace(found, disagreements=tuple(explained))
+
+
+def _fact(one: Disagreement) -> tuple[str, str, str, int, str]:
+    return (one.model, one.what, one.variant, one.above, one.ours)
 
 
 def _first_of(model: Model, inputs: Inputs) -> tuple[Any, str]:

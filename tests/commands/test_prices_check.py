@@ -86,6 +86,15 @@ def test_a_difference_is_told_with_both_sources_and_strict_fails(here: Any, tmp_
     assert found["output"] == ("10", {"genai-prices": "10", "litellm": "11"})
     assert found["retires_on"][1] == {"litellm": "2030-01-01"}
     assert checked(here, "--strict", *some)[0] == 3
+    # Of these only the list's own are a question: the rate is the person's own word.
+    reasons = {one["what"]: one["known"] for one in data["disagreements"]}
+    assert reasons["input"] == {
+        "reason": "your own price file says so",
+        "decided_on": "2026-01-01",
+        "source": str(config / "prices.toml"),
+    }
+    assert (reasons["output"], reasons["retires_on"]) == (None, None)
+    assert checked(here, "--strict", "--model", "gpt-4o")[0] == 0
     said = here.said("prices", "check", *some)
     assert "gpt-4o standard output: $10 / M here" in said
     assert "litellm $11 / M" in said

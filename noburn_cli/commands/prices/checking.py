@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noburn_cli.core.price_notices import PriceNotice
     from noburn_cli.core.pricebook import PriceBook
     from noburn_cli.price_sources.comparing import Comparison
+    from noburn_cli.price_sources.merging import Inputs
 
 #: How far ahead is told; half a quarter leaves time to move to another model.
 AHEAD_DAYS = 45
@@ -62,7 +63,8 @@ def check_command(
     book = load_book(os.environ)
     models = [one for one in book.models() if model is None or _fits(one, model)]
     inputs, version = read_inputs(models, today=shared.today(), litellm=litellm)
-    comparison = compare_book(models, inputs, at=datetime.now(tz=timezone.utc))
+    at = datetime.now(tz=timezone.utc)
+    comparison = _with_own(compare_book(models, inputs, at=at), book, models, inputs, at)
     new = [] if model else [m.name for m in unlisted_models(book.models(), inputs, Findings())]
     with_second = "" if inputs.second is None else " and litellm's list"
     check = Check(
@@ -78,6 +80,26 @@ def check_command(
         typer.echo("\n".join(render_check(check, width=terminal_width())))
     if strict and check.unexplained:
         raise typer.Exit(_DISAGREES)
+
+
+def _with_own(
+    comparison: Comparison,
+    book: PriceBook,
+    models: Sequence[Model],
+    inputs: Inputs,
+    at: datetime,
+) -> Comparison:
+    """A contract's price is no question that nobody has decided: the person's own file did."""
+    from noburn_cli.core.pricebook import PriceBook
+    from noburn_cli.price_sources.comparing import compare_book, with_own
+    from noburn_cli.price_sources.keeping import base_texts
+
+    listed = {one.name: one for one in PriceBook.from_texts(base_texts(os.environ)).models()}
+    own = {one.name: book.origins(one.name)[-1] for one in models if listed.get(one.name) != one}
+    if not own:
+        return comparison
+    as_listed = compare_book([listed[name] for name in own if name in listed], inputs, at=at)
+    return with_own(comparison, as_listed, own)
 
 
 def _fits(model: Model, globs: Sequence[str]) -> bool:
