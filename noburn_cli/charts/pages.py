@@ -21,7 +21,7 @@ from typing import Any
 
 from noburn_cli.charts.model import Axis, Bars, Curve, ticks
 from noburn_cli.charts.pictures import COLOURS
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import NoburnError
 
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -68,14 +68,14 @@ _DRAW = """
 def plotly_script() -> Path:
     """The file plotly.min.js inside the installed package, for a page or a server.
 
-    Raises UsageError where the extra is missing.
+    Raises NoburnError where the extra is missing.
     """
     found = find_spec("plotly")
     for folder in (found.submodule_search_locations or []) if found is not None else []:
         script = Path(folder) / "package_data" / "plotly.min.js"
         if script.is_file():
             return script
-    raise UsageError(
+    raise NoburnError(
         "a page with charts needs plotly, which is not installed",
         next_step="pip install 'noburn-cli[charts]'",
     )
@@ -102,7 +102,7 @@ def figure_html(name: str, shown: Curve | Bars) -> str:
 def page(title: str, body: Sequence[str]) -> str:
     """A whole page around parts that are HTML already: figures, headings, tables.
 
-    Raises UsageError where the extra is missing.
+    Raises NoburnError where the extra is missing.
     """
     # A `</script` inside the library would end its element.
     script = plotly_script().read_text("utf-8").replace("</script", "<\\/script")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noburn_cli.charts.model import Axis, Bars, Curve, ticks
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.whole_files import appearing, file_to_replace
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check_path(path: Path) -> None:
             next_step="make it, or name a file in one that is there",
         )
     if find_spec("matplotlib") is None:
-        raise UsageError(
+        raise NoburnError(
             "pictures need matplotlib, which is not installed",
             next_step="pip install 'noburn-cli[charts]'",
         )

@@ -113,8 +113,9 @@ def pnl_command(
     books = _read(asked(now_ms), now_ms, more=outlook or suggest_plans)
     if alerts:
         from noburn_cli.commands.pnl_alerting import update_alerts
+        from noburn_cli.render.table import remark_lines
 
-        typer.echo(update_alerts(books), err=True)
+        typer.echo("\n".join(remark_lines([update_alerts(books)], sys.stderr)), err=True)
     _show(books, now_ms, wanted, by_request=by == REQUEST, outlook=outlook,
           suggest_plans=suggest_plans, limit=limit)  # fmt: skip
 
@@ -190,6 +191,7 @@ def _show(
     suggest_plans: bool, limit: int,
 ) -> None:  # fmt: skip
     from noburn_cli import paths
+    from noburn_cli.core.recognition_days import Days, day_text
     from noburn_cli.profit import outlooks
     from noburn_cli.profit.reading import lines_of
     from noburn_cli.profit.requests import dearest
@@ -226,7 +228,10 @@ def _show(
         else pnl_outlook.render_requests(calls, width=width)
     ]
     if ends is not None:
-        parts.append(pnl_outlook.render_outlooks(ends, width=width, lines_max=limit or None))
+        month = day_text(Days(books.question.rules.zone).of(now_ms))[:7]
+        parts.append(
+            pnl_outlook.render_outlooks(ends, month=month, width=width, lines_max=limit or None)
+        )
     if plans is not None:
         parts.append(pnl_outlook.render_advices(plans, width=width, lines_max=limit or None))
     typer.echo("\n\n".join("\n".join(part) for part in parts))

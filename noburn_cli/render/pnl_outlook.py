@@ -29,13 +29,16 @@ _BASIS = (
 
 
 def render_outlooks(
-    found: Sequence[Outlook], *, width: int | None, lines_max: int | None = None
+    found: Sequence[Outlook], *, month: str, width: int | None, lines_max: int | None = None
 ) -> list[str]:
-    """Who is, and who will be, under water by the end of the month; the worst first."""
+    """Who is, and who will be, under water by the end of the month; the worst first.
+
+    month: the present one, `2026-11`; the table above may be of another.
+    """
     troubled = [one for one in found if one.verdict not in (FINE, TOO_EARLY)]
     shown = troubled[:lines_max]
     early = [safe_text(one.customer) for one in found if one.verdict == TOO_EARLY]
-    said = ["By the end of the month:", ""]
+    said = [f"By the end of {month}:", ""]
     if shown:
         said += fit_table(_outlook_columns(shown), width=width)
         said += [*_more(troubled, shown), "", *wrap_line(_BASIS, width=width)]

@@ -28,10 +28,8 @@ def render_csv(
 ) -> list[str]:
     """The lines for `noburn import revenue`."""
     read = done.new + done.changed + done.same
-    lines = [
-        f"{counted(read, 'line')} read: {done.new} new, {done.changed} changed, {done.same} known"
-    ]
-    return [*lines, *render_gaps(unmapped, missing)]
+    came = f"{done.new:,} new, {done.changed:,} changed, {done.same:,} known"
+    return [f"{counted(read, 'line')} read: {came}", *render_gaps(unmapped, missing)]
 
 
 def csv_data(

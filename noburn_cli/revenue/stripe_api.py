@@ -205,7 +205,7 @@ def _package() -> Any:
     try:
         import stripe
     except ImportError as error:
-        raise UsageError(
+        raise NoburnError(
             "the package stripe is not installed",
             why="Stripe is asked through its own package",
             next_step="pip install 'noburn-cli[stripe]'",

@@ -17,7 +17,7 @@ import pytest
 
 from noburn_cli.charts import pages, pictures, terminal
 from noburn_cli.charts.model import Axis, Bars, Curve, Level, Line, Mark, Series, ticks
-from noburn_cli.errors import UsageError
+from noburn_cli.errors import NoburnError, UsageError
 from noburn_cli.render.table import display_width
 
 NASTY = "\x1b[31m<b>$x$</b></script>"
@@ -183,9 +183,10 @@ def test_without_the_extra_it_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for module in (pictures, pages):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(NoburnError) as caught:
         pictures.save(CURVE, Path(tmp_path / "x.svg"))
     assert "noburn-cli[charts]" in caught.value.next_step
-    with pytest.raises(UsageError) as caught:
+    assert caught.value.exit_code == 1  # as of every library that is missing: not wrong usage
+    with pytest.raises(NoburnError) as caught:
         pages.plotly_script()
     assert "noburn-cli[charts]" in caught.value.next_step

@@ -178,3 +178,17 @@ def test_override_is_shown(home: Any) -> None:
     home.said("budget", "set", "customer=each", "5")
     home.said("budget", "set", "customer=acme", "50", "--override")
     assert "customer=acme per total (override)" in home.said("budget", "list")
+
+
+def test_margins_that_are_watched_bury_no_budget(home: Any) -> None:
+    home.said("budget", "set", "customer=*", "5", "--per", "month")
+    for customer in ("acme", "globex"):
+        scope = f"customer={customer},tag.margin_below_20=*"
+        home.said("budget", "set", scope, "3", "--per", "month", "--action", "warn")
+    shown = home.said("budget", "list")
+    assert "customer=* per month" in shown
+    assert "margin_below" not in shown
+    assert "2 margins watched by `noburn pnl --alerts`" in shown
+    assert len(json.loads(home.said("budget", "list", "--json"))["data"]["budgets"]) == 3
+    home.said("budget", "rm", "customer=*")
+    assert home.said("budget", "list").startswith("2 margins watched")

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
@@ -174,7 +175,7 @@ def test_every_grouping_and_format_has_the_same_total(books):
     both = noburn(
         "pnl", "--period", "2026-10", "--outlook", "--suggest-plans", "--limit", "1"
     ).stdout
-    assert "By the end of the month:" in both
+    assert re.search(r"By the end of \d{4}-\d\d:", both)
     assert "… and 3 more" in both
     assert "| **total** |" in noburn("pnl", "--period", "2026-10", "--format", "markdown").stdout
 
@@ -233,7 +234,7 @@ def test_who_makes_no_calls_is_in_no_projection(books):
     early, now_ms = october(3)
     found = outlooks(early, now_ms)
     assert {one.customer for one in found} == {"acme", "beta", "zed"}
-    text = " ".join(" ".join(render_outlooks(found, width=80)).split())
+    text = " ".join(" ".join(render_outlooks(found, month="2026-11", width=80)).split())
     assert "fewer than 7 whole days since the first call: acme." in text
 
 

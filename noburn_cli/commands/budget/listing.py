@@ -5,12 +5,15 @@ Layer: commands.  Below: commands.budget.shared, render.budget.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from noburn_cli import protocol
 from noburn_cli.commands.budget import shared
 from noburn_cli.commands.budget.shared import Json, ScopeArgument
-from noburn_cli.core.budgets import parse_scope
+from noburn_cli.core.budgets import margin_floor, parse_scope
 
 
 def list_command(as_json: Json = False) -> None:
@@ -21,7 +24,29 @@ def list_command(as_json: Json = False) -> None:
     if not budgets and not scheduled and not as_json:
         typer.echo("no budgets yet: `noburn budget set customer=each 5 --per month`", err=True)
         return
-    shared.show(budgets, as_json=as_json, scheduled=scheduled)
+    watches = [] if as_json else [one for one in budgets if _watches_a_margin(one)]
+    others = [one for one in budgets if one not in watches]
+    if others or scheduled or as_json:
+        shared.show(others, as_json=as_json, scheduled=scheduled)
+    if watches:
+        _say_watches(len(watches), below_others=bool(others or scheduled))
+
+
+def _watches_a_margin(budget: Mapping[str, Any]) -> bool:
+    return margin_floor(parse_scope(budget["scope"]).keys) is not None
+
+
+def _say_watches(count: int, *, below_others: bool) -> None:
+    """One for each customer: a line each would bury the budgets that somebody set."""
+    from noburn_cli.core.plurals import counted
+    from noburn_cli.render.table import prose_lines, terminal_width
+
+    said = (
+        f"{counted(count, 'margin')} watched by `noburn pnl --alerts`, which block nothing; --json "
+        "lists them."
+    )
+    lines = prose_lines([said], width=terminal_width())
+    typer.echo("\n".join(["", *lines] if below_others else lines))
 
 
 def show_command(scope: ScopeArgument, as_json: Json = False) -> None:
