@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,8 +158,7 @@ def _columns(by: Sequence[str] | None, view: str | None) -> tuple[str, ...]:
 def _period(
     period: str | None, since: str | None, until: str | None, *, zone: str, now_ms: int
 ) -> tuple[int | None, int | None]:
-    from noburn_cli.reports.period import parse_period
-    from noburn_cli.reports.query import parse_moment
+    from noburn_cli.reports.period import parse_period, parse_span
 
     if period is not None:
         if since is not None or until is not None:
@@ -170,12 +168,7 @@ def _period(
             )
         found = parse_period(period, now_ms=now_ms, zone=zone)
         return found.since_ms, found.until_ms
-    now = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc)
-    since_ms = None if since is None else parse_moment(since, now=now, what="--since", zone=zone)
-    until_ms = None if until is None else parse_moment(until, now=now, what="--until", zone=zone)
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise UsageError("--since is not before --until", why="no moment lies between them")
-    return since_ms, until_ms
+    return parse_span(since, until, now_ms=now_ms, zone=zone)
 
 
 def _run(wanted: str) -> str:

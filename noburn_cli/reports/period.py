@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from noburn_cli.core.windows import DAY_MS, UTC
 from noburn_cli.errors import UsageError
 from noburn_cli.reports.localtime import LocalTime
-from noburn_cli.reports.query import Question
+from noburn_cli.reports.query import Question, parse_moment
 
 WORDS = ("today", "yesterday", "week", "last-week", "month", "last-month", "year", "all")
 _LENGTH = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
@@ -121,6 +121,21 @@ def _calendar(bounds: tuple[int, int], now_ms: int) -> Period:
     if bounds[1] > now_ms:
         return Period(bounds[0], None if bounds[0] <= now_ms else bounds[1], is_open=True)
     return Period(*bounds)
+
+
+def parse_span(
+    since: str | None, until: str | None, *, now_ms: int, zone: str = UTC
+) -> tuple[int | None, int | None]:
+    """`--since` and `--until` as epoch milliseconds; None for one that was not said.
+
+    zone: of moments that name none.  Raises UsageError, also where no moment lies between them.
+    """
+    now = datetime.fromtimestamp(now_ms / 1000, tz=timezone.utc)
+    since_ms = None if since is None else parse_moment(since, now=now, what="--since", zone=zone)
+    until_ms = None if until is None else parse_moment(until, now=now, what="--until", zone=zone)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise UsageError("--since is not before --until", why="no moment lies between them")
+    return since_ms, until_ms
 
 
 def before(question: Question, *, now_ms: int) -> tuple[int, int]:

@@ -74,6 +74,7 @@ def test_calls_as_csv_and_jsonl(filled: Any, tmp_path: Path) -> None:
         (("export", "xml"), "No such command 'xml'"),
         (("export", "csv", "--what", "all"), "--what cannot be 'all'"),
         (("export", "parquet", "--output", "-"), "Parquet and --resume need a file"),
+        (("export", "csv", "--since", "1h", "--until", "2h"), "--since is not before --until"),
         (("export", "jsonl", "--resume"), "Parquet and --resume need a file"),
         (("ledger", "export", "--format", "csv"), "`noburn ledger export` is `noburn export` now"),
     ],

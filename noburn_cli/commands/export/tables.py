@@ -1,12 +1,12 @@
 """`noburn export csv|jsonl|parquet`: calls or journal as tables, one line or row each.
 
-Layer: commands.  Below: export, reports.query (moments), paths.
+Layer: commands.  Below: export, reports.period (moments), paths.
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timezone
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,13 +96,9 @@ def _wanted(format_: str, what: str, since: str | None, until: str | None) -> Wa
     """What the options ask for.  Raises UsageError."""
     from noburn_cli.export.columns import WHATS
     from noburn_cli.export.job import Wanted
-    from noburn_cli.reports.query import parse_moment
+    from noburn_cli.reports.period import parse_span
 
     if what not in WHATS:
         raise UsageError(f"--what cannot be {what!r}", why=f"known are {', '.join(WHATS)}")
-    now = datetime.now(timezone.utc)
-    return Wanted(
-        format_, what, since, until,
-        None if since is None else parse_moment(since, now=now, what="--since"),
-        None if until is None else parse_moment(until, now=now, what="--until"),
-    )  # fmt: skip
+    since_ms, until_ms = parse_span(since, until, now_ms=time.time_ns() // 1_000_000)
+    return Wanted(format_, what, since, until, since_ms, until_ms)
