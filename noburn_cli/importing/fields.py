@@ -62,6 +62,14 @@ def moment_ms(value: object, zone: tzinfo = timezone.utc, *, what: str = "time")
     return found
 
 
+def lasted_ms(start_ms: int, end: object, zone: tzinfo = timezone.utc) -> int | None:
+    """How long a call took, by when it ended; None where that cannot be read: its cost is known."""
+    try:
+        return max(moment_ms(end, zone) - start_ms, 0)
+    except Unread:
+        return None
+
+
 def _as_number(value: object) -> Decimal | None:
     """A number of seconds or parts of it, None for anything else."""
     if isinstance(value, datetime) or type(value) is bool:

@@ -26,6 +26,16 @@ class LeftOut:
     reason: str
 
 
+def without_model(*, used: bool, field: str = "model") -> LeftOut:
+    """What a record without a model is: no call, when it used nothing either.
+
+    field: in the source's word.  Raises Unread for one that did.
+    """
+    if used:
+        raise Unread(f"it has no {field}")
+    return LeftOut("records without a model and tokens")
+
+
 #: Of a record: calls, what is none, and what cannot be read of one that holds several.
 Found = ImportedCall | LeftOut | Unread
 

@@ -119,6 +119,18 @@ def test_litellm(bring, calls):
     assert reasons(outcome) == {"it is not CSV with as many fields as the heading": [4]}
 
 
+def test_an_end_that_cannot_be_read_costs_nothing(bring, calls, tmp_path):
+    """Goal: a call whose duration is nonsense is counted all the same, without one."""
+    row = {
+        "request_id": "r1", "model": "gpt-6-luna", "startTime": "2026-11-22T10:00:00Z",
+        "endTime": "None", "prompt_tokens": 100, "completion_tokens": 10, "spend": 0.5,
+    }  # fmt: skip
+    log = tmp_path / "spend.jsonl"
+    log.write_text(json.dumps(row) + "\n")
+    assert bring("litellm", log).became == {"new": 1}
+    assert [(one["cost_nano"], one["latency_ms"]) for one in calls()] == [(500_000_000, None)]
+
+
 def test_helicone(bring, calls):
     outcome = bring("helicone", CORPUS / "helicone.jsonl", CORPUS / "helicone.csv")
     found = named(calls())

@@ -14,7 +14,6 @@ from typing import Any
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.importing.fields import (
-    Unread,
     count_of,
     milliseconds_of,
     moment_ms,
@@ -23,7 +22,7 @@ from noburn_cli.importing.fields import (
     status_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut
+from noburn_cli.importing.reading import Asked, Found, without_model
 from noburn_cli.importing.tokens import disjoint
 
 _PROPERTIES = ("request_properties", "properties")
@@ -62,9 +61,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
         inclusive=_inclusive(record),
     )  # fmt: skip
     if not model or model == "unknown":
-        if not usage:
-            return LeftOut("records without a model and tokens")
-        raise Unread("it has no model")
+        return without_model(used=bool(usage))
     cached = bool(text_of(record.get("cache_reference_id")).strip("0-"))
     told = text_of(record.get("response_status"), 8)
     failed = bool(told) and (status is None or status >= _FAILED)  # Below 0: it never answered.

@@ -17,8 +17,8 @@ from typing import Any
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.importing.fields import (
-    Unread,
     count_of,
+    lasted_ms,
     list_of,
     milliseconds_of,
     moment_ms,
@@ -26,7 +26,7 @@ from noburn_cli.importing.fields import (
     object_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut, each
+from noburn_cli.importing.reading import Asked, Found, LeftOut, each, without_model
 from noburn_cli.importing.tokens import disjoint
 
 FIELDS = {
@@ -101,9 +101,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     )  # fmt: skip
     usage = _usage(record)
     if not model:
-        if not usage:
-            return LeftOut("records without a model and tokens")
-        raise Unread("it has no model")
+        return without_model(used=bool(usage))
     record = {**record, "metadata": object_of(record.get("metadata"))}
     start = moment_ms(_either(record, "start_time", "startTime"), asked.zone, what="start_time")
     level = text_of(record.get("level")).upper()
@@ -132,10 +130,8 @@ def _cost(record: Mapping[str, Any]) -> int | None:
 
 
 def _ran_ms(record: Mapping[str, Any], start: int, asked: Asked) -> int | None:
-    end = _either(record, "end_time", "endTime")
-    if end is not None:
-        return max(moment_ms(end, asked.zone, what="end_time") - start, 0)
-    return milliseconds_of(record.get("latency"), per_second=1)
+    lasted = lasted_ms(start, _either(record, "end_time", "endTime"), asked.zone)
+    return lasted if lasted is not None else milliseconds_of(record.get("latency"), per_second=1)
 
 
 def _usage(record: Mapping[str, Any]) -> dict[str, int]:

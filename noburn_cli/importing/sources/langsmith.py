@@ -15,16 +15,16 @@ from typing import Any
 
 from noburn_cli.core.imported import ImportedCall
 from noburn_cli.importing.fields import (
-    Unread,
     count_of,
     field_of,
+    lasted_ms,
     list_of,
     moment_ms,
     nano_of,
     object_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut
+from noburn_cli.importing.reading import Asked, Found, LeftOut, without_model
 from noburn_cli.importing.tokens import disjoint
 
 _METADATA = ("extra.metadata", "metadata")
@@ -54,16 +54,13 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     )
     failed = text_of(record.get("status")).lower() == "error" or bool(record.get("error"))
     if not model:
-        if not usage:
-            return LeftOut("records without a model and tokens")
-        raise Unread("it has no model")
+        return without_model(used=bool(usage))
     start = moment_ms(record.get("start_time"), asked.zone, what="start_time")
-    end = record.get("end_time")
     return ImportedCall(
         text_of(record.get("id")), start, model, usage, said_nano=_cost(record),
         attributes=asked.mapped.attributes(record, FIELDS),
         maker=_first(record, "ls_provider").lower(),
-        ran_ms=max(moment_ms(end, asked.zone, what="end_time") - start, 0) if end else None,
+        ran_ms=lasted_ms(start, record.get("end_time"), asked.zone),
         failure="error" if failed else "", provider_id=_provider_id(record),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from noburn_cli.importing.fields import (
     Unread,
     count_of,
     is_true,
+    lasted_ms,
     milliseconds_of,
     moment_ms,
     nano_of,
@@ -25,7 +26,7 @@ from noburn_cli.importing.fields import (
     status_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut
+from noburn_cli.importing.reading import Asked, Found, without_model
 from noburn_cli.importing.tokens import disjoint, from_usage_object
 
 FIELDS = {
@@ -52,9 +53,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     usage = _usage(record, metadata)
     said = nano_of(record.get("spend"))
     if not model:
-        if not usage and not said:
-            return LeftOut("records without a model and tokens")
-        raise Unread("it has no model")
+        return without_model(used=bool(usage or said))
     answered = is_true(record.get("cache_hit"))
     failed = text_of(record.get("status")).lower() == "failure"
     return ImportedCall(
@@ -92,10 +91,7 @@ def _variant(metadata: Mapping[str, Any]) -> str:
 
 def _ran_ms(record: Mapping[str, Any], start: int, asked: Asked) -> int | None:
     told = milliseconds_of(record.get("request_duration_ms"))
-    if told is not None:
-        return told
-    end = record.get("endTime")
-    return max(moment_ms(end, asked.zone, what="endTime") - start, 0) if end else None
+    return told if told is not None else lasted_ms(start, record.get("endTime"), asked.zone)
 
 
 def _failure(metadata: Mapping[str, Any]) -> str:

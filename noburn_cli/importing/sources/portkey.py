@@ -26,7 +26,7 @@ from noburn_cli.importing.fields import (
     status_of,
     text_of,
 )
-from noburn_cli.importing.reading import Asked, Found, LeftOut
+from noburn_cli.importing.reading import Asked, Found, without_model
 from noburn_cli.importing.tokens import disjoint, from_usage_object
 
 FIELDS = {
@@ -50,9 +50,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
     answer = object_of(_body(record.get("response", record.get("response.body"))))
     usage = _usage(record, answer)
     if not model:
-        if not usage:
-            return LeftOut("records without a model and tokens")
-        raise Unread("it has no ai_model")
+        return without_model(used=bool(usage), field="ai_model")
     hit = text_of(record.get("cache_status")).upper() in ("HIT", "SEMANTIC HIT")
     failed = text_of(record.get("is_success")).lower() in ("0", "false")
     failed = failed or record.get("is_success") is False
