@@ -153,11 +153,11 @@ def test_a_waiter_is_told_when_it_can_never_fit(running: Running) -> None:
 
 def test_a_top_up_and_a_time_out_answer_waiters(running: Running) -> None:
     caller = Caller(running.home)
-    caller.budget("customer=*", HOLD, per="day")
+    caller.budget("customer=*", HOLD)
     caller.reserve("t0")
     caller.send(**reserve_frame("t1", n=31, wait_ms=60_000))
     caller.send(
-        n=32, op="budget.topup", scope="customer=acme", per="day", unit="dollars", amount=HOLD
+        n=32, op="budget.topup", scope="customer=acme", per="total", unit="dollars", amount=HOLD
     )
     assert sorted((caller.hear()["n"], caller.hear()["n"])) == [31, 32]
     late = caller.reserve("t2", n=33, wait_ms=30)

@@ -87,10 +87,9 @@ def test_a_change_that_a_bug_breaks_off_lets_nothing_through_and_is_given_up() -
         assert caller.budget("global", 1)["ok"]
         limit = {"unit": "dollars", "amount": 10**9}
         now_ms = caller.ask(n=1, op="status")["now_ms"]
-        change = {"scope": "customer=acme", "per": "day", "limit": limit, "at_ms": now_ms + 300}
-        (home / "fail").write_text("nothing yet")
-        assert caller.ask(n=1, op="budget.set", **change)["ok"]
+        change = {"scope": "customer=acme", "per": "day", "limit": limit, "at_ms": now_ms + 1_000}
         (home / "fail").write_text("put_budget")
+        assert caller.ask(n=1, op="budget.set", **change)["ok"]
         answers: list[str] = []
 
         def given_up() -> bool:

@@ -20,7 +20,7 @@ def test_every_call_goes_and_everybody_is_told(
     world: World, provider: Provider, tmp_path: Path
 ) -> None:
     for options in (
-        ("global", "1req", "--per", "day", "--action", "warn"),
+        ("global", "1req", "--per", "month", "--action", "warn"),
         ("global", "2req", "--action", "downgrade", "--downgrade", "gpt-6-luna=gpt-5-nano"),
         ("customer=each", "$0.0003", "--per", "month", "--action", "bill"),
     ):
@@ -33,7 +33,7 @@ def test_every_call_goes_and_everybody_is_told(
         *run_program("steps.py", "call", "call", "pair"),
     )  # fmt: skip
     assert ran.stdout.count("200") == 4, ran.stderr
-    warned = "noburn: budget `global per day in requests` of 1 request is spent until 20"
+    warned = "noburn: budget `global per month in requests` of 1 request is spent until 20"
     assert ran.stderr.count(warned) == 1
     down = "noburn: calls for gpt-6-luna go out for gpt-5-nano: budget `global per total in requ"
     assert ran.stderr.count(down) == 1
@@ -59,7 +59,7 @@ def test_every_call_goes_and_everybody_is_told(
     )
     why = world.noburn("why", call).stdout
     assert "downgraded from gpt-6-luna by budget" in " ".join(why.split())
-    assert "global per day in requests: it only warns" in why
+    assert "global per month in requests: it only warns" in why
     assert data(world, "why", call)["downgraded"] == [
         {"model": "gpt-6-luna", "budget": "global per total in requests"}
     ]
