@@ -85,7 +85,7 @@ class Change(Protocol):
 
 
 class NewFile:
-    """The new file while it is made.  Every method raises apsw.Error or OSError."""
+    """The new file while it is made.  Every method but `give_up` raises apsw.Error or OSError."""
 
     def __init__(self, old: Path, change: Change) -> None:
         self.path = old.with_name(old.name + SUFFIX)
@@ -95,8 +95,17 @@ class NewFile:
         remove_leftovers(old)
         self.path.touch(mode=0o600)
         self._connection = apsw.Connection(str(self.path))
+        try:
+            self._begin(old)
+        except BaseException:
+            self.give_up()
+            raise
+
+    def _begin(self, old: Path) -> None:
         execute = self._connection.execute
-        execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000")
+        # One by one: apsw stops at a statement that answers, and would do none that follows.
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16000"):
+            execute(f"PRAGMA {setting}").fetchall()
         for number in sorted(schema.MIGRATIONS):
             execute(schema.MIGRATIONS[number])
         execute(
@@ -105,7 +114,7 @@ class NewFile:
         )
         execute("ATTACH ? AS old", (str(old),))
         with self._connection:
-            change.begin(self._connection)
+            self.change.begin(self._connection)
 
     def copy_some(self) -> tuple[int, int]:
         """Copy one chunk; (rows copied, rows there are)."""
@@ -179,10 +188,11 @@ class NewFile:
             os.fsync(file.fileno())
 
     def give_up(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind; what a sick disk does not let go is removed before the next one."""
         with contextlib.suppress(apsw.Error):
             self._connection.close()
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def _head_seq(self) -> int:
         row = self._connection.execute("SELECT max(seq) FROM old.journal").fetchone()

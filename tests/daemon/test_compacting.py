@@ -109,6 +109,15 @@ def test_compacting_leaves_sums_balances_and_a_chain_that_holds(tmp_path: Path) 
     ledger.close()
 
 
+def test_the_new_file_is_synced_as_a_whole_and_not_at_each_step(tmp_path: Path) -> None:
+    path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
+    SqliteLedger(path, now_ms=SECOND_MS).close()
+    new = NewFile(path, Compaction("2026-11", 0))
+    connection = new._connection
+    assert (connection.pragma("synchronous"), connection.pragma("journal_mode")) == (0, "off")
+    new.give_up()
+
+
 def test_what_is_left_after_compacting_is_proven(tmp_path: Path) -> None:
     path = old_file(tmp_path / "ledger.sqlite3", SECOND, 2)
     _, ledger = _open(path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -239,16 +241,52 @@ def test_a_defect_does_not_bar_what_is_asked_for_next(
 
     async def asked() -> None:
         history = _history(book, ledger)
-        for step in ("copy_names", "_name"):
+        for step in ("begin", "copy_names", "_name"):
             with monkeypatch.context() as patched:
                 patched.setattr(Forgetting, step, lambda *_: {}["x"])
                 failed = await _asked(history, "acme")
             assert (failed["ok"], "KeyError" in failed["message"]) == (False, True)
             assert "Traceback" in caplog.text
+            assert [path.name for path in tmp_path.glob("*.new")] == []
         assert (await _asked(history, "acme"))["rows"] > 0
         history.close()
 
     asyncio.run(asked())
+    ledger.close()
+
+
+def test_a_disk_that_lets_nothing_go_does_not_bar_it_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: whoever asked hears of the failure, and the next one is not told to wait for ever."""
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    _do_everything(book, "acme", 1)
+    commit(book, ledger, snapshot=True)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "the disk failed")
+
+    async def asked() -> None:
+        history = _history(book, ledger)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", fail)
+            patched.setattr(os, "unlink", fail)
+            assert (await _asked(history, "acme"))["error"] == "ledger"
+        with monkeypatch.context() as patched:
+            seal = NewFile.seal
+
+            def sealed(new: NewFile) -> Any:
+                found = seal(new)
+                patched.setattr(os, "fsync", fail)  # from now on: the loop's own part
+                patched.setattr(os, "unlink", fail)
+                return found
+
+            patched.setattr(NewFile, "seal", sealed)
+            assert (await _asked(history, "acme"))["error"] == "ledger"
+        assert (await _asked(history, "acme"))["rows"] > 0
+        history.close()
+
+    asyncio.run(asyncio.wait_for(asked(), 20))
     ledger.close()
 
 
