@@ -39,7 +39,8 @@ def tell(book: Book, now_ms: int, operators: tuple[str, ...]) -> bool:
     happened, book.happened = book.happened, []
     told = False
     for account in crossed:
-        told |= _tell_account(book, account, now_ms)
+        if book.accounts.is_current(account):  # else its budget was removed meanwhile
+            told |= _tell_account(book, account, now_ms)
     for kind, data in happened:
         book.changed.notices += notices(kind, now_ms, data, operators)
     return told or bool(happened and operators)
@@ -59,8 +60,7 @@ def _tell_account(book: Book, account: Account, now_ms: int) -> bool:
     if reached:
         account.notified = reached[-1]
         account.refresh()
-        if book.accounts.is_current(account):
-            book.accounts.dirty.add(account)
+        book.accounts.dirty.add(account)
     return bool(reached)
 
 

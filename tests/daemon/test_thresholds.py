@@ -105,6 +105,26 @@ def test_a_crossing_is_told_once_over_kills_and_other_limits() -> None:
         assert all(one.is_signed() for one in ops.got)
 
 
+def test_a_budget_that_was_removed_tells_nothing(tmp_path: Path) -> None:
+    """Its calls in flight end later, and weigh on nothing that anybody asks about."""
+    book, ledger = open_book(tmp_path / "ledger.sqlite3")
+    limit = {"unit": "dollars", "amount": 10**9}
+    named = {"n": 1, "scope": "customer=acme", "per": "total"}
+    more = {"limit": limit, "thresholds": [1], "notify": ["ops"]}
+    policy.set_budget(book, read({"op": "budget.set", **named, **more}), START_MS)
+    granted = reserving.reserve(
+        book, read(reserve_frame("c1")), owner="p", caller=None, now_ms=START_MS
+    )
+    assert granted is not None
+    policy.remove_budget(book, read({"op": "budget.rm", **named}), START_MS)
+    usage = {"input": 100, "output": 10**6}
+    ending.settle(book, read({"n": 1, "op": "settle", "call": "c1", "usage": usage}), START_MS)
+    alerts.tell(book, START_MS, ())
+    assert [event.kind for event in book.events if event.kind == "threshold"] == []
+    assert book.changed.notices == []
+    ledger.close()
+
+
 def test_one_jump_tells_every_percent_and_each_account_has_its_own() -> None:
     with receiver() as ops, daemon() as running:
         caller = ready(running, ops.url)
