@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from tests.simulation.mutations import MUTANTS
+from tests.simulation.whole_mutations import WHOLE_MUTANTS
 from tests.simulation.world import Violation, World
 
 
@@ -23,11 +24,16 @@ def main() -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop at the first finding"
     )
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this defect planted")
+    parser.add_argument(
+        "--plain", action="store_true", help="the ledger alone: no months, settings, messages"
+    )
+    mutants = {**MUTANTS, **WHOLE_MUTANTS}
+    parser.add_argument("--mutant", choices=sorted(mutants), help="with this defect planted")
     options = parser.parse_args()
     if options.mutant is None:
         return _run(options, {})
-    planted, mixture = MUTANTS[options.mutant]
+    planted, mixture = mutants[options.mutant]
+    options.plain = options.mutant in MUTANTS
     with planted():
         return _run(options, mixture)
 
@@ -37,7 +43,10 @@ def _run(options: argparse.Namespace, mixture: dict[str, Any]) -> int:
     found = 0
     began = time.monotonic()
     for seed in [options.seed] if options.seed is not None else seeds:
-        world = World(seed, trace=options.trace, calls=options.calls, mixture=mixture)
+        world = World(
+            seed, trace=options.trace, calls=options.calls, mixture=mixture,
+            is_whole=not options.plain,
+        )  # fmt: skip
         try:
             world.run()
         except Violation as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from noburn_cli import protocol
+from tests.simulation.more_checks import MoreChecks
 from tests.simulation.oracle import Oracle, Wrong
 from tests.simulation.workload import RATES
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Frame = dict[str, Any]
 _NEVER = (protocol.CONFLICT, protocol.BAD_FRAME)
+_MAY_BE_WRONG = (
+    protocol.RUN_LIMIT, "ledger.correct", protocol.LEDGER_COMPACT, protocol.LEDGER_FORGET,
+)  # fmt: skip
 
 
 class Checks:
@@ -25,9 +29,14 @@ class Checks:
         self._world = world
         self.oracle = Oracle()
         self._reader: apsw.Connection | None = None
+        self._inode = 0
+        self._extra = MoreChecks(self, world)
         self._may_have_lost = False
         #: The last row that somebody was told of: what comes after it nobody relies on.
         self._told_seq = 0
+        #: The last row that was committed to outlast the power, where that is not said of all.
+        self._synced_seq = 0
+        self._was_synced = False
         #: Who waited when the daemon was last at rest, in order, and what stood in their way.
         self._rest: list[tuple[Any, set[Any]]] = []
         self.turns = 0
@@ -47,6 +56,7 @@ class Checks:
 
     def _open(self) -> None:
         assert self._world.ledger is not None
+        self._inode = self._world.ledger.path.stat().st_ino
         self._reader = apsw.Connection(
             str(self._world.ledger.path), flags=apsw.SQLITE_OPEN_READWRITE
         )
@@ -56,6 +66,7 @@ class Checks:
     def stopped(self) -> None:
         reader, self._reader = self._reader, None
         self._rest = []
+        self._was_synced = False
         if reader is not None:
             reader.close()
 
@@ -70,14 +81,20 @@ class Checks:
         be lost with the power, as long as nobody was told of it.
         """
         before, self.oracle = self.oracle, Oracle()
+        if self._world.whole is not None:  # what was compacted is told by nobody else
+            assert self._reader is not None
+            self.oracle = before.as_of(self._quietly(lambda: before.survivors(self._reader)))
         self.follow()
         kept = self.oracle.common_seq(before)
-        if self._world.durability == "process":
+        if not self._world.promises_power:
             for truth in self._world.truths.values():
                 truth.excused = True
+            if kept < self._synced_seq:
+                raise Wrong(f"row {self._synced_seq} was synced, and {kept} rows survived")
         elif kept < self._told_seq:
             raise Wrong(f"row {self._told_seq} was told of, and {kept} rows survived the power")
         self._told_seq = min(kept, self._told_seq)
+        self._synced_seq = min(kept, self._synced_seq)
 
     def _quietly(self, action: Any) -> Any:
         """Our own reading meets no fault."""
@@ -96,9 +113,12 @@ class Checks:
         if world.disk.is_dead or self._reader is None or world.daemon is None:
             return
         rows = self.follow()
+        self._note_synced(rows)
         if rows:
             self._check_balances()
             self._check_order(rows)
+            if world.whole is not None and not world.daemon.book.events:
+                self._quietly(lambda: self._extra.after_commit(rows, self._reader))
         daemon = world.daemon
         book, commits = daemon.book, daemon._commits
         if commits.is_scheduled or commits.sick is not None or book.stirred or book.events:
@@ -106,10 +126,22 @@ class Checks:
         self._check_waiters()
         self._check_answered()
 
+    def _note_synced(self, rows: list[Frame]) -> None:
+        """What a turn wrote, and all before it, is durable where commits were synced meanwhile."""
+        assert self._world.ledger is not None
+        is_synced = self._world.ledger.durability == "power"
+        if rows and is_synced and self._was_synced:
+            self._synced_seq = self.oracle.seq
+        self._was_synced = is_synced
+
     def follow(self) -> list[Frame]:
         """Take what was committed."""
         if self._reader is None:
             return []
+        ledger = self._world.ledger
+        if ledger is not None and ledger.path.stat().st_ino != self._inode:
+            self._reader.close()
+            self._quietly(self._open)
         rows = self._quietly(lambda: self.oracle.follow(self._reader))
         for row in rows:
             self._world.trace(
@@ -117,7 +149,15 @@ class Checks:
                 f" {row['hold_nano'] or row['cost_nano'] or ''} {row['failure'] or ''}"
             )
             self._check_end(row)
+        if self._world.whole is not None:
+            self._quietly(lambda: self._extra.after_rows(rows, self._reader))
         return list(rows)
+
+    def is_in_outbox(self, key: str) -> bool:
+        """Whether a message is on disk."""
+        return self._reader is not None and bool(
+            self._quietly(lambda: self._extra.has_message(self._reader, key))
+        )
 
     def _check_end(self, row: Frame) -> None:
         """An end is what its program said, and what the provider bills."""
@@ -155,7 +195,7 @@ class Checks:
             late = found is not None and (found[0] >= sums[0] or bool(self.oracle.amounts))
             if rolls and late and found is not None and found[1:] == sums[1:]:
                 continue  # It lets go of what has left when it is asked next, credits included.
-            if found is None and not any(sums):
+            if found is None and (not any(sums) or self._is_forgotten(place)):
                 continue
             if self._has_ended(place, now_ms) and (found or (0, 0, 0))[1:] == sums[1:]:
                 continue  # What it came to decides nothing any more, and is not kept.
@@ -175,6 +215,13 @@ class Checks:
             c.call for c in self.oracle.calls.values() if c.state == "held"
         }:
             raise Wrong("the daemon has other open holds than the journal")
+
+    def _is_forgotten(self, place: Any) -> bool:
+        """Whether it is a limit of a run that ended: a week later a restart leaves it out.
+
+        Calls of such a run are refused, and one that is still in flight ends as it would.
+        """
+        return self.oracle.limits[place[0]].run in self.oracle.ended
 
     def _has_ended(self, place: Any, now_ms: int) -> bool:
         limit = self.oracle.limits[place[0]]
@@ -237,7 +284,7 @@ class Checks:
         world = self._world
         assert world.daemon is not None
         assert world.loop is not None
-        if world.loop.working:
+        if world.loop.working or (world.whole is not None and world.whole.is_moving):
             return
         waiting = [caller for waiter in world.daemon.book.waiting for caller, _ in waiter.callers]
         for peer in world.daemon.peers:
@@ -259,7 +306,7 @@ class Checks:
             world.trace(f"{op} hears {_shown(reply)}")
             # A run may have no limit to be raised; and time may have passed a change's moment.
             # So may a call's bill have come before the report that has it.
-            may_be = op in (protocol.RUN_LIMIT, "ledger.correct") or "at_ms" in frame
+            may_be = op in _MAY_BE_WRONG or "at_ms" in frame
             if reply.get("error") in _NEVER and not may_be:
                 world.violation(f"{op} is answered {reply}")
             return
@@ -336,6 +383,8 @@ class Checks:
         """Whether nothing is under way: programs are done, and nothing is held."""
         daemon = self._world.daemon
         living = {program.process.owner for program in self._world.programs if program.is_alive}
+        if self._reader is not None and self._quietly(lambda: self._extra.waits(self._reader)):
+            return False  # a message does; only a whole daemon has any
         return daemon is None or not any(
             called.state == "held" and called.owner not in living
             for called in self.oracle.calls.values()
@@ -365,6 +414,8 @@ class Checks:
                 raise Wrong(f"call {truth.call} is held for ever")
             if truth.sent:
                 self._check_charged(truth, called)
+        if self._world.whole is not None and self._reader is not None:
+            self._quietly(lambda: self._extra.at_the_end(self._reader))
 
     def _check_charged(self, truth: Truth, called: Any) -> None:
         if called is None or called.state == "voided":

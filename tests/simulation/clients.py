@@ -253,6 +253,17 @@ class Program:
             give_up_us = self.chance.randrange(1_000_000)
             self.world.timeline.after(give_up_us, lambda: self._give_up(truth))
 
+    def ask_again(self, truth: Truth) -> None:
+        """Ask for a call that has ended: whatever the answer, it does not go."""
+        self.unfinished += 1
+
+        def answered(reply: Frame | DaemonUnavailable) -> None:
+            self.unfinished -= 1
+            if isinstance(reply, dict) and reply.get("ok") and not truth.excused:
+                self.world.violation(f"call {truth.call} has ended, and is granted again: {reply}")
+
+        self.ask(truth.frame, answered)
+
     def _reserve(self, truth: Truth, frame: Frame) -> None:
         patience = retry.Patience(frame, now=self.world.loop_s())
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ class Durable:
         return bytes(found)
 
 
+@dataclass
+class Renaming:
+    """A file that got another one's name, and what had that name and its log's."""
+
+    new: str
+    old: str
+    replaced: Durable | None
+    log: Durable | None
+
+
 def _apply(found: bytearray, change: Change) -> None:
     offset, data = change
     if data is None:
@@ -97,6 +108,9 @@ class Disk:
         self.op: Callable[[str, str], None] = lambda _kind, _name: None
         #: The process that wrote has died: what it still does has no effect.
         self.is_dead = False
+        #: The last renaming, while a power failure may still undo it.
+        self._renamed: Renaming | None = None
+        self.is_restoring = False
         self.writes = 0
 
     def has(self, name: str | None) -> bool:
@@ -133,9 +147,36 @@ class Disk:
         File systems that journal write what became of names in order, and a sync waits for it.
         """
         self.file(name).sync()
+        self.sync_names()
+
+    def sync_names(self) -> None:
+        """What became of names until now is durable."""
+        self._renamed = None
         self._files = {n: d for n, d in self._files.items() if not d.is_deleted}
         for durable in self._files.values():
             durable.is_named = True
+
+    def rename(self, new: str, old: str) -> None:
+        """A file takes another one's place; that one's log was deleted before."""
+        log = f"{old}-wal"
+        self._renamed = Renaming(new, old, self._files.get(old), self._files.get(log))
+        self._files[old] = self._files.pop(new)
+
+    def _settle_renaming(self) -> None:
+        """Names last in order: with the renaming all that came before it, or nothing after it."""
+        renamed, self._renamed = self._renamed, None
+        if renamed is None:
+            return
+        if self._chance.random() < 0.5:
+            if renamed.log is not None and renamed.log.is_deleted:
+                self._files = {n: d for n, d in self._files.items() if d is not renamed.log}
+            return
+        self._files[renamed.new] = self._files.pop(renamed.old)
+        for name, before in ((renamed.old, renamed.replaced), (f"{renamed.old}-wal", renamed.log)):
+            Path(name).unlink(missing_ok=True)
+            self._files.pop(name, None)
+            if before is not None:
+                self._files[name] = before
 
     def write_again(self, name: str) -> None:
         """A file's bytes are written once more, and synced."""
@@ -151,6 +192,8 @@ class Disk:
 
     def fail_power(self) -> None:
         """Leave on disk what a power failure leaves.  All connections are closed."""
+        self.is_restoring = True
+        self._settle_renaming()
         for name, durable in self._files.items():
             found = durable.after_power_loss(self._chance)
             path = Path(name)
@@ -164,6 +207,7 @@ class Disk:
         self._files = {name: d for name, d in self._files.items() if Path(name).exists()}
         for shared in Path(self.folder).glob(f"*{_SHARED}"):
             shared.unlink()
+        self.is_restoring = False
 
 
 class _File(apsw.VFSFile):

@@ -84,6 +84,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         #: Until when the process is stopped, as by SIGSTOP.
         self.stalled_until_us = 0
         self.is_dead = False
+        self._coroutines: list[Any] = []
         #: How many threads are at work.
         self.working = 0
 
@@ -98,7 +99,11 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._wake(0)
         return handle
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        """A thread asks for it: some turns may come before."""
+        self._timeline.after(
+            self._chance.randrange(1, 3_000), lambda: self.arrive(object(), callback, *args)
+        )
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
         return self.call_at(self.time() + delay, callback, *args)
@@ -113,7 +118,14 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        self._coroutines.append(coro)
         return asyncio.Task(coro, loop=self, **options)
+
+    def die(self) -> None:
+        """The process is gone, with all that it meant to do."""
+        self.is_dead = True
+        for coroutine in self._coroutines:
+            coroutine.close()
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """Run it whole at a later moment: what a thread does is not interleaved with the loop."""
@@ -159,7 +171,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return self.is_dead
 
     def call_exception_handler(self, context: Any) -> None:
-        self._failed(context.get("exception") or RuntimeError(context.get("message")))
+        if not self.is_dead:  # A dead process's tasks are never done.
+            self._failed(context.get("exception") or RuntimeError(context.get("message")))
 
     # What brings it something.
 

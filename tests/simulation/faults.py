@@ -11,11 +11,10 @@ import apsw
 from noburn_daemon.checkpoint import Checkpointer
 from tests.simulation.disk import Dropped, Partly
 from tests.simulation.engine import SECOND_US
+from tests.simulation.terminal import Terminal
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-Frame = dict[str, Any]
 
 
 class Faults:
@@ -36,7 +35,7 @@ class Faults:
         self._locker: apsw.Connection | None = None
         self._is_interleaving = False
         self._is_mended = False
-        self._corrections = 0
+        self.terminal = Terminal(world, chance)
         self.is_quiet = False
         self._weights = {
             "kill": chance.choice((0, 1, 3)), "kill in a write": chance.choice((0, 1, 3)),
@@ -58,7 +57,7 @@ class Faults:
         world = self._world
         world.disk.op = self._op
         for frame in world.workload.budgets():
-            self._admin(frame)
+            self.terminal.ask(frame)
         for _ in range(self._chance.randrange(2, 5)):
             world.start_program()
         self._call()
@@ -70,9 +69,9 @@ class Faults:
         self._dies_in = None
         self._sick_until_us = 0
         self._unlock()
-        self._admin({"op": "status"})
+        self.terminal.ask({"op": "status"})
         for run in ("r1", "r1/r2", "r3"):
-            self._admin({"op": "run.resume", "run": run})
+            self.terminal.ask({"op": "run.resume", "run": run})
 
     # What happens by itself.
 
@@ -128,11 +127,11 @@ class Faults:
         elif kind == "stall":
             self._stall()
         elif kind == "policy":
-            self._admin(self._policy())
+            self.terminal.ask(self.terminal.policy())
         elif kind == "run":
-            self._admin(self._run())
+            self.terminal.ask(self.terminal.run())
         elif kind == "correction":
-            self._admin(self._correction())
+            self.terminal.ask(self.terminal.correction())
 
     def _stall(self) -> None:
         """The daemon is stopped for a while, but not again and again: that were a hung one."""
@@ -141,89 +140,6 @@ class Faults:
             until_us = now_us + self._chance.randrange(3 * SECOND_US)
             self._world.loop.stalled_until_us = until_us
             self._stalls_from_us = until_us + 8 * SECOND_US
-
-    def _policy(self) -> Frame:
-        chance, workload = self._chance, self._world.workload
-        kind = chance.choice(("set", "set", "rm", "topup", "apply", "look"))
-        scope, per, unit, amount = chance.choice(
-            (("global", "total", "dollars", 20_000_000),
-             ("customer=*", "hour", "dollars", 3_000_000),
-             ("customer=acme", "total", "requests", 60),
-             ("customer=beta", "day", "tokens", 30_000))
-        )  # fmt: skip
-        if kind == "look":
-            return chance.choice((
-                {"op": "budget.list"}, {"op": "run.list"}, {"op": "status"},
-                {"op": "remaining", "attrs": {"customer": "acme", "run": "r1/r2"}},
-            ))  # fmt: skip
-        if kind == "apply":
-            both = [(scope, per, unit), ("customer=beta", "day", "tokens")]
-            steps = [
-                {"n": 0, **workload.budget(*which, chance.randrange(amount // 10, amount))}
-                for which in dict.fromkeys(both)
-            ]
-            return {"op": "budget.apply", "steps": steps}
-        if kind == "rm":
-            return {"op": "budget.rm", "scope": scope, "per": per, "unit": unit}
-        if kind == "topup":
-            return {
-                "op": "budget.topup", "scope": scope.replace("*", "acme"), "per": per,
-                "unit": unit, "amount": chance.randrange(amount),
-            }  # fmt: skip
-        frame = workload.budget(scope, per, unit, chance.randrange(amount // 10, amount))
-        if chance.random() < 0.3:
-            frame["at_ms"] = self._world.checks.oracle.at_ms + chance.choice((10_000, 3_700_000))
-        return frame
-
-    def _run(self) -> Frame:
-        chance = self._chance
-        run = chance.choice(("r1", "r1/r2", "r3"))
-        op = chance.choice(("start", "start", "pause", "resume", "stop", "end", "limit"))
-        frame: Frame = {"op": f"run.{op}", "run": run}
-        limit = {"unit": "dollars", "amount": chance.randrange(300_000, 3_000_000)}
-        if op == "start" and chance.random() < 0.5:
-            frame["limit"] = limit
-        elif op == "limit":
-            frame.update(limit=limit, add=chance.random() < 0.5)
-        return frame
-
-    def _correction(self) -> Frame:
-        """The provider's own report: an amount for a moment, a call's bill; or taken back."""
-        world, chance = self._world, self._chance
-        self._corrections += 1
-        name = f"correction-{self._corrections}"
-        if self._corrections > 1 and chance.random() < 0.2:
-            undone = f"amount-{chance.randrange(1, self._corrections)}"
-            return {"op": "ledger.undo", "id": undone}
-        entry: Frame = {
-            "id": f"amount-{self._corrections}", "why": "drift", "model": "sim-1",
-            "attrs": {"customer": chance.choice(("acme", "beta"))},
-            "for_ms": world.checks.oracle.at_ms, "nano": chance.randrange(-100_000, 400_000),
-            "usage": {"input": chance.randrange(-50, 200)}, "requests": chance.randrange(2),
-        }  # fmt: skip
-        unbilled = [
-            truth for truth in world.truths.values()
-            if truth.billed and not truth.excused
-            and (called := world.checks.oracle.calls.get(truth.call)) is not None
-            and called.state in ("uncertain", "orphaned")
-        ]  # fmt: skip
-        if unbilled and chance.random() < 0.5:
-            truth = chance.choice(unbilled)
-            entry = {"id": f"bill-{self._corrections}", "why": "billed", "call": truth.call,
-                     "ends": "settle", "usage": truth.billed}  # fmt: skip
-        return {"op": "ledger.correct", "batch": name, "entries": [entry]}
-
-    def _admin(self, frame: Frame) -> None:
-        """Somebody at a terminal, as a program of its own."""
-        program = self._world.start_program()
-        program.unfinished += 1
-
-        def done(_reply: object) -> None:
-            program.unfinished -= 1
-            if not frame["op"].startswith("run."):
-                self._world.machine.kill(program.process)
-
-        program.ask(frame, done)
 
     # The disk.
 
@@ -246,6 +162,9 @@ class Faults:
                     if kind == "write":
                         raise Partly(chance.random(), apsw.IOError("the process is dead"))
                     return
+            if world.whole is not None and world.whole.is_to_die(kind):
+                world.kill_daemon(f"before it could {kind} of {name}")
+                return
         self._maybe_fail(kind)
 
     def _maybe_fail(self, kind: str) -> None:
@@ -255,7 +174,7 @@ class Faults:
             raise Partly(chance.random(), apsw.FullError("no space left on device"))
         if kind == "sync" and (sick == "sync" or chance.random() < self._error_rate):
             # Where syncs are not what makes a commit durable, a dropped one breaks SQLite's order.
-            if world.durability == "power" and chance.random() < 0.5:
+            if world.promises_power and chance.random() < 0.5:
                 raise Dropped(apsw.IOError("sync failed, and what it had is gone"))
             raise apsw.IOError("sync failed")
         if sick == "io" or chance.random() < self._error_rate / 5:

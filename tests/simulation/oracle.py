@@ -10,13 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
 
-from tests.simulation.rules import Limit, Pairs, account_keys, pairs_of, run_paths, stands_in
+from tests.simulation.rules import (
+    Limit,
+    Pairs,
+    account_keys,
+    pairs_of,
+    run_paths,
+    stands_in,
+    with_pseudonym,
+)
+
+#: Whom the histories forget, if anybody.
+FORGOTTEN = "acme"
 
 _GENESIS = hashlib.sha256(b"noburn ledger 1").digest()
 _FIRST_COLUMNS = 36
@@ -71,6 +83,8 @@ class Oracle:
         self.scheduled: dict[int, int] = {}
         #: Thresholds that were told.
         self.crossed: dict[Place, set[int]] = {}
+        #: How many messages of thresholds each channel is to hear, by their moment.
+        self.told: dict[int, Counter[str]] = {}
         #: What was booked beyond budgets that bill.
         self.overages: dict[Place, int] = {}
         #: Ids that never held anything and never will.
@@ -86,6 +100,8 @@ class Oracle:
         self._of: dict[Place, list[Called]] = {}
         self.columns: list[str] = []
         self._links = [_GENESIS]
+        #: Every row as it was when it came, texts resolved.
+        self.taken: list[dict[str, Any]] = []
         #: The last row of each call, run or budget, by kind.
         self._rows: dict[tuple[str, ...], int] = {}
 
@@ -97,7 +113,8 @@ class Oracle:
             self.columns = [row[1] for row in connection.execute("PRAGMA table_info(journal)")]
             self.columns.remove("chain")
         row = connection.execute("SELECT chain FROM journal WHERE seq = ?", (self.seq,)).fetchone()
-        if self.seq and (row is None or row[0] != self.chain):
+        is_gone = row is None and self.sealed_in(connection) < self.seq
+        if self.seq and (is_gone or (row is not None and row[0] != self.chain)):
             raise Wrong(f"row {self.seq}, which was there, is gone or another")
         query = f"SELECT {', '.join(self.columns)}, chain FROM journal WHERE seq > ? ORDER BY seq"
         taken = []
@@ -107,7 +124,40 @@ class Oracle:
             self._resolve(connection, found)
             self._take(found)
             taken.append(found)
+        self.taken += taken
         return taken
+
+    def sealed_in(self, connection: apsw.Connection) -> int:
+        """The last row that the newest compaction speaks for; its link is to be ours."""
+        found = connection.execute(
+            "SELECT detail FROM journal WHERE kind IN ('compact', 'forget')"
+            " ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        if found is None:
+            return 0
+        seal = json.loads(str(found[0]))["seal"]
+        through = int(seal["through"])
+        if through < len(self._links) and self._links[through].hex() != seal["link"]:
+            raise Wrong(f"the seal through row {through} has another link than that row had")
+        return through
+
+    def survivors(self, connection: apsw.Connection) -> int:
+        """How many of our rows a file still tells, or has told and compacted."""
+        rows = connection.execute("SELECT seq, chain FROM journal ORDER BY seq DESC")
+        known = len(self._links)
+        last = next((seq for seq, link in rows if seq < known and self._links[seq] == link), 0)
+        return max(last, min(self.sealed_in(connection), known - 1))
+
+    def as_of(self, rows: int) -> Oracle:
+        """What was known when so many rows had been followed; names are looked up again."""
+        before = Oracle()
+        before.columns = self.columns
+        for row, link in zip(self.taken[:rows], self._links[1:], strict=False):
+            before.seq, before.chain, before.at_ms = row["seq"], link, row["at_ms"]
+            before._links.append(link)
+            before.taken.append(row)
+            before._take(row)
+        return before
 
     def _check_link(self, values: list[Any], chain: bytes) -> None:
         kept = list(values)
@@ -167,6 +217,8 @@ class Oracle:
             self._cross(json.loads(row["detail"]), row["at_ms"])
         elif kind == "overage":
             self._overage(json.loads(row["detail"]))
+        elif kind == "forget":
+            self._forget(json.loads(row["detail"]))
         elif kind.startswith("run_") and kind != "run_note":
             self._run(kind, row["run"])
 
@@ -223,6 +275,7 @@ class Oracle:
             detail["budget"], pairs_of(detail["scope"]), detail["per"], _UNITS[detail["unit"]],
             detail["limit"], detail["override"], run, detail["action"], detail["zone"],
             detail["anchor"], tuple(detail["thresholds"]), detail["carry"],
+            tuple(detail["notify"]),
         )  # fmt: skip
         if is_new:
             for called in (*self.calls.values(), *self.amounts):
@@ -262,15 +315,38 @@ class Oracle:
         key = tuple((name, value) for name, value in json.loads(detail["key"]))
         place = (detail["budget"], key, detail["window_start_ms"])
         percent = detail["percent"]
+        if place[0] not in self.limits:
+            raise Wrong(f"{percent} % of {place} is told, and the budget was removed")
         if percent in self.crossed.setdefault(place, set()):
             raise Wrong(f"{percent} % of {place} is told twice")
         self.crossed[place].add(percent)
+        self.told.setdefault(at_ms, Counter()).update(self.limits[place[0]].notify)
         settled, capacity = self._sum(place, at_ms)[0], self._capacity(place)
         ends_ms = self.limits[place[0]].end_ms(place[2])
         if ends_ms is not None and ends_ms <= at_ms:
             return  # A budget that came later knows only what was open of an hour that is over.
         if settled != detail["settled"] or settled * 100 < capacity * percent:
             raise Wrong(f"{percent} % of {place} is told at {settled} of {capacity}")
+
+    def _forget(self, detail: dict[str, Any]) -> None:
+        """A customer has another name from now on, wherever it stood."""
+
+        def renamed(pairs: Pairs) -> Pairs:
+            return with_pseudonym(pairs, detail["attribute"], FORGOTTEN, detail["as"])
+
+        self.names.clear()
+        for called in (*self.calls.values(), *self.amounts):
+            called.attrs = dict(renamed(tuple(called.attrs.items())))
+        for limit in self.limits.values():
+            limit.scope = renamed(limit.scope)
+        for told in (self.topups, self.carried, self.crossed, self.overages):
+            places = {(place[0], renamed(place[1]), place[2]): told[place] for place in told}
+            told.clear()
+            told.update(places)
+        self._of = {}
+        for called in (*self.calls.values(), *self.amounts):
+            for limit in self.limits.values():
+                self._file(limit, called)
 
     def _capacity(self, place: Place) -> int:
         return self.limits[place[0]].amount + self.topups.get(place, 0) + self.carried.get(place, 0)

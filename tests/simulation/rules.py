@@ -33,6 +33,7 @@ class Limit:
     anchor: int
     thresholds: tuple[int, ...]
     carry: int
+    notify: tuple[str, ...] = ()
 
     @property
     def rolls_ms(self) -> int | None:
@@ -78,6 +79,11 @@ def pairs_of(scope: str) -> Pairs:
     if scope == "global":
         return ()
     return tuple((key, value) for key, _, value in (p.partition("=") for p in scope.split(",")))
+
+
+def with_pseudonym(pairs: Pairs, key: str, value: str, stand_in: str) -> Pairs:
+    """The same with another text in the place of one attribute's value."""
+    return tuple((k, stand_in if (k, v) == (key, value) else v) for k, v in pairs)
 
 
 def run_paths(attrs: dict[str, str]) -> list[str]:

@@ -82,6 +82,8 @@ def standing_in(world: World) -> Iterator[None]:
         )
         stack.enter_context(patch(server, "count_input", _count))
         stack.enter_context(_logged(world))
+        if world.whole is not None:
+            stack.enter_context(world.whole.standing_in())
         stack.enter_context(
             patch(opening, "_write_log_again", lambda path: world.disk.write_again(f"{path}-wal"))
         )
@@ -109,6 +111,7 @@ class _Told(logging.Handler):
         if (
             record.exc_info is not None
             and record.exc_info[0] is not None
+            and not issubclass(record.exc_info[0], (apsw.Error, OSError))  # the disk's
             and not (self._world.disk.is_dead)
         ):
             self._world.defects.append("".join(traceback.format_exception(*record.exc_info)))

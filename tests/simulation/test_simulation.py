@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.mutations import MUTANTS, RARE
+from tests.simulation.whole_mutations import WHOLE_MUTANTS, WHOLE_RARE
 from tests.simulation.world import Violation, World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,10 +29,16 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize("first", range(1001, 1061, 10))
+@pytest.mark.parametrize("first", range(1001, 1041, 10))
 def test_no_seed_finds_anything(first: int) -> None:
     for seed in range(first, first + 10):
         World(seed).run()
+
+
+@pytest.mark.parametrize("first", range(2001, 2013, 3))
+def test_nor_with_all_that_stands_around_the_ledger(first: int) -> None:
+    for seed in range(first, first + 3):
+        World(seed, is_whole=True).run()
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=str)
@@ -63,9 +70,16 @@ def test_planted_defects_are_found(name: str) -> None:
         assert any(finds(seed, mixture) for seed in range(1, 41))
 
 
-def finds(seed: int, mixture: dict[str, Any]) -> bool:
+@pytest.mark.parametrize("name", sorted(WHOLE_MUTANTS.keys() - WHOLE_RARE))
+def test_planted_defects_around_the_ledger_are_found(name: str) -> None:
+    planted, mixture = WHOLE_MUTANTS[name]
+    with planted():
+        assert any(finds(seed, mixture, is_whole=True) for seed in range(1, 21))
+
+
+def finds(seed: int, mixture: dict[str, Any], *, is_whole: bool = False) -> bool:
     try:
-        World(seed, mixture=mixture).run()
+        World(seed, mixture=mixture, is_whole=is_whole).run()
     except Violation:
         return True
     return False

@@ -40,6 +40,7 @@ from tests.simulation.standins import (
     memory_folder,
     standing_in,
 )
+from tests.simulation.whole import Whole
 from tests.simulation.workload import Workload
 
 START_MS = 1_795_476_000_000
@@ -55,9 +56,12 @@ class World:
 
     def __init__(
         self, seed: int, *, trace: bool = False, calls: int = 60,
-        mixture: Mapping[str, Any] | None = None,
+        mixture: Mapping[str, Any] | None = None, is_whole: bool = False,
     ) -> None:  # fmt: skip
-        """mixture: weights of faults, and `durability`, instead of those that the seed draws."""
+        """mixture: weights of faults, and `durability`, instead of those that the seed draws.
+
+        is_whole: with what stands around the ledger, and with what makes its file anew.
+        """
         self.seed = seed
         self.lines: list[str] | None = [] if trace else None
         self._digest = hashlib.blake2b(digest_size=8)
@@ -67,7 +71,7 @@ class World:
             self.timeline, random.Random(f"{seed} machine"), start_ms=START_MS,
             has_exits=self.chance.random() < 0.7,
         )  # fmt: skip
-        self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=memory_folder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="nb-sim-", dir=memory_folder())).resolve()
         self.disk = Disk(self.folder, random.Random(f"{seed} disk"))
         drawn = self.chance.choice(("process", "power"))
         self.durability = (mixture or {}).get("durability", drawn)
@@ -89,8 +93,13 @@ class World:
         self.defects: list[str] = []
         self.is_storm = True
         self._is_starting = False
+        self._is_going_on = False
+        self._wrong: Exception | None = None
         self.checks = Checks(self)
         self.faults = Faults(self, random.Random(f"{seed} faults"), mixture or {})
+        self.whole: Whole | None = None
+        if is_whole:
+            self.whole = Whole(self, random.Random(f"{seed} whole"), mixture or {})
 
     # Telling.
 
@@ -111,6 +120,16 @@ class World:
         self.trace(f"VIOLATION {what}")
         raise Violation(what)
 
+    def note_wrong(self, error: Exception) -> None:
+        """Something was found where an exception would be the daemon's own to handle."""
+        self._wrong = self._wrong or error
+
+    @property
+    def promises_power(self) -> bool:
+        """Whether every commit is to outlast the machine's power."""
+        always = self.whole is None or self.whole.settings.was_always_power
+        return self.durability == "power" and always
+
     def loop_s(self) -> float:
         return self.timeline.now_us / SECOND_US
 
@@ -124,8 +143,10 @@ class World:
         self.disk.is_dead = False
         ledger: SqliteLedger | None = None
         try:
+            service = None if self.whole is None else self.whole.service()
+            held = self.durability if self.whole is None else self.whole.settings.now.durability
             ledger = SqliteLedger(
-                self.folder / "ledger.sqlite3", durability=self.durability,
+                self.folder / "ledger.sqlite3", durability=held,
                 now_ms=self.machine.wall_ms(), checkpointer=self._checkpointer(),
             )  # fmt: skip
             pricing = Pricing(self.prices.book, ledger.book_texts)
@@ -144,10 +165,10 @@ class World:
                 ledger=ledger, pricing=pricing, prices=self.prices, clock=clock,  # type: ignore[arg-type]
                 idle_exit_s=600.0, loop=self.loop,
                 processes=SimulatedProcesses(self.machine),  # type: ignore[arg-type]
-                undelivered=self.journal,
+                undelivered=self.journal, service=service,
             )  # fmt: skip
-        except NoburnError as error:
-            self.trace(f"the daemon cannot start: {error.message.replace(str(self.folder), '')}")
+        except (NoburnError, OSError) as error:
+            self.trace(f"the daemon cannot start: {str(error).replace(str(self.folder), '')}")
             self._bury(ledger)
             return
         if self.disk.is_dead:
@@ -181,7 +202,7 @@ class World:
             return
         self.trace(f"the daemon dies: {how}")
         self.disk.is_dead = True
-        self.loop.is_dead = True
+        self.loop.die()
         # It may be in the middle of a statement: its connections are closed when that is over.
         self.timeline.after(0, self._buried)
 
@@ -196,7 +217,7 @@ class World:
         self.wires.clear()
         self.disk.is_dead = True
         if self.loop is not None:
-            self.loop.is_dead = True
+            self.loop.die()
         if self.daemon is not None and self.daemon._undelivered is not None:
             self.daemon._undelivered.close()  # the system lets its locks go
         self.daemon = self.ledger = self.loop = self.machine.loop = None
@@ -212,7 +233,7 @@ class World:
         self.checks.follow()
         self.checks.stopped()
         if self.loop is not None:
-            self.loop.is_dead = True
+            self.loop.die()
         self.daemon = self.loop = self.machine.loop = None
         for wire in self.wires:
             wire.end()  # after what was written; also where nobody had taken the connection yet
@@ -316,10 +337,14 @@ class World:
             with standing_in(self):
                 self.start_daemon()
                 self.faults.begin()
+                if self.whole is not None:
+                    self.whole.begin()
                 self._run_until(lambda: self.calls_left <= 0 and not self._busy(), 400)
                 self.trace("everything is mended")
                 self.is_storm = False
                 self.faults.mend()
+                if self.whole is not None:
+                    self.whole.mend()
                 self._run_until(self._is_quiet, 120)
                 self.checks.at_the_end()
         except Wrong as error:
@@ -327,6 +352,19 @@ class World:
             raise Violation(str(error)) from error
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def go_on(self, steps: int) -> None:
+        """Everybody else goes on while a thread of the daemon is at work."""
+        if self._is_going_on or self._wrong is not None:
+            return
+        self._is_going_on = True
+        try:
+            for _ in range(steps):
+                self.timeline.step()
+        except (Violation, Wrong) as error:
+            self.note_wrong(error)
+        finally:
+            self._is_going_on = False
 
     def _busy(self) -> bool:
         return any(program.is_alive and program.unfinished for program in self.programs)
@@ -345,5 +383,7 @@ class World:
                 break
             if not self.timeline.step():
                 break
+            if self._wrong is not None:
+                raise self._wrong
         if not done():
             self.violation(f"not done after {seconds_max} s: {self.checks.what_is_open()}")
