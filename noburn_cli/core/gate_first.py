@@ -28,6 +28,8 @@ _NOT_OURS = frozenset({"test", "tests", "docs", "doc", "fixtures", "node_modules
 _PARTS = frozenset({"parts", "partials", "samples"})
 _NO_PROMPTS = frozenset({"readme", "changelog", "license", "contributing"})
 _LEFT_OUT_MAX = 20
+#: So many models are named where nobody can tell which one is meant.
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ def _model(found: Beginning) -> str:
         return _said(f"model = {_quoted(found.model)}", f"where no other is said; {where} names it")
     if not found.models:
         return _said('# model = "…"', "to be said: what these prompts are sent to")
-    named = ", ".join(f"{model} ({path})" for model, path in list(found.models.items())[:6])
+    named = ", ".join(f"{model} ({path})" for model, path in list(found.models.items())[:_SHOWN])
+    if len(found.models) > _SHOWN:
+        named += f" and {len(found.models) - _SHOWN} more"
     return _said('# model = "…"', f"to be said, here or in a prompt's table; named are {named}")
 
 

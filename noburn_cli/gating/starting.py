@@ -39,6 +39,8 @@ _SOURCES = (".py", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".go", ".rb", ".yaml", 
 #: Larger ones are generated, or data.
 _SOURCE_BYTES_MAX = 256 * 1024
 _QUOTED = re.compile(r"""(["'`])([A-Za-z0-9][\w./:@-]{1,80})\1""", re.ASCII)
+#: What each name of CONSTANTS has in it.
+_NAMED = re.compile("|".join(one.strip("*") for one in CONSTANTS))
 #: Models that prompts are written for.
 _FAMILIES = ("text", "reasoning")
 
@@ -81,11 +83,9 @@ def _look(environment: Mapping[str, str], folder: Path) -> Beginning:
     except NoburnError:  # Without git there is no base; the gate says so where one is asked for.
         repository = None
     tree = FolderTree(folder, repository)
-    sources = dict(_sources(tree))
-    models = _models(environment, sources)
+    models, constants = _in_sources(environment, tree)
     candidates = [name for name in tree.names if is_prompt(name) and tree.has(name)]
     prompts, left_out = _readable(tree, candidates, model=next(iter(models), None))
-    constants = [table for name in sources for table in _constants(name, sources[name])]
     tables = (*tables_of(prompts, tree.names), *constants)
     if not tables:
         raise NoburnError(
@@ -113,20 +113,24 @@ def _sources(tree: FolderTree) -> Iterator[tuple[str, str]]:
             continue
 
 
-def _models(environment: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, str]:
-    """Names of models that stand in quotes, as they stand there, each with the first file."""
+def _in_sources(
+    environment: Mapping[str, str], tree: FolderTree
+) -> tuple[dict[str, str], list[FirstTable]]:
+    """(names of models that stand in quotes, each with the first file; constants with prompts)."""
     known = {
         name
         for model in load_book(environment).models()
         if model.family in _FAMILIES
         for name in (model.name, *model.aliases)
     }
-    found: dict[str, str] = {}
-    for path, text in sources.items():
+    models: dict[str, str] = {}
+    constants: list[FirstTable] = []
+    for path, text in _sources(tree):
         for match in _QUOTED.finditer(text):
             if match[2] in known:
-                found.setdefault(match[2], path)
-    return found
+                models.setdefault(match[2], path)
+        constants += _constants(path, text)
+    return models, constants
 
 
 def _readable(
@@ -155,8 +159,8 @@ def _clause(error: InputRefused, table: PromptSpec) -> str:
 
 def _constants(name: str, source: str) -> Iterator[FirstTable]:
     """The constants of a Python file that hold a sentence: a name or a path is no prompt."""
-    if not name.endswith(".py"):
-        return
+    if not name.endswith(".py") or _NAMED.search(source) is None:
+        return  # Reading the syntax of every file of a large project takes minutes.
     try:
         found = find_constants(name, source, CONSTANTS, {})
     except InputRefused:
