@@ -8,10 +8,9 @@ Start-up is a feature: `noburn --help` imports none of the modules in the table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -32,8 +31,7 @@ IMPROVE = "Improve what is earned"
 JOBS = (BEGIN, ESTIMATE, ENFORCE, ACCOUNT, IMPROVE)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One command: where it lives and how the overview describes it.
 
     attribute: a function (one command) or a typer.Typer (a group of them) in `module`.
@@ -46,7 +44,7 @@ class Entry:
     module: str
     attribute: str
     help: str
-    context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    context: Mapping[str, Any] = MappingProxyType({})
 
 
 #: What follows the command's name belongs to the child, options included.

@@ -5,7 +5,6 @@ Layer: commands.  Below: commands.margin_asking, core.margin_outlook, render.mar
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -89,12 +88,12 @@ def _run(asked: opt.Asked) -> None:
     shown = [outlook(name, scenario, target=keep) for name, scenario in question.rows]
     if asked.volume_open:
         shown = [_at_the_most(one) for one in shown]
-        question = replace(question, notes=(*question.notes, _NOBODY_SAID))
+        question = question._replace(notes=(*question.notes, _NOBODY_SAID))
     unpriced = _without_overage(shown, asked.solve)
     solved = [None if one in unpriced else _solved(one, asked.solve) for one in shown]
     for one in unpriced:
         said = f"`{one.name}` has no overage whose price could be sought."
-        question = replace(question, notes=(*question.notes, said))
+        question = question._replace(notes=(*question.notes, said))
     curves = _sweeps(asked, shown, keep)
     _hint_eaten_dollar(asked, shown)
     if asked.as_json:
@@ -110,7 +109,7 @@ def _run(asked: opt.Asked) -> None:
 def _at_the_most(shown: Outlook) -> Outlook:
     """The month of the most tokens that keep the target; of none, where none or any does."""
     tokens = shown.keeping_target.value or 0
-    return outlook(shown.name, replace(shown.scenario, tokens=tokens), target=shown.target)
+    return outlook(shown.name, shown.scenario._replace(tokens=tokens), target=shown.target)
 
 
 def _without_overage(shown: list[Outlook], name: str | None) -> list[Outlook]:

@@ -8,9 +8,8 @@ Above: commands.margin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noburn_cli.commands.margin_options import Asked
 from noburn_cli.commands.margin_plans import chosen_plans, read_file
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from noburn_cli.core.plan_files import PlansFile
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """(name, scenario) of every row, and what the answers take for granted."""
 
     rows: tuple[tuple[str, Scenario], ...]
@@ -55,11 +53,11 @@ def read_question(asked: Asked) -> Question:
             uses = tuple(rates.price(use) for use in said)
             scenario = Scenario(plan, uses, rates_name=_rates_name(said, uses))
             if file is not None and _scales(asked, file, name):
-                scenario = replace(scenario, tokens=_count(asked.tokens or "", "--tokens"))
+                scenario = scenario._replace(tokens=_count(asked.tokens or "", "--tokens"))
             _check_calls(scenario)
-            scenario = replace(scenario, levers=_levers(asked, scenario, rates))
+            scenario = scenario._replace(levers=_levers(asked, scenario, rates))
             free = _free(asked, file, scenario, rates)
-            rows.append((_row_name(name, uses, asked), replace(scenario, free=free)))
+            rows.append((_row_name(name, uses, asked), scenario._replace(free=free)))
     return Question(tuple(rows), (*_at_reference(rows), *dict.fromkeys(rates.notes)))
 
 
@@ -148,23 +146,22 @@ def _filled(use: Use, asked: Asked, model: str | None) -> Use:
     if use.model is not None or use.rate_pico is not None:
         return use
     if model is not None:
-        return replace(use, model=model)
-    return use if asked.rate is None else replace(use, rate_pico=_rate(asked.rate))
+        return use._replace(model=model)
+    return use if asked.rate is None else use._replace(rate_pico=_rate(asked.rate))
 
 
 def _overlaid(use: Use, asked: Asked, model: str | None) -> Use:
     """A use of the file with what options say in place of it."""
     if model is not None:
-        use = replace(use, model=model, rate_pico=None)
+        use = use._replace(model=model, rate_pico=None)
     elif asked.rate is not None:
-        use = replace(use, model=None, rate_pico=_rate(asked.rate))
+        use = use._replace(model=None, rate_pico=_rate(asked.rate))
     if asked.calls is not None:
         raise UsageError("--calls goes with --tokens alone", next_step="say `calls` in the file")
     output = _share(asked.output_share, "--output-share")
     cached = _share(asked.cached_share, "--cached-share")
     batch = _share(asked.batch_share, "--batch-share")
-    return replace(
-        use,
+    return use._replace(
         output=use.output if output is None else output,
         split_given=use.split_given or output is not None,
         cached=use.cached if cached is None else cached,
@@ -244,8 +241,8 @@ def _ratio(text: str) -> Fraction:
 
 def _ratio_of_model(name: str, scenario: Scenario, rates: Rates) -> Fraction:
     """How many times cheaper the same tokens are on another model.  Raises UsageError."""
-    uses = tuple(rates.price(replace(one.use, model=name, rate_pico=None)) for one in scenario.uses)
-    other = replace(scenario, uses=uses).rate_pico
+    uses = tuple(rates.price(one.use._replace(model=name, rate_pico=None)) for one in scenario.uses)
+    other = scenario._replace(uses=uses).rate_pico
     if not 0 < other < scenario.rate_pico:
         raise UsageError(
             f"`{name}` is not cheaper for these tokens", next_step="choose a cheaper model"
@@ -278,7 +275,7 @@ def _free(asked: Asked, file: PlansFile | None, scenario: Scenario, rates: Rates
                 "--free-tokens needs a number of free users",
                 next_step="say --free-users-per-payer 20, or --conversion 5%",
             )
-        of_one = replace(scenario, tokens=tokens, plan=Plan(0, included=Included(tokens=tokens)))
+        of_one = scenario._replace(tokens=tokens, plan=Plan(0, included=Included(tokens=tokens)))
         return FreeUsers(users, Fraction(of_one.usage().cost_nano))
     if tier is not None and file is not None:
         uses = tuple(rates.price(use) for use in file.uses_of(tier.plan))

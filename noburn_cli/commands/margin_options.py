@@ -6,8 +6,7 @@ Owns: Asked, whose fields are the command's parameters by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -135,17 +134,16 @@ FailBelowTarget = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """The options as they were given, by name; None was not."""
 
     price: str | None = None
     tokens: str | None = None
     input_tokens: str | None = None
     output_tokens: str | None = None
-    model: list[str] | None = field(default=None)
+    model: list[str] | None = None
     rate: str | None = None
-    use: list[str] | None = field(default=None)
+    use: list[str] | None = None
     output_share: str | None = None
     cached_share: str | None = None
     batch_share: str | None = None
@@ -170,7 +168,7 @@ class Asked:
     route_ratio: str | None = None
     route_model: str | None = None
     plans: str | None = None
-    plan: list[str] | None = field(default=None)
+    plan: list[str] | None = None
     target: str = "70%"
     solve: str | None = None
     sweep: str | None = None

@@ -11,9 +11,9 @@ These figures judge; none of them enters a bill.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.money import PICO_PER_TOKEN_PER_DOLLAR_PER_MILLION
 
@@ -71,8 +71,7 @@ def inference_allowance(revenue_nano: Fraction | int) -> tuple[Fraction, Fractio
     return revenue_nano * INFERENCE_SHARE_LOW, revenue_nano * INFERENCE_SHARE_HIGH
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """A range of shares that is reported or was measured, where, and when we looked."""
 
     low: Fraction

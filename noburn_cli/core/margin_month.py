@@ -11,8 +11,9 @@ calls, feature by feature, so that cost and calls grow in proportion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.economics import Band, band_of, routing_saving
 from noburn_cli.core.money import PICO_PER_NANO
@@ -24,8 +25,7 @@ from noburn_cli.core.plans import ONE, ZERO, Plan
 REFERENCE_NAME = "the reference rate for input; name yours with --model or --rate"
 
 
-@dataclass(frozen=True)
-class Levers:
+class Levers(NamedTuple):
     """What makes the same answers cheaper.
 
     hits: the share of calls that a semantic cache answers, at no cost; they still count as used.
@@ -43,16 +43,14 @@ class Levers:
         return (ONE - self.hits) * (ONE - routing)
 
 
-@dataclass(frozen=True)
-class FreeUsers:
+class FreeUsers(NamedTuple):
     """Users who pay nothing.  per_payer: for each customer who pays.  nano: what one costs."""
 
     per_payer: Fraction = ZERO
     nano: Fraction = ZERO
 
 
-@dataclass(frozen=True)
-class Scenario:
+class Scenario(NamedTuple):
     """A plan, and what a seat of its customer uses.
 
     rates_name: whose rates they are, for the reader.
@@ -105,8 +103,7 @@ class Scenario:
         )
 
 
-@dataclass(frozen=True)
-class Month:
+class Month(NamedTuple):
     """One month's lines of a scenario: its bill, and the free users that it pays for."""
 
     bill: PlanBill
@@ -167,6 +164,6 @@ def free_user_nano(plan: Plan, uses: tuple[PricedUse, ...], levers: Levers) -> F
 
 def points_won(scenario: Scenario) -> Fraction | None:
     """What the levers add to the margin's share of revenue; None without revenue."""
-    without = month_of(replace(scenario, levers=Levers())).margin_share
+    without = month_of(scenario._replace(levers=Levers())).margin_share
     with_them = month_of(scenario).margin_share
     return None if without is None or with_them is None else with_them - without

@@ -7,8 +7,8 @@ Above: render.margin, commands.margin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.economics import BANDS_FROM, TARGET_MARGIN
 from noburn_cli.core.margin_month import Month, Scenario, month_of, points_won
@@ -20,8 +20,7 @@ from noburn_cli.core.plans import ZERO
 _CURVE_POINTS = 161
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(NamedTuple):
     """One plan in use.
 
     break_even, keeping_target: tokens; target_price: for the tokens that are used.
@@ -52,8 +51,7 @@ def outlook(name: str, scenario: Scenario, *, target: Fraction = TARGET_MARGIN) 
     )
 
 
-@dataclass(frozen=True)
-class Swept:
+class Swept(NamedTuple):
     """A plan over a quantity.
 
     months: by value, evenly spaced, the marked values among them.
@@ -74,8 +72,7 @@ class Swept:
         return [edge for edge in self.edges if edge.value == value]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A quantity from low to high in so many rows; drawn: as a curve too."""
 
     quantity: Quantity
@@ -97,7 +94,7 @@ def swept(rows: Sequence[tuple[str, Scenario, Span]], *, target: Fraction) -> li
                 months[value] = month_of(span.quantity.put(scenario, value))
         smooth.update(months)
         found.append(
-            replace(one, months=tuple(sorted(months.items())), curve=tuple(sorted(smooth.items())))
+            one._replace(months=tuple(sorted(months.items())), curve=tuple(sorted(smooth.items())))
         )
     return found
 

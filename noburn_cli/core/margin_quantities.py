@@ -13,8 +13,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.margin_month import FreeUsers, Scenario
 from noburn_cli.core.money import (
@@ -38,8 +39,7 @@ USER_STEPS = 100
 NANO_PER_CENT = NANO_PER_DOLLAR // 100
 
 
-@dataclass(frozen=True)
-class Quantity:
+class Quantity(NamedTuple):
     """One quantity.
 
     what: what it is, with its unit.  after: what is said after a value of it.
@@ -71,7 +71,7 @@ def _show_share(value: int) -> str:
 
 
 def _plan(scenario: Scenario, **changes: object) -> Scenario:
-    return replace(scenario, plan=replace(scenario.plan, **changes))  # type: ignore[arg-type]
+    return scenario._replace(plan=replace(scenario.plan, **changes))  # type: ignore[arg-type]
 
 
 def _share(
@@ -87,7 +87,7 @@ def _share(
 
 
 def _put_hits(scenario: Scenario, share: Fraction) -> Scenario:
-    return replace(scenario, levers=replace(scenario.levers, hits=share))
+    return scenario._replace(levers=scenario.levers._replace(hits=share))
 
 
 def _put_routed(scenario: Scenario, share: Fraction) -> Scenario:
@@ -97,12 +97,12 @@ def _put_routed(scenario: Scenario, share: Fraction) -> Scenario:
             why="how much it saves depends on how much cheaper that model is",
             next_step="say --route-ratio 10, or --route-model NAME",
         )
-    return replace(scenario, levers=replace(scenario.levers, routed=share))
+    return scenario._replace(levers=scenario.levers._replace(routed=share))
 
 
 def _split(scenario: Scenario, **shares: Fraction) -> Scenario:
     uses = tuple(priced.with_shares(**shares) for priced in scenario.uses)
-    return replace(scenario, uses=uses)
+    return scenario._replace(uses=uses)
 
 
 def _mean(scenario: Scenario, name: str) -> Fraction:
@@ -115,7 +115,7 @@ def _mean(scenario: Scenario, name: str) -> Fraction:
 
 
 def _free(scenario: Scenario, value: int) -> Scenario:
-    return replace(scenario, free=FreeUsers(Fraction(value, USER_STEPS), scenario.free.nano))
+    return scenario._replace(free=FreeUsers(Fraction(value, USER_STEPS), scenario.free.nano))
 
 
 def _users(text: str) -> int:
@@ -139,7 +139,7 @@ PRICE = Quantity(
 TOKENS_USED = Quantity(
     "tokens", "tokens a seat and month", " tokens a seat and month", AMOUNT_MAX, False, 1,
     _tokens, show_count, lambda scenario: scenario.seat_tokens,
-    lambda scenario, value: replace(scenario, tokens=value),
+    lambda scenario, value: scenario._replace(tokens=value),
 )  # fmt: skip
 SEATS = Quantity(
     "seats", "seats of the customer", " seats", SEATS_MAX, True, 1,

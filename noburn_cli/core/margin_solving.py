@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.margin_month import Month, Scenario, month_of
 from noburn_cli.core.margin_quantities import Quantity
@@ -31,16 +31,14 @@ class Reach(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """From low to high, both included, in steps of a quantity."""
 
     low: int
     high: int
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Where a promise holds.
 
     keep: the share of revenue that is to be left.  ranges: apart and in order.
@@ -88,8 +86,7 @@ class Answer:
         return any(one.low <= value <= one.high for one in self.ranges)
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """A value of a quantity at which the margin passes a share of revenue.
 
     value: the last that can be charged on the side that keeps it.  falls: it is lost beyond.
@@ -245,8 +242,7 @@ def sweep(
     return [(value, curve.month(value)) for value in values]
 
 
-@dataclass(frozen=True)
-class Bend:
+class Bend(NamedTuple):
     """A value at which the margin's slope changes, and what ends or begins there."""
 
     value: int

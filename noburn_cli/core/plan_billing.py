@@ -13,8 +13,8 @@ cost: core.margin_solving stands on that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.core.plans import MILLION, ONE, ZERO, Plan
 from noburn_cli.core.usage import billed_total
@@ -24,8 +24,7 @@ MONTHS_A_YEAR = 12
 NANO_PER_CENT = 10**7
 
 
-@dataclass(frozen=True)
-class PlanUsage:
+class PlanUsage(NamedTuple):
     """What one customer did in one month, all seats together.
 
     cost_nano: what providers charge for all of it.  tokens, requests: how much it was.
@@ -50,8 +49,7 @@ class PlanUsage:
         return cls(cost_nano=cost_nano, tokens=billed_total(usage), requests=requests)
 
 
-@dataclass(frozen=True)
-class PlanBill:
+class PlanBill(NamedTuple):
     """The lines of one month, in nano-dollars, before tax unless they say so.
 
     base_nano: seats at the monthly price; discount_nano, which is taken off it, is 0 or more.
@@ -130,16 +128,15 @@ def _payers(plan: Plan, usage: PlanUsage) -> list[tuple[Fraction, bool]]:
 def _mean(parts: list[tuple[Fraction, PlanBill]]) -> PlanBill:
     """Line by line; what is watched is watched in each."""
     lines = {
-        field.name: sum((weight * getattr(one, field.name) for weight, one in parts), ZERO)
-        for field in fields(PlanBill)
-        if field.name not in ("watched", "credits_left")
+        name: sum((weight * getattr(one, name) for weight, one in parts), ZERO)
+        for name in PlanBill._fields
+        if name not in ("watched", "credits_left")
     }
     watched = tuple(number for _, one in parts for number in one.watched)
     return PlanBill(**lines, watched=watched, credits_left=parts[0][1].credits_left)
 
 
-@dataclass(frozen=True)
-class _Split:
+class _Split(NamedTuple):
     """Usage by who pays for it.  stopped: of all usage, the share that does not happen."""
 
     beyond: Fraction

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noburn_cli.core.economics import REFERENCE_RATE_PICO
 from noburn_cli.core.money import (
@@ -36,8 +36,7 @@ STANDARD = "standard"
 _SPLIT_KINDS = (INPUT, CACHE_READ, OUTPUT)
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """One feature's tokens of a seat and month.
 
     model: None for a flat rate.  rate_pico: pico-dollars per token, None for the model's.
@@ -135,8 +134,7 @@ class PricedUse:
         use = self.use
         return replace(
             self,
-            use=replace(
-                use,
+            use=use._replace(
                 output=use.output if output is None else output,
                 cached=use.cached if cached is None else cached,
                 batch=use.batch if batch is None else batch,
@@ -161,7 +159,7 @@ def price_flat(use: Use) -> PricedUse:
     if use.output or use.cached or use.batch or use.variant != STANDARD:
         raise split_needs_model()
     rate = Fraction(REFERENCE_RATE_PICO) if use.rate_pico is None else use.rate_pico
-    return PricedUse(replace(use, rate_pico=rate), {}, {})
+    return PricedUse(use._replace(rate_pico=rate), {}, {})
 
 
 def price_use(use: Use, model: Model, *, at_ms: int) -> PricedUse:
@@ -178,7 +176,7 @@ def price_use(use: Use, model: Model, *, at_ms: int) -> PricedUse:
         )
     rates = _rates(use, model, use.variant, at_ms) if use.batch < 1 else {}
     batch_rates = _rates(use, model, BATCH, at_ms) if use.batch else {}
-    named = replace(use, model=model.name, rate_pico=None)
+    named = use._replace(model=model.name, rate_pico=None)
     priced = PricedUse(named, rates, batch_rates)
     _ = priced.rate_pico  # Unknown is told here, where the model is named.
     return priced

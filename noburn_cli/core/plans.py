@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 from noburn_cli.errors import UsageError
 
@@ -40,8 +41,7 @@ class Kind(Enum):
     FREE = "free"
 
 
-@dataclass(frozen=True)
-class Included:
+class Included(NamedTuple):
     """Usage that the price pays for, a month: whichever is given and used up first ends it.
 
     cost_nano: usage at what it costs us, in nano-dollars.  None: without a limit.

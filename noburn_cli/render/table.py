@@ -12,8 +12,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 GAP = "  "
 LEFT = "l"
@@ -87,8 +86,7 @@ def print_table(
     target.writelines(line + "\n" for line in format_table(headers, rows, align=align))
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column of a table that must fit.
 
     give_up: columns with a lower number go first; None stays.

@@ -98,7 +98,7 @@ def test_line_a_semantic_cache_saves_350_dollars_a_month():
     # The same through a month: 100,000 calls that cost $1,000 together.
     use = Use("faq", 10**8, rate_pico=Fraction(10**7), calls=100_000)
     scenario = Scenario(Plan(2000 * DOLLAR), (price_flat(use),))
-    cached = replace(scenario, levers=Levers(hits=Fraction(35, 100)))
+    cached = scenario._replace(levers=Levers(hits=Fraction(35, 100)))
     saved = month_of(cached).margin_nano - month_of(scenario).margin_nano
     assert saved == 350 * DOLLAR
     within = {name: (float(one.low), float(one.high)) for name, one in SEMANTIC_CACHE_HITS.items()}

@@ -60,7 +60,7 @@ def test_a_mix_of_features_costs_what_its_parts_cost():
     assert scenario.usage().cost_nano == 2 * sum(part.cost_nano for part in parts)
     assert scenario.usage().tokens == 8 * 10**6
     assert scenario.usage().requests == 4000
-    doubled = replace(scenario, tokens=8 * 10**6)
+    doubled = scenario._replace(tokens=8 * 10**6)
     assert doubled.usage().cost_nano == 2 * scenario.usage().cost_nano
 
 
@@ -107,7 +107,7 @@ def test_a_hybrid_bends_where_its_allowance_ends():
     found = breaks(scenario, tokens, low=0, high=4 * 10**6)
     assert [(bend.value, bend.reason) for bend in found] == [(10**6, "allowance used up")]
     limited = replace(hybrid, minimum_nano=30 * DOLLAR, maximum_nano=40 * DOLLAR)
-    bends = breaks(replace(scenario, plan=limited), tokens, low=0, high=4 * 10**6)
+    bends = breaks(scenario._replace(plan=limited), tokens, low=0, high=4 * 10**6)
     assert [(bend.value, bend.reason) for bend in bends] == [
         (10**6, "allowance used up"), (1_083_334, "minimum of the charge"),
         (1_916_667, "maximum of the charge"),
@@ -128,7 +128,7 @@ def test_caching_and_routing_are_solved_to_a_hundredth_of_a_per_cent():
     assert cache.value == 4000  # $10 of inference become $6 at 40 % hits.
     assert routing.value == 4445  # 0.4 ÷ 0.9 = 44.44… %, rounded up.
     won = points_won(
-        replace(scenario, levers=Levers(ratio=Fraction(10), routed=Fraction(4445, 10**4)))
+        scenario._replace(levers=Levers(ratio=Fraction(10), routed=Fraction(4445, 10**4)))
     )
     assert won == Fraction(4445, 10**4) * Fraction(9, 10) / 2
     # What the cache answers is not routed: half of the calls, and of the rest half at a tenth.

@@ -187,6 +187,7 @@ def plans(draw):
 usages = st.builds(
     PlanUsage, amounts, st.integers(0, 10**10), st.integers(0, 10**4),
     trial=shares, credits_left=st.lists(st.integers(0, 100), max_size=4).map(tuple),
+    seats=st.none(), yearly=st.none(),
 )  # fmt: skip
 
 
