@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +18,12 @@ import pytest
 from noburn_cli.errors import PolicyChanged
 from noburn_cli.price_sources.keeping import replace_book
 
-TODAY = datetime.now(tz=timezone.utc).date()
 SHIPPED = Path(__file__).resolve().parents[2] / "pricing.toml"
+
+
+def today() -> date:
+    """When it is asked: the modules of a long suite are read on the day before, once in a while."""
+    return datetime.now(tz=timezone.utc).date()
 
 
 def shipped(name: str) -> str:
@@ -36,7 +40,7 @@ starts_on = {start}
 input = {inp}
 output = {out}
 url = "https://example.org/prices"
-checked_on = {TODAY}
+checked_on = {today()}
 """
 
 
@@ -51,8 +55,8 @@ output_max = 1000
 """
 
 
-def newer_book(*models: str, day: object = TODAY) -> str:
-    return f"format = 1\n[generated]\nchecked_on = {day}\n" + "\n".join(models)
+def newer_book(*models: str, day: object = None) -> str:
+    return f"format = 1\n[generated]\nchecked_on = {day or today()}\n" + "\n".join(models)
 
 
 def saved(folder: Path, text: str) -> str:
@@ -75,14 +79,14 @@ def rates(here: Any, model: str) -> list[tuple[str, str, str]]:
 def test_a_new_price_is_a_row_with_its_day_and_can_be_undone(here: Any, tmp_path: Path) -> None:
     """Goal: plan, --dry-run, taking, the kept old rates, --undo and --undo again."""
     before = rates(here, "gpt-6-luna")
-    later = TODAY + timedelta(days=20)
-    changed = shipped("gpt-6-luna") + row(TODAY, inp="0.2", out="0.5") + row(later, inp=1, out=2)
+    later = today() + timedelta(days=20)
+    changed = shipped("gpt-6-luna") + row(today(), inp="0.2", out="0.5") + row(later, inp=1, out=2)
     source = saved(tmp_path, newer_book(changed, NEW + row("1970-01-01", inp=1, out=2)))
     update = ("prices", "update", "--from", source)
     plan = here.said(*update, "--dry-run")
     assert "+ gpt-7-mini: openai, input $1 / M, output $2 / M" in plan
-    assert f"standard from {TODAY}: input $0.1 / M → $0.2 / M (+100 %)" in plan
-    assert f"the rates before end on {TODAY - timedelta(days=1)}" in plan
+    assert f"standard from {today()}: input $0.1 / M → $0.2 / M (+100 %)" in plan
+    assert f"the rates before end on {today() - timedelta(days=1)}" in plan
     assert f"standard from {later}, announced: input $0.2 / M → $1 / M (+400 %)" in plan
     assert "Models: 1 new, 1 changed" in plan
     assert rates(here, "gpt-6-luna") == before
@@ -90,7 +94,7 @@ def test_a_new_price_is_a_row_with_its_day_and_can_be_undone(here: Any, tmp_path
     assert (refused.returncode, "nobody to ask" in refused.stderr) == (2, True)
     assert rates(here, "gpt-6-luna") == before
     assert "the running daemon follows" in here.noburn(*update, "--yes").stderr
-    after = [*before, (str(TODAY), "0.2", "0.5"), (str(later), "1", "2")]
+    after = [*before, (str(today()), "0.2", "0.5"), (str(later), "1", "2")]
     assert rates(here, "gpt-6-luna") == after
     assert rates(here, "gpt-7-mini") == [("1970-01-01", "1", "2")]
     assert "Nothing to change: 2 models say the same." in here.said(*update, "--yes")
@@ -109,7 +113,7 @@ def test_the_past_is_corrected_only_when_asked(here: Any, tmp_path: Path) -> Non
     plan = here.said(*update, "--yes")
     assert "correction: input $0.1 / M → $0.3 / M (+200 %)" in plan
     assert "not taken without --corrections" in plan
-    assert rates(here, "gpt-6-luna") == [*before, (str(TODAY), "0.3", "0.5")]
+    assert rates(here, "gpt-6-luna") == [*before, (str(today()), "0.3", "0.5")]
     here.said(*update, "--yes", "--corrections")
     assert rates(here, "gpt-6-luna")[0] == (before[0][0], "0.3", "0.5")
 
@@ -118,7 +122,7 @@ def test_ones_own_prices_have_the_last_word(here: Any, tmp_path: Path) -> None:
     own = here.path / "config" / "prices.toml"
     own.parent.mkdir()
     own.write_text('format = 1\n[[model]]\nname = "gpt-6-luna"\n' + row("1970-01-01", inp=9, out=9))
-    changed = shipped("gpt-6-luna") + row(TODAY, inp="0.2", out="0.5")
+    changed = shipped("gpt-6-luna") + row(today(), inp="0.2", out="0.5")
     source = saved(tmp_path, newer_book(changed))
     assert "your own price file has the last word on it" in here.said(
         "prices", "update", "--from", source, "--yes"
@@ -134,7 +138,7 @@ def test_what_a_book_may_not_do_stands_first(here: Any, tmp_path: Path) -> None:
     silent = shipped("gemini-4-argon").replace('media_input = "as_text"\n', "", 1)
     assert silent != shipped("gemini-4-argon")
     book = newer_book(taker, small, free, silent).replace(
-        f"checked_on = {TODAY}\n", f'checked_on = {TODAY}\n[prefixes]\n"zz/" = "openai"\n', 1
+        f"checked_on = {today()}\n", f'checked_on = {today()}\n[prefixes]\n"zz/" = "openai"\n', 1
     )
     said = here.said("prices", "update", "--from", saved(tmp_path, book), "--yes").splitlines()
     assert [line.split(":")[0] for line in said[2:6]] == [
@@ -261,7 +265,7 @@ def test_calls_before_and_after_an_update_cost_what_held_on_their_day(
 ) -> None:
     """Goal: settled calls stay, an open hold keeps its book, new calls cost the new price."""
     assert home.noburn("daemon", "start").returncode == 0
-    changed = shipped("gpt-6-luna") + row(TODAY, inp="0.2", out="1")
+    changed = shipped("gpt-6-luna") + row(today(), inp="0.2", out="1")
     source = saved(tmp_path, newer_book(changed))
     with home.client() as client:
         usage(client, reserve, "before")
@@ -324,12 +328,12 @@ def test_a_newer_package_brings_prices_and_models(
     # A price by the hour is kept by hand.
     assert "? deepseek-flash: the sources say otherwise, not taken" in said
     (gone,) = [
-        line for line in said.splitlines() if line.startswith(f"    standard from {TODAY}:")
+        line for line in said.splitlines() if line.startswith(f"    standard from {today()}:")
     ][:1]
     assert "; no rate any more: cached input" in gone
-    assert gone.endswith("are refused; the rates before end on " + str(TODAY - timedelta(days=1)))
-    assert rates(here, "gpt-4o") == [*before, (str(TODAY), "7", "2")]
-    assert rates(here, "groq/openai/gpt-oss-20b")[-1] == (str(TODAY), "7", "2")
+    assert gone.endswith("are refused; the rates before end on " + str(today() - timedelta(days=1)))
+    assert rates(here, "gpt-4o") == [*before, (str(today()), "7", "2")]
+    assert rates(here, "groq/openai/gpt-oss-20b")[-1] == (str(today()), "7", "2")
     assert rates(here, "gpt-99") == [("1970-01-01", "3", "2")]
     assert here.noburn("prices", "show", "gpt-98").returncode == 1  # its window is not known
     assert "Nothing to change" in here.said("prices", "update", "--yes")

@@ -14,8 +14,6 @@ from tests.daemon.taught import Taught, teach
 from tests.gate.repository import Repo, words
 
 DAY_MS = 86_400_000
-#: What the month is counted from: midnight of today, UTC.
-TODAY_MS = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
 
 
 def _bill(output: int, **more: int) -> dict[str, int]:
@@ -28,7 +26,9 @@ def ledger(repo: Repo) -> Path:
     path = ledger_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     chat, search = {"feature": "chat"}, {"feature": "search"}
-    old, day = TODAY_MS - 30 * DAY_MS, TODAY_MS - 29 * DAY_MS
+    # What the month is counted from: midnight of today, UTC.
+    today = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+    old, day = today - 30 * DAY_MS, today - 29 * DAY_MS
     teach(path, [Taught(_bill(9), attrs=chat)] * 3, start_ms=old - 4 * 60_000)
     usual = _bill(100, cache_read=30)
     calls = [Taught(usual, attrs=chat)] * 50
@@ -37,7 +37,7 @@ def ledger(repo: Repo) -> Path:
     calls += [Taught(_bill(500), attrs=search)] * 5
     calls += [Taught(end="void", attrs=chat)] * 2
     teach(path, calls, start_ms=day)
-    teach(path, [Taught(_bill(7), attrs=chat)] * 2, start_ms=TODAY_MS)
+    teach(path, [Taught(_bill(7), attrs=chat)] * 2, start_ms=today)
     return path
 
 
