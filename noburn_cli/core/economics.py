@@ -110,20 +110,10 @@ ROUTING_POINTS = Rule(
 #: contract, invoice and support answer has to be changed at once.  A rule of thumb of those who did
 #: it; `noburn simulate` says it of one's own figures.
 HYBRID_BEFORE = (200, 300)
-#: One feature is often this much of the spend, and this many users use it.
-TOP_FEATURE_SPEND = Rule(Fraction(60, 100), Fraction(70, 100), "`noburn report --by feature`")
-TOP_FEATURE_USERS = Fraction(20, 100)
-#: A heavy user burns so many times the average.
-POWER_USER_TIMES = 5
 #: What card processors in the US take of a payment: https://stripe.com/pricing, 2026-11-27.  It is
 #: a figure to judge by, and enters no bill that does not say so.
 CARD_FEE_SHARE = Fraction(29, 1000)
 CARD_FEE_FIXED_NANO = 300_000_000
-
-
-def cache_saving(query_nano: Fraction | int, queries: int, hits: Fraction) -> Fraction:
-    """Nano-dollars that a semantic cache saves: what the queries it answers would have cost."""
-    return query_nano * queries * hits
 
 
 def routing_saving(routed: Fraction, ratio: Fraction | int) -> Fraction:

@@ -148,7 +148,9 @@ def read_books(
     names = {
         stream.customer
         for stream in rated
-        if stream.earning.begins < question.until and stream.earning.ends >= question.first
+        if stream.earning.begins < question.until
+        and stream.earning.ends >= question.first
+        and question.customer in (None, stream.customer)
     }
     if names:
         whose = counted(len(names), "customer")

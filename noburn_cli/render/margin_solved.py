@@ -6,7 +6,13 @@ Above: commands.margin.
 
 from __future__ import annotations
 
-from noburn_cli.core.economics import ROUTING_TOLERATED, SEMANTIC_CACHE_HITS
+from noburn_cli.core.economics import (
+    ROUTING_POINTS,
+    ROUTING_RATIO_HIGH,
+    ROUTING_RATIO_LOW,
+    ROUTING_TOLERATED,
+    SEMANTIC_CACHE_HITS,
+)
 from noburn_cli.core.margin_outlook import Outlook
 from noburn_cli.core.margin_solving import Answer, Reach
 from noburn_cli.core.money import show_percent
@@ -74,6 +80,12 @@ def _judged(found: Answer) -> list[str]:
         )  # fmt: skip
         return [f"What products see: {', '.join(rules)}."]
     if found.quantity.name == "routing":
-        tolerated = show_percent(ROUTING_TOLERATED)
-        return [f"As a rule {tolerated} of the work tolerates a cheaper model; test it on yours."]
+        points = f"{int(ROUTING_POINTS.low * 100)} to {int(ROUTING_POINTS.high * 100)} points"
+        return [
+            (
+                f"As a rule {show_percent(ROUTING_TOLERATED)} of the work tolerates a model "
+                f"{ROUTING_RATIO_LOW} to {ROUTING_RATIO_HIGH} times cheaper, which wins back "
+                f"{points} of margin; test it on yours."
+            )
+        ]
     return []

@@ -13,17 +13,13 @@ from noburn_cli.core.economics import (
     CLASSIC_MARGIN_HIGH,
     CLASSIC_MARGIN_LOW,
     HYBRID_BEFORE,
-    POWER_USER_TIMES,
     ROUTING_POINTS,
     ROUTING_RATIO_HIGH,
     ROUTING_RATIO_LOW,
     ROUTING_TOLERATED,
     SEMANTIC_CACHE_HITS,
-    TOP_FEATURE_SPEND,
-    TOP_FEATURE_USERS,
     Band,
     band_of,
-    cache_saving,
     inference_allowance,
     routing_saving,
 )
@@ -33,11 +29,13 @@ from noburn_cli.core.margin_quantities import quantity
 from noburn_cli.core.margin_solving import answer
 from noburn_cli.core.plan_usage import Use, price_flat
 from noburn_cli.core.plans import Included, Overage, Plan
+from noburn_cli.render.margin_solved import render_solved
 
 DOLLAR = 10**9
 CENT = DOLLAR // 100
 CARD = {"fee_share": CARD_FEE_SHARE, "fee_fixed_nano": CARD_FEE_FIXED_NANO}
 TWENTY = Plan(20 * DOLLAR)
+POWER_USER_TIMES = 5  # the average
 
 
 def using(tokens, plan=TWENTY, **parts):
@@ -94,8 +92,7 @@ def test_line_gross_margin_bands_for_ai_saas(per_mille, band):
 
 def test_line_a_semantic_cache_saves_350_dollars_a_month():
     """$0.01 a query, 100,000 queries, 35 % hits; 25-45 %, support 30-50 %, coding about 0."""
-    assert cache_saving(CENT, 100_000, Fraction(35, 100)) == 350 * DOLLAR
-    # The same through a month: 100,000 calls that cost $1,000 together.
+    # 100,000 calls that cost $1,000 together.
     use = Use("faq", 10**8, rate_pico=Fraction(10**7), calls=100_000)
     scenario = Scenario(Plan(2000 * DOLLAR), (price_flat(use),))
     cached = scenario._replace(levers=Levers(hits=Fraction(35, 100)))
@@ -105,6 +102,14 @@ def test_line_a_semantic_cache_saves_350_dollars_a_month():
     assert within == {
         "repeating": (0.25, 0.45), "support": (0.30, 0.50), "coding": (0, 0),
     }  # fmt: skip
+
+
+def test_what_would_have_to_be_routed_is_set_beside_what_products_see():
+    """Goal: the rule of thumb stands where somebody decides by it."""
+    scenario = using(1_000_000, levers=Levers(ratio=Fraction(10)))
+    found = answer(scenario, quantity("routing", TWENTY, among=("routing",)), keep=Fraction(7, 10))
+    said = " ".join(render_solved(outlook("", scenario), found, named=False))
+    assert "a model 10 to 20 times cheaper, which wins back 10 to 40 points of margin" in said
 
 
 def test_line_routing_wins_back_10_to_40_points_where_60_per_cent_tolerates_it():
@@ -130,8 +135,10 @@ def test_line_spend_is_skewed():
     A quarter of such users on a flat $20 plan turn its margin: the average user's 75 % are the
     power user's -25 %.
     """
-    assert (TOP_FEATURE_SPEND.low, TOP_FEATURE_SPEND.high) == (Fraction(6, 10), Fraction(7, 10))
-    assert (Fraction(2, 10), 5) == (TOP_FEATURE_USERS, POWER_USER_TIMES)
+    chat, research = 350_000, 3_250_000  # All five users chat, one of them researches as well.
+    assert Fraction(research, 5 * chat + research) == Fraction(65, 100)
+    assert month_of(using(chat)).margin_share == Fraction(825, 1000)
+    assert month_of(using(chat + research)).margin_share == Fraction(-8, 10)
     assert month_of(using(500_000)).margin_share == Fraction(75, 100)
     assert month_of(using(500_000 * POWER_USER_TIMES)).margin_share == Fraction(-25, 100)
 
