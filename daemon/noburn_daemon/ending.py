@@ -11,9 +11,9 @@ from typing import Any
 
 from noburn_cli import protocol
 from noburn_cli.core.holds import HOLD_NEXT, HoldEvent, HoldState
-from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.core.money import AMOUNT_MAX, Nano, show_dollars
 from noburn_cli.core.usage import billed_total, input_total
-from noburn_cli.errors import NoburnError
+from noburn_cli.errors import CallUnbounded, NoburnError
 from noburn_daemon import frames
 from noburn_daemon.book import Book
 from noburn_daemon.calls import TOMBSTONE, Call, counts
@@ -61,6 +61,8 @@ def settle(book: Book, frame: frames.Settle, now_ms: int) -> Answer:
             event.cost_nano = sum([_cost(book, call, frame, one) for one in frame.results])
         else:
             event.cost_nano = _cost(book, call, frame, given)
+        if event.cost_nano > AMOUNT_MAX:
+            raise CallUnbounded(f"the bill of call {call.id} is more than any ledger holds")
     except NoburnError as error:
         return _unpriced(book, frame, call, event, error)
     _check_bound(book, call, went_in, now_ms)
@@ -112,7 +114,7 @@ def _settled_before(frame: frames.Settle, call: Call | None, given: frames.Usage
 def _unpriced(
     book: Book, frame: frames.Settle, call: Call, event: Event, error: NoburnError
 ) -> Answer:
-    """Usage that has no price is charged at the hold, and stays open to a late bill."""
+    """A bill without a price, or beyond all sense, is charged at the hold; a late one may come."""
     if call.state == _UNCERTAIN:
         return closed(frame.n, call)  # as the first time
     if call.state != _HELD:

@@ -97,6 +97,18 @@ def test_a_settle_without_a_price_repeats_its_answer(tmp_path: Path) -> None:
     assert settle(book, "a1")["state"] == "settled"
 
 
+def test_a_bill_that_no_ledger_can_hold_is_charged_at_its_hold(tmp_path: Path) -> None:
+    """Goal: one mad answer does not keep everybody else's calls from being written."""
+    book, ledger = opened(tmp_path / "ledger.sqlite3")
+    reserve(book, "c1", model="gpt-6.1-sol")
+    hold = book.calls.open["c1"].hold[0]
+    most = {"output": 10**10}
+    reply = settle(book, "c1", usage={}, results=[most] * 60_000)
+    assert (reply["state"], reply["cost_nano"]) == ("uncertain", hold)
+    commit(book, ledger, snapshot=True)
+    assert settle(book, "c1", usage={"input": 10, "output": 10})["state"] == "settled"
+
+
 def test_nobody_passes_a_waiter_at_the_turn_of_the_hour(tmp_path: Path) -> None:
     """Who comes in the first moment of a window stands behind those who waited for it."""
     book, _ = opened(tmp_path / "l")
