@@ -193,7 +193,11 @@ class AsyncClient:
 
     async def _end(self, frame: Frame) -> Frame:
         try:
-            return await self._ask(frame)
+            reply = await self._ask(frame)
+            instead = requests.plainer_ending(frame, reply)
+            if instead is not None:
+                await self._ask(instead)
+            return reply
         except Unavailable as error:
             journal.keep(self._opener.journal, frame, error)
             return requests.undelivered(error)

@@ -112,6 +112,18 @@ def unsettled_frame(
     return {"op": op, "call": call, "reason": reason, "latency_ms": latency_ms, "status": status}
 
 
+def plainer_ending(frame: Mapping[str, Any], reply: Mapping[str, Any]) -> Frame | None:
+    """What to say where the daemon cannot read an ending, as of a provider's mad count; else None.
+
+    The hold would stay open as long as this process lives.  Unread usage is unknown usage.
+    """
+    if reply.get("error") != protocol.BAD_FRAME:
+        return None
+    op = protocol.VOID if frame["op"] == protocol.VOID else protocol.LOSE
+    reason = f"its `{frame['op']}` could not be read"
+    return unsettled_frame(op, str(frame["call"]), reason=reason, latency_ms=None, status=None)
+
+
 def given_up_frame(call: str) -> Frame:
     return unsettled_frame(
         protocol.VOID, call, reason="the reserve was given up", latency_ms=None, status=None

@@ -295,7 +295,11 @@ class Client:
     def _end(self, frame: Frame) -> Frame:
         """Deliver what ends a call, or keep it."""
         try:
-            return self._ask(frame)
+            reply = self._ask(frame)
+            instead = requests.plainer_ending(frame, reply)
+            if instead is not None:
+                self._ask(instead)
+            return reply
         except Unavailable as error:
             journal.keep(self._opener.journal, frame, error)
             return requests.undelivered(error)

@@ -58,6 +58,22 @@ def frame(call: str, **changed: Any) -> dict[str, Any]:
     }
 
 
+def test_an_ending_that_cannot_be_read_leaves_no_hold_open(client: Client, home: Path) -> None:
+    """A provider's mad count is unknown usage: charged at the hold, and not held for ever."""
+    calls = [new_call_id() for _ in range(3)]
+    holds = [client.reserve(frame(call))["hold_nano"] for call in calls]
+    assert client.settle(calls[0], {"output": 10**11})["error"] == "bad_frame"
+    assert client.void(calls[1], reason="\ud800")["error"] == "bad_frame"
+
+    async def settle() -> None:
+        async with AsyncClient(home) as other:
+            assert (await other.settle(calls[2], {"input": 2**60}))["error"] == "bad_frame"
+
+    asyncio.run(settle())
+    (account,) = client.remaining({"project": "p"})["accounts"]
+    assert (account["settled"], account["held"]) == (holds[0] + holds[2], 0)
+
+
 def test_hold_settle_and_repeat(client: Client) -> None:
     call = new_call_id()
     granted = client.reserve(frame(call))
