@@ -1,11 +1,18 @@
-"""The suite as a whole: what takes long begins first, so that no worker ends alone with it; and
-signals are what a program expects that a person starts."""
+"""The suite as a whole: what takes long begins first, so that no worker ends alone with it; signals
+are what a program expects that a person starts; and no example fails for being slow."""
 
 from __future__ import annotations
 
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Of its own, Hypothesis allows an example 200 ms, but where CI is set.
+settings.register_profile(
+    "noburn", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("noburn")
 
 #: Folders and files whose tests wait for many processes, longest first.
 LONG = (

@@ -24,9 +24,9 @@ TAKEN, GIVEN_BACK = r"\x1b\[\?1049h", r"\x1b\[\?1049l"
 
 @pytest.fixture
 def sleeper(home: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that does nothing for a minute."""
+    """A run that does nothing for long."""
     running = subprocess.Popen(
-        [*NOBURN, "run", "--budget", "5", "--customer", "acme", "--", "sleep", "60"],
+        [*NOBURN, "run", "--budget", "5", "--customer", "acme", "--", "sleep", "600"],
         env=home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
@@ -60,7 +60,7 @@ def test_keys_pause_raise_and_stop_a_run(home: Any, sleeper: subprocess.Popen[by
         terminal.resize(24, 160)
         terminal.type(TOP + "\n")
         terminal.wait_for(TAKEN)
-        terminal.wait_for("sleep 60")
+        terminal.wait_for("sleep 600")
         terminal.type("p")
         terminal.wait_for("paused")
         assert one_run(home)["state"] == "paused"

@@ -237,7 +237,7 @@ def test_a_reset_connection(stub, reset, stream):
 @pytest.mark.parametrize(("mode", "billed"), [("stop", None), ("run_on", 240), ("to_cap", 400)])
 def test_a_client_that_leaves_is_billed_as_told(mode, billed):
     """400 asked, 240 would come, and the client is gone after the first words."""
-    with BillingStub(on_disconnect=mode, defaults={"x-stub-chunk-delay-ms": "40"}) as stub:
+    with BillingStub(on_disconnect=mode, defaults={"x-stub-chunk-delay-ms": "200"}) as stub:
         with ask_openai(stub) as client:
             stream = client.chat.completions.create(
                 model=CHAT_MODEL, messages=PROMPT, max_completion_tokens=400, stream=True
