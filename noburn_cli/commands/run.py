@@ -285,14 +285,19 @@ def _lines(outcome: RunOutcome, summary: RunSummary) -> list[str]:
     return lines
 
 
+#: Of what stands below `noburn: `.
+_INDENT = 8
+
+
 def _say(lines: list[str]) -> None:
     """Show lines on stderr; when nobody can see them, the exit code still tells."""
     if not lines:
         return
-    from noburn_cli.render.table import prose_lines, terminal_width
+    from noburn_cli.render.table import terminal_width, wrap_line
 
     with contextlib.suppress(OSError):
-        shown = prose_lines(lines, width=terminal_width(sys.stderr))
+        width = terminal_width(sys.stderr)
+        shown = [part for line in lines for part in wrap_line(line, width=width, indent=_INDENT)]
         typer.echo("\n".join(shown), err=True)
 
 

@@ -8,6 +8,7 @@ prints what it does, and when a call is refused keeps what it has.
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from functools import partial
@@ -15,6 +16,7 @@ from functools import partial
 from noburn_cli.demo.brief import PLANNER, QUESTIONS, WRITER, WRITER_CAP_TOKENS, prompt_for
 from noburn_cli.demo.voices import Said, StoppedError, choose_voice
 
+_INDENT = 6
 _WIDTH = 88
 
 
@@ -35,14 +37,19 @@ def main() -> int:
                 said = ask()
             except StoppedError as error:
                 _say(f"  {done + 1:>2}  {model:<18} {error.seen_as}, HTTP {error.status}:")
-                for line in textwrap.wrap(error.message, _WIDTH):
-                    _say(f"      {line}")
+                for line in textwrap.wrap(error.message, _width()):
+                    _say(" " * _INDENT + line)
                 _say(f"agent: stopped in mid-job, keeping the {done} answers it has")
                 return 0
             done += 1
             _say(_line(done, model, said))
     _say(f"agent: all {done} calls made")
     return 0
+
+
+def _width() -> int:
+    """Of the message, on the terminal that the demo is shown on."""
+    return min(_WIDTH, int(os.environ.get("NOBURN_COLUMNS", _WIDTH + _INDENT)) - _INDENT)
 
 
 def _line(number: int, model: str, said: Said) -> str:

@@ -51,15 +51,16 @@ def play(stage: Stage) -> bool:
 
 
 def _introduce(stage: Stage) -> None:
-    stage.say(
-        "noburn demo: no key, no network. The provider is a stub on this machine that streams,",
-        "answers like OpenAI and Anthropic, and keeps a bill of its own.",
+    stage.tell(
+        "noburn demo: no key, no network. The provider is a stub on this machine that streams, "
+        "answers like OpenAI and Anthropic, and keeps a bill of its own."
     )
     if not have_sdks():
-        stage.say(
-            "The openai and anthropic SDKs are not installed here, so the agent speaks both APIs",
-            f"itself, through noburn's guard. To see it with the real SDKs: {INSTALL_LINE}",
+        stage.tell(
+            "The openai and anthropic SDKs are not installed here, so the agent speaks both APIs "
+            "itself, through noburn's guard. To see it with the real SDKs:"
         )
+        stage.say(INSTALL_LINE)
 
 
 def _estimate(stage: Stage) -> None:
@@ -94,10 +95,10 @@ def _rush(stage: Stage, shown: Shown) -> None:
     stage.head(f"4. Fifty calls at once.  The budget, ${RUSH_BUDGET}, fits {RUSH_FITS}.")
     program = (sys.executable, "-m", "noburn_cli.demo.rush")
     guarded = ("run", "--budget", RUSH_BUDGET, "--feature", "support", "--", *program)
-    stage.say(
-        "",
-        f"$ python -m noburn_cli.demo.rush --check {RUSH_BUDGET}    # check, then act",
-        f"$ noburn run --budget {RUSH_BUDGET} --feature support -- python -m noburn_cli.demo.rush",
+    stage.say("")
+    stage.typed(f"python -m noburn_cli.demo.rush --check {RUSH_BUDGET}    # check, then act")
+    stage.typed(
+        f"noburn run --budget {RUSH_BUDGET} --feature support -- python -m noburn_cli.demo.rush"
     )
     naive = stage.start((*program, "--check", RUSH_BUDGET), guarded=False)
     ours = stage.start(noburn_command(guarded), guarded=True)

@@ -23,6 +23,7 @@ from noburn_cli import resources
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.demo.stub import BillingStub
 from noburn_cli.errors import NoburnError
+from noburn_cli.render.table import COLUMNS_VARIABLE, terminal_width, wrap_line
 
 #: Room for `/daemon.sock` below the home in the shortest limit of a socket's path, macOS's 103.
 _HOME_CHARS_MAX = 80
@@ -31,6 +32,9 @@ _FOREIGN = ("NOBURN_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _KEY = "demo-key-that-nobody-accepts"
 _COMMAND_S_MAX = 60.0
+#: Before what a command prints; the demo's own sentences in a pipe are as wide as a page.
+_INDENT = "  "
+_PIPE_COLUMNS = 90
 
 
 class Stage:
@@ -47,6 +51,7 @@ class Stage:
         self.provider = provider
         self.other = other
         self._out = out
+        self._width = terminal_width(out)
         self._bold = out.isatty() and not os.environ.get("NO_COLOR") and _has_colour()
 
     @property
@@ -71,6 +76,7 @@ class Stage:
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": os.pathsep.join(_import_path(kept.get("PYTHONPATH", ""))),
             "PYTHONUNBUFFERED": "1",
+            **({COLUMNS_VARIABLE: str(self._width - len(_INDENT))} if self._width else {}),
         }
 
     def answer_tokens(self, count: int) -> None:
@@ -84,6 +90,15 @@ class Stage:
             self._out.write(line + "\n")
         self._out.flush()
 
+    def tell(self, text: str) -> None:
+        """A sentence or two, on as many lines as the terminal needs."""
+        self.say(*wrap_line(text, width=self._width or _PIPE_COLUMNS))
+
+    def typed(self, command: str) -> None:
+        """A command line as somebody would type it, a long one with backslashes."""
+        lines = wrap_line(f"$ {command}", width=self._width and self._width - len(" \\"), indent=2)
+        self.say(*(f"{line} \\" for line in lines[:-1]), lines[-1])
+
     def head(self, title: str) -> None:
         """The title of a scene."""
         self.say("", f"\x1b[1m{title}\x1b[0m" if self._bold else title)
@@ -93,7 +108,8 @@ class Stage:
 
         Raises NoburnError when it ends with another code than `expect`.
         """
-        self.say("", f"$ noburn {shlex.join(arguments)}")
+        self.say("")
+        self.typed(f"noburn {shlex.join(arguments)}")
         with subprocess.Popen(
             noburn_command(arguments),
             env=self.environment(),
@@ -107,7 +123,7 @@ class Stage:
         ) as child:
             assert child.stdout is not None
             for line in child.stdout:
-                self.say(f"  {line.rstrip()}" if line.strip() else "")
+                self.say(f"{_INDENT}{line.rstrip()}" if line.strip() else "")
             code = child.wait(_COMMAND_S_MAX)
         if code != expect:
             raise NoburnError(

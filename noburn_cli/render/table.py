@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TextIO
 
+#: Set by whoever shows our lines on a terminal of their own: the demo.
+COLUMNS_VARIABLE = "NOBURN_COLUMNS"
 GAP = "  "
 LEFT = "l"
 RIGHT = "r"
@@ -181,10 +183,14 @@ def prose_lines(lines: Iterable[str], *, width: int | None) -> list[str]:
 
 
 def terminal_width(file: TextIO | None = None) -> int | None:
-    """Columns of the terminal that `file` (standard output unless told) is; None if it is none."""
+    """Columns of the terminal that `file` (standard output unless told) is; None if it is none.
+
+    COLUMNS_VARIABLE says how wide a terminal is that shows what is written into a pipe.
+    """
     target = sys.stdout if file is None else file
     if target is None or not target.isatty():
-        return None
+        shown = os.environ.get(COLUMNS_VARIABLE, "")
+        return int(shown) or None if shown.isdecimal() else None
     # Not shutil's: it asks about standard output, which may be a pipe while errors are seen.
     said = os.environ.get("COLUMNS", "")
     columns = int(said) if said.isdecimal() else 0

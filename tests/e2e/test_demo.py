@@ -103,8 +103,9 @@ def test_it_plays_without_the_sdks_and_says_so(folder: Path) -> None:
     (hidden / "sitecustomize.py").write_text(WITHOUT_SDKS)
     inherited = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join(part for part in (str(hidden), inherited) if part)
-    done = _demo(folder, "--keep", PYTHONPATH=path)
+    done = _demo(folder, "--keep", PYTHONPATH=path, NOBURN_COLUMNS="80")
     _check_play(done)
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     assert INSTALL_LINE in done.stdout
     kept = done.stdout.splitlines()[-1].removeprefix("kept: NOBURN_HOME=")
     assert (Path(kept) / "ledger.sqlite3").exists()
