@@ -25,6 +25,7 @@ from noburn_cli.importing.mapping import Mapped
 from noburn_cli.importing.opening import (
     CSV,
     JSON_LINES,
+    PARQUET,
     TOO_DEEP,
     Place,
     Record,
@@ -155,7 +156,7 @@ def _import_records(job: _Job, writer: Writer, file: File) -> None:
     reader = wanted.source.reader(asked)
     shape = shape_of(file.path)
     stream = records(file.path, place=file.place, wants=reader.wants)
-    if shape == CSV:
+    if shape in (CSV, PARQUET):
         stream = _checked(stream, job.sought, f"{file.path}")
     ended = False
     while not ended:
@@ -237,6 +238,7 @@ def _note(job: _Job, file: File, reader: Reader | None, *, done: bool) -> None:
 
 
 def _import_bill(job: _Job, writer: Writer, file: File) -> None:
+    shape_of(file.path)  # What is packed is told as such.
     try:
         calls = list(read_bill(file.path, job.wanted.source.name, job.wanted.mapped))
         calls = [plausible(call) for call in calls]

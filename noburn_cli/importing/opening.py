@@ -27,6 +27,13 @@ _LOOK_BYTES = 1 << 16
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 _BOM = b"\xef\xbb\xbf"
 _PARQUET_ROWS = 1_000
+#: What a file begins with that has to be unpacked or converted first, and how.
+_FOREIGN = {
+    b"PK\x03\x04": ("a zip archive, or a spreadsheet", "unpack it, or save it as CSV"),
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", "unpack it: zstd -d FILE"),
+    b"\xff\xfe": ("text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
+    b"\xfe\xff": ("text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
+}
 
 _Bytes = io.BufferedReader | gzip.GzipFile
 
@@ -69,6 +76,9 @@ def shape_of(path: Path) -> str:
             head = file.read1(_LOOK_BYTES).removeprefix(_BOM)
     except (OSError, EOFError, ValueError) as error:
         raise _unreadable(path, error) from error
+    for begin, (what, next_step) in _FOREIGN.items():
+        if head.startswith(begin):
+            raise InputRefused(f"{path} is {what}, and is not read", next_step=next_step)
     if head.startswith(_PARQUET):
         return PARQUET
     plain = head.lstrip()
@@ -209,22 +219,31 @@ def _of_rows(file: _Bytes) -> Iterator[Record]:
     rows = Rows()
     for piece in _all_rows(rows, file):
         if piece.fault:
+            _check_heading(heading, piece.fault)
             yield Record(piece.line, piece.end, None, piece.fault)
             continue
         try:
             text = piece.content.decode("utf-8")
         except UnicodeDecodeError:
+            _check_heading(heading, NOT_TEXT)
             yield Record(piece.line, piece.end, None, NOT_TEXT)
             continue
         if heading is None:
             delimiter = max(",\t;", key=text.count)
         fields = _fields(text, delimiter)
         if heading is None:
+            _check_heading(fields, NOT_CSV)
             heading = [name.strip() for name in fields or ()]
         elif fields is None or len(fields) != len(heading):
             yield Record(piece.line, piece.end, None, NOT_CSV)
         else:
             yield Record(piece.line, piece.end, dict(zip(heading, fields, strict=True)))
+
+
+def _check_heading(heading: list[str] | None, fault: str) -> None:
+    """Raises ValueError where a table's first line cannot be its heading: no other one can."""
+    if heading is None:
+        raise ValueError(f"of its heading: {fault}")
 
 
 def _all_rows(rows: Rows, file: _Bytes) -> Iterator[Piece]:

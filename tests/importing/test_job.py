@@ -172,6 +172,25 @@ def test_a_misspelt_field_is_told(bring, calls):
     assert len(calls()) == outcome.became["new"]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04" + bytes(60), "is a zip archive"),
+        ("request_id,model\nr1,gpt-6-luna\n".encode("utf-16"), "is text in UTF-16"),
+        (b"request_\xff,model\nr1,gpt-6-luna\n", "of its heading: it is not UTF-8"),
+        (b'"request_id,model\nr1,gpt-6-luna\n', "of its heading: "),
+    ],
+)
+def test_a_file_of_another_kind_is_told(bring, calls, tmp_path, content, said):
+    """Goal: no row of it is taken for a heading, and a person hears what to do."""
+    file = tmp_path / "export"
+    file.write_bytes(content)
+    for source in ("litellm", "openai"):
+        with pytest.raises(InputRefused, match=said if source == "litellm" else "export"):
+            bring(source, file)
+    assert calls() == []
+
+
 def test_equal_rows_without_ids_each_count(bring, calls, tmp_path):
     """Goal: a log that grows by a row that it has already has it twice, and stays so."""
     columns = columns_from({"time": "t", "model": "m"}, {})
