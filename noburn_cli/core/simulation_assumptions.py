@@ -181,7 +181,7 @@ def _shape(options: Options, scenario: Scenario) -> Assumption:
 def _change(options: Options, number: int) -> Assumption:
     texts = options.changes[number]
     words = ", ".join(f"{key} {text}" for key, text in texts.items() if key != "month")
-    return Assumption(f"From month {texts['month']}", words, "said")
+    return Assumption(f"From month {texts['month']}", words, options.changes_origin)
 
 
 def _granted(scenario: Scenario) -> list[Assumption]:

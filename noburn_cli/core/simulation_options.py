@@ -59,13 +59,14 @@ class Layer:
 class Options:
     """What holds, by key; a key that nobody said and that has no default is missing.
 
-    mix, work, changes: from the highest layer that has any, as text.
+    mix, work, changes: from the highest layer that has any, as text; changes_origin: which that is.
     """
 
     values: Mapping[str, Said]
     mix: Mapping[str, str]
     work: Mapping[str, str]
     changes: tuple[Mapping[str, str], ...]
+    changes_origin: str = FLAGS
 
     def value(self, key: str) -> Any:
         """The value of a key; None where nobody said one and none is assumed."""
@@ -82,6 +83,7 @@ def settle(layers: list[Layer]) -> Options:
     mix: Mapping[str, str] = {}
     work: Mapping[str, str] = {}
     changes: tuple[Mapping[str, str], ...] = ()
+    changes_origin = FLAGS
     for layer in layers:
         spreads = [key for key in SPREADS if key in layer.values]
         if len(spreads) > 1:
@@ -92,9 +94,11 @@ def settle(layers: list[Layer]) -> Options:
         for key in SPREADS if spreads else ():
             texts.pop(key, None)
         texts.update({key: (layer.origin, text) for key, text in layer.values.items()})
-        mix, work, changes = layer.mix or mix, layer.work or work, layer.changes or changes
+        mix, work = layer.mix or mix, layer.work or work
+        if layer.changes:
+            changes, changes_origin = layer.changes, layer.origin
     values = {key: Said(_read(key, *pair), pair[1], pair[0]) for key, pair in texts.items()}
-    return Options(values, mix, work, changes)
+    return Options(values, mix, work, changes, changes_origin)
 
 
 def _read(key: str, origin: str, text: str) -> Any:

@@ -158,7 +158,10 @@ class WonBack:
 def won_back(
     scenario: Scenario, *, product: str | None, ratios: tuple[float, ...]
 ) -> list[WonBack]:
-    """What caching and routing win against today, at both ends of their reach and all together."""
+    """What caching and routing win against today, at both ends of their reach and all together.
+
+    Less of a saving than there is already wins nothing back, and is left out.
+    """
     hits = CACHE_HITS["repeating" if product is None else product]
     saved = scenario.savings
     cases = [
@@ -171,17 +174,19 @@ def won_back(
         cases.append((what, replace(scenario, savings=routed)))
     what = f"prompt cache for {percent(PROMPT_CACHED.high, places=0)} of the input"
     cases.append((what, with_prompt_cache(scenario, PROMPT_CACHED.high)))
+    middle = max(hits.middle, saved.cache_hits or 0.0)
     everything = replace(
-        saved, cache_hits=hits.middle, routed=ROUTED.high, prompt_cached=PROMPT_CACHED.high
+        saved, cache_hits=middle, routed=ROUTED.high, prompt_cached=PROMPT_CACHED.high
     )
     cases.append(
         (
-            f"all three, the cache at {percent(hits.middle, places=0)}",
+            f"all three, the cache at {percent(middle, places=0)}",
             replace(scenario, savings=everything),
         )
     )
     before = expect(scenario).total
-    return [_won(what, changed, before, scenario.months) for what, changed in cases]
+    found = (_won(what, changed, before, scenario.months) for what, changed in cases)
+    return [one for one in found if round(one.saved_nano) >= 0]
 
 
 def _won(what: str, changed: Scenario, before: Month, months: int) -> WonBack:

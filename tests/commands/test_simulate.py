@@ -158,7 +158,9 @@ def test_the_documented_scenario_is_read(data, tmp_path):
     found = data("--draws", "10")
     assert {one["plan"] for one in found["plans"]} == {"free", "pro"}
     assert float(found["months"][0]["payers"]["p50"]) == 80  # 40 % of 200.
-    assert any(one["shown"] == "From month 12" for one in found["assumptions"])
+    assert {"simulate.toml"} == {
+        one["origin"] for one in found["assumptions"] if one["shown"].startswith("From month")
+    }
 
 
 def test_the_same_seed_is_the_same_document(simulate):

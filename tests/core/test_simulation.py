@@ -118,6 +118,11 @@ def test_a_semantic_cache_saves_350_dollars():
     assert rows["semantic cache, 50 % hits"] == pytest.approx(500)
     coding = won_back(scenario, product="coding", ratios=())[0]
     assert (coding.what, coding.points) == ("semantic cache, 0 % hits", 0.0)
+    # Who has 35 % wins nothing back with 30 %.
+    further = {one.what: one.saved_nano / NANO for one in won_back(cached, product="support",
+                                                                  ratios=())}  # fmt: skip
+    assert "semantic cache, 30 % hits" not in further
+    assert further["semantic cache, 50 % hits"] == pytest.approx(150)
 
 
 def test_routing_wins_back_10_to_40_points():
