@@ -51,20 +51,29 @@ def render_gate(result: GateResult, *, width: int | None, show_all: bool) -> lis
 def _table(result: GateResult, shown: Sequence[Change], width: int | None) -> list[str]:
     if not shown:
         return []
+    # Of a call and a month a narrow terminal shows the one that says what it comes to.
+    months = any(one.monthly for one in shown)
     columns = [
         _column("PROMPT", [change.name for change in shown], total=TOTAL, shorten=True),
         _sides("MODEL", shown, _model, give_up=3),
-        _sides("TOKENS", shown, _tokens, align=RIGHT),
+        _sides("TOKENS", shown, _tokens, align=RIGHT, give_up=5),
         _sides("OUTPUT", shown, _output, align=RIGHT, give_up=1),
         _sides("CAP", shown, _cap, align=RIGHT, give_up=0),
         _sides("CALLS A MONTH", shown, _calls, align=RIGHT, give_up=2),
-        _sides("A CALL", shown, lambda one: _cost(one, one.cost_call), align=RIGHT),
+        _sides(
+            "A CALL",
+            shown,
+            lambda one: _cost(one, one.cost_call),
+            align=RIGHT,
+            give_up=6 if months else None,
+        ),
         _sides(
             "A MONTH",
             shown,
             lambda one: _cost(one, one.cost_month),
             align=RIGHT,
             total=_total_month(result),
+            give_up=None if months else 6,
         ),
     ]
     if any(one.after is not None and one.after.margin is not None for one in shown):
