@@ -65,16 +65,23 @@ def begin(store: Store, source: str, at_ms: int) -> int:
         return int(next(store.execute(sql, (source, at_ms)))[0])
 
 
-def end(store: Store, batch: int, at_ms: int, summary: Mapping[str, Any]) -> None:
-    """Note that a batch is complete; one that brought nothing in is not kept."""
+def end(
+    store: Store, batch: int, source: str, at_ms: int, *, summary: Mapping[str, Any]
+) -> None:  # fmt: skip
+    """Note that a batch is complete; one that brought nothing in is not kept.
+
+    One that was taken back while it was under way stands again, with what came after.
+    """
     with store.step():
         (count,) = next(store.execute("SELECT count(*) FROM imported WHERE batch = ?", (batch,)))
         if not count:
             store.execute("DELETE FROM batches WHERE id = ?", (batch,))
             return
         store.execute(
-            "UPDATE batches SET ended_at_ms = ?, summary = ? WHERE id = ?",
-            (at_ms, json.dumps(summary), batch),
+            "INSERT INTO batches (id, source, at_ms, ended_at_ms, summary) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET ended_at_ms = excluded.ended_at_ms, "
+            "summary = excluded.summary",
+            (batch, source, at_ms, at_ms, json.dumps(summary)),
         )
 
 
@@ -120,8 +127,8 @@ _MONEY = """
 """
 
 
-def money_of(store: Store, batch: int) -> Money:
-    """What the calls of a batch cost."""
+def money_of(store: Store, batch: int, source: str) -> Money:
+    """What the calls of a source's batch cost."""
     cursor = store.connection.execute(_MONEY, (batch,))
     names = [str(column[0]) for column in cursor.get_description()]
     sums = dict(zip(names, next(iter(cursor)), strict=True))
@@ -137,15 +144,16 @@ def money_of(store: Store, batch: int) -> Money:
         **sums, by=by("counts"), unpriced=by("m.model", "counts = 'unpriced'"),
         unlisted=by("m.model", "list_nano IS NULL AND cost_nano IS NOT NULL AND requests > 0"),
         notes=by("note", "note IS NOT NULL"),
-        beside=_beside(store, batch, sums["first_ms"], sums["last_ms"]),
+        beside=_beside(store, source, sums["first_ms"], sums["last_ms"]),
     )  # fmt: skip
 
 
-def _beside(store: Store, batch: int, first_ms: int | None, last_ms: int | None) -> tuple[str, ...]:
+def _beside(
+    store: Store, source: str, first_ms: int | None, last_ms: int | None
+) -> tuple[str, ...]:
     """Other sources of the same days, which may tell of the same calls without a common id."""
     if first_ms is None or last_ms is None:
         return ()
-    (source,) = next(store.execute("SELECT source FROM batches WHERE id = ?", (batch,)))
     sql = "SELECT DISTINCT source FROM imported WHERE at_ms BETWEEN ? AND ? AND source <> ?"
     days = (first_ms // _DAY_MS * _DAY_MS, last_ms // _DAY_MS * _DAY_MS + _DAY_MS - 1)
     found = [name for (name,) in store.execute(sql, (*days, source))]

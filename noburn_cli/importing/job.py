@@ -113,8 +113,8 @@ def import_files(
         for path in wanted.files:
             _import_file(job, writer, path)
         batches.settle_bills(store, wanted.source.name)
-        outcome.money = batches.money_of(store, outcome.batch)
-        batches.end(store, outcome.batch, wanted.now_ms, outcome.data())
+        outcome.money = batches.money_of(store, outcome.batch, wanted.source.name)
+        batches.end(store, outcome.batch, wanted.source.name, wanted.now_ms, summary=outcome.data())
     if outcome.missing and not outcome.files and not outcome.unchanged:
         raise next(iter(job.refused))
     if outcome.records:
@@ -161,6 +161,7 @@ def _import_records(job: _Job, writer: Writer, file: File) -> None:
     ended = False
     while not ended:
         with job.store.step():
+            writer.begin_step()
             ended = _take_some(job, writer, reader, file, stream)
             if shape != JSON_LINES or file.by_content:
                 file.place = Place()
@@ -246,6 +247,7 @@ def _import_bill(job: _Job, writer: Writer, file: File) -> None:
         raise InputRefused(f"{file.path}: {error.reason} {error.what}") from error
     for step in _parts(calls):
         with job.store.step():
+            writer.begin_step()
             for call in step:
                 job.outcome.records += 1
                 job.outcome.became[writer.write(call, {})] += 1

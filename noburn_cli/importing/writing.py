@@ -64,7 +64,20 @@ class Writer:
         self._earliest = earliest
         self._models: dict[tuple[str, str, str], int] = {}
         self._contexts: dict[str, int] = {}
+        self._changes = -1
         store.execute("CREATE TEMP TABLE IF NOT EXISTS seen (digest BLOB PRIMARY KEY, n INTEGER)")
+
+    def begin_step(self) -> None:
+        """Inside each step: forget what is known of names if somebody else has changed the file.
+
+        An `undo` or a `ledger forget` meanwhile may have taken names away, and their numbers may be
+        others' by now.
+        """
+        (changes,) = next(self._store.execute("SELECT value FROM meta WHERE key = 'changes'"))
+        if changes != self._changes:
+            self._models.clear()
+            self._contexts.clear()
+        self._changes = changes + 1  # As this step will leave it.
 
     def begin_file(self) -> None:
         """Equal records are counted anew in every file."""

@@ -69,10 +69,10 @@ def prices():
 def bring(tmp_path, prices):
     """Import files of a source into this test's home; what came of it."""
 
-    def bring(source, *files, **options):
+    def bring(source, *files, tell=lambda *_: None, **options):
         found = source if not isinstance(source, str) else SOURCES[source]
         wanted = Wanted(found, [Path(one) for one in files], now_ms=1_795_000_000_000, **options)
-        return import_files(tmp_path / "home", wanted, prices, tell=lambda *_: None)
+        return import_files(tmp_path / "home", wanted, prices, tell=tell)
 
     return bring
 

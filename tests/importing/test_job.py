@@ -105,6 +105,30 @@ def test_undo_and_bring_back(bring, calls, tmp_path):
     ]
 
 
+def test_undo_while_an_import_goes_on(bring, calls, tmp_path):
+    """Goal: what comes after it has its names, and stands in a batch that can be taken back."""
+    rows = [
+        {"request_id": f"r{n}", "model": "gpt-6-luna", "startTime": "2026-11-22T10:00:00Z",
+         "end_user": "acme", "spend": 1}
+        for n in range(STEP_RECORDS + 1)
+    ]  # fmt: skip
+    log = tmp_path / "spend.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    home, taken = tmp_path / "home", []
+
+    def tell(records, _file):
+        if records == STEP_RECORDS and not taken:
+            taken.append(batches.undo(home, batches.listed(home)))
+
+    bring("litellm", log, tell=tell)
+    assert taken == [STEP_RECORDS]
+    assert [(one["provider_id"], one["customer"]) for one in calls()] == [
+        (f"r{STEP_RECORDS}", "acme")
+    ]
+    (batch,) = batches.listed(home)
+    assert (batch.calls, batch.ended_at_ms is not None) == (1, True)
+
+
 def test_bills_of_days(bring, calls, tmp_path):
     """Goal: of a day with an export of costs, its money counts, and usage only without one."""
     usage = tmp_path / "usage.csv"
