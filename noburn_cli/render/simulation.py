@@ -259,7 +259,7 @@ def turning_words(found: Findings) -> str:
 def _won_back(found: Findings, width: int | None) -> list[str]:
     rows = found.won_back
     columns = [
-        Column("CHANGE", [one.what for one in rows]),
+        Column("CHANGE", [one.what for one in rows], shorten=True),
         Column("SAVES A MONTH", [dollars(one.saved_nano) for one in rows], RIGHT),
         Column("MARGIN", [percent(one.margin_share) for one in rows], RIGHT),
         Column("POINTS", [points(one.points) for one in rows], RIGHT),
@@ -271,7 +271,7 @@ def _won_back(found: Findings, width: int | None) -> list[str]:
 def _levers(found: Findings, width: int | None) -> list[str]:
     rows = found.levers
     columns = [
-        Column("CHANGE", [lever_words(one) for one in rows]),
+        Column("CHANGE", [lever_words(one) for one in rows], shorten=True),
         Column("MARGIN", [percent(one.margin_share) for one in rows], RIGHT),
         Column("REACHES", ["yes" if one.reaches else "no" for one in rows]),
         Column("CUSTOMERS PAY", [dollars(one.paid_nano) for one in rows], RIGHT),

@@ -160,7 +160,7 @@ def test_a_reload_says_what_has_changed(home: Any) -> None:
     assert home.said("daemon", "reload") == "reloaded: daemon.log_level, notify.ops\n"
     rows = home.said("daemon", "status")
     assert re.search(r"log level +debug\n", rows)
-    assert home.said("daemon", "notify", "list").startswith("channel  goes to\n")
+    assert home.said("daemon", "notify", "list").startswith("CHANNEL  GOES TO\n")
     told = home.said("daemon", "notify", "test", "ops")
     assert re.fullmatch(r"delivered by `ops`: msg_[0-9a-f]{24}\n", told)
     assert " delivered 2" in home.said("daemon", "notify", "list")

@@ -44,19 +44,20 @@ def list_command(
     if as_json:
         _print_json({name: found[name] for name in ("channels", "counts", "messages")})
         return
-    from noburn_cli.render.table import print_table
+    from noburn_cli.render.table import Column, fit_table, print_table, terminal_width
 
     if found["channels"]:
-        print_table(("channel", "goes to"), [(c["name"], c["target"]) for c in found["channels"]])
+        print_table(("CHANNEL", "GOES TO"), [(c["name"], c["target"]) for c in found["channels"]])
         typer.echo("")
     if not found["messages"]:
         typer.echo("no messages")
         return
-    print_table(
-        ("message", "of", "type", "channel", "attempts", "state"),
-        [_row(message) for message in found["messages"]],
-        align="llllrl",
-    )
+    cells = zip(*(_row(message) for message in found["messages"]), strict=True)
+    columns = [
+        Column(header, shown, align, give_up)
+        for (header, align, give_up), shown in zip(_HEADERS, cells, strict=True)
+    ]
+    typer.echo("\n".join(fit_table(columns, width=terminal_width())))
 
 
 @app.command("test")
@@ -103,6 +104,13 @@ def retry_command(
         _print_json({"retried": count})
     else:
         typer.echo(f"{counted(count, 'message')} tried again")
+
+
+#: Headers, and in which order columns go where a terminal is too narrow.
+_HEADERS = (
+    ("MESSAGE", "l", 1), ("OF", "l", 2), ("TYPE", "l", None), ("CHANNEL", "l", None),
+    ("ATTEMPTS", "r", 0), ("STATE", "l", None),
+)  # fmt: skip
 
 
 def _found(messages: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
