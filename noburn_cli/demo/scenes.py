@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from noburn_cli.core.money import parse_dollars, show_dollars
 from noburn_cli.demo.brief import BRIEF, PLANNER, RUSH_CAP_TOKENS, WRITER
 from noburn_cli.demo.checks import Books, Check, RunBooks, check_books, check_chain, read_books
-from noburn_cli.demo.stage import Stage, noburn_command
+from noburn_cli.demo.stage import Stage, noburn_command, own_name
 from noburn_cli.demo.voices import INSTALL_LINE, have_sdks
 from noburn_cli.errors import NoburnError
 from noburn_cli.render.table import format_table
@@ -141,7 +141,8 @@ def _report(stage: Stage, shown: Shown) -> bool:
     if failed:
         stage.say(f"{failed} of {len(checks)} promises failed.")
         return False
-    stage.say(f"All {len(checks)} hold.  Yours: `noburn run --budget 5 -- python your_agent.py`")
+    yours = f"{own_name()} run --budget 5 -- python your_agent.py"
+    stage.tell(f"All {len(checks)} hold.  Yours: `{yours}`")
     return True
 
 

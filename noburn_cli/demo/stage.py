@@ -194,6 +194,15 @@ def noburn_command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "noburn_cli", *own]
 
 
+def own_name() -> str:
+    """How this noburn is started from here: `make demo` puts it where no shell looks."""
+    script = Path(sys.executable).with_name("noburn")
+    if shutil.which("noburn") or not script.exists():
+        return "noburn"
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
+
+
 def _make_home() -> Path:
     folder = tempfile.gettempdir()
     if len(folder) + len("/noburn-demo-12345678") > _HOME_CHARS_MAX:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from noburn_cli.demo.checks import Books, Check, RunBooks, check_books
+from noburn_cli.demo.stage import own_name
 from noburn_cli.demo.stub_bill import BilledCall
 from noburn_cli.demo.voices import INSTALL_LINE
 
@@ -126,6 +127,19 @@ def test_a_bill_that_is_off_by_a_nano_dollar_fails_it(folder: Path) -> None:
         "the same, call by call",
     ]
     assert [left.name for left in folder.iterdir()] == ["wrong"]
+
+
+def test_its_last_line_can_be_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: after `make demo` no shell finds `noburn`, so the way to it is said."""
+    script = folder / ".venv" / "bin" / "noburn"
+    script.parent.mkdir(parents=True)
+    script.touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", str(folder))
+    assert own_name() == ".venv/bin/noburn"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert own_name() == "noburn"
 
 
 def _billed(call: str, nano: int) -> BilledCall:
