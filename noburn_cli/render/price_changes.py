@@ -69,17 +69,20 @@ def _rate_column(header: str, kind: str, rows: Sequence[RateRow]) -> Column:
 
 
 def _change_words(row: RateRow, changes: Sequence[RateChange], today: date) -> str:
+    """`announced, input, cached input, output +100 %`: what changed alike is told once."""
+    names: dict[str, list[str]] = {}
+    for change in changes:
+        above = f" above {change.above:,}" if change.above else ""
+        names.setdefault(_share_words(change), []).append(f"{kind_words(change.kind)}{above}")
     said = ["announced"] if row.starts_on > today else []
-    shares = dict.fromkeys(_share_words(change) for change in changes)
-    return ", ".join([*said, *shares])
+    return ", ".join([*said, *(f"{', '.join(ones)} {how}" for how, ones in names.items())])
 
 
 def _share_words(change: RateChange) -> str:
-    above = f" above {change.above:,}" if change.above else ""
-    name = f"{kind_words(change.kind)}{above}"
     if change.share is not None:
-        return f"{name} {show_signed(change.share)}"
-    return f"{name} {'new' if change.before is None else 'gone' if change.after is None else ''}"
+        return show_signed(change.share)
+    # From 0 to something there is no share.
+    return "new" if change.before is None else "gone" if change.after is None else "no longer 0"
 
 
 def history_data(model: Model, rows: Sequence[RateRow]) -> dict[str, Any]:
