@@ -11,8 +11,13 @@ from tests.core.test_price_dimensions import BASE
 
 def test_rates_that_change_alike_stand_together() -> None:
     row = BASE[BASE.index("[[model.rate]]") :].replace("2026-01-01", "2027-01-01", 1)
-    row = row.replace("input = 1\n", "input = 2\n").replace("cache_read = 0.1\n", "")
-    row = row.replace("output = 2\n", "output = 4\n")
+    for old, new in (
+        ("input = 1\n", "input = 2\n"), ("output = 2\n", "output = 4\n"),
+        ("cache_read = 0.1\n", ""), ("cache_read = 0.2, ", ""),
+    ):  # fmt: skip
+        row = row.replace(old, new)
     model = PriceBook.from_texts([("a test", BASE + row)]).resolve("deep")
     lines = render_history(model, model.rows, today=date(2026, 11, 27))
-    assert lines[-1].endswith("  announced, input, output +100 %, cached input gone")
+    assert lines[-1].partition("4  ")[2] == (
+        "announced, input, output +100 %, cached input, cached input above 1,000 gone"
+    )
