@@ -1,6 +1,6 @@
 """Which project configurations this user has accepted, and what they said then.
 
-Layer: I/O, shared by the CLI and the daemon.  Below: core.configuration, paths, errors.
+Layer: I/O, shared by the CLI and the daemon.  Below: core.configuration, paths, whole_files.
 Above: settings (does a file hold?), prices (the daemon prices the endpoints of what is trusted).
 
 A record is a path, the digest of the file and its text.  The file may change or go; what was
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from noburn_cli import paths
 from noburn_cli.core.configuration import parse_configuration
 from noburn_cli.errors import UsageError
+from noburn_cli.whole_files import replace_text
 
 _FORMAT = 1
 
@@ -69,15 +69,8 @@ def read_trusted(home: Path) -> list[Trusted]:
 def write_trusted(home: Path, records: Iterable[Trusted]) -> None:
     """Replace the records as a whole, so that a reader sees the old ones or the new ones."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = paths.trust_path(home)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
     document = {"format": _FORMAT, "files": [asdict(record) for record in records]}
-    descriptor = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace_text(paths.trust_path(home), json.dumps(document, indent=1))
 
 
 def record_for(path: Path, records: Iterable[Trusted]) -> Trusted | None:

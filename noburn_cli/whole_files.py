@@ -1,9 +1,11 @@
-"""A file that a command is told to write: it is there when it is whole, and else as it was.
+"""A file that is there when it is whole, and else as it was: one that a person asked for, or ours.
 
-Layer: below the packages that write files for people, I/O.  Below: errors.
-Above: export, charts, reports, commands.
-Owns: what may be replaced by such a file: another file, and nothing else.  `--output /dev/null`, a
-pipe or a folder would lose its place to a file of that name.
+Layer: below the packages that write files, I/O; standard library only, Python 3.10 (it travels into
+guests with trust).  Below: errors.
+Above: export, charts, reports, commands; trust, price_sources, enforce's file of keys.
+Owns: what may be replaced by a file for people: another file, and nothing else.  `--output
+/dev/null`, a pipe or a folder would lose its place to a file of that name.  A file of ours is on
+the disk before it takes the place.
 """
 
 from __future__ import annotations
@@ -56,3 +58,27 @@ def appearing(target: Path) -> Iterator[Path]:
         # What could not be made is not there to be taken away, whatever the reason.
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Write a file of ours: readers, and whoever looks after a crash, see the old or the new one.
+
+    Raises OSError, and then the old one is there and nothing beside it.
+    """
+    text_beside(path, text, mode=mode).replace(path)
+
+
+def text_beside(path: Path, text: str, *, mode: int = 0o600) -> Path:
+    """A file beside `path` that is on the disk and can take its place.  Raises OSError likewise."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(beside, flags, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    return beside

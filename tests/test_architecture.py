@@ -24,6 +24,7 @@ WIRE = (*LOWEST, "noburn_cli.core", "noburn_cli.providers", "noburn_cli.protocol
 FILES = (
     *("noburn_cli.resources", "noburn_cli.prices", "noburn_cli.ranks", "noburn_cli.paths"),
     *("noburn_cli.config_files", "noburn_cli.trust", "noburn_cli.journal_files"),
+    "noburn_cli.whole_files",
 )
 GUARD = (*WIRE, *FILES, "noburn_cli.client", "noburn_cli.enforce")
 
@@ -42,7 +43,9 @@ ARROWS = {
     "noburn_cli.pyarrow_package": LOWEST,
     "noburn_cli.ranks": (*LOWEST, "noburn_cli.core", "noburn_cli.resources"),
     "noburn_cli.config_files": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
-    "noburn_cli.trust": (*LOWEST, "noburn_cli.core", "noburn_cli.paths"),
+    "noburn_cli.trust": (
+        *(*LOWEST, "noburn_cli.core", "noburn_cli.paths", "noburn_cli.whole_files"),
+    ),
     "noburn_cli.prices": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_cli.price_sources": (*LOWEST, "noburn_cli.core", *FILES),
     "noburn_cli.client": (*WIRE, "noburn_cli.paths", "noburn_cli.journal_files"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from noburn_cli.charts.pictures import check_path
 from noburn_cli.errors import NoburnError, UsageError
-from noburn_cli.whole_files import appearing
+from noburn_cli.whole_files import appearing, replace_text
 
 
 def test_what_is_no_file_keeps_its_place(tmp_path: Path) -> None:
@@ -28,6 +29,22 @@ def test_what_is_no_file_keeps_its_place(tmp_path: Path) -> None:
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
     assert pipe.is_fifo()
     assert link.is_symlink()
+
+
+def test_a_file_of_ours_that_finds_no_room_leaves_the_old_one_and_nothing_beside(
+    tmp_path: Path,
+) -> None:
+    kept = tmp_path / "trust.json"
+    replace_text(kept, "before")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            replace_text(kept, "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["trust.json"]
+    assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("before", 0o600)
 
 
 def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path: Path) -> None:

@@ -29,10 +29,6 @@ class Period:
     until: int
     ends: int
 
-    @property
-    def goes_on(self) -> bool:
-        return self.ends > self.until
-
     def __str__(self) -> str:
         return f"{day_text(self.first)} to {day_text(self.until - 1)}"
 

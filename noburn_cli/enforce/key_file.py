@@ -1,6 +1,7 @@
 """Lasting virtual keys: their file, and where the real key behind each comes from.
 
-Layer: enforce, our own side.  Below: paths, core.budgets.  Above: commands.keys, the gateway.
+Layer: enforce, our own side.  Below: paths, core.budgets, whole_files.  Above: commands.keys, the
+gateway.
 Owns: `keys.json` in the home folder: digests of virtual keys and the *sources* of real ones.
 Neither a virtual nor a real key is ever written down.
 """
@@ -15,7 +16,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +24,7 @@ from pathlib import Path
 from noburn_cli import paths
 from noburn_cli.core.budgets import check_attributes
 from noburn_cli.errors import NoburnError, UsageError
+from noburn_cli.whole_files import replace_text
 
 #: The tag that every call with a lasting key carries, so that it can have a budget of its own.
 TAG = "tag.key"
@@ -171,11 +172,6 @@ def _changing(path: Path) -> Iterator[list[LastingKey]]:
         keys = read_keys(path)
         yield keys
         text = json.dumps({"version": 1, "keys": [asdict(one) for one in keys]}, indent=1) + "\n"
-        new = path.with_suffix(f".{os.getpid()}.{time.time_ns()}")
-        with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        replace_text(path, text)
     finally:
         os.close(lock)

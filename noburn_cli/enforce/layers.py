@@ -68,10 +68,6 @@ def above() -> OnItsWay | None:
     return None if call is None or call.ended else call
 
 
-def is_guarded() -> bool:
-    return above() is not None
-
-
 def tried_again() -> Outcome | None:
     """How the call above ended when another attempt is made below it: nobody knows."""
     call = above()

@@ -1,6 +1,6 @@
 """The book that was taken: written as a whole, with the one before it kept for `--undo`.
 
-Layer: I/O.  Below: prices, core.pricebook, price_sources.writing, errors.
+Layer: I/O.  Below: prices, core.pricebook, price_sources.writing, whole_files.
 Above: commands.prices (`update`).
 Owns: `book.toml` and `book-before.toml` in the user's configuration folder.
 Not here: what is taken (core.book_update).
@@ -8,7 +8,6 @@ Not here: what is taken (core.book_update).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,13 @@ from noburn_cli.core.models import Model
 from noburn_cli.core.pricebook import PriceBook
 from noburn_cli.errors import NoburnError, PolicyChanged, PriceBookInvalid
 from noburn_cli.price_sources.writing import render_overlay
+from noburn_cli.whole_files import replace_text, text_beside
 
 BEFORE = "book-before.toml"
 #: What BEFORE said, while both files change: an update that is cut off in between loses neither.
 _OLDER = "book-older.toml"
+#: Prices are no secret: the umask decides who reads them.
+_MODE = 0o666
 
 
 def base_texts(environment: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -87,8 +89,8 @@ def replace_book(environment: Mapping[str, str], text: str, *, over: str | None)
         else:
             if before.exists():
                 before.replace(before.with_name(_OLDER))
-            _write(before, over)
-        _write(path, text)
+            replace_text(before, over, mode=_MODE)
+        replace_text(path, text, mode=_MODE)
         before.with_name(_OLDER).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -116,11 +118,11 @@ def undo(environment: Mapping[str, str]) -> tuple[Path, bool]:
     try:
         if now is not None:
             # The other one first: a crash in between leaves a book that holds.
-            beside = _beside(before, now)
+            beside = text_beside(before, now, mode=_MODE)
         if then is None:
             path.unlink()
         else:
-            _write(path, then)
+            replace_text(path, then, mode=_MODE)
         if now is None:
             before.unlink()
         else:
@@ -143,20 +145,6 @@ def _recover(path: Path, now: str | None) -> None:
 
 def _text(path: Path) -> str | None:
     return prices.read_price_file(path, next_step=f"remove {path}")
-
-
-def _write(path: Path, text: str) -> None:
-    _beside(path, text).replace(path)
-
-
-def _beside(path: Path, text: str) -> Path:
-    """A durable file beside `path`, to take its place at once."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return beside
 
 
 def _unwritable(path: Path, error: OSError) -> NoburnError:

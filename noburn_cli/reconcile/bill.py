@@ -77,10 +77,6 @@ class Bill:
     def has_money(self) -> bool:
         return any(row.dollars is not None for row in self.rows)
 
-    @property
-    def has_usage(self) -> bool:
-        return any(row.tokens or row.requests is not None for row in self.rows)
-
 
 def digest_of(contents: Iterable[bytes]) -> str:
     """What tells one export from another: SHA-256 of its pages, in hex."""

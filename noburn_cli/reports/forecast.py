@@ -36,7 +36,6 @@ WEEKS_MIN_DAYS, WEEKS_MAX_DAYS = 28, 56
 #: Student's t at 0.9 by degrees of freedom (6 to 13), which leaves 80 % between its two sides.
 _T_90 = {6: 1.440, 7: 1.415, 8: 1.397, 9: 1.383, 10: 1.372, 11: 1.363, 12: 1.356, 13: 1.350}
 _RESEMBLANCE_MAX = 0.75
-COVERAGE = Fraction(4, 5)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Days begin where budgets' days begin (core.windows): one clock for limits and re
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timezone, tzinfo
 from functools import cached_property
 
 from noburn_cli.core.windows import DAY, HOUR, MONTH, UTC, Window
@@ -95,10 +95,6 @@ def month_label(months: int) -> str:
 def months_of(day: date) -> int:
     """Months since the year 0."""
     return day.year * 12 + day.month - 1
-
-
-def next_day(day: date) -> date:
-    return day + timedelta(days=1)
 
 
 def _both(bounds: tuple[int, int | None]) -> tuple[int, int]:
