@@ -1,7 +1,7 @@
 """How the views of a report look: the Pareto view, unusual days, the end of the month.
 
-Layer: render.  Below: reports.pareto, anomalies, forecast, outlook, shares, render.table,
-core.money.  Above: commands.report_views, the dashboard.
+Layer: render.  Below: reports.pareto, anomalies, forecast, outlook, report_columns, shares,
+render.table, core.money.  Above: commands.report_views, the dashboard.
 Amounts are rounded for the eye only; data carries exact decimal dollars.
 """
 
@@ -11,8 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 from noburn_cli.core.money import Nano, show_dollars
+from noburn_cli.core.plurals import counted
+from noburn_cli.render.report_columns import cost_cell
 from noburn_cli.render.shares import share_for_the_eye, share_text
-from noburn_cli.render.table import RIGHT, Column, fit_table, safe_text, wrap_line
+from noburn_cli.render.table import RIGHT, Column, fit_table, prose_lines, safe_text, wrap_line
 from noburn_cli.reports.anomalies import DAYS_MIN, HISTORY_DAYS, Judged, Rule
 from noburn_cli.reports.forecast import DAYS_MIN as FORECAST_DAYS_MIN
 from noburn_cli.reports.forecast import LEVEL_DAYS, WEEKS_MIN_DAYS, Forecast
@@ -29,7 +31,7 @@ def render_pareto(found: Pareto, *, top: int | None, width: int | None) -> list[
     served = f"{(found.served or '').upper()}S"
     columns = [
         Column(found.report.by[0].upper(), [*(part.line.keys[0] for part in parts)], shorten=True),
-        Column("COST", [show_dollars(part.line.sums.cost_nano) for part in parts], RIGHT),
+        Column("COST", [_cost(found, part) for part in parts], RIGHT),
         Column("SHARE", [share_for_the_eye(part.share) for part in parts], RIGHT),
         Column("RUNNING", [share_for_the_eye(part.running) for part in parts], RIGHT),
         Column("CALLS", [f"{part.line.sums.calls:,}" for part in parts], RIGHT, give_up=1),
@@ -87,6 +89,11 @@ def _part_data(found: Pareto, part: Part) -> dict[str, Any]:
         "calls": part.line.sums.calls,
         "served": part.served,
     }
+
+
+def _cost(found: Pareto, part: Part) -> str:
+    unknown = found.report.imported.unpriced_of(part.line).paid
+    return cost_cell(part.line.sums.cost_nano, unknown)
 
 
 def _count(found: Pareto, part: Part) -> str:
@@ -154,21 +161,23 @@ def render_outlook(found: Outlook, *, width: int | None) -> list[str]:
     said = found.forecast
     spent = f"{show_dollars(said.spent_nano)} spent in {found.month} so far"
     if said.expected_nano is None:
-        return wrap_line(
-            f"{spent}. No forecast: it needs {FORECAST_DAYS_MIN} whole days of history, and there"
-            f" {'is' if said.days == 1 else 'are'} {said.days}.",
-            width=width,
-        )
-    assert said.low_nano is not None
-    assert said.high_nano is not None
-    between = f"{show_dollars(said.low_nano)} and {show_dollars(said.high_nano)}"
-    expected = show_dollars(said.expected_nano)
-    lines = [
-        f"{found.month} will end at about {expected}, with 80 % confidence between {between}.",
-        f"{spent}; {float(said.days_left):.1f} days are left.",
-        _method(said),
-    ]
-    return [part for line in lines for part in wrap_line(line, width=width)]
+        needed = f"it needs {FORECAST_DAYS_MIN} whole days of history"
+        are = "is" if said.days == 1 else "are"
+        lines = [f"{spent}. No forecast: {needed}, and there {are} {said.days}."]
+    else:
+        assert said.low_nano is not None
+        assert said.high_nano is not None
+        between = f"{show_dollars(said.low_nano)} and {show_dollars(said.high_nano)}"
+        expected = show_dollars(said.expected_nano)
+        lines = [
+            f"{found.month} will end at about {expected}, with 80 % confidence between {between}.",
+            f"{spent}; {float(said.days_left):.1f} days are left.",
+            _method(said),
+        ]
+    if found.unpriced:
+        calls = counted(found.unpriced, "imported call")
+        lines.append(f"In no amount: {calls} of these days without a known price.")
+    return prose_lines(lines, width=width)
 
 
 def _method(said: Forecast) -> str:
@@ -197,6 +206,7 @@ def outlook_data(found: Outlook) -> dict[str, Any]:
         "history_days_min": FORECAST_DAYS_MIN,
         "days_left": share_text(said.days_left),
         "weekdays_told_apart": said.weekly,
+        "unpriced_calls": found.unpriced,
         "days": [
             {"day": day.isoformat(), "cost_usd": Nano(cost).exact()}
             for day, cost in sorted(found.days.items())

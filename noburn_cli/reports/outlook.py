@@ -25,11 +25,15 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Outlook:
-    """The end of the month, and the days that led to it, in nano-dollars."""
+    """The end of the month, and the days that led to it, in nano-dollars.
+
+    unpriced: imported calls of these days whose cost nobody knows, and which are in no amount.
+    """
 
     forecast: Forecast
     month: str
     days: dict[date, int]
+    unpriced: int = 0
 
 
 def read_unusual(
@@ -70,7 +74,8 @@ def read_outlook(
     starts_ms, ends_ms = local.month_bounds(now_ms)
     begin_ms = min(starts_ms, local.start_ms(today - timedelta(days=WEEKS_MAX_DAYS)))
     asked = replace(parts(question, ("day",)), since_ms=begin_ms, until_ms=None)
-    days = _by_day(read_lines(home, asked, tell=tell, rollups=rollups).lines)
+    report = read_lines(home, asked, tell=tell, rollups=rollups)
+    days = _by_day(report.lines)
     month = local.date_of(starts_ms)
     spent = sum(cost for day, cost in days.items() if month <= day <= today)
     day_starts, day_ends = local.day_bounds(now_ms)
@@ -78,7 +83,7 @@ def read_outlook(
         days, begun=min(days, default=today), today=today, month_ends=local.date_of(ends_ms),
         spent_nano=spent, day_done=Fraction(now_ms - day_starts, day_ends - day_starts),
     )  # fmt: skip
-    return Outlook(found, f"{month:%Y-%m}", days)
+    return Outlook(found, f"{month:%Y-%m}", days, report.imported.unpriced.paid)
 
 
 def _by_day(lines: Iterable[Line]) -> dict[date, int]:

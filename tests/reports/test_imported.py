@@ -14,8 +14,11 @@ from noburn_cli.importing.sources.registry import SOURCES
 from noburn_cli.render.report import report_data
 from noburn_cli.render.report_columns import report_columns
 from noburn_cli.render.report_notes import notes
+from noburn_cli.render.report_views import render_outlook, render_pareto
 from noburn_cli.reports.imported import UNPRICED
 from noburn_cli.reports.lines import read_lines
+from noburn_cli.reports.outlook import read_outlook
+from noburn_cli.reports.pareto import read_pareto
 from noburn_cli.reports.query import IMPORTED, LEDGER, Question
 from tests.reports.made_ledger import Made
 
@@ -87,6 +90,18 @@ def test_calls_without_a_price_are_told_line_by_line(tmp_path: Path) -> None:
     assert told
     assert {keys: one.paid for keys, one in report.imported.unpriced_by.items()} == told
     assert report.imported.unpriced == (sum(told.values()), 0)
+
+
+def test_the_views_say_what_they_cannot_add_up(tmp_path: Path) -> None:
+    """Goal: a call without a price is no $0.00 in the Pareto view, and the forecast names it."""
+    _bring(tmp_path, "litellm")
+    found = read_pareto(tmp_path, Question(by=("model",)))
+    shown = {line.split()[0]: line.split()[1] for line in render_pareto(found, top=None, width=None)
+             if line.startswith(("a-model", "gpt"))}  # fmt: skip
+    assert shown["a-model-of-our-own"] == "?"
+    outlook = read_outlook(tmp_path, Question(by=()), now_ms=1_795_000_000_000)
+    assert outlook.unpriced == 1
+    assert "In no amount: 1 imported call" in render_outlook(outlook, width=None)[-1]
 
 
 def test_what_a_plan_pays_for_is_told_beside_the_cost(tmp_path: Path) -> None:
