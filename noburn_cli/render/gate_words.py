@@ -202,7 +202,10 @@ def reason(change: Change, name: str) -> str:
         return f"{name} was removed"
     if not change.causes:
         return f"{name} has a new name" if change.renamed_from else f"{name} is as it was"
-    cause = max(change.causes, key=lambda one: (abs(one.nano), one.kind == gm.CAP))
+    # "-$80: it grew by 900 tokens" explains nothing: a reason goes where the difference goes.
+    towards = [one for one in change.causes if one.nano * change.difference > 0]
+    causes = towards or change.causes
+    cause = max(causes, key=lambda one: (abs(one.nano), one.kind == gm.CAP))
     return _CLAUSES[cause.kind](name, before, after)
 
 

@@ -151,6 +151,20 @@ def test_every_cause_has_its_clause(kind, fields, expected):
     assert expected in words.sentence(gate(edited(kind, "", 0, **fields), unchanged()))
 
 
+def test_a_reason_goes_where_the_difference_goes():
+    before, after = prompt("a.md", tokens=2_000), prompt("a.md", tokens=3_000, output=1)
+    whole = after.cost_month.high - before.cost_month.high
+    assert whole < 0
+    causes = (
+        gm.Cause(gm.TOKENS, "grew by 1,000 tokens", -2 * whole),
+        gm.Cause(gm.OUTPUT_EXPECTED, "expected output 400 → 1 tokens", 2 * whole),
+        gm.Cause(gm.CACHE, "cached share 0 % → 99 %", whole),
+    )
+    for order in (causes, causes[::-1]):
+        said = words.sentence(gate(gm.Change(before, after, order)))
+        assert said.endswith(": the expected output of a.md went from 400 to 1 tokens"), said
+
+
 def test_every_kind_of_cause_is_worded():
     assert {*words._CLAUSES, gm.ADDED, gm.REMOVED} == set(gm.CAUSES)
 
