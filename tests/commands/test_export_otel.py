@@ -277,6 +277,9 @@ def test_what_is_no_export(here: Any) -> None:
         done = here.noburn("export", "otel", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert error in done.stderr
+    assert here.noburn("export", "otel", "--output", str(here.path / "spans")).returncode == 4
+    assert not list(here.path.iterdir()), "no ledger, and no cursor for nothing"
+    assert not Path(f"{os.devnull}.cursor").exists()
 
 
 def test_another_ledger_is_not_gone_on_with(home: Any, here_of: Any, tmp_path: Path) -> None:

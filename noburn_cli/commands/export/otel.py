@@ -78,6 +78,7 @@ def otel_command(
     now = datetime.now(timezone.utc)
     since_ms = None if since is None else parse_moment(since, now=now, what="--since")
     files = (output, metrics)
+    _check(files, follow=follow)
     path = _cursor_path(cursor, endpoint, files, what)
     try:
         from noburn_cli.otel.cursor import opened
@@ -121,6 +122,23 @@ def _what(endpoint: str | None, output: str | None, metrics: str | None, only: s
             next_step="noburn export otel --endpoint http://127.0.0.1:4318",
         )
     return only or "both"
+
+
+def _check(files: tuple[str | None, ...], *, follow: bool) -> None:
+    """What can be known before a cursor is made, which would stay behind.
+
+    Raises UsageError for what is no regular file; LedgerUnavailable where there is nothing to
+    export, and nobody waits for it.
+    """
+    from noburn_cli import paths
+    from noburn_cli.ledger_file import no_ledger
+    from noburn_cli.whole_files import file_to_replace
+
+    for name in files:
+        if name not in (None, _STDOUT):
+            file_to_replace(Path(str(name)), otherwise="name another one, or -")
+    if not follow and not paths.ledger_path().exists():
+        raise no_ledger(paths.ledger_path())
 
 
 def _cursor_path(
