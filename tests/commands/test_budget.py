@@ -180,6 +180,13 @@ def test_override_is_shown(home: Any) -> None:
     assert "customer=acme per total (override)" in home.said("budget", "list")
 
 
+def test_who_has_made_no_call_yet_has_the_familys_limit(home: Any) -> None:
+    home.said("budget", "set", "customer=*", "5", "--per", "month")
+    shown = home.said("budget", "show", "customer=new")
+    assert ("$5.00 each" in shown, "no calls yet" in shown) == (True, True)
+    assert home.noburn("budget", "show", "feature=new").returncode == 1
+
+
 def test_margins_that_are_watched_bury_no_budget(home: Any) -> None:
     home.said("budget", "set", "customer=*", "5", "--per", "month")
     for customer in ("acme", "globex"):

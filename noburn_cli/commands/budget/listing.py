@@ -55,7 +55,8 @@ def show_command(scope: ScopeArgument, as_json: Json = False) -> None:
     with shared.open_client() as client:
         reply = client.request(protocol.BUDGET_LIST)
     budgets = reply["budgets"]
-    parts = (shared.part_for(budget, parsed) for budget in budgets)
+    # Who has made no call yet is limited as well: the family's line says so.
+    parts = (shared.part_for(budget, parsed, even_if_new=True) for budget in budgets)
     found = [part for part in parts if part is not None]
     to_come = [one for one in reply["scheduled"] if parse_scope(one["spec"]["scope"]) == parsed]
     if not found and not to_come:
