@@ -207,7 +207,7 @@ def pareto_of(heavy: Heavy) -> Pareto:
     alpha = 1 / (1 - power)
     if alpha < ALPHA_LEAST:
         raise UsageError(
-            f"the top {heavy.top:.4g} of a Pareto cannot use that much",
+            f"the top {heavy.top * 100:.4g} % of a Pareto cannot use that much",
             why=f"its alpha would be {alpha:.4g}, and the mean that of hardly anybody",
             next_step="say less, or --distribution log-normal",
         )
@@ -219,8 +219,8 @@ def _check(heavy: Heavy) -> None:
         raise UsageError("heavy users are a part of the customers", why="above 0 and below 100 %")
     if heavy.share >= 1:
         raise UsageError(
-            f"the top {heavy.top:.4g} cannot use that much",
-            why=f"it would be {heavy.share:.0%} of all usage",
+            f"the top {heavy.top * 100:.4g} % cannot use that much",
+            why=f"it would be {heavy.share * 100:,.0f} % of all usage",
             next_step="say less, or fewer customers",
         )
     if heavy.share < heavy.top:

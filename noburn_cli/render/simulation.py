@@ -118,8 +118,8 @@ def _answer(found: Findings, width: int | None) -> list[str]:
         *_break_even(found),
     ]
     title = (
-        f"{scenario.draws:,} futures of {scenario.months} months: the middle one, and from the 5th "
-        "to the 95th of a hundred"
+        f"{counted(scenario.draws, 'future')} of {counted(scenario.months, 'month')}: the middle "
+        "one, and from the 5th to the 95th of a hundred"
     )
     notes = [part for note in outside_words(found) for part in ("", *wrap_line(note, width=width))]
     return [*wrap_line(title, width=width), "", *_pairs(rows, width), *notes]

@@ -11,6 +11,7 @@ import html
 from collections.abc import Sequence
 
 from noburn_cli.charts.pages import figure_html, page, table_html
+from noburn_cli.core.plurals import counted
 from noburn_cli.core.simulation_advice import lever_words
 from noburn_cli.core.simulation_assumptions import Assumption
 from noburn_cli.core.simulation_findings import Findings
@@ -75,8 +76,9 @@ def _line(text: str) -> str:
 def _answer(found: Findings) -> list[str]:
     scenario, total, last = found.scenario, found.summary.total, found.summary.months[-1]
     title = (
-        f"{scenario.draws:,} futures of {scenario.months} months, seed {scenario.seed}: the middle "
-        "one, and in brackets from the 5th to the 95th of a hundred."
+        f"{counted(scenario.draws, 'future')} of {counted(scenario.months, 'month')}, "
+        f"seed {scenario.seed}: the middle one, and in brackets from the 5th to the 95th "
+        "of a hundred."
     )
     target = percent(scenario.target, places=0)
     rows = [

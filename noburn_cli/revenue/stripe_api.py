@@ -179,7 +179,7 @@ class StripeApi:
             return NotThere(f"{path} is not there", why=said)
         if status is None:
             return StripeFailed(
-                f"{self._base} cannot be reached", why=said.splitlines()[0],
+                f"{self._base} cannot be reached", why=_network_fault(error),
                 next_step="run the same command again: it goes on where it stopped",
             )  # fmt: skip
         return StripeFailed(
@@ -211,3 +211,10 @@ def _package() -> Any:
             next_step="pip install 'noburn-cli[stripe]'",
         ) from error
     return stripe
+
+
+def _network_fault(error: Exception) -> str:
+    """What the network said, without the address and the client's own words about it."""
+    cause = error.__cause__
+    inner = cause.args[0] if cause is not None and cause.args else cause
+    return str(getattr(inner, "reason", inner) or error).rpartition(": ")[2]

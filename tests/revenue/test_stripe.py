@@ -386,8 +386,9 @@ def test_a_busy_stripe_is_waited_for_and_an_absent_one_named(tmp_path):
         double.faults = lambda *_: 429
         with pytest.raises(StripeFailed, match="429"):
             api_of(double, tries=3).get("/v1/events")
-    with pytest.raises(StripeFailed, match="cannot be reached"):
+    with pytest.raises(StripeFailed, match="cannot be reached") as away:
         api_of(double, tries=2).get("/v1/events")
+    assert "refused" in away.value.why
 
 
 def test_keys(tmp_path, monkeypatch):
