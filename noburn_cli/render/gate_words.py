@@ -164,6 +164,10 @@ def _reasons(
         return f"only prices changed, of {names}"
     shorts = short_names(change.name for change in result.changes)
     ranked = sorted(told, key=lambda change: -_weight(change))
+    difference = sum(change.difference for change in told)
+    # The first reason goes where the sum goes; what counteracts may follow it.
+    first_of_all = [change for change in ranked if change.difference * difference > 0][:1]
+    ranked = [*first_of_all, *(one for one in ranked if one not in first_of_all)]
     whole = sum(_weight(change) for change in ranked)
     first = [
         change

@@ -85,6 +85,13 @@ CASES = {
             "and 1 more prompt changed"
         ),
     ),
+    "the largest goes the other way": (
+        gate(removed(calls=60_000), grown(), grown("prompts/b.md")),
+        (
+            "+$72.00 a month (+3.2 %): system.md grew by 900 tokens, old.md was removed, "
+            "and 1 more prompt changed"
+        ),
+    ),
     "range": (gate(RANGE), "About +$2.00 a month (+3.3 %): c.md grew by 100 tokens"),
     "input alone": (
         gate(grown(output=None)),
