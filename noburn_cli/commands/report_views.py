@@ -70,6 +70,8 @@ def show_outlook(question: Question, out: Output, *, now_ms: int) -> None:
     from noburn_cli.render.report_views import outlook_data, render_outlook
     from noburn_cli.reports.outlook import read_outlook
 
+    if question.since_ms is not None or question.until_ms is not None:
+        typer.echo("note: a forecast is of this month, whatever period was asked for", err=True)
     with catching_up() as tell:
         found = read_outlook(paths.home(), question, now_ms=now_ms, tell=tell, rollups=out.rollups)
     if out.format == "json":

@@ -13,7 +13,7 @@ from typing import Any
 from noburn_cli.core.actions import BLOCK
 from noburn_cli.core.money import DOLLARS, Nano, show_amount, show_dollars
 from noburn_cli.render.budget import ends_calls, left_of
-from noburn_cli.render.table import Column, fit_table, safe_text
+from noburn_cli.render.table import Column, fit_table, safe_text, wrap_line
 
 MINUTE_MS = 60_000
 NOBODY = "no run is open: start one with `noburn run --budget 5 -- COMMAND`"
@@ -74,7 +74,7 @@ def show_span(milliseconds: int) -> str:
 def frame_lines(runs: Sequence[Mapping[str, Any]], *, now_ms: int, width: int | None) -> list[str]:
     """The table of one frame: a heading line, then a line per run, in the order given."""
     if not runs:
-        return [NOBODY]
+        return wrap_line(NOBODY, width=width)
     outlooks = [outlook(run) for run in runs]
     ends = [None if o is None else o.ends_ms for o in outlooks]
 

@@ -234,7 +234,9 @@ def test_views_and_formats(here: Any, filled: Any, tmp_path: Any) -> None:
     assert (unusual["rows"], unusual["rule"]["times"]) == ([], "3.000000")
     outlook = json.loads(here.said("report", "--forecast", "--json"))["data"]
     assert (outlook["spent_usd"], outlook["expected_usd"]) == (total["cost_usd"], None)
-    assert "it needs 7 whole days" in here.said("report", "--forecast")
+    told = here.noburn("report", "--forecast", "--period", "2026-10")
+    assert "it needs 7 whole days" in told.stdout
+    assert "a forecast is of this month" in told.stderr
     compared = here.said("report", "--by", "customer", "--period", "2w", "--compare")
     assert compared.splitlines()[0].split()[7:9] == ["BEFORE", "CHANGE"]
     assert "new" in compared

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from noburn_cli.render.top import (
+    KEYS,
     NOBODY,
     about,
     frame_lines,
@@ -88,6 +89,8 @@ def test_a_frame() -> None:
     assert narrow[0].split() == ["RUN", "STATE", "SPENT", "A", "MINUTE", "LEFT", "ENDS", "IN"]
     assert about(below) == "paused by ann"
     assert frame_lines([], now_ms=0, width=80) == [NOBODY]
+    assert " ".join(frame_lines([], now_ms=0, width=60)) == NOBODY
+    assert max(map(len, [*frame_lines([], now_ms=0, width=60), KEYS])) < 60
 
 
 def test_a_subscription_has_a_column_where_there_is_one() -> None:
