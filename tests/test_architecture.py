@@ -309,7 +309,7 @@ def test_guests_import_in_a_bare_python_3_10():
     ran = subprocess.run(
         ["python3.10", "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
          + "".join(f"import {name}\n" for name in wanted)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     if "command not found" in ran.stderr:  # A version manager's stand-in for no Python 3.10.
         pytest.skip("python3.10 is a stand-in")

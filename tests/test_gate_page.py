@@ -54,7 +54,7 @@ def test_the_sample_can_be_tried(tmp_path):
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (3, "")

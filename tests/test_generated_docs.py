@@ -71,7 +71,7 @@ def render(page):
         command = ["groff", "-ww", "-man", "-Tutf8", "-z", str(page)]
     else:
         command = ["mandoc", "-T", "lint", "-W", "warning", str(page)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -104,7 +104,7 @@ def test_a_completion_is_valid_in_its_shell(shell, name):
         [program, "-n", str(ROOT / "completions" / name)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
@@ -133,7 +133,7 @@ def test_bash_completes_through_the_committed_script(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert ran.stdout.split() == ["margin"]
@@ -160,7 +160,7 @@ def completed_by(shell, script, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert ran.stderr == ""

@@ -299,7 +299,7 @@ def source_version() -> str:
 def test_the_generator_agrees_with_the_committed_file() -> None:
     source_version()
     command = [sys.executable, str(ROOT / "tools" / "refresh_prices.py"), "--check"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
 
 

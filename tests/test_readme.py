@@ -50,7 +50,7 @@ def noburn(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], "NOBURN_HOME": str(folder), "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -34,7 +34,7 @@ def run_noburn(
     cwd: Path | str | None = None,
     input: str | bytes = "",  # noqa: A002 - as subprocess.run has it
     text: bool = True,
-    timeout: float = 60,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[Any]:
     """Run one command to its end, as `subprocess.run(..., capture_output=True)` does.
 

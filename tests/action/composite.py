@@ -82,7 +82,7 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=110,
+            timeout=240,
             check=False,
         )
         lines = output.read_text("utf-8").splitlines()

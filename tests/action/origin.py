@@ -21,7 +21,7 @@ def git(folder: Path, *arguments: str) -> str:
         env={**kept, "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -232,7 +232,7 @@ def test_a_github_that_does_not_answer_fails_nothing(hub, tmp_path):
     }
     script = [sys.executable, str(ROOT / "scripts" / "gate_action.py")]
     done = subprocess.run(
-        script, env=environment, capture_output=True, text=True, timeout=60, check=False
+        script, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "::warning title=noburn gate::" in done.stdout

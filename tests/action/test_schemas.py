@@ -16,7 +16,7 @@ def check(schema, *paths):
     """What check-jsonschema says of files, by a schema that it ships; nothing is downloaded."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
     done = subprocess.run(
-        [*command, *map(str, paths)], capture_output=True, text=True, timeout=60, check=False
+        [*command, *map(str, paths)], capture_output=True, text=True, timeout=120, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -60,7 +60,7 @@ def test_the_hooks_and_the_page_s_configuration_are_valid(tmp_path):
             env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

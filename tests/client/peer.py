@@ -61,7 +61,7 @@ class Peer:
     def wait_until(self, is_met: Callable[[], bool]) -> None:
         """Return as soon as it holds, looked at after each frame and each close."""
         with self._changed:
-            assert self._changed.wait_for(is_met, timeout=60), self.seen
+            assert self._changed.wait_for(is_met, timeout=120), self.seen
 
     def open_count(self) -> int:
         return len(self._open)

@@ -205,5 +205,5 @@ def test_python_3_10_with_nothing_but_its_library(fake: Path) -> None:
     )
     environment = {"NOBURN_HOME": str(fake), "NOBURN_DAEMON": os.environ["NOBURN_DAEMON"]}
     subprocess.run(
-        [python, "-W", "error", "-S", "-c", code], env=environment, check=True, timeout=60
+        [python, "-W", "error", "-S", "-c", code], env=environment, check=True, timeout=120
     )

@@ -32,7 +32,7 @@ def run_python(code, *arguments, **options):
         [sys.executable, "-c", code, *arguments],
         env=environment,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         **({"capture_output": True} | options),
     )
@@ -235,7 +235,7 @@ sys.exit(main.main(["demo"]))
     )
     assert child.stdout.readline() == "waiting\n"
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=120)
     assert child.returncode == 130
     assert "Traceback" not in err
 
@@ -320,7 +320,7 @@ def test_it_starts_as_a_module():
         env={**os.environ, "PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert ran.stdout == f"noburn {__version__}\n"

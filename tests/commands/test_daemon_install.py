@@ -53,7 +53,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         assert write(unit) == "wrote"
     ran = subprocess.run(
         ["systemd-analyze", "--user", "verify", *(str(unit.path) for unit in found.units)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     # Of the machine's own units it may say more, and of a missing man page.
     said = [line for line in ran.stderr.splitlines() if "noburn" in line and "man " not in line]

@@ -561,7 +561,7 @@ def on_terminal(folder: Path, columns: int, *arguments: str, code: int = 0) -> l
             break
         parts.append(part)
     os.close(master)
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=120) == code
     return b"".join(parts).decode().splitlines()
 
 
@@ -577,7 +577,7 @@ def test_a_reader_that_leaves_ends_it_quietly(estimate: Any, tmp_path: Path) -> 
             stdout=stdout,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=60,
+            timeout=120,
         )
     assert done.returncode == 141
     assert b"Traceback" not in done.stderr

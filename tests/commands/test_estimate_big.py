@@ -213,7 +213,7 @@ def test_interrupted_it_says_how_far_it_came(environment: dict[str, str]) -> Non
     process.send_signal(signal.SIGINT)
     process.stdin.write(b"x")  # Whatever it was doing, it comes back from reading.
     process.stdin.flush()
-    code = process.wait(timeout=60)
+    code = process.wait(timeout=120)
     error = process.stderr.read().decode()
     assert (code, process.stdout.read()) == (130, b"")
     assert error.startswith("interrupted: ")

@@ -125,7 +125,7 @@ def test_a_killed_export_is_taken_up_without_a_gap(home: Any, tmp_path: Path, fo
     for steps in (0, 1, 2, 5):  # in the first write, before it is remembered, in the second …
         done = subprocess.run(
             [sys.executable, "-c", _DIES, str(steps), *command],
-            env=home.environment, capture_output=True, text=True, check=False, timeout=60,
+            env=home.environment, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stderr
         assert not cut.exists()

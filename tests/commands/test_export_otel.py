@@ -224,7 +224,7 @@ def test_files_go_on_after_a_kill_without_a_line_twice(
     def run(steps: int, files: list[Path]) -> int:
         return subprocess.run(
             [sys.executable, "-c", _DIES, str(steps), *command(files)],
-            env=home.environment, capture_output=True, text=True, check=False, timeout=60,
+            env=home.environment, capture_output=True, text=True, check=False, timeout=120,
         ).returncode  # fmt: skip
 
     assert run(99, whole) == 0

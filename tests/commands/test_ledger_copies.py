@@ -223,7 +223,7 @@ def test_a_daemon_killed_while_compacting_leaves_a_whole_ledger(home: Any) -> No
         )  # fmt: skip
         time.sleep(dice.uniform(0.2, 1.0))
         os.kill(pid, signal.SIGKILL)
-        compacting.wait(timeout=60)
+        compacting.wait(timeout=120)
         home.stop()
         assert verify_ledger(home.ledger).holds, seed
         after = json.loads(home.said("report", "--by", "customer", "--json"))["data"]
@@ -278,7 +278,7 @@ def test_death_at_each_step_of_the_exchange(tmp_path: Path, steps: int) -> None:
     fill_months(path, calls=60)
     done = subprocess.run(
         [sys.executable, "-c", _DIES, str(path), str(steps)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (done.stdout == "done\n") == (steps == 5), done.stderr
     assert done.returncode == (0 if steps == 5 else -signal.SIGKILL), done.stderr

@@ -155,6 +155,6 @@ def test_reading_one_loads_nothing_of_the_gate_s_arithmetic() -> None:
         "print([one for one in heavy if f'noburn_cli.core.{one}' in sys.modules])\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     )
     assert ran.stdout == "[]\n"

@@ -245,7 +245,7 @@ def test_first_use_without_network(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _OFFLINE.format(block=not allowed)]
     done = subprocess.run(
         [*(isolated if allowed else []), *command],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert ast.literal_eval(done.stdout) == [2, 2, 2, 2]

@@ -31,7 +31,7 @@ def closed_callers() -> Iterator[None]:
 
 class _OverSocket(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=120)
         self._path = path
 
     def connect(self) -> None:
@@ -169,7 +169,7 @@ def test_an_address_in_use_stops_nothing() -> None:
             assert f"warning: metrics cannot be served at {address}" in said.stderr
             taken.close()
             assert caller.ask(n=1, op="reload")["warnings"] == []  # tried again
-            connection = http.client.HTTPConnection(address, timeout=60)
+            connection = http.client.HTTPConnection(address, timeout=120)
             eventually(lambda: _answers(connection), "it is served now")
             connection.close()
 

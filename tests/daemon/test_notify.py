@@ -106,7 +106,7 @@ def test_nothing_is_sent_without_a_certificate_that_holds(
                 "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x",
                 "-addext", f"subjectAltName=IP:{address}",
                 "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
-        subprocess.run(make, check=True, capture_output=True, timeout=60)
+        subprocess.run(make, check=True, capture_output=True, timeout=120)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificate, key)
         return tls, ssl.create_default_context(cafile=str(certificate))

@@ -153,7 +153,7 @@ def test_a_socket_at_another_place_is_refused() -> None:
         command = [sys.executable, "-m", "noburn_daemon", "--home", str(home)]
         done = subprocess.run(
             [sys.executable, "-c", _LAUNCHER, str(home / "other.sock"), "@none", *command],
-            env=environment(), input=b"\n", capture_output=True, timeout=60, check=False,
+            env=environment(), input=b"\n", capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 4
         assert b"gave no socket" in done.stderr

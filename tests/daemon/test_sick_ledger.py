@@ -43,7 +43,7 @@ def running() -> Iterator[Running]:
 @contextlib.contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Somebody else writes, and does not get done."""
-    connection = sqlite3.connect(home / "ledger.sqlite3", isolation_level=None, timeout=60)
+    connection = sqlite3.connect(home / "ledger.sqlite3", isolation_level=None, timeout=120)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield

@@ -86,7 +86,7 @@ def place() -> Iterator[Path]:
 def as_user(uid: int, script: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", script.format(uid=uid), *arguments],
-        env=environment(), cwd="/", capture_output=True, text=True, timeout=60, check=True,
+        env=environment(), cwd="/", capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     return done.stdout
 
@@ -143,7 +143,7 @@ def test_two_users_have_two_daemons_and_neither_reaches_the_others(place: Path) 
         # A folder of somebody else is no home, though root could write to it.
         command = [sys.executable, "-m", "noburn_daemon", "--home", str(ann)]
         done = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=60, check=False
+            command, env=environment(), capture_output=True, text=True, timeout=120, check=False
         )
         assert (done.returncode, "belongs to another user" in done.stderr) == (4, True)
     finally:

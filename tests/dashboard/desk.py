@@ -110,7 +110,7 @@ class Served:
         request = urllib.request.Request(self.base + path, data=data, headers=dict(headers or {}))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as answer:
+            with opener.open(request, timeout=120) as answer:
                 return answer.status, answer.headers, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -129,7 +129,7 @@ class Served:
     def end(self) -> tuple[int, str, str]:
         """Ctrl-C; its code, and what it had said since."""
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=120)
         return self.process.returncode, out, err
 
 

@@ -266,13 +266,13 @@ def test_a_request_that_cannot_be_read_tells_nobody_the_token(desk: Desk) -> Non
            "X-Noburn-CSRF": board.data("/api/v1/about")["csrf"]}  # fmt: skip
     host, _, port = board.host.partition(":")
     for rest in ("\x01 HTTP/1.1\r\n\r\n", " HTTP/1.1\r\nno header\r\n\r\n"):
-        with socket.create_connection((host, int(port)), timeout=60) as broken:
+        with socket.create_connection((host, int(port)), timeout=120) as broken:
             broken.sendall(f"GET /?token={board.token}{rest}".encode())
             assert b" 400 " in broken.recv(4096)
     nested = ("[" * 16_000).encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
     asked = f"POST /api/v1/changes/stop HTTP/1.1\r\nHost: {board.host}\r\n{head}"
-    with socket.create_connection((host, int(port)), timeout=60) as deep:
+    with socket.create_connection((host, int(port)), timeout=120) as deep:
         deep.sendall(f"{asked}Content-Length: {len(nested)}\r\n\r\n".encode() + nested)
         assert deep.recv(4096).startswith(b"HTTP/1.1 400 ")
     code, _, err = board.end()
@@ -284,7 +284,7 @@ def test_a_request_that_cannot_be_read_tells_nobody_the_token(desk: Desk) -> Non
 def test_ctrl_c_ends_it_with_pages_open_and_nothing_was_logged(served: Served) -> None:
     """Goal: clean, at once, and without the token in anything that was said."""
     host, _, port = served.host.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(host, int(port), timeout=120)
     connection.request("GET", "/api/v1/live", headers={"Authorization": f"Bearer {served.token}"})
     answer = connection.getresponse()
     assert answer.headers["Content-Type"].startswith("text/event-stream")

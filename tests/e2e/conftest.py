@@ -73,7 +73,7 @@ class World:
         self.environment["ANTHROPIC_BASE_URL"] = provider.url
         return provider
 
-    def noburn(self, *arguments: str, timeout: float = 110) -> subprocess.CompletedProcess[str]:
+    def noburn(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "noburn_cli", *arguments],
             env=self.environment,

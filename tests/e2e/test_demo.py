@@ -56,7 +56,7 @@ def _demo(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedPro
         env={**os.environ, **in_the_way, "TMPDIR": str(folder), **more},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         check=False,
     )
 

@@ -40,7 +40,7 @@ class Service:
              "x-noburn-customer": "somebody"},
         )  # fmt: skip
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:
@@ -48,7 +48,7 @@ class Service:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=120)
         return self.process.returncode
 
 
@@ -124,7 +124,7 @@ def test_a_term_lets_streams_end(world: World, service: Service) -> None:
         service.process.send_signal(signal.SIGTERM)
         chunks += list(stream)
     assert chunks[-1].choices[0].finish_reason
-    service.process.communicate(timeout=60)
+    service.process.communicate(timeout=120)
     assert service.process.returncode == 0
     assert world.rows("SELECT state FROM calls") == [("settled",)]
 

@@ -85,7 +85,7 @@ def run(
     return subprocess.run(
         [sys.executable, "-m", "noburn_cli", "run", "--summary-file", str(file), *arguments,
          "--", sys.executable, str(folder / "program.py"), *words],
-        env=world.environment, cwd=folder, capture_output=True, text=True, timeout=110, check=False,
+        env=world.environment, cwd=folder, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_a_run_in_a_run_uses_the_keys_of_the_outer_one(
     done = subprocess.run(
         [sys.executable, "-m", "noburn_cli", "run", "--", *inner,
          str(tmp_path / "program.py"), "sdk", "curl", "sleep"],
-        env=world.environment, cwd=tmp_path, capture_output=True, text=True, timeout=110,
+        env=world.environment, cwd=tmp_path, capture_output=True, text=True, timeout=240,
         check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["sdk 15", "models gpt-6-luna", "200"], done.stderr

@@ -147,7 +147,7 @@ def test_closed_streams_and_broken_pipes_leave_the_code(world: World) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == code, (line, done.stderr)
         assert "Traceback" not in done.stderr
@@ -318,7 +318,7 @@ def test_a_block_while_the_daemon_was_away_still_kills(
     assert process.stdout.readline() == "status 200\n"
     os.kill(world.daemon_pid(), signal.SIGKILL)
     go.touch()
-    _, shown = process.communicate(timeout=60)
+    _, shown = process.communicate(timeout=120)
     assert process.returncode == 3, shown
     assert "noburn ended the run: " in shown
 
@@ -339,7 +339,7 @@ def test_when_we_are_killed_the_child_goes_on_guarded_and_the_run_ends(
     ended = "SELECT exit_code FROM runs WHERE ended_at_ms IS NOT NULL"
     eventually(lambda: world.rows(ended) == [(None,)])
     go.touch()
-    assert process.communicate(timeout=60)[0] == "status 402\n"
+    assert process.communicate(timeout=120)[0] == "status 402\n"
 
 
 def test_ctrl_c_in_a_terminal(world: World) -> None:

@@ -49,7 +49,7 @@ def test_a_deaf_run_is_ended_with_its_streams_and_says_by_whom(
     stopped = world.noburn("stop", "last", "--reason", "too dear")
     assert stopped.returncode == 0, stopped.stderr
     assert "2 calls were in flight" in stopped.stdout
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=120)
     assert running.returncode == 3, (out, err)
     assert "noburn ended the run: run `" in err
     assert "too dear" in err
@@ -83,7 +83,7 @@ def test_a_child_that_left_the_group_is_cut_off_and_named(
         [stopped] = json.loads(done.stdout)["data"]["runs"]
         assert stopped["ended"] is True
         assert [s.split()[0] for s in stopped["survivors"]] == [str(pid)]
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=120)
         assert running.returncode == 3
         assert f"still running, outside of the run's process group: {pid}" in err
         eventually((tmp_path / "done").exists, "both streams ended")

@@ -62,7 +62,7 @@ def test_where_it_is_not_allowed_nothing_is_started(world: World) -> None:
     shell = f"echo 0 > /proc/sys/user/max_net_namespaces && {run}"
     done = subprocess.run(
         ["unshare", "-r", "sh", "-c", shell],
-        env=world.environment, capture_output=True, text=True, timeout=60, check=False,
+        env=world.environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "started" not in done.stdout

@@ -131,7 +131,7 @@ def _environment(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("NOBURN_HOME", str(folder))
     patch.setenv("NOBURN_DAEMON", f'["{sys.executable}", "-m", "noburn_daemon"]')
     patch.setenv("PYTHONPATH", f"{REPOSITORY}:{REPOSITORY / 'daemon'}")
-    patch.setenv("NOBURN_WAIT_S", "5")
+    patch.setenv("NOBURN_WAIT_S", "60")
 
 
 @contextlib.contextmanager

@@ -250,7 +250,7 @@ print(files() - before <= 1)
 def test_no_warning_no_file_no_task_is_left_behind(desk):
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", LEAVES_NOTHING, desk.stub.url]
     ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
+        command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ)
     )
     assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "True\n")
     assert "held" not in desk.states_when_ended()

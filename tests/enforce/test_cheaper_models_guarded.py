@@ -63,7 +63,7 @@ def test_every_sdk_gets_its_answer_from_the_cheaper_model(home: Any) -> None:
         )
         ran = subprocess.run(
             [str(PYTHON), "-W", "ignore", str(GUESTS / "cheaper.py"), stub.url],
-            env=environment, capture_output=True, text=True, timeout=150, check=False, cwd="/",
+            env=environment, capture_output=True, text=True, timeout=240, check=False, cwd="/",
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         assert stub.wait_idle()

@@ -45,7 +45,7 @@ def notes(desk):
     def told(code, python=sys.executable, **variables):
         ran = subprocess.run(
             [str(python), "-c", code], env={**environment, **variables}, cwd="/",
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert (ran.returncode, ran.stderr) == (0, "")
         ledger = apsw.Connection(

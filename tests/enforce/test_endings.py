@@ -309,7 +309,7 @@ def test_a_process_that_ends_with_an_open_answer(desk, way, states):
         desk.stub.defaults["x-stub-chunk-delay-ms"] = FOREVER_MS
     ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", OPEN_AT_EXIT, desk.stub.url, way],
-        capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ),
+        capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ),
     )  # fmt: skip
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
     assert desk.states_when_ended() == states

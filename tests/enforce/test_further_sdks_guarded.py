@@ -49,7 +49,7 @@ def test_every_call_is_settled_at_its_bill(
         command = [str(PYTHON), "-W", "ignore", str(PROGRAMS / f"{program}.py")]
         ran = subprocess.run(
             [*command, stub.url + mount, *arguments, UNLISTED, UNLISTED],
-            env=environment, capture_output=True, text=True, timeout=150, check=False, cwd="/",
+            env=environment, capture_output=True, text=True, timeout=240, check=False, cwd="/",
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         assert stub.wait_idle()

@@ -218,7 +218,7 @@ def test_curl_with_a_large_body_and_expect(site: Site, tmp_path: Any) -> None:
          "-H", f"Authorization: Bearer {VIRTUAL}",
          "-H", "content-type: application/json", "--data-binary", f"@{body}", "-N",
          f"{site.url}/v1/chat/completions"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert "HTTP/1.1 200 OK" in done.stdout
     assert '"usage"' in done.stdout
@@ -283,7 +283,7 @@ print(len(list(client.models.generate_content_stream(**ask))) > 1)
 def test_google_genai_without_a_hook(site: Site) -> None:
     done = subprocess.run(
         [str(CURRENT), "-c", GEMINI, VIRTUAL, f"{site.url}/gemini"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     tokens, streamed = done.stdout.split() or [done.stderr, ""]
     assert (int(tokens) > 0, streamed) == (True, "True")

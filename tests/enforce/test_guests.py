@@ -45,7 +45,7 @@ def guest(desk):
         paths = os.pathsep.join([environment["PYTHONPATH"], *map(str, path)])
         return subprocess.run(
             [python, *arguments], env={**environment, "PYTHONPATH": paths, **variables}, cwd="/",
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
 
     return run

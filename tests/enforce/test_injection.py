@@ -41,7 +41,7 @@ def guest(home, stub):
         more = {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], *map(str, path)])}
         return subprocess.run(
             [python, *arguments], env={**environment, **more}, cwd="/",
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
 
     return run

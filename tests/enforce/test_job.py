@@ -252,7 +252,7 @@ def test_a_signal_sent_to_us_reaches_the_child_once(environment: dict[str, str],
     assert process.stdout is not None
     assert process.stdout.readline() == "counting\n"
     process.send_signal(getattr(signal, name))
-    assert process.communicate(timeout=60)[0] == "seen=1\n"
+    assert process.communicate(timeout=120)[0] == "seen=1\n"
     assert process.returncode == 7
 
 
@@ -263,7 +263,7 @@ def test_sigusr1_goes_to_the_child_alone(environment: dict[str, str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGUSR1)
-    assert process.communicate(timeout=60)[0] == "143\n", "it died of ours, not of SIGUSR1"
+    assert process.communicate(timeout=120)[0] == "143\n", "it died of ours, not of SIGUSR1"
     assert process.returncode == 3
 
 
@@ -297,7 +297,7 @@ def test_the_child_has_signals_as_it_expects_them(environment: dict[str, str]) -
         "import signal as s\nprint(s.pthread_sigmask(s.SIG_BLOCK, []), s.getsignal(s.SIGTERM).name)"
     )
     process = supervise(environment, sys.executable, "-c", show)
-    assert process.communicate(timeout=60)[0] == "set() SIG_DFL\n"
+    assert process.communicate(timeout=120)[0] == "set() SIG_DFL\n"
 
 
 def test_descriptors_that_were_passed_by_number_reach_the_child(

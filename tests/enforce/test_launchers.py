@@ -48,7 +48,7 @@ def guest(desk, tmp_path):
     def run(*command, **variables):
         ran = subprocess.run(
             [str(part) for part in command], env={**environment, **variables}, cwd=tmp_path,
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         return ran.stdout

@@ -133,7 +133,7 @@ def environment(gateway: str, **more: str) -> dict[str, str]:
 def node(program: Path, *arguments: str, env: dict[str, str]) -> list[tuple[str, Any]]:
     ran = subprocess.run(
         [str(NODE), str(program), *arguments],
-        env=env, capture_output=True, text=True, timeout=100, check=False,
+        env=env, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
     return [tuple(json.loads(line)) for line in ran.stdout.splitlines()]

@@ -97,7 +97,7 @@ def by_sdk(way):
     def ask(stub):
         ran = subprocess.run(
             [str(GUEST), "-W", "ignore", "-c", BY_SDK, way], env={**os.environ, "STUB": stub.url},
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert ran.stdout.strip().isdigit(), ran.stdout + ran.stderr
         return int(ran.stdout)

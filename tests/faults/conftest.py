@@ -67,7 +67,7 @@ class Place:
 
     def ask(self) -> Answer:
         """One call of the program, guarded."""
-        response = self.session.post(self.stub.url + "/v1/chat/completions", json=BODY, timeout=60)
+        response = self.session.post(self.stub.url + "/v1/chat/completions", json=BODY, timeout=120)
         error = response.json().get("error") or {}
         return Answer(response.status_code, str(error.get("code", "")), error.get("message", ""))
 

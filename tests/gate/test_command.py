@@ -28,7 +28,7 @@ def test_a_process_of_its_own(grown: Repo) -> None:
     """As a shell runs it: the report on standard output, nothing beside it, exit code 3."""
     ran = subprocess.run(
         [sys.executable, "-m", "noburn_cli", "gate", "--base", "HEAD"],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ},
+        capture_output=True, text=True, timeout=120, check=False, env={**os.environ},
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (3, "")
     table, reasons, broken, verdict = ran.stdout.split("\n\n")

@@ -155,7 +155,7 @@ def test_the_bound_covers_the_bill_and_the_settlement_is_it(
 def post(url: str, body: bytes) -> tuple[str, bytes]:
     """The content type and the bytes of an answer."""
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.headers["content-type"], answer.read()
 
 

@@ -268,7 +268,7 @@ def test_many_connections_at_once(stub):
 
     def call(_):
         request = urllib.request.Request(stub.url + "/v1/chat/completions", body)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())["id"]
 
     with ThreadPoolExecutor(128) as pool:

@@ -359,7 +359,7 @@ def test_a_killed_process_loses_and_doubles_nothing(tmp_path):
         double.faults = kill
         child = subprocess.Popen([*command, double.base], env=environment)
         ready.set()
-        assert child.wait(timeout=60) == -signal.SIGKILL
+        assert child.wait(timeout=120) == -signal.SIGKILL
         double.faults = lambda *_: None
         before = len(double.requests)
         ran = subprocess.run(

@@ -53,7 +53,7 @@ def test_a_seed_is_one_history() -> None:
         command = [sys.executable, "-m", "tests.simulation", "--start", "17", "--seeds", "4"]
         ran = subprocess.run(
             [*command, "--digests"],
-            cwd=ROOT, capture_output=True, text=True, timeout=100, check=True,
+            cwd=ROOT, capture_output=True, text=True, timeout=240, check=True,
             env={**os.environ, "PYTHONHASHSEED": hashes,
                  "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}"},
         )  # fmt: skip

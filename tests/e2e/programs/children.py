@@ -24,7 +24,7 @@ BODY = {
 
 
 def ask(label: str) -> None:
-    with httpx2.Client(timeout=60) as client:
+    with httpx2.Client(timeout=120) as client:
         answer = client.post(
             os.environ["OPENAI_BASE_URL"] + "/chat/completions",
             json=BODY,

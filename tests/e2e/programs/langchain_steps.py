@@ -20,8 +20,8 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langgraph.graph import END, START, StateGraph
 from langgraph.prebuilt import ToolNode
 
-model = ChatOpenAI(model="gpt-6-luna", max_completion_tokens=20, max_retries=0, timeout=60)
-raw = openai.OpenAI(max_retries=0, timeout=60)
+model = ChatOpenAI(model="gpt-6-luna", max_completion_tokens=20, max_retries=0, timeout=120)
+raw = openai.OpenAI(max_retries=0, timeout=120)
 prompt = ChatPromptTemplate.from_template("say {x}")
 
 

@@ -33,7 +33,7 @@ def call() -> None:
             "messages": [{"role": "user", "content": "Tell me about the harbour."}],
             "max_completion_tokens": 400,
         },
-        timeout=60,
+        timeout=120,
     )
     print("status", answer.status_code, flush=True)
 

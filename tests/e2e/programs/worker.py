@@ -21,7 +21,7 @@ CAP = 200
 def openai_plain() -> Callable[[], str]:
     import openai
 
-    client = openai.OpenAI(api_key="test", max_retries=0, timeout=60)
+    client = openai.OpenAI(api_key="test", max_retries=0, timeout=120)
 
     def call() -> str:
         answer = client.chat.completions.create(
@@ -37,7 +37,7 @@ def openai_plain() -> Callable[[], str]:
 def openai_stream() -> Callable[[], str]:
     import openai
 
-    client = openai.OpenAI(api_key="test", max_retries=0, timeout=60)
+    client = openai.OpenAI(api_key="test", max_retries=0, timeout=120)
 
     def call() -> str:
         call_id = ""
@@ -57,7 +57,7 @@ def openai_stream() -> Callable[[], str]:
 def anthropic_stream() -> Callable[[], str]:
     import anthropic
 
-    client = anthropic.Anthropic(api_key="test", max_retries=0, timeout=60)
+    client = anthropic.Anthropic(api_key="test", max_retries=0, timeout=120)
 
     def call() -> str:
         with client.messages.stream(
@@ -73,7 +73,7 @@ def anthropic_stream() -> Callable[[], str]:
 def openai_uncapped() -> Callable[[], str]:
     import openai
 
-    client = openai.OpenAI(api_key="test", max_retries=0, timeout=60)
+    client = openai.OpenAI(api_key="test", max_retries=0, timeout=120)
 
     def call() -> str:
         answer = client.responses.create(model="gpt-6-luna", input=PROMPT)
