@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from noburn_cli import paths
+from noburn_cli.errors import LedgerUnavailable
+from noburn_cli.ledger_file import no_ledger
 from noburn_cli.reports.imported import imported_lines
 from noburn_cli.reports.latencies import Latencies
 from noburn_cli.reports.period import before
@@ -84,6 +86,15 @@ def read_keys(home: Path, question: Question, *, rollups: bool = True) -> set[tu
     return {line.keys for line in report.lines if line.sums.calls > 0}
 
 
+def _nothing(ledger: Path) -> LedgerUnavailable:
+    error = no_ledger(ledger)
+    error.next_step = (
+        "`noburn run -- COMMAND` records calls, `noburn import` brings what others recorded; or "
+        "check NOBURN_HOME"
+    )
+    return error
+
+
 def _has_imports(home: Path, question: Question) -> bool:
     return IMPORTED in question.sources and paths.imports_path(home).exists()
 
@@ -94,6 +105,8 @@ def _answered(home: Path, question: Question, tell: Tell | None, *, rollups: boo
     scanned: str | None = None
     ledger, imports = paths.ledger_path(home), paths.imports_path(home)
     has_imports = _has_imports(home, question)
+    if not (ledger.exists() or imports.exists() or LEDGER not in question.sources):
+        raise _nothing(ledger)
     if LEDGER in question.sources and (ledger.exists() or not has_imports):
         lines, cut, scanned = _of_ledger(ledger, home, question, tell, rollups=rollups)
     imported = Imported()
