@@ -633,6 +633,6 @@ def test_dinars_live_figures_and_a_look_back(tmp_path, monkeypatch):
         with reading(path) as store:
             assert {f.customer for f in store.facts()} == {"acme"}
         monkeypatch.setitem(sys.modules, "stripe", None)
-        with pytest.raises(UsageError, match="not installed") as refused:
+        with pytest.raises(NoburnError, match="not installed") as refused:
             api_of(double)
         assert "noburn-cli[stripe]" in refused.value.next_step
