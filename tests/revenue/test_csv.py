@@ -123,6 +123,20 @@ def test_payers_are_named_by_a_file(tmp_path):
         run("--customers", named)
 
 
+def test_rates_of_a_project_hold_when_it_is_trusted(tmp_path, monkeypatch):
+    """Goal: a rate that has no effect is not asked for as if it were missing."""
+    monkeypatch.chdir(tmp_path)
+    rates = '[revenue.rates.EUR]\nsource = "bank"\n2026-01-01 = "1.25"\n'
+    (tmp_path / "noburn.toml").write_text(rates, encoding="utf-8")
+    path = write(tmp_path, "i1,2026-10-01,20,EUR,,,acme,,,,,,")
+    said = run(path)
+    assert "is not trusted" in said.stderr
+    assert "`revenue.rates.EUR`" in said.stderr
+    CliRunner().invoke(app, ["trust"], catch_exceptions=False)
+    said = run(path)
+    assert (said.stderr, "EUR" in said.stdout) == ("", False)
+
+
 def test_rates_hold_from_their_day():
     rates = Rates(
         [RateRow("EUR", "2026-02-01", "1.09", "bank"), RateRow("EUR", "2026-01-01", "1.08", "bank")]

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from noburn_cli.revenue.store import RevenueStore
     from noburn_cli.revenue.stripe_lines import Keys
@@ -25,7 +27,7 @@ def use_settings(store: RevenueStore, customers: Path | None) -> Keys:
     Raises UsageError or InputRefused for what cannot be read, before anything is changed.
     """
     from noburn_cli import settings
-    from noburn_cli.core.revenue_keys import CUSTOMERS, RATES
+    from noburn_cli.core.revenue_keys import CUSTOMERS, RATES, REVENUE
     from noburn_cli.revenue.csv_file import price_again, read_identities
     from noburn_cli.revenue.rating import RateRow, set_rates
     from noburn_cli.revenue.stripe_keeping import Keeping
@@ -33,6 +35,10 @@ def use_settings(store: RevenueStore, customers: Path | None) -> Keys:
     from noburn_cli.revenue.stripe_lines import Keys
 
     found = settings.load(os.environ, Path.cwd())
+    if any(key.startswith(f"{REVENUE}.") for key in found.ignored):
+        # Else a rate that is written there would be missed, and be asked for where it stands.
+        for line in found.remarks():
+            typer.echo(line, err=True)
     told = None if customers is None else read_identities(customers)
     rates = [
         RateRow(currency, day, rate, source)
