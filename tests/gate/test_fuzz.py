@@ -42,6 +42,9 @@ class Files:
     def has(self, name: str) -> bool:
         return name in self.files
 
+    def leads_nowhere(self, name: str) -> bool:  # noqa: ARG002 -- it has no links.
+        return False
+
     def read(self, name: str) -> bytes:
         if name not in self.files:
             raise InputRefused(f"{name} does not exist")
