@@ -42,7 +42,7 @@ class Files:
     def has(self, name: str) -> bool:
         return name in self.files
 
-    def leads_nowhere(self, name: str) -> bool:  # noqa: ARG002 -- it has no links.
+    def leads_nowhere(self, name: str) -> bool:
         return False
 
     def read(self, name: str) -> bytes:
