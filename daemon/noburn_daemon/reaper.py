@@ -1,6 +1,6 @@
 """Notices that a process is gone.
 
-Layer: daemon, event loop.  Below: owners.  Above: server.
+Layer: daemon, event loop.  Below: owners.  Above: deaths.
 Owns: one watch per owner: a pidfd where the system has them, a look every half second elsewhere.
 Not here: what happens to its holds (ending.owner_gone).
 

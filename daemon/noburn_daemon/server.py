@@ -1,11 +1,11 @@
 """The daemon: each request to the code that answers it; keys, processes and time beside them.
 
 Layer: daemon, event loop.  Below: commits, peer, reserving, ending, policy, stopping, keys, exact,
-pricefollowing, watching, reaper, clock.  Above: __main__.
-Owns: which code answers which request, what waits for a key or for a count of its text, whose
-processes are gone, and when the daemon leaves.
+pricefollowing, watching, deaths, clock.  Above: __main__.
+Owns: which code answers which request, what waits for a key or for a count of its text, and when
+the daemon leaves.
 Not here: when an answer leaves, and what a failing disk does (commits), rules (reserving, ending,
-policy), lines (peer).
+policy), lines (peer), whose processes are gone (deaths).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from noburn_daemon import (
 from noburn_daemon.book import Book
 from noburn_daemon.clock import Clock
 from noburn_daemon.commits import Commits
+from noburn_daemon.deaths import Deaths
 from noburn_daemon.exact import count_input
 from noburn_daemon.history import History
 from noburn_daemon.keyless import Keyless
@@ -44,7 +45,6 @@ from noburn_daemon.peer import PeerConnection
 from noburn_daemon.pricefile import PriceFile
 from noburn_daemon.pricefollowing import PriceFollower
 from noburn_daemon.pricing import Pricing
-from noburn_daemon.reaper import Reaper
 from noburn_daemon.replies import Reply, from_error, refusal
 from noburn_daemon.restore import forget_ended
 from noburn_daemon.service import Service
@@ -56,8 +56,6 @@ from noburn_daemon.watching import Watchers
 TICK_S = 0.25
 #: How often limits of runs that ended long ago are looked for.
 FORGET_MS = 3_600_000
-#: A dead process's last frames may still lie in its socket: they are read first, for this long.
-LAST_WORDS_S = 1.0
 #: Requests that change no money, and are answered whatever the disk does.
 _READING = (
     frames.Status, frames.BudgetList, frames.Remaining, frames.RunWatch, frames.RunList,
@@ -102,7 +100,6 @@ class Daemon:
         self._service = service
         self.is_draining = False
         self._forget_at_ms = 0
-        self._gone: dict[str, float] = {}
         self._counter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
         self._watchers = Watchers(loop)
         self._prices = PriceFollower(
@@ -110,20 +107,22 @@ class Daemon:
         )
         self._commits = Commits(
             ledger=ledger, pricing=pricing, clock=clock, watchers=self._watchers, loop=loop,
-            rebuilt=self._watch_restored,
+            rebuilt=lambda: self._deaths.watch_restored(),
         )  # fmt: skip
+        self._deaths = Deaths(
+            loop=loop, commits=self._commits, processes=self.processes, peers=self.peers
+        )
         self._history = History(ledger=ledger, commits=self._commits, loop=loop, failed=self.drain)
         self._keyless = Keyless(self.keys, loop, answer=self._commits.reply, again=self._ask_again)
         self._teller = Teller(
             ledger=ledger, commits=self._commits, pricing=pricing, prices=self._prices, clock=clock,
             more=service.warnings if service is not None else list,
         )  # fmt: skip
-        self._reaper = Reaper(loop, self._owner_gone, processes=self.processes)
         self._undelivered: Undelivered | None = None
         if undelivered is not None:
             self._undelivered = Undelivered(undelivered, self._commits, loop)
             self._undelivered.start()
-        self._watch_restored()
+        self._deaths.watch_restored()
         if self._commits.now() >= self.book.schedule.next_ms:
             self._change_what_is_due()
         self._timer = loop.call_later(TICK_S, self._tick)
@@ -383,8 +382,7 @@ class Daemon:
         if now_ms >= self._forget_at_ms:
             self._forget_at_ms = now_ms + FORGET_MS
             forget_ended(self.book, now_ms)
-        if self._gone:
-            self._bury(now_ms)
+        self._deaths.bury(now_ms)
         if not self.is_draining:
             self._prices.look()
             if self._undelivered is not None:
@@ -407,39 +405,7 @@ class Daemon:
 
     def watch(self, owner: str) -> None:
         """Notice when that process is gone."""
-        self._reaper.watch(owner)
-
-    def _watch_restored(self) -> None:
-        owners = [call.owner for call in self.book.calls.open.values()]
-        for owner in dict.fromkeys([*owners, *self.book.runs.owners.values()]):
-            self._reaper.watch(owner)
-
-    def _owner_gone(self, owner: str) -> None:
-        self._gone[owner] = self._loop.time() + LAST_WORDS_S
-        self._bury(self._commits.now())
-
-    def _bury(self, now_ms: int) -> None:
-        """Charge the holds of dead processes, once their last frames have been read."""
-        talking = {peer.owner for peer in self.peers}
-        for owner, until in list(self._gone.items()):
-            if owner in talking and self._loop.time() < until:
-                continue
-            if self._commits.sick is not None and not self._commits.recovered():
-                return
-            del self._gone[owner]
-            try:
-                ending.owner_gone(self.book, owner, now_ms)
-                for run in [run for run, by in self.book.runs.owners.items() if by == owner]:
-                    running.end_run(self.book, run, None, now_ms)
-                    self._commits.force_snapshot = True
-            except LedgerUnavailable as error:
-                self._gone[owner] = until
-                self._commits.fall_sick(error)
-                return
-            for peer in [peer for peer in self.peers if peer.owner == owner]:
-                peer.close()  # nobody would ever end what it asks for from now on
-            if self.book.events and not self._commits.is_scheduled:
-                self._commits.schedule()
+        self._deaths.watch(owner)
 
     def lost(self, peer: PeerConnection) -> None:
         """A connection has ended: what waits for it alone is cancelled; holds stay."""
@@ -452,8 +418,7 @@ class Daemon:
             if not waiter.callers:
                 self.book.waiting.remove(waiter)
                 self._look_again()
-        if peer.owner in self._gone:
-            self._bury(self._commits.now())
+        self._deaths.disconnected(peer.owner)
 
     # The end.
 
@@ -476,7 +441,7 @@ class Daemon:
         self._timer.cancel()
         if self._undelivered is not None:
             self._undelivered.close()
-        self._reaper.close()
+        self._deaths.close()
         self._counter.shutdown(wait=False, cancel_futures=True)
         if not self.done.done():
             self.done.set_result(None)

@@ -89,7 +89,7 @@ def orphan_on_disconnect() -> AbstractContextManager[Any]:
     def hasty(self: Daemon, peer: PeerConnection) -> None:
         lost(self, peer)
         if peer.owner:
-            self._owner_gone(peer.owner)
+            self._deaths.gone(peer.owner)
 
     return mock.patch.object(Daemon, "lost", hasty)
 
