@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ import pytest
 from noburn_cli.core import chain
 from noburn_cli.core.bounds import TEMPLATE_TOKENS
 from tests.daemon.parts import (
-    OPEN,
     START_MS,
     Caller,
     Running,
@@ -33,19 +31,6 @@ from tests.daemon.parts import (
 
 #: A reserve of parts.reserve_frame holds 100 × $0.1/M + 1000 × $0.5/M.
 HOLD = 510_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    with daemon() as started:
-        yield started
 
 
 def states(home: Path) -> dict[str, str]:

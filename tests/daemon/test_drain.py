@@ -5,21 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
 
-import pytest
-
-from tests.daemon.parts import OPEN, Caller, daemon, eventually, reserve_frame
+from tests.daemon.parts import Caller, daemon, eventually, reserve_frame
 
 #: A reserve of parts.reserve_frame holds 100 × $0.1/M + 1000 × $0.5/M.
 HOLD = 510_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 def test_a_drain_with_calls_in_flight_and_waiters_loses_nothing() -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from noburn_daemon.sqlite import SqliteLedger
-from tests.daemon.parts import OPEN, START_MS, Caller, daemon
+from tests.daemon.parts import START_MS, Caller, daemon
 
 #: https://www.sqlite.org/pragma.html#pragma_synchronous
 SYNCHRONOUS = {"process": 1, "power": 2}
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])

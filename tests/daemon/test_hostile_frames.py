@@ -25,10 +25,8 @@ def running() -> Iterator[Running]:
 
 
 @pytest.fixture
-def caller(running: Running) -> Iterator[Caller]:
-    yield Caller(running.home)
-    while OPEN:
-        OPEN.pop().close()
+def caller(running: Running) -> Caller:
+    return Caller(running.home)
 
 
 def raw(caller: Caller, line: bytes) -> dict[str, object]:

@@ -5,28 +5,19 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from noburn_cli.commands.daemon import app
 from noburn_daemon.exposition import Histogram, Page
 from noburn_daemon.http_endpoint import HEAD_BYTES_MAX
-from tests.daemon.parts import OPEN, Caller, Running, daemon, eventually
+from tests.daemon.parts import Caller, Running, daemon, eventually
 from tests.daemon.test_settings import configure
 
 #: A reserve of parts.reserve_frame holds 100 × $0.1/M + 1000 × $0.5/M.
 HOLD = 510_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 class _OverSocket(http.client.HTTPConnection):

@@ -9,7 +9,6 @@ import ssl
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,9 @@ from noburn_cli.core.service_keys import TIMEOUT_S_MAX, Channel
 from noburn_daemon import notices, webhook
 from noburn_daemon.hook_command import Commands
 from noburn_daemon.webhook import SecretUnusable, outcome_of, post, secrets_of, signature
-from tests.daemon.parts import OPEN, Caller, Running, daemon, eventually
+from tests.daemon.parts import Caller, Running, daemon, eventually
 from tests.daemon.receivers import SECRET, receiver
 from tests.daemon.test_settings import configure
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 def script(folder: Path, text: str) -> str:

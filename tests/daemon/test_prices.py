@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from noburn_cli import resources
 from noburn_daemon.pricefile import PriceFile
-from tests.daemon.parts import MODEL, OPEN, Caller, daemon, eventually
+from tests.daemon.parts import MODEL, Caller, daemon, eventually
 
 #: A reserve of parts.reserve_frame holds 100 × $0.1/M + 1000 × $0.5/M.
 HOLD = 510_000
@@ -18,13 +17,6 @@ HOLD = 510_000
 DEARER_HOLD = 1_010_000
 #: 10 tokens in and 10 out, as Caller.settle says, at the first prices.
 COST = 6_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 @pytest.fixture

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from tests.daemon.parts import Caller, Running, daemon, eventually, reserve_frame
+from tests.daemon.parts import Caller, Running, eventually, reserve_frame
 
 #: What one call of `reserve_frame` holds: 100 tokens at $0.1 and 1,000 at $0.5 a million.
 HOLD = 510_000
 COST = 10 * 100 + 10 * 500
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    with daemon() as running:
-        yield running
 
 
 def start(caller: Caller, run: str, amount: int | None = None, **attrs: str) -> None:

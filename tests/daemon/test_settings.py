@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,9 @@ import pytest
 from noburn_cli.errors import DaemonUnavailable, UsageError
 from noburn_daemon.settings import SettingsSource
 from noburn_daemon.supervised import launchd_descriptors
-from tests.daemon.parts import OPEN, Caller, daemon, environment, eventually
+from tests.daemon.parts import Caller, daemon, environment, eventually
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [a-z]+ \d+ .*|    .*")
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 def configure(home: Path, text: str) -> Path:

@@ -15,29 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.parts import (
-    OPEN,
     Caller,
     Running,
-    daemon,
     environment,
     eventually,
     reserve_frame,
 )
 
 HOLD = 510_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    with daemon() as started:
-        yield started
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from noburn_daemon import alerts, ending, policy, reserving
 from tests.daemon.parts import (
-    OPEN,
     START_MS,
     Caller,
     Running,
@@ -30,13 +28,6 @@ from tests.daemon.test_notify import channels, listed
 
 #: A call of parts is settled at 10 tokens in and 10 out.
 COST = 6_000
-
-
-@pytest.fixture(autouse=True)
-def closed_callers() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().close()
 
 
 def put(caller: Caller, amount: int, **more: Any) -> dict[str, Any]:

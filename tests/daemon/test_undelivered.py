@@ -6,14 +6,11 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from noburn_cli import journal_files
-from tests.daemon.parts import OPEN, Caller, Running, daemon, environment, eventually
+from tests.daemon.parts import Caller, Running, environment, eventually
 
 _RESERVES = """
 import json, sys
@@ -23,14 +20,6 @@ caller = Caller(Path(sys.argv[1]))
 for call in sys.argv[2:]:
     assert caller.reserve(call)["ok"]
 """
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    with daemon() as started:
-        yield started
-    while OPEN:
-        OPEN.pop().close()
 
 
 def keep(home: Path, *frames: dict[str, Any]) -> None:
