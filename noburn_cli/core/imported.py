@@ -34,6 +34,9 @@ COST_RULES = (BY_SOURCE, SAID, LIST)
 #: What the cost of a call is, in the column `counts`.
 UNPRICED = "unpriced"
 
+#: What is noted of a call whose source does not say how many tokens there were.
+WITHOUT_TOKENS = "without tokens, and so without a list price"
+
 #: Who serves models of others at prices of their own, by the words that sources use, and how their
 #: models are called in the book: there a plain name would be another provider's price.
 PREFIXES: Mapping[str, str] = {
@@ -56,6 +59,7 @@ class ImportedCall:
     requests: how many calls the record sums; 0 where it does not say, and for money alone.
     ran_ms: how long it took.  status: HTTP.  failure: why it failed, in one of few words.
     provider_id: the provider's id of the answer, by which the ledger may know the same call.
+    tells_tokens: whether the source says how many there were; none said is not none used.
     notional: a subscription paid for it.  note: what about it could not be priced.
     rank: of two records of one call the one with the higher rank counts; of equals the later.
     """
@@ -73,6 +77,7 @@ class ImportedCall:
     status: int | None = None
     failure: str = ""
     provider_id: str = ""
+    tells_tokens: bool = True
     notional: bool = False
     note: str = ""
     rank: int = 0
@@ -131,6 +136,8 @@ class ListPrices:
         why = ""
         if not call.requests and not call.usage:
             why = "it is money alone"
+        elif not call.tells_tokens:
+            why = "it does not say how many tokens there were"
         elif model is None:
             why = "the price book does not have the model"
         else:

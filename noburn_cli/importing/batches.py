@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from noburn_cli.core.imported import WITHOUT_TOKENS
 from noburn_cli.errors import UsageError
 from noburn_cli.importing.outcome import Money
 from noburn_cli.importing.sources.bills import MONEY
@@ -140,9 +141,14 @@ def money_of(store: Store, batch: int, source: str) -> Money:
         )
         return {str(name): int(count) for name, count in store.execute(sql, (batch,))}
 
+    # Of the others a price file would change nothing.
+    priceable = f"coalesce(note, '') <> '{WITHOUT_TOKENS}'"
     return Money(
-        **sums, by=by("counts"), unpriced=by("m.model", "counts = 'unpriced'"),
-        unlisted=by("m.model", "list_nano IS NULL AND cost_nano IS NOT NULL AND requests > 0"),
+        **sums, by=by("counts"), unpriced=by("m.model", f"counts = 'unpriced' AND {priceable}"),
+        unlisted=by(
+            "m.model",
+            f"list_nano IS NULL AND cost_nano IS NOT NULL AND requests > 0 AND {priceable}",
+        ),
         notes=by("note", "note IS NOT NULL"),
         beside=_beside(store, source, sums["first_ms"], sums["last_ms"]),
     )  # fmt: skip

@@ -35,7 +35,8 @@ class Money:
     both: how many have the two, with the sums of both: what they differ by.
     cost_nano: what counts, of calls that are paid; notional_nano: of those that a plan paid.
     by: how many records count by which cost (`source`, `list`, `bill`, `unpriced`).
-    unpriced, unlisted: models whose cost nobody knows, and those without a list price, by records.
+    unpriced, unlisted: models whose cost nobody knows, and those without a list price, by records;
+        not those whose tokens nobody told (notes).
     shadowed: records that another source told of before; they wait, and are in no report.
     beside: other sources, coding agents aside, that tell of the same days.
     """

@@ -182,6 +182,22 @@ def test_a_table_by_a_mapping(bring, calls):
     assert [call["input"] for call in calls()] == [0] * 4
 
 
+def test_a_table_without_tokens_is_not_priced_at_nothing(bring, calls, tmp_path):
+    """Goal: what the book cannot price is no $0.00, and a cost that is told stands alone."""
+    columns = columns_from({"time": "t", "model": "m", "input": "i", "cost": "usd"}, {})
+    source = Source("desk", "desk", columns.trust, lambda asked: reader(columns, asked), "a table")
+    table = tmp_path / "calls.csv"
+    rows = ("2026-11-22,gpt-6-luna,,1", "2026-11-22,gpt-6-luna,,", "2026-11-22,gpt-6-luna,0,")
+    table.write_text("t,m,i,usd\n" + "\n".join(rows) + "\n")
+    money = bring(source, table).money
+    assert (money.said, money.listed, money.both) == (1, 1, 0)
+    assert {(one["counts"], one["cost_nano"]) for one in calls()} == {
+        ("source", 1_000_000_000), ("unpriced", None), ("list", 0),
+    }  # fmt: skip
+    assert (money.by["unpriced"], money.unpriced, money.unlisted) == (1, {}, {})
+    assert money.notes == {"without tokens, and so without a list price": 2}
+
+
 def test_a_misspelt_field_is_told(bring, calls):
     """Goal: a table that lacks it is refused whole; of JSON it is told that no record had it."""
     mapped = Mapped(parse_chosen({"customer": "request_tags.taem", "feature": "end_user"}, []))

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from noburn_cli.core.budgets import ATTRIBUTES, TAG_PREFIX, check_key
-from noburn_cli.core.imported import BILLED, ESTIMATED, ImportedCall
+from noburn_cli.core.imported import BILLED, ESTIMATED, WITHOUT_TOKENS, ImportedCall
 from noburn_cli.core.usage import (
     AUDIO_INPUT,
     AUDIO_OUTPUT,
@@ -156,6 +156,7 @@ def read(record: Mapping[str, Any], asked: Asked, columns: Columns) -> Found:
     attributes = asked.mapped.attributes(
         record, {name: (column,) for name, column in columns.attributes.items()}
     )
+    tells_tokens = any(said.get(kind) not in (None, "") for kind in KINDS)
     requests = count_of(said["requests"], "requests") if said.get("requests") else 1
     return ImportedCall(
         text_of(said.get("id")), moment_ms(said["time"], zone), text_of(said["model"]),
@@ -163,7 +164,8 @@ def read(record: Mapping[str, Any], asked: Asked, columns: Columns) -> Found:
         attributes=attributes, maker=text_of(said.get("provider")).lower() or columns.provider,
         requests=requests, ran_ms=milliseconds_of(said.get("latency_ms")),
         status=status_of(said.get("status")), failure=text_of(said.get("failure"), 60),
-        provider_id=text_of(said.get("provider_id")),
+        provider_id=text_of(said.get("provider_id")), tells_tokens=tells_tokens,
+        note="" if tells_tokens else WITHOUT_TOKENS,
     )  # fmt: skip
 
 
