@@ -119,6 +119,13 @@ def commit_of(place: Place, rev: str) -> str:
             why="the clone is shallow: it has a part of the history only",
             next_step=_deepen(rev),
         )
+    if rev == "HEAD":
+        raise NoburnError(
+            "this repository has no commit yet",
+            why="`HEAD`, the last one, is what would be compared with",
+            next_step="check what is there: `noburn gate --no-base`; for the first commit, leave "
+            "pre-commit's hook out: `SKIP=noburn-gate git commit`",
+        )
     raise NoburnError(
         f"git knows no commit called `{rev}`",
         why="it is no branch, tag or commit of this clone",

@@ -94,6 +94,14 @@ def test_without_a_gate_it_says_where_one_belongs(repo: Repo) -> None:
         assert said in done.err
 
 
+def test_before_the_first_commit_there_is_no_base(repo: Repo) -> None:
+    repo.write({"noburn.toml": gate_toml("", _PROMPT), "a.md": words(3)})
+    done = repo.gate("--base", "HEAD")
+    assert done.code == 1
+    assert "this repository has no commit yet" in done.err
+    assert "git fetch" not in done.err
+
+
 def test_names_cannot_move_a_cursor_or_break_a_line(repo: Repo) -> None:
     name = "a\x1b[2J\n.md"
     repo.commit({"noburn.toml": gate_toml("", _PROMPT.replace("a.md", "*.md"))})
