@@ -103,6 +103,11 @@ def count_of(value: object, what: str) -> int:
         raise Unread("its tokens are no counts", f"{what}: {value!r}") from error
 
 
+def tells_any(*counts: object) -> bool:
+    """Whether one of some counts is told, 0 too."""
+    return any(one not in (None, "") for one in counts)
+
+
 def status_of(value: object) -> int | None:
     """An HTTP status, None for anything else."""
     text = text_of(value, 8).removesuffix(".0")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from noburn_cli.core.imported import ImportedCall, ListPrices, Priced
+from noburn_cli.core.imported import WITHOUT_TOKENS, ImportedCall, ListPrices, Priced
 from noburn_cli.core.usage import KINDS
 from noburn_cli.core.usage import split as split_usage
 from noburn_cli.importing.mapping import columns_of
@@ -141,7 +141,8 @@ class Writer:
             json.dumps(extra, sort_keys=True) if extra else None,
             call.said_nano, priced.list_nano, int(call.notional), call.requests, call.ran_ms,
             call.status, call.failure or None, call.variant, call.provider_id or None,
-            call.note or None, call.rank, priced.cost_nano, priced.counts,
+            call.note or (None if call.tells_tokens else WITHOUT_TOKENS), call.rank,
+            priced.cost_nano, priced.counts,
         )  # fmt: skip
 
     def _model(self, call: ImportedCall, priced: Priced) -> int:

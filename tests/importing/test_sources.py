@@ -119,6 +119,24 @@ def test_litellm(bring, calls):
     assert reasons(outcome) == {"it is not CSV with as many fields as the heading": [4]}
 
 
+@pytest.mark.parametrize(
+    ("source", "record"),
+    [
+        ("langfuse", {"id": "o1", "type": "GENERATION", "model": "gpt-6-luna",
+                      "startTime": "2026-11-22T10:00:00Z", "usage": {"input": None}}),
+        ("langsmith", {"id": "r1", "run_type": "llm", "start_time": "2026-11-22T10:00:00Z",
+                       "extra": {"metadata": {"ls_model_name": "gpt-6-luna"}}}),
+        ("helicone", {"request_id": "q1", "model": "gpt-6-luna", "response_status": 200,
+                      "request_created_at": "2026-11-22T10:00:00Z"}),
+    ],
+)  # fmt: skip
+def test_a_call_without_tokens_and_cost_is_not_free(bring, calls, tmp_path, source, record):
+    log = tmp_path / "export.jsonl"
+    log.write_text(json.dumps(record) + "\n")
+    assert bring(source, log).became == {"new": 1}
+    assert [(one["counts"], one["cost_nano"]) for one in calls()] == [("unpriced", None)]
+
+
 def test_an_end_that_cannot_be_read_costs_nothing(bring, calls, tmp_path):
     """Goal: a call whose duration is nonsense is counted all the same, without one."""
     row = {

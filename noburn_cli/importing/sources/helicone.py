@@ -20,6 +20,7 @@ from noburn_cli.importing.fields import (
     nano_of,
     object_of,
     status_of,
+    tells_any,
     text_of,
 )
 from noburn_cli.importing.reading import Asked, Found, without_model
@@ -36,6 +37,7 @@ FIELDS = {
     "run": tuple(f"{p}.Helicone-Session-Id" for p in _PROPERTIES),
 }  # fmt: skip
 _FAILED = 400
+_COUNTS = ("prompt_tokens", "completion_tokens")
 
 
 def read(record: Mapping[str, Any], asked: Asked) -> Found:
@@ -73,6 +75,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
         ran_ms=milliseconds_of(record.get("delay_ms")) or milliseconds_of(record.get("latency")),
         status=status, failure=f"status {told}" if failed else "", provider_id=_provider_id(record),
         note="answered from Helicone's cache" if cached else "",
+        tells_tokens=cached or failed or tells_any(*(record.get(name) for name in _COUNTS)),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from noburn_cli.importing.fields import (
     moment_ms,
     nano_of,
     object_of,
+    tells_any,
     text_of,
 )
 from noburn_cli.importing.reading import Asked, Found, LeftOut, each, without_model
@@ -99,7 +100,8 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
         (one for name in ("provided_model_name", "model", "providedModelName", "modelName")
          if (one := text_of(record.get(name)))), "",
     )  # fmt: skip
-    usage = _usage(record)
+    told = _told(record)
+    usage = _usage(told)
     if not model:
         return without_model(used=bool(usage))
     record = {**record, "metadata": object_of(record.get("metadata"))}
@@ -109,6 +111,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
         text_of(record.get("id")), start, model, usage, said_nano=_cost(record),
         attributes=asked.mapped.attributes(record, FIELDS), ran_ms=_ran_ms(record, start, asked),
         failure="error" if level == "ERROR" else "",
+        tells_tokens=tells_any(*told.values()) or level == "ERROR",
     )  # fmt: skip
 
 
@@ -134,13 +137,16 @@ def _ran_ms(record: Mapping[str, Any], start: int, asked: Asked) -> int | None:
     return lasted if lasted is not None else milliseconds_of(record.get("latency"), per_second=1)
 
 
-def _usage(record: Mapping[str, Any]) -> dict[str, int]:
+def _told(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the tokens, by kind."""
     told = object_of(_either(record, "usage_details", "usageDetails"))
-    if not told:  # The older shape, and the columns of a CSV.
-        told = object_of(record.get("usage")) or {
-            "input": _either(record, "inputUsage", "promptTokens", "input_tokens"),
-            "output": _either(record, "outputUsage", "completionTokens", "output_tokens"),
-        }
+    return told or object_of(record.get("usage")) or {  # The older shape, and columns of a CSV.
+        "input": _either(record, "inputUsage", "promptTokens", "input_tokens"),
+        "output": _either(record, "outputUsage", "completionTokens", "output_tokens"),
+    }  # fmt: skip
+
+
+def _usage(told: Mapping[str, Any]) -> dict[str, int]:
     counts = {name: count_of(value, name) for name, value in told.items() if _is_number(value)}
 
     def number(names: tuple[str, ...]) -> int:

@@ -22,6 +22,7 @@ from noburn_cli.importing.fields import (
     moment_ms,
     nano_of,
     object_of,
+    tells_any,
     text_of,
 )
 from noburn_cli.importing.reading import Asked, Found, LeftOut, without_model
@@ -39,6 +40,7 @@ FIELDS = {
     "step": tuple(f"{m}.langgraph_node" for m in _METADATA),
 }  # fmt: skip
 _CALLS = ("llm", "embedding")
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def read(record: Mapping[str, Any], asked: Asked) -> Found:
@@ -62,6 +64,7 @@ def read(record: Mapping[str, Any], asked: Asked) -> Found:
         maker=_first(record, "ls_provider").lower(),
         ran_ms=lasted_ms(start, record.get("end_time"), asked.zone),
         failure="error" if failed else "", provider_id=_provider_id(record),
+        tells_tokens=bool(usage) or failed or tells_any(*(record.get(n) for n in _COUNTS)),
     )  # fmt: skip
 
 

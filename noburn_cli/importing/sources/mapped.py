@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from noburn_cli.core.budgets import ATTRIBUTES, TAG_PREFIX, check_key
-from noburn_cli.core.imported import BILLED, ESTIMATED, WITHOUT_TOKENS, ImportedCall
+from noburn_cli.core.imported import BILLED, ESTIMATED, ImportedCall
 from noburn_cli.core.usage import (
     AUDIO_INPUT,
     AUDIO_OUTPUT,
@@ -38,6 +38,7 @@ from noburn_cli.importing.fields import (
     moment_ms,
     nano_of,
     status_of,
+    tells_any,
     text_of,
 )
 from noburn_cli.importing.reading import Asked, Found, PlainReader
@@ -63,6 +64,7 @@ KINDS = (
     IMAGE_INPUT, IMAGE_OUTPUT, *FEE_KINDS,
 )  # fmt: skip
 _NEEDED = ("time", "model")
+_FAILED = 400
 
 
 @dataclass(frozen=True)
@@ -156,16 +158,17 @@ def read(record: Mapping[str, Any], asked: Asked, columns: Columns) -> Found:
     attributes = asked.mapped.attributes(
         record, {name: (column,) for name, column in columns.attributes.items()}
     )
-    tells_tokens = any(said.get(kind) not in (None, "") for kind in KINDS)
+    status, failure = status_of(said.get("status")), text_of(said.get("failure"), 60)
+    failed = bool(failure) or (status or 0) >= _FAILED
     requests = count_of(said["requests"], "requests") if said.get("requests") else 1
     return ImportedCall(
         text_of(said.get("id")), moment_ms(said["time"], zone), text_of(said["model"]),
         _usage(said, columns), said_nano=_cost(said), variant=_variant(said),
         attributes=attributes, maker=text_of(said.get("provider")).lower() or columns.provider,
         requests=requests, ran_ms=milliseconds_of(said.get("latency_ms")),
-        status=status_of(said.get("status")), failure=text_of(said.get("failure"), 60),
-        provider_id=text_of(said.get("provider_id")), tells_tokens=tells_tokens,
-        note="" if tells_tokens else WITHOUT_TOKENS,
+        status=status, failure=failure,
+        provider_id=text_of(said.get("provider_id")),
+        tells_tokens=failed or tells_any(*(said.get(kind) for kind in KINDS)),
     )  # fmt: skip
 
 
