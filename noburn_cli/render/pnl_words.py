@@ -51,12 +51,13 @@ def notes(found: ProfitAndLoss) -> list[str]:
     if found.breakage_nano:
         said.append(f"{show_dollars(found.breakage_nano)} of the revenue is credit that expired.")
     if total.passed_nano:
-        said.append(
-            f"{show_dollars(total.passed_nano)} of the inference is passed on to customers: booked "
-            f"gross the margin is {share_text(total.margin_share)}, booked net "
+        both = (
+            f": booked gross the margin is {share_text(total.margin_share)}, booked net "
             f"{share_text(total.margin_share_net)} of "
-            f"{show_dollars(total.net_nano - total.passed_nano)}."
+            f"{show_dollars(total.net_nano - total.passed_nano)}"
         )
+        passed = f"{show_dollars(total.passed_nano)} of the inference is passed on to customers"
+        said.append(f"{passed}{both if total.margin_share_net is not None else ''}.")
     if total.uncertain_nano:
         said.append(
             f"* {show_dollars(total.uncertain_nano)} of the inference is uncertain: charged at the "

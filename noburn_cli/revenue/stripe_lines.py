@@ -204,8 +204,8 @@ def _line_fact(
 
 def seats_of(line: Mapping[str, Any], kind: str) -> int | None:
     """The seats of a subscription's line; None where it is something else, or does not say."""
-    quantity = line.get("quantity")  # not kept by earlier versions
-    return quantity if kind == SUBSCRIPTION and quantity and quantity <= SEATS_MAX else None
+    quantity = line.get("quantity") or 0  # not kept by earlier versions
+    return quantity if kind == SUBSCRIPTION and 1 <= quantity <= SEATS_MAX else None
 
 
 def _taken_off(line: Mapping[str, Any], first: RevenueFact, find: Find) -> list[RevenueFact]:
