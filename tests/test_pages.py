@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import tomllib
 
 from noburn_cli.cli import COMMANDS, load_command
+from tests.warm import run_noburn
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -138,3 +140,27 @@ def test_the_readme_leads_to_every_page():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = [page.name for page in (ROOT / "docs").glob("*.md")]
     assert [name for name in pages if f"docs/{name}" not in readme] == []
+
+
+def _parameters(name: str, command: Any) -> list[tuple[str, Any]]:
+    if hasattr(command, "commands"):
+        below = [_parameters(f"{name} {one}", sub) for one, sub in command.commands.items()]
+        return [pair for pairs in below for pair in pairs]
+    return [(name, parameter) for parameter in command.params]
+
+
+def test_every_number_that_is_asked_for_has_a_limit():
+    """Goal: no number of an option becomes an overflow further down; these say theirs by hand."""
+    own = {("margin", "seats"), ("import", "days")}
+    found = [pair for name, command in TREE.items() for pair in _parameters(name, command)]
+    numbers = [(name, one) for name, one in found if one.type.name in ("int", "int range")]
+    assert len(numbers) > 5
+    loose = {(name, one.name) for name, one in numbers if getattr(one.type, "max", None) is None}
+    assert loose - own == set()
+
+
+@pytest.mark.parametrize("command", ["top --interval nan", "run --wait nan -- true"])
+def test_seconds_are_a_number(command, tmp_path):
+    env = {"PATH": os.environ["PATH"], "NOBURN_HOME": str(tmp_path)}
+    done = run_noburn(command.split(), env=env)
+    assert (done.returncode, "cannot be nan" in done.stderr) == (2, True)

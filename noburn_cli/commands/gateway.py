@@ -41,7 +41,10 @@ def gateway_command(
     drain: Annotated[
         float,
         typer.Option(
-            help="Seconds that calls in flight may take after a SIGTERM.", min=0, metavar="SECONDS"
+            help="Seconds that calls in flight may take after a SIGTERM.",
+            min=0,
+            max=86_400,
+            metavar="SECONDS",
         ),
     ] = 300.0,
 ) -> None:
@@ -49,11 +52,13 @@ def gateway_command(
     import uvloop
 
     from noburn_cli.client.starting import ensure_daemon
+    from noburn_cli.commands.seconds import check_seconds
     from noburn_cli.core.configuration import attributes_of
     from noburn_cli.enforce.gateway.variables import restored
     from noburn_cli.enforce.policy import VARIABLE
     from noburn_cli.settings import load, policy_text
 
+    check_seconds(drain, "--drain")
     if os.environ.get("NOBURN_GUARD") == "1":
         raise UsageError(
             "this is inside a `noburn run`, which has a gateway of its own",

@@ -67,7 +67,10 @@ def pnl_command(
     limit: Annotated[
         int,
         typer.Option(
-            help="Lines of each table at most; 0 for all (requests: 20).", min=0, metavar="N"
+            help="Lines of each table at most; 0 for all (requests: 20).",
+            min=0,
+            max=10_000_000,
+            metavar="N",
         ),
     ] = 0,
     form: Annotated[

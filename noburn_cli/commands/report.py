@@ -76,7 +76,9 @@ def report_command(
     ] = False,
     top: Annotated[
         int | None,
-        typer.Option(help="The dearest N lines, and one for all others.", metavar="N", min=1),
+        typer.Option(
+            help="The dearest N lines, and one for all others.", metavar="N", min=1, max=10_000_000
+        ),
     ] = None,
     pareto: Annotated[
         bool,

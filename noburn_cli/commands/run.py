@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sys
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noburn_cli.commands.run_recording import AnswersMode, finish_recording, recorded_run
+from noburn_cli.commands.seconds import check_seconds
 from noburn_cli.core.money import parse_count, parse_limit
 from noburn_cli.enforce.launch import (
     NAMED_ATTRIBUTES,
@@ -161,7 +161,7 @@ def run_command(
         Path.cwd(),
         {
             "run.budget": None if budget is None else parse_limit(budget),
-            "run.wait": _seconds(wait),
+            "run.wait": None if wait is None else check_seconds(wait, "--wait"),
             "run.clamp": clamp,
             "run.lower_caps": lower_caps,
             "run.floor": None if floor is None else parse_count(floor, what="the floor"),
@@ -307,12 +307,6 @@ def _started_with() -> bytes | None:
         return Path("/proc/self/environ").read_bytes()
     except OSError:
         return None
-
-
-def _seconds(wait: float | None) -> float | None:
-    if wait is not None and not math.isfinite(wait):
-        raise UsageError(f"a wait cannot be {wait}", next_step="write seconds: --wait 30")
-    return wait
 
 
 def _tags(pairs: list[str]) -> dict[str, str]:

@@ -39,9 +39,11 @@ def top_command(
 ) -> None:
     """Watch the open runs; raise, pause, resume or stop one."""
     from noburn_cli.client import Client
+    from noburn_cli.commands.seconds import check_seconds
     from noburn_cli.render.table import terminal_width
     from noburn_cli.render.top import frame_lines, run_data
 
+    check_seconds(interval, "--interval")
     with Client(start_daemon=False) as client:
         if as_json or once or not (sys.stdin.isatty() and sys.stdout.isatty()):
             now_ms, runs = _look(client)

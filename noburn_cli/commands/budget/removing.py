@@ -60,7 +60,10 @@ def unschedule_command(
     number: Annotated[
         int,
         typer.Argument(
-            help="The change's number, as `noburn budget list` shows it.", metavar="NUMBER", min=1
+            help="The change's number, as `noburn budget list` shows it.",
+            metavar="NUMBER",
+            min=1,
+            max=2**53,
         ),
     ],
     as_json: Json = False,

@@ -32,7 +32,12 @@ def logs_command(
     lines: Annotated[
         int,
         typer.Option(
-            "--lines", "-n", min=0, help="How many lines of the end to show.", metavar="N"
+            "--lines",
+            "-n",
+            min=0,
+            max=10_000_000,
+            help="How many lines of the end to show.",
+            metavar="N",
         ),
     ] = 50,
     follow: Annotated[

@@ -61,6 +61,8 @@ def stripe_command(
             help="Then stay, and take Stripe's events at this port of 127.0.0.1; the secret is "
             "read from STRIPE_WEBHOOK_SECRET.",
             metavar="PORT",
+            min=0,
+            max=65_535,
         ),
     ] = None,
     events: Annotated[

@@ -18,7 +18,12 @@ def tail_command(
     lines: Annotated[
         int,
         typer.Option(
-            "--lines", "-n", min=0, help="How many rows of the end to show first.", metavar="N"
+            "--lines",
+            "-n",
+            min=0,
+            max=10_000_000,
+            metavar="N",
+            help="How many rows of the end to show first.",
         ),
     ] = 10,
     kind: Annotated[

@@ -42,7 +42,9 @@ def check_command(
     litellm: Litellm = None,
     days: Annotated[
         int,
-        typer.Option(help="Tell what is announced for as many days.", min=0, metavar="DAYS"),
+        typer.Option(
+            help="Tell what is announced for as many days.", min=0, max=3650, metavar="DAYS"
+        ),
     ] = AHEAD_DAYS,
     strict: Annotated[
         bool,
