@@ -82,6 +82,11 @@ class Repository:
         wanted = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         return sorted(set(_names(_checked(folder, wanted))))
 
+    def not_checked_out(self, folder: Path) -> list[str]:
+        """Files at or below a folder that a sparse checkout leaves out: relative to the folder."""
+        tagged = _names(_checked(folder, ("ls-files", "-z", "-t", "--cached")))
+        return [one[2:] for one in tagged if one.startswith("S ")]
+
     def entries(self, commit: str) -> dict[str, Entry]:
         """Every file of a commit by its path from the top."""
         raw = _checked(self.top, ("ls-tree", "-r", "-z", "--full-tree", commit))

@@ -20,7 +20,7 @@ from noburn_cli.core.python_constants import find_constants
 from noburn_cli.errors import InputRefused, UsageError
 from noburn_cli.gating.documents import each_item, keyed_item, parse_json, parse_yaml, request_of
 from noburn_cli.gating.rendering import Renderer
-from noburn_cli.gating.trees import Tree
+from noburn_cli.gating.trees import Tree, shown_name
 from noburn_cli.inputs import Item, decoded, plain_item, request_items
 
 _KINDS = {
@@ -87,9 +87,11 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
             continue
         meant = matched.get(pattern, ()) if is_pattern(pattern) else (pattern,)
         paths = [path for path in meant if tree.has(path)]
-        broken = [path for path in meant if tree.leads_nowhere(path)]
-        side.faults += [_broken_link(path) for path in broken]
-        if not paths and not broken:
+        lacking = [(path, error) for path in meant if (error := tree.lacks(path)) is not None]
+        side.faults += [
+            Fault(READABLE, shown_name(path), shown_name(path), one) for path, one in lacking
+        ]
+        if not paths and not lacking:
             error = InputRefused(
                 f"`{pattern}` matches no file"
                 if is_pattern(pattern)
@@ -102,20 +104,9 @@ def _paths(spec: PromptSpec, tree: Tree, side: Side) -> list[str]:
     return list(found)
 
 
-def _broken_link(path: str) -> Fault:
-    """A link in a prompt's place is a prompt that cannot be read, and none that was taken out."""
-    shown = path.encode("utf-8", "backslashreplace").decode()
-    error = InputRefused(
-        f"{shown} is a link that leads to no file of the repository",
-        why="a program that reads it fails, or reads what is not the same for everybody",
-        next_step="correct the link, or leave it out with `!`",
-    )
-    return Fault(READABLE, shown, shown, error)
-
-
 def _read_file(spec: PromptSpec, gate: GateSpec, renderer: Renderer, path: str, side: Side) -> None:
     """Add a file's prompts to the side, or what is wrong with it."""
-    shown = path.encode("utf-8", "backslashreplace").decode()
+    shown = shown_name(path)
     if shown != path:
         error = InputRefused(
             f"{shown} has a name that is not UTF-8",

@@ -46,10 +46,11 @@ class Tree(Files, Protocol):
         Git also lists what was deleted and not yet staged: `has` says what is there.
         """
 
-    def leads_nowhere(self, name: str) -> bool:
-        """Whether a name is that of a symbolic link to what is no file and no folder of the tree.
+    def lacks(self, name: str) -> InputRefused | None:
+        """Why a listed file is not there, although nobody took it out; None for all others.
 
-        A program that reads such a prompt fails, so that it is not one that was taken out.
+        A symbolic link that leads to no file and no folder of the tree: a program that reads such a
+        prompt fails.  A file that a sparse checkout leaves out.
         """
 
 
@@ -65,6 +66,7 @@ class FolderTree:
         self._names: list[str] | None = None
         self._known: dict[Path, frozenset[str]] = {}
         self._repository = repository
+        self._sparse: frozenset[str] | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -85,14 +87,30 @@ class FolderTree:
         except (OSError, RuntimeError, ValueError):  # Too long for a file; a circle of links.
             return False
 
-    def leads_nowhere(self, name: str) -> bool:
+    def lacks(self, name: str) -> InputRefused | None:
         path = self._folder / name
         try:
-            if not path.is_symlink() or self.has(name):
-                return False
-            return not (path.is_dir() and path.resolve().is_relative_to(self._inside))
+            if path.is_symlink():
+                folder = path.is_dir() and path.resolve().is_relative_to(self._inside)
+                return None if folder or self.has(name) else _to_nowhere(name)
+            if path.exists() or name not in self._not_checked_out():
+                return None
         except (OSError, RuntimeError, ValueError):  # A circle of links.
-            return True
+            return _to_nowhere(name)
+        return InputRefused(
+            f"{shown_name(name)} is not checked out",
+            why="the working folder is a sparse checkout: what is not here was not taken out",
+            next_step="`git sparse-checkout add` its folder, or check a commit: --head HEAD",
+        )
+
+    def _not_checked_out(self) -> frozenset[str]:
+        """Asked once, and only where a file is missing."""
+        if self._sparse is None:
+            repository = self._repository
+            self._sparse = frozenset(
+                () if repository is None else repository.not_checked_out(self._folder)
+            )
+        return self._sparse
 
     def _belongs(self, real: Path) -> bool:
         """Whether git tracks the file that a name leads to, or would when it is added."""
@@ -186,17 +204,16 @@ class CommitTree:
         except InputRefused:
             return False
 
-    def leads_nowhere(self, name: str) -> bool:
+    def lacks(self, name: str) -> InputRefused | None:
         entry = self._entries.get(posixpath.normpath(self.prefix + name))
         if entry is None or entry.mode != LINK:
-            return False
+            return None
         try:
             path = self._followed(name)
-        except InputRefused:
-            return True
-        return path not in self._entries and not any(
-            one.startswith(f"{path}/") for one in self._entries
-        )
+        except InputRefused as error:
+            return error
+        there = path in self._entries or any(one.startswith(f"{path}/") for one in self._entries)
+        return None if there else _to_nowhere(name)
 
     def read(self, name: str) -> bytes:
         entry = self._found(name)
@@ -236,6 +253,19 @@ class CommitTree:
             if entry is not None and entry.mode == LINK:
                 return part
         return None
+
+
+def shown_name(name: str) -> str:
+    """A name whose bytes may be no UTF-8, for a message."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _to_nowhere(name: str) -> InputRefused:
+    return InputRefused(
+        f"{shown_name(name)} is a link that leads to no file of the repository",
+        why="a program that reads it fails, or reads what is not the same for everybody",
+        next_step="correct the link, or leave it out with `!`",
+    )
 
 
 def _no_pointer(name: str, content: bytes) -> bytes:

@@ -42,8 +42,8 @@ class Files:
     def has(self, name: str) -> bool:
         return name in self.files
 
-    def leads_nowhere(self, name: str) -> bool:
-        return False
+    def lacks(self, name: str) -> InputRefused | None:
+        return None
 
     def read(self, name: str) -> bytes:
         if name not in self.files:

@@ -90,6 +90,19 @@ def test_a_link_to_nothing_is_no_prompt_that_was_taken_out(repo: Repo) -> None:
         assert sizes(done) == {"p/a.md": 3}
 
 
+def test_what_a_sparse_checkout_leaves_out_was_not_taken_out(repo: Repo) -> None:
+    files = {"p/a/a.md": words(3), "p/b/b.md": words(4), "p/b/old.md": words(5)}
+    repo.commit({"noburn.toml": gate_toml("", table('["p/**/*.md", "p/b/b.md"]')), **files})
+    repo.git("sparse-checkout", "set", "p/a")
+    done = repo.judged("--base", "HEAD")
+    found = refused(done)
+    assert set(found) == {"p/b/b.md", "p/b/old.md"}
+    assert "is not checked out" in found["p/b/b.md"]
+    assert "sparse-checkout add" in found["p/b/b.md"]
+    assert [one["name"] for one in done.data["changes"] if one["after"] is None] == []
+    assert repo.judged("--head", "HEAD").code == 0
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
 def test_a_name_that_is_no_text_is_refused_and_not_printed(repo: Repo) -> None:
     (repo.path / os.fsdecode(b"\xff.md")).write_text(words(3))
