@@ -17,6 +17,7 @@ from noburn_cli.enforce import cutting, layers
 from noburn_cli.enforce.http_client_hook import hook_http_client
 from noburn_cli.enforce.outcome import CODE_STOPPED, Tracker
 from noburn_cli.providers.registry import OPENAI, Upstream, codec
+from tests.daemon.parts import eventually
 from tests.enforce.conftest import Desk
 
 ASKED = "Which ships lay in the harbour that winter?"
@@ -54,6 +55,12 @@ def open_message(client):
     )
 
 
+def stop_and_hear_of_it(desk: Desk, run: str) -> None:
+    """Stop the run, and wait until this process knows: the stream may be short."""
+    desk.home.client.run_stop(run=run, reason="too dear", by="ann")
+    eventually(lambda: run in cutting._stopped, "the guard hears of it")
+
+
 OPENINGS = (
     (openai.OpenAI, openai.AsyncOpenAI, "/v1", open_chat),
     (openai.OpenAI, openai.AsyncOpenAI, "/v1", open_response),
@@ -74,7 +81,7 @@ def test_a_stream_of_a_stopped_run_ends_with_the_providers_error(
     client = noburn_cli.wrap(made)
 
     def stop() -> None:
-        desk.home.client.run_stop(run=run, reason="too dear", by="ann")
+        stop_and_hear_of_it(desk, run)
 
     def read() -> None:
         with client:
@@ -119,7 +126,7 @@ def test_a_stream_below_requests_is_cut_as_well(desk, run):
         for line in answer.iter_lines():
             lines += [line] if line else []
             if len(lines) == 3:
-                desk.home.client.run_stop(run=run, reason="too dear", by="ann")
+                stop_and_hear_of_it(desk, run)
         assert json.loads(lines[-1].removeprefix(b"data: "))["error"]["code"] == CODE_STOPPED
         assert b"[DONE]" not in b"".join(lines)
         assert desk.states_when_ended() == ["uncertain"]
