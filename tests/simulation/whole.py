@@ -49,6 +49,8 @@ class Whole:
         self._is_mended = False
         #: The operation at which the process is to die, or "".
         self.dies_at = ""
+        #: How often the power fails with the process.
+        self._darkness = mixture.get("darkness", 0.5)
         self._deaths = mixture.get("deaths", (UNLINK, RENAME, SYNC_FOLDER))
         self._weights = {kind: chance.choice(often) for kind, often in _KINDS.items()}
         self._weights.update({k: v for k, v in mixture.items() if k in _KINDS})
@@ -81,8 +83,8 @@ class Whole:
         self._next()
 
     def _next(self) -> None:
-        if self._is_mended:
-            return
+        if self._is_mended or self._world.calls_left <= 0:
+            return  # The storm is to come to its end.
         kinds = [kind for kind, weight in self._weights.items() if weight]
         self._happen(self._chance.choices(kinds, [self._weights[kind] for kind in kinds])[0])
         self._world.timeline.after(1 + self._chance.randrange(1_200_000), self._next)
@@ -136,6 +138,8 @@ class Whole:
                 return
             program.unfinished -= 1
             world.machine.kill(program.process)
+            for _ in range(3):
+                world.timeline.after(chance.randrange(3 * SECOND_US), self._ask_again)
 
         def again() -> None:
             program.ask(frame, heard)
@@ -162,7 +166,7 @@ class Whole:
         if self._is_mended or kind != self.dies_at:
             return False
         self.dies_at = ""
-        if self._chance.random() < 0.5:
+        if self._chance.random() < self._darkness:
             self._world.timeline.after(1, self._world.fail_power)
         return True
 

@@ -116,13 +116,13 @@ def deliver_by_memory() -> AbstractContextManager[Any]:
 
 
 _NEW_FILES = {"months": 2, "compact": 3, "forget": 3}
-_NO_POWER = {"forget": 6, "settings": 0, "deaths": (SYNC_FOLDER,)}
+_NO_POWER = {"forget": 6, "settings": 0, "deaths": (SYNC_FOLDER,), "darkness": 1.0}
 
 #: By name: the defect, and the mixture in which it is to be found soon.
 WHOLE_MUTANTS: dict[str, tuple[Mutant, dict[str, Any]]] = {
     "compact too much": (compact_too_much, _NEW_FILES),
     "deliver by memory": (deliver_by_memory, {"kill": 3}),
-    "forget compacted ids": (forget_compacted_ids, {**_NEW_FILES, "again": 4, "kill": 3}),
+    "forget compacted ids": (forget_compacted_ids, {**_NEW_FILES, "again": 8, "kill": 3}),
     "keep durability": (keep_durability, {"settings": 3}),
     "keep old sums": (keep_old_sums, _NEW_FILES),
     "leave rows behind": (leave_rows_behind, _NEW_FILES),
@@ -135,5 +135,5 @@ WHOLE_MUTANTS: dict[str, tuple[Mutant, dict[str, Any]]] = {
 
 #: Found once in some ten to some hundred seeds.
 WHOLE_RARE = {
-    "forget compacted ids", "keep durability", "rename unsynced", "tell of removed",
+    "forget compacted ids", "keep durability", "tell of removed",
 }  # fmt: skip
