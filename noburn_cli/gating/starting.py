@@ -58,10 +58,18 @@ class Started:
 def start_gate(environment: Mapping[str, str], folder: Path) -> Started:
     """Write the first [gate] of the project that `folder` is in.
 
-    Raises UsageError where there is one already, NoburnError where nothing looks like a prompt, a
-    library is missing or the file cannot be written; then nothing is changed.
+    Raises UsageError where there is one already, or the file is not the repository's; NoburnError
+    where nothing looks like a prompt, a library is missing or the file cannot be written; then
+    nothing is changed.
     """
+    repository = _around(folder)
     path = project_path(folder, environment) or folder.absolute() / NAME
+    if repository is not None and not path.resolve().is_relative_to(repository.top.resolve()):
+        raise UsageError(
+            f"the nearest {NAME} is {path}, outside of this repository",
+            why="what it says holds here; a [gate] belongs to the repository",
+            next_step=f"copy it to {repository.top / NAME}, which holds instead, and try again",
+        )
     old = read_text(path)
     if old is not None and GATE in parse_configuration(str(path), old):
         raise UsageError(
@@ -69,7 +77,7 @@ def start_gate(environment: Mapping[str, str], folder: Path) -> Started:
             why="what somebody decided there is not replaced by what is found",
             next_step="hold it: noburn gate",
         )
-    found = _look(environment, path.parent)
+    found = _look(environment, path.parent, repository)
     text = first_gate(found)
     whole = text if old is None else f"{old}\n{text}"
     parse_configuration(str(path), whole)  # An error here is ours, and nothing is written.
@@ -77,11 +85,14 @@ def start_gate(environment: Mapping[str, str], folder: Path) -> Started:
     return Started(path, text, old is None, found.model is not None)
 
 
-def _look(environment: Mapping[str, str], folder: Path) -> Beginning:
+def _around(folder: Path) -> Repository | None:
     try:
-        repository = Repository.around(folder)
+        return Repository.around(folder)
     except NoburnError:  # Without git there is no base; the gate says so where one is asked for.
-        repository = None
+        return None
+
+
+def _look(environment: Mapping[str, str], folder: Path, repository: Repository | None) -> Beginning:
     tree = FolderTree(folder, repository)
     models, constants = _in_sources(environment, tree)
     candidates = [name for name in tree.names if is_prompt(name) and tree.has(name)]

@@ -98,6 +98,18 @@ def test_nothing_is_written_otherwise(
     assert (path.read_text() if path.exists() else None) == files.get("noburn.toml")
 
 
+def test_a_configuration_around_the_repository_is_left_alone(repo: Repo) -> None:
+    """Goal: a home folder's file gets no [gate], and its settings are not hidden by a new one."""
+    around = repo.path.parent / "noburn.toml"
+    around.write_text("", encoding="utf-8")
+    repo.write({"prompts/a.md": words(3)})
+    done = repo.gate("--init")
+    assert done.code == 2
+    assert "outside of this repository" in done.err
+    assert around.read_text(encoding="utf-8") == ""
+    assert not (repo.path / "noburn.toml").exists()
+
+
 def test_no_model_is_chosen_among_several(repo: Repo) -> None:
     """Without a commit there is no base, and so no rule about growth."""
     repo.write({'prompts/it\'s "a".md': words(3), "app/a.py": "A = 'gpt-4o'\nB = 'gpt-4.1'\n"})
