@@ -351,6 +351,8 @@ class World:
             self.trace(f"VIOLATION {error}")
             raise Violation(str(error)) from error
         finally:
+            if self.loop is not None:
+                self.loop.die()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def go_on(self, steps: int) -> None:
