@@ -64,7 +64,7 @@ def show_report(question: Question, out: Output) -> None:
         if out.format == "csv":
             emit([_csv(question, report)], out)
         else:
-            typer.echo(nothing_found(question), err=True)
+            say_nothing_found(question)
     elif out.format == "csv":
         emit([_csv(question, report)], out)
     else:
@@ -74,15 +74,19 @@ def show_report(question: Question, out: Output) -> None:
             typer.echo(safe_text(line))
 
 
-def nothing_found(question: Question) -> str:
+def say_nothing_found(question: Question) -> None:
     """Why a report has no line, and what helps."""
+    from noburn_cli.render.table import remark_lines
+
     narrowed = question.where or question.run or question.step
     if narrowed or question.since_ms is not None or question.until_ms is not None:
-        return "no calls match: `noburn report` without filters shows all that there are"
-    return (
-        "no calls yet: `noburn run -- COMMAND` records them, `noburn import` brings what others "
-        "recorded"
-    )
+        said = "no calls match: `noburn report` without filters shows all that there are"
+    else:
+        said = (
+            "no calls yet: `noburn run -- COMMAND` records them, `noburn import` brings what "
+            "others recorded"
+        )
+    typer.echo("\n".join(remark_lines([said], sys.stderr)), err=True)
 
 
 @contextmanager

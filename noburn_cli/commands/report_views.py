@@ -34,7 +34,7 @@ def show_pareto(question: Question, out: Output) -> None:
         _json("report.pareto", question, pareto_data(found, top=out.top), out)
         return
     if not found.parts:
-        typer.echo(nothing_found(question), err=True)
+        say_nothing_found(question)
         return
     lines = render_pareto(found, top=out.top, width=_width(out))
     if out.chart:
