@@ -14,7 +14,7 @@ from noburn_cli.commands.report_showing import (
     Output,
     catching_up,
     emit,
-    nothing_found,
+    say_nothing_found,
 )
 
 if TYPE_CHECKING:
