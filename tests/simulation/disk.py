@@ -293,7 +293,8 @@ class _Vfs(apsw.VFS):
         disk = self._disk(path)
         if disk is None or disk.is_dead:
             return apsw.VFSFile(self._base, name, flags)
-        if not Path(path).exists():
+        # Made by Python, it is there already, in the place of one that was deleted.
+        if not Path(path).exists() or disk.file(path).is_deleted:
             disk.created(path)
         return _File(self._base, name, flags, disk, path)
 
