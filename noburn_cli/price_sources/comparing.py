@@ -161,8 +161,39 @@ def _compare(
         }
         known = {name: row for name, row in theirs.items() if row is not None}
         rows = [row for row in model.rows if row.variant == variant]
-        yield from _rates(model, ours, known, schedule_at(rows, at.date()))
+        for one in _rates(model, ours, known, schedule_at(rows, at.date())):
+            yield _of_another_day(one, ours, rows)
     yield from _facts(model, first, second)
+
+
+def _of_another_day(one: Disagreement, ours: RateRow, rows: Sequence[RateRow]) -> Disagreement:
+    """With its reason where litellm has the price that a change of ours ends, or begins.
+
+    Its list has one price, and no day.  A row that was compared after it began is not excused.
+    """
+    if [name for name, said in one.theirs.items() if said != one.ours] != [LITELLM]:
+        return one
+    others = [row for row in rows if row.windows == ours.windows]
+    before = max((r for r in others if r.starts_on < ours.starts_on), default=None, key=_start)
+    after = min((r for r in others if r.starts_on > ours.starts_on), default=None, key=_start)
+    words = {}
+    if before is not None and ours.checked_on < ours.starts_on:
+        words[_said_by(before, ours, one)] = f"before {ours.starts_on}"
+    if after is not None:
+        words[_said_by(after, ours, one)] = f"from {after.starts_on}"
+    when = words.get(one.theirs[LITELLM])
+    if when is None:
+        return one
+    reason = f"litellm's list knows no dates: it has the price {when}"
+    return replace(one, known=Known(reason, ours.checked_on, ours.url))
+
+
+def _start(row: RateRow) -> date:
+    return row.starts_on
+
+
+def _said_by(row: RateRow, ours: RateRow, one: Disagreement) -> str:
+    return _dollars(one.what, _by_place(row, ours).get((one.what, one.above)))
 
 
 def _genai_row(

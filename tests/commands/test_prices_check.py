@@ -88,6 +88,44 @@ def test_what_ships_agrees_with_the_second_source_on_the_day_it_was_compared() -
     assert ("genai-prices", "litellm") in {tuple(one.theirs) for one in found}
 
 
+CHANGED = """\
+format = 1
+[[model]]
+name = "gpt-4o"
+[[model.rate]]
+variant = "standard"
+starts_on = 1970-01-01
+input = 2.5
+cache_read = 1.25
+output = 11
+url = "https://example.org"
+checked_on = 2026-01-01
+[[model.rate]]
+variant = "standard"
+starts_on = 2026-02-01
+input = 2.5
+cache_read = 1.25
+output = 10
+url = "https://example.org"
+checked_on = 2026-01-01
+"""
+
+
+def test_a_list_without_dates_has_the_price_of_another_day(here: Any, tmp_path: Path) -> None:
+    """Until somebody has compared again, a change that has begun is no question."""
+    config = here.path / "config"
+    config.mkdir()
+    for checked_on, reason in [
+        ("2026-01-01", "litellm's list knows no dates: it has the price before 2026-02-01"),
+        ("2026-03-01", None),
+    ]:
+        text = CHANGED.replace("checked_on = 2026-01-01", f"checked_on = {checked_on}")
+        (config / "prices.toml").write_text(text, encoding="utf-8")
+        _, data = checked(here, "--model", "gpt-4o", "--litellm", second(tmp_path))
+        (one,) = (one for one in data["disagreements"] if one["what"] == "output")
+        assert (one["known"] and one["known"]["reason"]) == reason
+
+
 def test_a_difference_is_told_with_both_sources_and_strict_fails(here: Any, tmp_path: Path) -> None:
     config = here.path / "config"
     config.mkdir()
