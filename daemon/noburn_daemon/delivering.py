@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from noburn_cli.core.service_keys import Channel
@@ -88,6 +88,16 @@ class Dispatcher:
         """Everything that waits is to be tried now, by whichever channel."""
         self._rests.clear()
         self._wake_at_ms = 1
+
+    def count_anew(self, channels: Collection[str] = ()) -> None:
+        """What was told to be tried anew has had no attempt: what is under way is its first.
+
+        channels: only those; empty for all.
+        """
+        for channel, message in self._active.items():
+            if not channels or channel in channels:
+                self._active[channel] = replace(message, attempts=0)
+        self.try_anew()
 
     def say_unstored(self, notices: list[Notice]) -> None:
         """Deliver what the ledger's file cannot take: once a channel, while the process lives."""
@@ -192,7 +202,7 @@ class Dispatcher:
     def _ended(self, message: Message, outcome: Outcome) -> None:
         if self._closed:
             return
-        self._active.pop(message.channel, None)
+        message = self._active.pop(message.channel, message)
         rest = self._rests.setdefault(message.channel, _Rest())
         if outcome.failure:
             _log.warning("%s by %s: %s", message.key, message.channel, outcome.failure)

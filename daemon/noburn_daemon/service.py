@@ -216,7 +216,7 @@ class Service:
             if name not in channels:
                 return unknown_channel(frame.n, name, channels)
         count = self._ledger.outbox.try_anew(now_ms, frame.channels)
-        self._dispatcher.try_anew()
+        self._dispatcher.count_anew(frame.channels)
         return {"n": frame.n, "ok": True, "retried": count}
 
     def hang_up(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from noburn_cli.core.service_keys import TIMEOUT_S_MAX, Channel
@@ -229,3 +231,24 @@ def test_what_fails_is_tried_again_then_listed_and_retried_by_hand() -> None:
         eventually(lambda: listed(caller)[key]["delivered_at_ms"], "delivered at last")
         assert gone.keys() == [key] * 3
         assert listed(caller)[key]["delivered_at_ms"] > before
+
+
+def test_who_retries_while_an_attempt_hangs_waits_as_after_a_first_one() -> None:
+    """An attempt of before that fails only now leaves no wait of an hour behind."""
+    with receiver(*[(503, {})] * 5) as slow, daemon() as running:
+        channels(running, ops=slow.url)
+        running.kill()
+        with contextlib.closing(apsw.Connection(str(running.home / "ledger.sqlite3"))) as ledger:
+            ledger.execute(
+                "INSERT INTO outbox (key, at_ms, channel, kind, payload, attempts, next_at_ms)"
+                " VALUES ('k', 0, 'ops', 'threshold', '{}', 12, 0)"
+            )
+        slow.held.clear()
+        running.start()
+        caller = Caller(running.home)
+        eventually(lambda: len(slow.got) == 1, "the thirteenth attempt is under way")
+        assert caller.ask(n=1, op="notify.retry")["retried"] == 1
+        slow.held.set()
+        eventually(lambda: listed(caller)["k"]["failure"], "it failed")
+        wait_ms = listed(caller)["k"]["next_at_ms"] - time.time() * 1000
+        assert wait_ms < notices.DELAY_MS_MAX / 2
