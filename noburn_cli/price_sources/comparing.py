@@ -1,80 +1,42 @@
 """A book against the maintained sources: every rate, limit and date in which they differ.
 
 Layer: pure, but for what genai-prices does.  Below: core, price_sources.genai, litellm_json,
-agreement, merging (Inputs).  Above: commands.prices (`check`), render.price_check.
-Owns: which of a source's models is compared with which of ours, and which differences are known.
-Not here: making a book of the sources (price_sources.making).
+agreement, merging (Inputs), disagreements.  Above: commands.prices (`check`), price_sources.taking.
+Owns: which of a source's models is compared with which of ours, and on which day.
+Not here: making a book of the sources (price_sources.making), which disagreements are known
+(price_sources.disagreements).
 
 A source that is silent about a kind, a variant or a model does not differ.  Rates are those in
-force now.  A known difference is explained by `[[difference]]` of the hand-kept part, as long as
-the sources still say what they said when it was decided.
+force now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timezone
-from fnmatch import fnmatchcase
 from typing import Any
 
 from noburn_cli.core.models import STANDARD, Model, RateRow, Tier
 from noburn_cli.core.rate_changes import exact_dollars
 from noburn_cli.core.rate_schedules import Schedule, schedule_at, variants_of
 from noburn_cli.price_sources.agreement import is_of
+from noburn_cli.price_sources.disagreements import (
+    GENAI,
+    LITELLM,
+    NO_TIER,
+    Comparison,
+    Disagreement,
+    Known,
+    explained,
+)
 from noburn_cli.price_sources.genai import first_rows, tiers_at
 from noburn_cli.price_sources.litellm_json import SecondModel
 from noburn_cli.price_sources.merging import Inputs
 
-GENAI, LITELLM = "genai-prices", "litellm"
 #: What is compared besides rates.
 CONTEXT_WINDOW, INPUT_MAX = "context_window", "input_max"
 OUTPUT_MAX, RETIRES_ON = "output_max", "retires_on"
-#: The value of a source that has no such tier.
-NO_TIER = "no tier"
-_OWN = "your own price file says so"
-
-
-@dataclass(frozen=True)
-class Known:
-    """Why a difference is known: the reason, the day it was decided, where it stands."""
-
-    reason: str
-    decided_on: date
-    source: str
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """One fact on which the book and a source differ.
-
-    what: a kind of usage, or a limit.  variant, above: of a rate; "" and 0 otherwise.
-    ours: of a rate in dollars per as many units as its price is for; others in words.
-    theirs: by source; a source that is silent is not in it.
-    checked_on: when our row was compared.  known: why it stands, if that was decided.
-    """
-
-    model: str
-    what: str
-    variant: str
-    above: int
-    ours: str
-    theirs: Mapping[str, str]
-    checked_on: date
-    url: str
-    known: Known | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A whole book against the sources.
-
-    compared: models that at least one source knows.  alone: those that none does.
-    """
-
-    disagreements: tuple[Disagreement, ...]
-    compared: tuple[str, ...]
-    alone: tuple[str, ...]
 
 
 def compare_book(models: Sequence[Model], inputs: Inputs, *, at: datetime) -> Comparison:
@@ -89,29 +51,8 @@ def compare_book(models: Sequence[Model], inputs: Inputs, *, at: datetime) -> Co
             continue
         compared.append(model.name)
         found += _compare(model, first, second, url, at)
-    known = list(_known(inputs.manual.get("difference", [])))
-    explained = [_explained(one, known) for one in found]
-    return Comparison(tuple(explained), tuple(compared), tuple(alone))
-
-
-def with_own(found: Comparison, listed: Comparison, origins: Mapping[str, str]) -> Comparison:
-    """The same, where a difference that only somebody's own price file makes has that reason.
-
-    listed: the models of `origins` as the book has them without that file.
-    origins: models of which such a file has the last word, and the file.
-    """
-    without = {_fact(one) for one in listed.disagreements}
-    explained = (
-        replace(one, known=Known(_OWN, one.checked_on, origins[one.model]))
-        if one.model in origins and _fact(one) not in without
-        else one
-        for one in found.disagreements
-    )
-    return replace(found, disagreements=tuple(explained))
-
-
-def _fact(one: Disagreement) -> tuple[str, str, str, int, str]:
-    return (one.model, one.what, one.variant, one.above, one.ours)
+    reasoned = explained(found, inputs.manual.get("difference", []))
+    return Comparison(reasoned, tuple(compared), tuple(alone))
 
 
 def _first_of(model: Model, inputs: Inputs) -> tuple[Any, str]:
@@ -294,46 +235,3 @@ def _facts(model: Model, first: Any, second: SecondModel | None) -> Iterator[Dis
             shown = "none" if mine is None else str(mine)
             said = {name: str(value)}
             yield Disagreement(model.name, what, "", 0, shown, said, row.checked_on, row.url)
-
-
-def _known(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Known]]:
-    for entry in entries:
-        yield entry, Known(entry["reason"], entry["decided_on"], entry["source"])
-
-
-def _explained(
-    one: Disagreement, known: Sequence[tuple[Mapping[str, Any], Known]]
-) -> Disagreement:  # fmt: skip
-    for entry, why in known:
-        if _fits(one, entry):
-            return Disagreement(**{**vars(one), "known": why})
-    return one
-
-
-def _fits(one: Disagreement, entry: Mapping[str, Any]) -> bool:
-    """Whether a known difference is this one: the fact, and what the sources say."""
-    asked = {"what": one.what, "variant": one.variant, "above": one.above}
-    said = entry.get("said", {})
-    return (
-        any(fnmatchcase(one.model, glob) for glob in entry["models"])
-        and all(entry.get(key, value) == value for key, value in asked.items())
-        and all(one.theirs.get(name, value) == value for name, value in said.items())
-        and (not entry.get("ours_larger") or _is_larger(one))
-        and ("within_percent" not in entry or _is_within(one, entry["within_percent"]))
-    )
-
-
-def _is_larger(one: Disagreement) -> bool:
-    """Whether ours is above what every source says."""
-    numbers = [one.ours, *one.theirs.values()]
-    return all(text.isdecimal() for text in numbers) and all(
-        int(one.ours) > int(text) for text in one.theirs.values()
-    )
-
-
-def _is_within(one: Disagreement, percent: int) -> bool:
-    """Whether no source is further from ours than that."""
-    numbers = [int(text) for text in (one.ours, *one.theirs.values()) if text.isdecimal()]
-    return len(numbers) > len(one.theirs) and all(
-        abs(numbers[0] - other) * 100 <= percent * numbers[0] for other in numbers[1:]
-    )

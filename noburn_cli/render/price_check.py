@@ -1,6 +1,6 @@
 """How the comparison of the price book with its sources looks.
 
-Layer: render, pure.  Below: price_sources.comparing (its values), core.price_notices, render.table.
+Layer: render, pure.  Below: price_sources.disagreements, core.price_notices, render.table.
 Above: commands.prices.checking.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from noburn_cli.core.price_notices import PriceNotice
 from noburn_cli.core.rate_changes import kind_words, rate_unit
 from noburn_cli.core.usage import EXTRA_KINDS, PRICED_KINDS
-from noburn_cli.price_sources.comparing import NO_TIER, Comparison, Disagreement, Known
+from noburn_cli.price_sources.disagreements import NO_TIER, Comparison, Disagreement, Known
 from noburn_cli.render.table import safe_text, wrap_line
 
 

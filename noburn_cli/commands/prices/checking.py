@@ -1,6 +1,6 @@
 """`noburn prices check`: does the book agree with its sources, and what is announced?
 
-Layer: commands.  Below: price_sources.newer, price_sources.comparing, core.price_notices,
+Layer: commands.  Below: price_sources.newer, comparing, disagreements, core.price_notices,
 render.price_check.  Read-only, and without a network: the sources are installed packages and files.
 Its exit code is 0 whatever it finds, unless `--strict` makes a gate of it: a difference between two
 sources is a question for a person, and no failure of what was asked for.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noburn_cli.core.models import Model
     from noburn_cli.core.price_notices import PriceNotice
     from noburn_cli.core.pricebook import PriceBook
-    from noburn_cli.price_sources.comparing import Comparison
+    from noburn_cli.price_sources.disagreements import Comparison
     from noburn_cli.price_sources.merging import Inputs
 
 #: How far ahead is told; half a quarter leaves time to move to another model.
@@ -93,7 +93,8 @@ def _with_own(
 ) -> Comparison:
     """A contract's price is no question that nobody has decided: the person's own file did."""
     from noburn_cli.core.pricebook import PriceBook
-    from noburn_cli.price_sources.comparing import compare_book, with_own
+    from noburn_cli.price_sources.comparing import compare_book
+    from noburn_cli.price_sources.disagreements import with_own
     from noburn_cli.price_sources.keeping import base_texts
 
     listed = {one.name: one for one in PriceBook.from_texts(base_texts(os.environ)).models()}
