@@ -13,7 +13,7 @@ from collections.abc import Mapping
 #: lent it to the daemon before needs a moment to lend it again.
 RELEND_S = 10.0
 #: How long one request waits then, in seconds.
-WAIT_S = 2.0
+WAIT_S = 5.0
 
 UNKNOWN = "this virtual key stands for no real one any more"
 UNKNOWN_WHY = (

@@ -54,6 +54,9 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self._daemon.is_draining:  # It came before the listener closed: the next one serves it.
+            self.close()
+            return
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES_HIGH)
         connection = cast("socket.socket", transport.get_extra_info("socket"))
         try:

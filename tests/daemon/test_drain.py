@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import socket
+from pathlib import Path
 
+from noburn_daemon.clock import Clock, boot_id, wall_ms
+from noburn_daemon.peer import PeerConnection
+from noburn_daemon.pricefile import PriceFile
+from noburn_daemon.pricing import Pricing
+from noburn_daemon.server import Daemon
+from noburn_daemon.sqlite import SqliteLedger
 from tests.daemon.parts import Caller, daemon, eventually, reserve_frame
 
 #: A reserve of parts.reserve_frame holds 100 × $0.1/M + 1000 × $0.5/M.
@@ -66,3 +75,30 @@ def test_what_is_sent_while_it_leaves_is_committed_or_unanswered() -> None:
         assert held >= len(granted)
         for call in granted:
             assert again.ask(n=1, op="void", call=call)["state"] == "voided"
+
+
+def test_who_comes_after_the_end_is_left_to_the_next_daemon(tmp_path: Path) -> None:
+    """A connection taken between the drain and the listener's close: a key would be unknown."""
+
+    async def told() -> bytes:
+        loop = asyncio.get_running_loop()
+        leaving = Daemon(
+            ledger=ledger, pricing=Pricing(prices.read(), ledger.book_texts), prices=prices,
+            clock=Clock(kept={}, last_ms=0, boot=boot_id()), idle_exit_s=60, loop=loop,
+        )  # fmt: skip
+        leaving.drain()
+        ours, theirs = socket.socketpair()
+        with ours:
+            ours.setblocking(False)
+            await loop.sock_sendall(ours, b'{"n":1,"op":"hello","v":1,"client":"test"}\n')
+            await loop.connect_accepted_socket(lambda: PeerConnection(leaving), theirs)
+            with contextlib.suppress(ConnectionResetError):  # what it sent was not even read
+                return await loop.sock_recv(ours, 100)
+            return b""
+
+    prices = PriceFile(dict(os.environ))
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite3", durability="process", now_ms=wall_ms())
+    try:
+        assert asyncio.run(told()) == b""
+    finally:
+        ledger.close()
