@@ -28,7 +28,7 @@ _GEOGRAPHIES = {
 #: Its own rates, another partition, and no source of the profiles above.
 _GOVERNMENT = "us-gov-"
 #: Amazon's own models cost what the source region does under `global.` as well: Nova 2 Pro 0.00201
-#: in eu-south-1, 0.00125 in us-east-1 (https://pypi.org/project/costpulse/, read 2026-11-27).
+#: in eu-south-1, 0.00125 in us-east-1 (costpulse on PyPI, read 2026-11-27).
 _AMAZON = "amazon."
 
 

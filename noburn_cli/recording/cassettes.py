@@ -6,7 +6,7 @@ Owns: how answers lie in a project: a cassette for each file of tests.
 
 The cassettes are vcrpy's own, written and read by it, so that its tools and people know them; what
 is kept and played is decided where the guard stands (enforce.answers), which no library's patches
-reach.  vcrpy (MIT, https://pypi.org/project/vcrpy/) 9.4.2, checked 2026-11-27.
+reach.  vcrpy (MIT, https://github.com/kevin1024/vcrpy) 9.4.2, checked 2026-11-27.
 """
 
 from __future__ import annotations
