@@ -1,13 +1,14 @@
 """A book against the maintained sources: every rate, limit and date in which they differ.
 
 Layer: pure, but for what genai-prices does.  Below: core, price_sources.genai, litellm_json,
-agreement, merging (Inputs), disagreements.  Above: commands.prices (`check`), price_sources.taking.
+agreement, hours, merging (Inputs), disagreements.  Above: commands.prices (`check`),
+price_sources.taking.
 Owns: which of a source's models is compared with which of ours, and on which day.
 Not here: making a book of the sources (price_sources.making), which disagreements are known
 (price_sources.disagreements).
 
 A source that is silent about a kind, a variant or a model does not differ.  Rates are those in
-force now.
+force now; where genai-prices has hours, which know no days of the week, those of a working day.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from noburn_cli.price_sources.disagreements import (
     explained,
 )
 from noburn_cli.price_sources.genai import first_rows, tiers_at
+from noburn_cli.price_sources.hours import on_a_working_day
 from noburn_cli.price_sources.litellm_json import SecondModel
 from noburn_cli.price_sources.merging import Inputs
 
@@ -50,7 +52,9 @@ def compare_book(models: Sequence[Model], inputs: Inputs, *, at: datetime) -> Co
             alone.append(model.name)
             continue
         compared.append(model.name)
-        found += _compare(model, first, second, url, at)
+        by_the_hour = model.name in inputs.manual.get("hourly", {})
+        moment = on_a_working_day(at) if by_the_hour else at
+        found += _compare(model, first, second, url, moment)
     reasoned = explained(found, inputs.manual.get("difference", []))
     return Comparison(reasoned, tuple(compared), tuple(alone))
 

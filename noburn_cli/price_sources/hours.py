@@ -1,7 +1,7 @@
 """Models whose price changes by the hour: kept by hand, and compared with the sources hour by hour.
 
 Layer: pure, but for what genai-prices does.  Below: core.models, price_sources.genai, merging.
-Above: price_sources.making.
+Above: price_sources.making, price_sources.comparing.
 genai-prices' daily hours carry neither a first day nor days of the week, so they cannot be turned
 into rows (https://github.com/pydantic/genai-prices/issues/582); `[hourly]` of the hand-kept part
 names the models, whose rows stand in pricing.toml by hand.
@@ -9,7 +9,7 @@ names the models, whose rows stand in pricing.toml by hand.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 
 from noburn_cli.core.models import STANDARD, Model
 from noburn_cli.price_sources.genai import tiers_at
@@ -19,11 +19,16 @@ _HOURS = 24
 _SATURDAY = 5
 
 
+def on_a_working_day(at: datetime) -> datetime:
+    """The same hour of that day or of the next on which peak hours hold, which have no weekends."""
+    while at.weekday() >= _SATURDAY:
+        at += timedelta(days=1)
+    return at
+
+
 def hour_differences(model: Model, inputs: Inputs) -> list[str]:
     """What differs at some hour of the next working day, each difference once."""
-    day = inputs.today
-    while day.weekday() >= _SATURDAY:
-        day += timedelta(days=1)
+    day = on_a_working_day(datetime.combine(inputs.today, time(), timezone.utc))
     facts = inputs.manual["hourly"][model.name]
     first = inputs.first[model.provider, facts.get("first", model.name)]
     second = None if inputs.second is None else inputs.second.get(facts["second"])

@@ -22,18 +22,26 @@ LITELLM = sorted(
         ".venv/guests/*/lib/*/site-packages/litellm/model_prices_and_context_window_backup.json"
     )
 )  # fmt: skip
-OWN = """\
-format = 1
-[[model]]
-name = "gpt-4o"
+
+
+def own_gpt_4o(*rates: str) -> str:
+    """A person's price file with this one model."""
+    return "\n".join(['format = 1\n[[model]]\nname = "gpt-4o"', *rates, ""])
+
+
+def own_rate(starts_on: str, checked_on: str, *, prompt: float = 2.5, output: int = 10) -> str:
+    return f"""\
 [[model.rate]]
 variant = "standard"
-starts_on = 1970-01-01
-input = 2
+starts_on = {starts_on}
+input = {prompt}
 cache_read = 1.25
-output = 10
+output = {output}
 url = "https://example.org"
-checked_on = 2026-01-01
+checked_on = {checked_on}"""
+
+
+HOUSE_MODEL = """\
 [[model]]
 name = "house-model"
 provider = "house"
@@ -75,6 +83,19 @@ def test_what_ships_has_a_reason_for_every_difference(here: Any) -> None:
     assert all(one["known"]["source"].startswith("https://") for one in data["disagreements"])
 
 
+@pytest.mark.parametrize("day", range(23, 30))
+@pytest.mark.parametrize("hour", [0, 3, 8])
+def test_at_every_hour_of_a_week_there_is_no_question(day: int, hour: int) -> None:
+    """genai-prices' hours know no days of the week: at weekends the book has no peak."""
+    models = list(PriceBook.from_texts([resources.shipped_prices()]).models())
+    at = datetime(2026, 11, day, hour, tzinfo=timezone.utc)
+    models = [one for one in models if one.provider == "deepseek"]
+    inputs, _ = read_inputs(models, today=at.date(), litellm=None)
+    found = compare_book(models, inputs, at=at)
+    assert found.compared
+    assert [one for one in found.disagreements if one.known is None] == []
+
+
 @pytest.mark.skipif(not LITELLM, reason="scripts/setup-guests was not run")
 def test_what_ships_agrees_with_the_second_source_on_the_day_it_was_compared() -> None:
     """litellm's list knows no dates: it is wrong from the day on which an announced price holds."""
@@ -88,29 +109,6 @@ def test_what_ships_agrees_with_the_second_source_on_the_day_it_was_compared() -
     assert ("genai-prices", "litellm") in {tuple(one.theirs) for one in found}
 
 
-CHANGED = """\
-format = 1
-[[model]]
-name = "gpt-4o"
-[[model.rate]]
-variant = "standard"
-starts_on = 1970-01-01
-input = 2.5
-cache_read = 1.25
-output = 11
-url = "https://example.org"
-checked_on = 2026-01-01
-[[model.rate]]
-variant = "standard"
-starts_on = 2026-02-01
-input = 2.5
-cache_read = 1.25
-output = 10
-url = "https://example.org"
-checked_on = 2026-01-01
-"""
-
-
 def test_a_list_without_dates_has_the_price_of_another_day(here: Any, tmp_path: Path) -> None:
     """Until somebody has compared again, a change that has begun is no question."""
     config = here.path / "config"
@@ -119,7 +117,8 @@ def test_a_list_without_dates_has_the_price_of_another_day(here: Any, tmp_path: 
         ("2026-01-01", "litellm's list knows no dates: it has the price before 2026-02-01"),
         ("2026-03-01", None),
     ]:
-        text = CHANGED.replace("checked_on = 2026-01-01", f"checked_on = {checked_on}")
+        before = own_rate("1970-01-01", checked_on, output=11)
+        text = own_gpt_4o(before, own_rate("2026-02-01", checked_on))
         (config / "prices.toml").write_text(text, encoding="utf-8")
         _, data = checked(here, "--model", "gpt-4o", "--litellm", second(tmp_path))
         (one,) = (one for one in data["disagreements"] if one["what"] == "output")
@@ -129,7 +128,8 @@ def test_a_list_without_dates_has_the_price_of_another_day(here: Any, tmp_path: 
 def test_a_difference_is_told_with_both_sources_and_strict_fails(here: Any, tmp_path: Path) -> None:
     config = here.path / "config"
     config.mkdir()
-    (config / "prices.toml").write_text(OWN, encoding="utf-8")
+    own = own_gpt_4o(own_rate("1970-01-01", "2026-01-01", prompt=2))
+    (config / "prices.toml").write_text(own + HOUSE_MODEL, encoding="utf-8")
     some = ("--model", "gpt-4o", "--litellm", second(tmp_path))
     code, data = checked(here, *some)
     assert code == 0
